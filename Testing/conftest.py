@@ -1,0 +1,19 @@
+"""Shared fixtures: where the real image pairs are, and the library on the path."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real image pairs; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("UNCERTAINREG_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("the real image pairs (../shared/data, or UNCERTAINREG_DATA) are not here")
+    return folder

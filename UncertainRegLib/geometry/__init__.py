@@ -1,0 +1,23 @@
+"""Grids, images and displacement fields in LPS millimetres, for numpy and torch arrays alike."""
+
+from .field import (
+    DisplacementField,
+    compose,
+    folding_fraction,
+    identity,
+    invert,
+    invert_at,
+    jacobian_determinant,
+)
+from .files import read_field, read_image, read_labels, read_points, write_field, write_image
+from .grid import Grid
+from .image import Image
+from .interpolate import inside_index, interpolate
+from .warp import warp, warp_labels, warp_one_hot
+
+__all__ = [
+    "DisplacementField", "Grid", "Image", "compose", "folding_fraction", "identity",
+    "inside_index", "interpolate", "invert", "invert_at", "jacobian_determinant", "read_field",
+    "read_image", "read_labels", "read_points", "warp", "warp_labels", "warp_one_hot",
+    "write_field", "write_image",
+]

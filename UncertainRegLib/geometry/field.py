@@ -1,0 +1,149 @@
+"""Displacement fields: the registration x -> x + d(x) from fixed to moving space, in mm LPS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import Array, as_like, is_torch, namespace, to_numpy
+from .grid import Grid
+from .interpolate import interpolate
+
+
+@dataclass(frozen=True)
+class DisplacementField:
+    """phi(x) = x + d(x) sampled on a grid of the fixed space (pull-back: fixed to moving).
+
+    Attributes:
+        vectors: (Z, Y, X, 3) displacement (x, y, z) in mm, LPS; numpy or torch.
+        grid: grid of the samples in the fixed space.
+    """
+
+    vectors: Array
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if tuple(self.vectors.shape) != (*self.grid.shape, 3):
+            raise ValueError(f"Displacement vectors have shape {tuple(self.vectors.shape)}, "
+                             f"expected {(*self.grid.shape, 3)}.")
+
+    def at(self, points: Array) -> Array:
+        """Displacement (..., 3) in mm at LPS mm points (..., 3), linear; clamped at the border."""
+        return interpolate(self.vectors, self.grid.to_index(points))
+
+    def map(self, points: Array) -> Array:
+        """phi(points): where LPS mm points (..., 3) of the fixed space lie in the moving space."""
+        return points + self.at(points)
+
+    def mapped_index(self, grid: Grid) -> Array:
+        """(Z, Y, X, 3) voxel index in ``grid`` (moving space) of phi(x), x over all voxels."""
+        to_index = np.linalg.inv(grid.affine)
+        base = self.grid.affine_points(to_index @ self.grid.affine, self.vectors)
+        return base + self.vectors @ as_like(to_index[:3, :3].T, self.vectors)
+
+    def resample(self, grid: Grid) -> DisplacementField:
+        """The same map sampled on another grid of the fixed space (linear)."""
+        if grid == self.grid:
+            return self
+        index = grid.affine_points(np.linalg.inv(self.grid.affine) @ grid.affine, self.vectors)
+        return DisplacementField(interpolate(self.vectors, index), grid)
+
+    def to_numpy(self) -> DisplacementField:
+        """The same field as a float32 numpy array."""
+        return DisplacementField(to_numpy(self.vectors).astype(np.float32, copy=False), self.grid)
+
+
+def identity(grid: Grid, like: Array | None = None) -> DisplacementField:
+    """Zero displacement on ``grid``."""
+    like = np.zeros(0, np.float32) if like is None else like
+    return DisplacementField(as_like(np.zeros((*grid.shape, 3), np.float32), like), grid)
+
+
+def compose(outer: DisplacementField, inner: DisplacementField) -> DisplacementField:
+    """outer after inner: x -> phi_outer(phi_inner(x)), on the grid of ``inner``."""
+    moved = interpolate(outer.vectors, inner.mapped_index(outer.grid))
+    return DisplacementField(inner.vectors + moved, inner.grid)
+
+
+def invert(field: DisplacementField, grid: Grid | None = None, iterations: int = 30,
+           tolerance_mm: float = 0.01) -> tuple[DisplacementField, Array]:
+    """The inverse map on ``grid`` (moving space; default the field's own) by fixed point.
+
+    Returns:
+        The inverse field, and its residual (Z, Y, X) in mm: the distance between x and
+        phi(phi_inverse(x)). Where phi folds or leaves the grid no inverse exists and the
+        residual stays large.
+    """
+    grid = field.grid if grid is None else grid
+    points = grid.points(field.vectors)
+    inverse, residual = invert_at(field, points, iterations, tolerance_mm)
+    return DisplacementField(inverse - points, grid), residual
+
+
+def invert_at(field: DisplacementField, points: Array, iterations: int = 30,
+              tolerance_mm: float = 0.01) -> tuple[Array, Array]:
+    """Fixed-space points y with phi(y) = ``points`` (moving space, LPS mm, (..., 3)).
+
+    Returns:
+        y (..., 3) in LPS mm, and the residual |phi(y) − points| (...) in mm.
+    """
+    xp = namespace(field.vectors)
+    points = as_like(points, field.vectors)
+    # A global shift is removed first, so that the iteration also converges for distant images.
+    best = points - as_like(to_numpy(field.vectors).reshape(-1, 3).mean(axis=0), points)
+    gap = points - field.map(best)
+    error = (gap * gap).sum(-1) ** 0.5
+    step = error * 0.0 + 1.0
+    for _ in range(iterations):
+        if float(error.max()) <= tolerance_mm:
+            break
+        trial = best + step[..., None] * gap
+        trial_gap = points - field.map(trial)
+        trial_error = (trial_gap * trial_gap).sum(-1) ** 0.5
+        better = trial_error < error
+        best = xp.where(better[..., None], trial, best)
+        gap = xp.where(better[..., None], trial_gap, gap)
+        error = xp.where(better, trial_error, error)
+        step = xp.where(better, step, 0.5 * step)  # steep fields overshoot: go half the way
+    return best, error
+
+
+def jacobian_determinant(field: DisplacementField) -> Array:
+    """det of the Jacobian of phi at every voxel, (Z, Y, X); <= 0 means folding.
+
+    Central differences inside, one-sided at the border; a single-voxel axis counts as rigid.
+    """
+    to_index = np.linalg.inv(field.grid.affine[:3, :3])
+    d = field.vectors
+    # gradient[a][..., c] = d d_c / d index_a, with a over (i, j, k)
+    gradient = [_difference(d, axis) for axis in (2, 1, 0)]
+    m = [[None] * 3 for _ in range(3)]
+    for c in range(3):
+        for b in range(3):  # d d_c / d x_b = sum over a of (d d_c / d index_a)(d index_a / d x_b)
+            m[c][b] = sum(gradient[a][..., c] * float(to_index[a, b]) for a in range(3))
+            if b == c:
+                m[c][b] = m[c][b] + 1.0
+    return (m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
+            - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+            + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0]))
+
+
+def _difference(values: Array, axis: int) -> Array:
+    """Derivative along an array axis per voxel: central, one-sided at both ends."""
+    xp = namespace(values)
+    n = values.shape[axis]
+    if n == 1:
+        return xp.zeros_like(values)
+
+    def cut(start, stop):
+        return values[(slice(None),) * axis + (slice(start, stop),)]
+
+    inner = [(cut(2, None) - cut(0, -2)) / 2.0] if n > 2 else []
+    parts = [cut(1, 2) - cut(0, 1), *inner, cut(n - 1, n) - cut(n - 2, n - 1)]
+    return xp.concatenate(parts, axis) if not is_torch(values) else xp.cat(parts, axis)
+
+
+def folding_fraction(field: DisplacementField) -> float:
+    """Fraction of voxels with det J <= 0."""
+    return float(to_numpy(jacobian_determinant(field) <= 0).mean())

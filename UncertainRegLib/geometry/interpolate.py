@@ -1,0 +1,85 @@
+"""Values of a voxel array between its voxels: the one primitive with two bodies.
+
+numpy arrays go through scipy, torch tensors through ``grid_sample`` on their device. Both clamp
+the position to the outermost voxel centres, so that both give the same values everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from .arrays import Array, is_torch, namespace
+
+
+def interpolate(values: Array, index: Array, mode: str = "linear",
+                outside: float | None = None) -> Array:
+    """Values at voxel index points.
+
+    Args:
+        values: (Z, Y, X) or (Z, Y, X, C).
+        index: (..., 3) positions (i, j, k) in voxels.
+        mode: "linear" or "nearest".
+        outside: value given to points more than half a voxel outside the array; None keeps the
+            value of the nearest border voxel.
+
+    Returns:
+        (...) or (..., C), float type of ``values`` (linear) or its own type (nearest).
+    """
+    if mode not in ("linear", "nearest"):
+        raise ValueError(f"Interpolation mode is 'linear' or 'nearest', not {mode!r}.")
+    result = (_torch if is_torch(values) else _numpy)(values, index, mode)
+    if outside is not None:
+        inside = inside_index(values.shape[:3], index)
+        inside = inside if values.ndim == 3 else inside[..., None]
+        result = namespace(values).where(inside, result, _scalar(outside, result))
+    return result
+
+
+def inside_index(shape, index: Array) -> Array:
+    """(...) True where (i, j, k) lies in the field of view (half a voxel beyond the centres)."""
+    inside = None
+    for axis, n in enumerate(tuple(shape)[::-1]):
+        here = (index[..., axis] >= -0.5) & (index[..., axis] <= n - 0.5)
+        inside = here if inside is None else inside & here
+    return inside
+
+
+def _scalar(value: float, like: Array) -> Array:
+    if is_torch(like):
+        return namespace(like).as_tensor(value, dtype=like.dtype, device=like.device)
+    return np.asarray(value, dtype=like.dtype)
+
+
+def _numpy(values: np.ndarray, index: np.ndarray, mode: str) -> np.ndarray:
+    order = 0 if mode == "nearest" else 1
+    if order == 1 and not np.issubdtype(values.dtype, np.floating):
+        values = values.astype(np.float32)
+    coordinates = np.moveaxis(index[..., ::-1], -1, 0)
+
+    def channel(one: np.ndarray) -> np.ndarray:
+        return ndimage.map_coordinates(one, coordinates, order=order, mode="nearest",
+                                       prefilter=False)
+
+    if values.ndim == 3:
+        return channel(values)
+    return np.stack([channel(values[..., c]) for c in range(values.shape[-1])], axis=-1)
+
+
+def _torch(values, index, mode: str):
+    torch = namespace(values)
+    kept = values.dtype
+    values = values if values.is_floating_point() else values.float()
+    channels = values[None, None] if values.ndim == 3 else values.permute(3, 0, 1, 2)[None]
+    size = torch.as_tensor(values.shape[:3][::-1], dtype=index.dtype, device=index.device)
+    unit = 2.0 * index / torch.clamp(size - 1, min=1) - 1.0
+    where = unit.reshape(1, *([1] * (4 - index.ndim)), *index.shape) if index.ndim <= 4 else None
+    if where is None:
+        where = unit.reshape(1, 1, 1, -1, 3)
+    result = torch.nn.functional.grid_sample(
+        channels, where.to(values.dtype), mode="bilinear" if mode == "linear" else "nearest",
+        padding_mode="border", align_corners=True)
+    result = result[0].permute(1, 2, 3, 0)
+    result = result.reshape(*index.shape[:-1], channels.shape[1])
+    result = result[..., 0] if values.ndim == 3 else result
+    return result if mode == "linear" else result.to(kept)
