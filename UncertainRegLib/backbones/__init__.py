@@ -1,0 +1,14 @@
+"""Registration methods, one a file, behind one contract.
+
+A backbone has ``facts`` and
+
+- ``prepare(fixed, moving) -> (fixed, moving)``: once per pair; resample to the working grids,
+  normalise intensities, move to the device;
+- ``register(fixed, moving) -> DisplacementField``: on prepared images, of which the moving one may
+  have been perturbed; mm LPS, from fixed to moving space, on the working grid.
+"""
+
+from .facts import Facts, Weights
+from .registry import BackboneError, create, entry, listing
+
+__all__ = ["BackboneError", "Facts", "Weights", "create", "entry", "listing"]

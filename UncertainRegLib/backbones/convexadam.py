@@ -1,0 +1,82 @@
+"""ConvexAdam (Siebert et al.): discrete search on MIND features, then Adam refinement.
+
+Runs through the ``convexAdam`` package (Apache-2.0), on the GPU when there is one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..geometry import DisplacementField, Image
+from ..geometry.arrays import as_like
+from .facts import Facts
+from .prepare import percentile_window
+
+
+@dataclass(frozen=True)
+class ConvexAdam:
+    """ConvexAdam with the package's default settings on a near-isotropic grid of the fixed image.
+
+    Attributes:
+        voxels: size of the working grid, about.
+        iterations: Adam steps after the discrete search.
+        device: "cpu" or a torch device.
+    """
+
+    voxels: int = 1_000_000
+    iterations: int = 80
+    device: str = "cpu"
+
+    facts = Facts(
+        name="convexadam", title="ConvexAdam (MIND features)", modality="any, also different ones",
+        packages=("torch", "convexAdam"),
+        working_grid="the fixed field of view, about a million voxels; displacements up to "
+                     "24 voxels",
+    )
+
+    def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
+        """Both images as torch tensors on the working grid of the fixed one, in [0, 1].
+
+        With masks the moving image is first shifted so that the mask centres meet.
+        """
+        grid = fixed.grid.at_most(self.voxels)
+        fixed = percentile_window(fixed.resample(grid))
+        moving = percentile_window(moving.resample(moving.grid.at_most(self.voxels)))
+        return fixed.to_torch(self.device), moving.to_torch(self.device)
+
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """Displacement field (mm LPS) on the grid of the prepared fixed image."""
+        import torch
+        from convexAdam.convex_adam_MIND import convex_adam_pt
+
+        start = _mask_shift(fixed, moving)
+        moved = _shifted(moving, start).resample(fixed.grid, outside=0.0)
+        with torch.random.fork_rng():  # the package seeds torch; keep that from the caller
+            voxels = convex_adam_pt(
+                fixed.array, moved.array, selected_niter=self.iterations,
+                dtype=torch.float32, device=torch.device(self.device), verbose=False)
+        # (Z, Y, X, 3) in voxels along the array axes (k, j, i) -> mm along x, y, z
+        voxels = torch.as_tensor(np.ascontiguousarray(voxels[..., ::-1]), dtype=torch.float32,
+                                 device=fixed.array.device)
+        vectors = voxels @ as_like(fixed.grid.affine[:3, :3].T, voxels) + as_like(start, voxels)
+        return DisplacementField(vectors, fixed.grid)
+
+
+def _mask_shift(fixed: Image, moving: Image) -> np.ndarray:
+    """Shift in mm that brings the centre of the fixed mask to that of the moving mask."""
+    if fixed.mask is None or moving.mask is None:
+        return np.zeros(3)
+    centers = [image.grid.to_world(np.argwhere(image.to_numpy().mask > 0)[:, ::-1].mean(axis=0))
+               for image in (fixed, moving)]
+    return centers[1] - centers[0]
+
+
+def _shifted(image: Image, shift: np.ndarray) -> Image:
+    """The image moved by −shift in space, so that it can be read at unshifted positions."""
+    from ..geometry import Grid
+
+    affine = image.grid.affine.copy()
+    affine[:3, 3] -= shift
+    return Image(image.array, Grid(image.grid.shape, affine), image.mask)

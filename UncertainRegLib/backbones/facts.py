@@ -1,0 +1,65 @@
+"""What a registration method says of itself."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of trained weights.
+
+    Attributes:
+        file: name in the weights store.
+        url: where it can be fetched (with consent), or "" when only offline import is possible.
+        size_bytes: size, 0 when unknown.
+        sha256: pinned checksum, or "" to record it on first use.
+        licence: licence of the weights.
+    """
+
+    file: str
+    url: str
+    size_bytes: int
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts about a backbone, shown in the list and stored in every result.
+
+    Attributes:
+        name: what the command line calls it; title: what a person reads.
+        anatomy, modality: what it was made for.
+        needs_affine: expects affinely aligned images.
+        stochastic: two calls on the same pair differ (dropout, sampled velocity).
+        equivariant_to: perturbation families under which its disagreement vanishes by
+            construction, so that a small value says nothing.
+        code_licence: licence of the method's code.
+        packages: Python packages it needs beyond what 3D Slicer ships (import names).
+        weights: file of trained weights, or None.
+        outside: intensity (on prepared images) beyond the field of view; None repeats the border.
+        working_grid: the grid it computes on, in words.
+    """
+
+    name: str
+    title: str
+    anatomy: str = "any"
+    modality: str = "any"
+    needs_affine: bool = False
+    stochastic: bool = False
+    equivariant_to: tuple[str, ...] = ()
+    code_licence: str = "Apache-2.0"
+    packages: tuple[str, ...] = ()
+    weights: Weights | None = None
+    outside: float | None = None
+    working_grid: str = ""
+
+    def as_dict(self) -> dict:
+        """Plain dictionary for ``result.json``."""
+        return asdict(self)
+
+    def missing_packages(self) -> list[str]:
+        """Import names of needed packages that are not installed (nothing is imported)."""
+        return [name for name in self.packages if importlib.util.find_spec(name) is None]

@@ -1,0 +1,94 @@
+"""The list of backbones: one file each, imported only when asked for.
+
+Every backbone module can be imported without its packages (torch comes inside its methods), so
+that listing them is cheap and never fails.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+
+from .facts import Facts
+
+# name -> "module:class" in this package
+BACKBONES = {
+    "demons": "demons:Demons",
+    "convexadam": "convexadam:ConvexAdam",
+    "known-field": "known_field:KnownField",
+}
+FOR_TESTS = {"known-field"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list of backbones; ``remedy`` says what to install when not available."""
+
+    name: str
+    title: str
+    available: bool
+    remedy: str
+    facts: Facts
+
+
+class BackboneError(ValueError):
+    """A backbone is unknown, or cannot run here; the message says what to do."""
+
+
+def backbone_class(name: str):
+    """The class of a backbone.
+
+    Raises:
+        BackboneError: unknown name.
+    """
+    if name not in BACKBONES:
+        known = ", ".join(n for n in BACKBONES if n not in FOR_TESTS)
+        raise BackboneError(f"Unknown backbone {name!r}; choose one of {known}.")
+    module, cls = BACKBONES[name].split(":")
+    return getattr(importlib.import_module(f".{module}", __package__), cls)
+
+
+def listing() -> list[Entry]:
+    """All backbones a user can choose, in order, with availability and remedy."""
+    return [entry(name) for name in BACKBONES if name not in FOR_TESTS]
+
+
+def entry(name: str) -> Entry:
+    """The list entry of one backbone."""
+    facts = backbone_class(name).facts
+    remedy = _remedy(facts)
+    return Entry(name, facts.title, not remedy, remedy, facts)
+
+
+def create(name: str, device: str = "cpu", **parameters):
+    """A backbone ready to use.
+
+    Args:
+        name: as in the list.
+        device: "cpu" or "cuda"; passed on to backbones that have a ``device``.
+        parameters: settings of the backbone's class.
+
+    Raises:
+        BackboneError: unknown name or setting, or a package or weights are missing.
+    """
+    cls = backbone_class(name)
+    remedy = _remedy(cls.facts)
+    if remedy:
+        raise BackboneError(f"Backbone {name!r} is not installed: {remedy}")
+    known = inspect.signature(cls).parameters
+    unknown = set(parameters) - set(known)
+    if unknown:
+        raise BackboneError(f"Backbone {name!r} has no setting {', '.join(sorted(unknown))}; it "
+                            f"has {', '.join(known) or 'none'}.")
+    if "device" in known:
+        parameters.setdefault("device", device)
+    return cls(**parameters)
+
+
+def _remedy(facts: Facts) -> str:
+    """What to do before this backbone can run; empty when it can."""
+    missing = facts.missing_packages()
+    if missing:
+        return f"install the Python package{'s' * (len(missing) > 1)} {' and '.join(missing)}."
+    return ""

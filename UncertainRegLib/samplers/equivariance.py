@@ -1,0 +1,51 @@
+"""Equivariance under perturbations (Tian et al., Algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from ..geometry import Image, warp
+from .sample import Sample
+
+
+@dataclass(frozen=True)
+class Equivariance:
+    """Perturb the moving image, register it, undo the perturbation: the answers should agree.
+
+    For draw n: A'_n = A∘tau_n; phi_n = f(A'_n, B); g_n = tau_n∘phi_n. An equivariant and
+    certain method would return the same g every time; the spread of g is its disagreement.
+
+    Attributes:
+        backbone: the registration f.
+        family: the perturbation family of tau.
+        draws_per_perturbation: calls of a stochastic backbone per tau (nested sampling), so that
+            intrinsic spread and bias jitter can be told apart (Lemma 4.1); 1 otherwise.
+    """
+
+    backbone: object
+    family: object
+    draws_per_perturbation: int = 1
+
+    def sample(self, fixed: Image, moving: Image, n: int,
+               generator: np.random.Generator) -> Iterator[Sample]:
+        """n samples of the registration of two prepared images, one at a time.
+
+        Args:
+            fixed, moving: as returned by ``backbone.prepare``.
+            n: number of samples; perturbations are n / draws_per_perturbation, rounded up.
+            generator: source of the perturbations; one seed gives the same ones on any device.
+        """
+        for index in range(n):
+            started = perf_counter()
+            group = index // self.draws_per_perturbation
+            if index % self.draws_per_perturbation == 0:
+                tau = self.family.draw(moving.grid, generator)
+                perturbed = warp(moving, tau.field(moving.grid, moving.array),
+                                 outside=self.backbone.facts.outside)
+            field = tau.push(self.backbone.register(fixed, perturbed))
+            yield Sample(field, 0.0, group,
+                         {**tau.facts, "group": group, "seconds": perf_counter() - started})
