@@ -1,0 +1,40 @@
+"""A scene as one ``.mrb`` file, outside Slicer."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+import slicer
+
+
+def write_bundle(scene: slicer.vtkMRMLScene, path: str | Path) -> None:
+    """Write the scene with all its data to a ``.mrb`` file that Slicer opens.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    if not scene.WriteToMRB(str(Path(path).absolute())):
+        raise OSError(f"{path}: the scene could not be written; is the folder there, and the disk "
+                      "not full?")
+
+
+def read_bundle(path: str | Path, scene: slicer.vtkMRMLScene) -> None:
+    """Read a ``.mrb`` file into an empty scene.
+
+    Raises:
+        OSError: it could not be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="UncertainReg") as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(folder)
+        except zipfile.BadZipFile:
+            raise OSError(f"{path}: is not a .mrb file.") from None
+        found = list(Path(folder).rglob("*.mrml"))
+        if not found:
+            raise OSError(f"{path}: has no scene in it.")
+        scene.SetURL(str(found[0]))
+        if not scene.Import(None):
+            raise OSError(f"{path}: the scene in it could not be read.")

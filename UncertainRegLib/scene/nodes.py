@@ -1,0 +1,107 @@
+"""Which node of the scene belongs to which run: attributes, and a subject hierarchy folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+import vtk
+
+RUN = "UncertainReg.Run"
+ROLE = "UncertainReg.Role"
+_FILE = "UncertainReg.File"
+# Sequences and browsers have no place in the data tree of Slicer
+_LISTED = ("vtkMRMLVolumeNode", "vtkMRMLTransformNode", "vtkMRMLTableNode", "vtkMRMLModelNode",
+           "vtkMRMLMarkupsNode", "vtkMRMLSegmentationNode")
+
+
+def runs(scene: slicer.vtkMRMLScene) -> list[str]:
+    """The runs in the scene, in scene order."""
+    return list(dict.fromkeys(node.GetAttribute(RUN) for node in _tagged(scene)))
+
+
+def of_run(scene: slicer.vtkMRMLScene, run: str) -> list[slicer.vtkMRMLNode]:
+    """All nodes of a run, in scene order."""
+    return [node for node in _tagged(scene) if node.GetAttribute(RUN) == run]
+
+
+def find(scene: slicer.vtkMRMLScene, run: str, role: str) -> slicer.vtkMRMLNode | None:
+    """The node with this role in this run, or None."""
+    for node in of_run(scene, run):
+        if node.GetAttribute(ROLE) == role:
+            return node
+    return None
+
+
+def _tagged(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLNode]:
+    collection = scene.GetNodes()
+    nodes = (collection.GetItemAsObject(i) for i in range(collection.GetNumberOfItems()))
+    return [node for node in nodes if node.GetAttribute(RUN)]
+
+
+def find_or_add(
+    scene: slicer.vtkMRMLScene, run: str, role: str, class_name: str, name: str
+) -> tuple[slicer.vtkMRMLNode, bool]:
+    """The node with this role, made if the run has none yet. Returns (node, is new)."""
+    node = find(scene, run, role)
+    if node is not None:
+        return node, False
+    node = scene.CreateNodeByClass(class_name)
+    node.UnRegister(None)  # the Python variable holds it; Create... gave us one reference more
+    node.SetName(scene.GenerateUniqueName(name))
+    tag(node, run, role)
+    return scene.AddNode(node), True
+
+
+def tag(node: slicer.vtkMRMLNode, run: str, role: str) -> None:
+    """Write run and role into the node's attributes."""
+    node.SetAttribute(RUN, run)
+    node.SetAttribute(ROLE, role)
+
+
+def is_current(node: slicer.vtkMRMLNode, path: Path) -> bool:
+    """Was the node filled from this very version of the file?
+
+    Live refinement calls every second; unchanged files must not be read again.
+    """
+    return node.GetAttribute(_FILE) == _version(path)
+
+
+def set_current(node: slicer.vtkMRMLNode, path: Path) -> None:
+    """Remember from which version of which file the node was filled."""
+    node.SetAttribute(_FILE, _version(path))
+
+
+def _version(path: Path) -> str:
+    status = path.stat()
+    return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+
+
+def put_in_folder(scene: slicer.vtkMRMLScene, run: str, name: str,
+                  beside: slicer.vtkMRMLNode | None) -> int:
+    """Gather the run in its folder, made next to the node ``beside``. Returns its item id."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    folder = find_folder(scene, run)
+    if not folder:
+        neighbour = tree.GetItemByDataNode(beside) if beside else 0
+        parent = tree.GetItemParent(neighbour) if neighbour else tree.GetSceneItemID()
+        folder = tree.CreateFolderItem(parent, name)
+        tree.SetItemAttribute(folder, RUN, run)
+    for node in of_run(scene, run):
+        if any(node.IsA(class_name) for class_name in _LISTED):
+            # items make themselves in Slicer, but not outside it
+            item = tree.GetItemByDataNode(node) or tree.CreateItem(folder, node)
+            if tree.GetItemParent(item) != folder:
+                tree.SetItemParent(item, folder)
+    return folder
+
+
+def find_folder(scene: slicer.vtkMRMLScene, run: str) -> int:
+    """Subject hierarchy item id of the run's folder, 0 if there is none."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    items = vtk.vtkIdList()
+    tree.GetItemChildren(tree.GetSceneItemID(), items, True)
+    for index in range(items.GetNumberOfIds()):
+        if tree.GetItemAttribute(items.GetId(index), RUN) == run:
+            return items.GetId(index)
+    return 0

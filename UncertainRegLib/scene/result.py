@@ -1,0 +1,234 @@
+"""A result folder as nodes of a MRML scene: load it, refresh it in place, find it again."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import slicer
+
+from . import inputs, landmarks, maps, nodes, tables
+from .display import show_moving
+from .folder import ResultFolder
+from .samples import update_samples
+from .transform import set_field
+
+
+@dataclass
+class ResultNodes:
+    """The nodes of one run; a part that the result does not have is None.
+
+    Attributes:
+        scene: where they are.
+        run: identifier of the run, the same before and after saving the scene.
+        transform: the registration; from parent = fixed to moving, mm.
+        mean_transform: mean over the samples.
+        maps: name in result.json -> volume on the grid of the fixed image.
+        sample_sequence, sample_browser, sample_transform: the samples; the transform always holds
+            the selected one.
+        label_table, landmark_table: tables with units.
+        landmarks, ellipsoids: mean points and 95 % ellipsoids in the fixed space.
+        fixed, moving, moving_segmentation, moving_points: the inputs.
+        warnings: one sentence for each part that could not be shown.
+    """
+
+    scene: slicer.vtkMRMLScene = field(repr=False)
+    run: str
+    transform: slicer.vtkMRMLTransformNode | None = None
+    mean_transform: slicer.vtkMRMLTransformNode | None = None
+    maps: dict[str, slicer.vtkMRMLScalarVolumeNode] = field(default_factory=dict)
+    sample_sequence: slicer.vtkMRMLSequenceNode | None = None
+    sample_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
+    sample_transform: slicer.vtkMRMLTransformNode | None = None
+    label_table: slicer.vtkMRMLTableNode | None = None
+    landmark_table: slicer.vtkMRMLTableNode | None = None
+    landmarks: slicer.vtkMRMLMarkupsFiducialNode | None = None
+    ellipsoids: slicer.vtkMRMLModelNode | None = None
+    fixed: slicer.vtkMRMLScalarVolumeNode | None = None
+    moving: slicer.vtkMRMLScalarVolumeNode | None = None
+    moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None
+    moving_points: slicer.vtkMRMLMarkupsNode | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def load_result(
+    folder: str | Path,
+    scene: slicer.vtkMRMLScene,
+    fixed_node: slicer.vtkMRMLScalarVolumeNode | None = None,
+    moving_node: slicer.vtkMRMLScalarVolumeNode | None = None,
+    moving_segmentation_node: slicer.vtkMRMLSegmentationNode | None = None,
+    moving_points_node: slicer.vtkMRMLMarkupsNode | None = None,
+    map_names: Iterable[str] | None = None,
+) -> ResultNodes:
+    """Show a result folder, complete or partial, in a scene as a new run.
+
+    Inputs not given as nodes are read from the files named in result.json. The moving nodes are
+    put under the transform, so that they appear in the fixed space. The views stay as they are.
+
+    Args:
+        folder: result folder.
+        scene: the scene to add to.
+        map_names: maps to read, all by default (while a run is live, one is enough).
+
+    Raises:
+        ResultError: not a result folder, or of an unknown schema; the scene is then unchanged.
+    """
+    source = ResultFolder(folder)
+    run = uuid.uuid4().hex[:12]
+    inputs.link(scene, run, source, {
+        "fixed": fixed_node, "moving": moving_node,
+        "moving_segmentation": moving_segmentation_node, "moving_points": moving_points_node,
+    })
+    _fill(scene, run, source, map_names)
+    result = _collect(scene, run)
+    result.warnings = source.warnings + show_moving(result, "transform")
+    return result
+
+
+def update_result(
+    result: ResultNodes, folder: str | Path, map_names: Iterable[str] | None = None
+) -> ResultNodes:
+    """Refresh a run from its folder: the same nodes, new values; what the user set stays.
+
+    Parts that were not there before are added; nodes the user deleted come back. Files that did
+    not change since the last call are not read again.
+
+    Raises:
+        ResultError: as for ``load_result``; the nodes are then unchanged.
+    """
+    source = ResultFolder(folder)
+    _fill(result.scene, result.run, source, map_names)
+    result = _collect(result.scene, result.run)
+    result.warnings = source.warnings
+    return result
+
+
+def find_results(scene: slicer.vtkMRMLScene) -> list[ResultNodes]:
+    """The runs in a scene, oldest first; also after the scene was saved and loaded."""
+    return [_collect(scene, run) for run in nodes.runs(scene)]
+
+
+def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
+    result = ResultNodes(scene, run)
+    for node in nodes.of_run(scene, run):
+        role = node.GetAttribute(nodes.ROLE)
+        if role.startswith("map:"):
+            result.maps[role.removeprefix("map:")] = node
+        elif hasattr(result, role):
+            setattr(result, role, node)
+    for name, node in inputs.linked(result.transform).items():
+        setattr(result, name, node)
+    return result
+
+
+def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
+    """Bring every part of a run up to date; parts the folder does not have are left alone."""
+    record = source.record
+    for role, name in (("transform", "Registration"), ("mean_transform", "Mean registration")):
+        path = source.file(record.get(role))
+        if path is not None:
+            _fill_node(scene, run, source, role, "vtkMRMLGridTransformNode", name, path, set_field)
+    _fill_maps(scene, run, source, map_names)
+    _fill_samples(scene, run, source)
+    for role, name, rows, columns in (
+        ("label_table", "Structures", record.get("labels"), tables.LABEL_COLUMNS),
+        ("landmark_table", "Landmarks", record.get("landmarks"), tables.LANDMARK_COLUMNS),
+    ):
+        if rows:
+            table, _ = nodes.find_or_add(scene, run, role, "vtkMRMLTableNode", name)
+            tables.fill_table(table, rows, columns)
+    _fill_landmarks(scene, run, record.get("landmarks") or [])
+    for key, value in _metadata(record).items():
+        for node in nodes.of_run(scene, run):
+            node.SetAttribute(f"UncertainReg.{key}", value)
+    fixed = inputs.linked(nodes.find(scene, run, "transform"))["fixed"]
+    nodes.put_in_folder(scene, run, _title(record), fixed)
+
+
+def _fill_node(scene, run: str, source: ResultFolder, role: str, class_name: str, name: str,
+               path: Path, read) -> tuple:
+    """Node of a role, filled by ``read(node, path)`` unless the file did not change.
+
+    A file that cannot be read (yet) becomes a warning and the node keeps what it had. Returns
+    (node or None, is new).
+    """
+    node, is_new = nodes.find_or_add(scene, run, role, class_name, name)
+    if not nodes.is_current(node, path):
+        try:
+            read(node, path)
+            nodes.set_current(node, path)
+        except (RuntimeError, ValueError) as error:
+            source.warnings.append(f"{path}: cannot be read ({str(error).splitlines()[-1]}).")
+            if is_new:
+                scene.RemoveNode(node)
+                return None, False
+    return node, is_new
+
+
+def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
+    listed = source.record.get("maps") or {}
+    mask = None
+    for name in listed if map_names is None else map_names:
+        path = source.file(listed.get(name, {}).get("file"))
+        if path is None:
+            continue
+        unit = listed[name].get("unit")
+        node, is_new = _fill_node(scene, run, source, f"map:{name}", "vtkMRMLScalarVolumeNode",
+                                  maps.map_title(name, unit), path, maps.set_map)
+        if is_new:
+            if mask is None:
+                fixed = inputs.linked(nodes.find(scene, run, "transform"))["fixed"]
+                mask = inputs.body_mask(fixed, source)
+            maps.style_map(node, name, unit, mask)
+            node.SetDescription(listed[name].get("meaning") or "")
+            node.SetAttribute("UncertainReg.Unit", unit or "")
+
+
+def _fill_samples(scene, run: str, source: ResultFolder) -> None:
+    samples = source.record.get("samples") or {}
+    files = [source.file(name) for name in samples.get("files") or []]
+    weights = samples.get("log_weights") or [0.0] * len(files)
+    present = [(path, weight) for path, weight in zip(files, weights) if path is not None]
+    if present:
+        update_samples(scene, run, present)
+
+
+def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
+    rows = [row for row in rows if row.get("mean_lps")]
+    if not rows:
+        return
+    points, is_new = nodes.find_or_add(
+        scene, run, "landmarks", "vtkMRMLMarkupsFiducialNode", "Landmarks in the fixed image")
+    landmarks.set_points(points, rows, "mean_lps")
+    if is_new:
+        landmarks.style_points(points, len(rows))
+    ellipsoids, is_new = nodes.find_or_add(
+        scene, run, "ellipsoids", "vtkMRMLModelNode", "Ellipsoids (95 percent)")
+    landmarks.set_ellipsoids(ellipsoids, rows)
+    if is_new:
+        landmarks.style_ellipsoids(ellipsoids)
+
+
+def _metadata(record: dict) -> dict[str, str]:
+    """What the nodes remember of result.json, as attributes ``UncertainReg.<key>``."""
+    samples = record.get("samples") or {}
+    return {
+        "Status": str(record.get("status")),
+        "Backbone": str((record.get("backbone") or {}).get("name")),
+        "Method": str(record.get("method")),
+        "Parameters": json.dumps(record.get("parameters") or {}),
+        "Seed": str(record.get("seed")),
+        "Samples": f"{samples.get('finished', 0)} of {samples.get('asked', 0)}",
+        "Versions": json.dumps(record.get("versions") or {}),
+        "Warnings": json.dumps(record.get("warnings") or []),
+    }
+
+
+def _title(record: dict) -> str:
+    names = [Path((record.get("inputs", {}).get(key) or {}).get("file", "?")).name.split(".")[0]
+             for key in ("fixed", "moving")]
+    backbone = (record.get("backbone") or {}).get("title") or "registration"
+    return f"UncertainReg: {names[0]} from {names[1]} ({backbone})"

@@ -1,0 +1,43 @@
+"""Displacement field file to MRML transform node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
+
+from ..geometry import DisplacementField, read_field
+from .frames import ijk_to_ras, lps_to_ras
+
+
+def set_field(node: slicer.vtkMRMLTransformNode, path: Path) -> None:
+    """Fill a transform node from a displacement field file (vector NRRD, mm LPS, fixed grid).
+
+    A displacement field maps fixed points to moving points, which in MRML is "from parent": the
+    moving volume under this node is drawn in the fixed space.
+    """
+    node.SetAndObserveTransformFromParent(grid_transform(read_field(path)))
+
+
+def grid_transform(field: DisplacementField) -> slicer.vtkOrientedGridTransform:
+    """The same map as a VTK grid transform: RAS mm, float32, linear interpolation."""
+    matrix = ijk_to_ras(field.grid)
+    image = vtk.vtkImageData()
+    image.SetDimensions(*field.grid.size.tolist())
+    image.SetOrigin([matrix.GetElement(row, 3) for row in range(3)])
+    image.SetSpacing(field.grid.spacing.tolist())
+    vectors = lps_to_ras(np.asarray(field.vectors, dtype=np.float32)).reshape(-1, 3)
+    image.GetPointData().SetScalars(numpy_to_vtk(vectors, deep=True))
+    direction = vtk.vtkMatrix4x4()
+    for row in range(3):
+        for column in range(3):
+            spacing = field.grid.spacing[column]
+            direction.SetElement(row, column, matrix.GetElement(row, column) / spacing)
+    transform = slicer.vtkOrientedGridTransform()
+    transform.SetGridDirectionMatrix(direction)
+    transform.SetDisplacementGridData(image)
+    transform.SetInterpolationModeToLinear()
+    return transform
