@@ -1,0 +1,18 @@
+"""How good a registration and its uncertainty are, against a known truth.
+
+Every function takes numpy arrays of any one shape (CPU torch tensors are converted), computes in
+float64 and returns plain floats; ``mask`` selects voxels and errors are mm unless said otherwise.
+
+==================  ==============================================================================
+correlation         Pearson, Spearman
+sparsification      risk-coverage and sparsification curves, AURC, nAURC, AUSE
+calibration         reliability of label probabilities (ECE, MCE), conformal factor
+gaussian            Mahalanobis distance, chi-squared calibration and ellipsoid coverage, NLL
+overlap             Dice, Hausdorff (95 %) and average surface distance
+landmarks           target registration error
+folding             fraction of folded voxels, SD of log Jacobian
+similarity          MSE, mutual information, local NCC
+rings               boundary shells and rings of labels, where label uncertainty is judged
+protocols           one frozen preset per paper
+==================  ==============================================================================
+"""

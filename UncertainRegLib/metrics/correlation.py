@@ -1,0 +1,43 @@
+"""Correlation of an uncertainty map with the true error (Tian et al., App. C.3)."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+from .voxels import select
+
+
+def pearson(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Pearson's linear correlation of two maps over the voxels of ``mask``.
+
+    Returns:
+        A number in [-1, 1]; NaN when one of the maps is constant (no ranking to judge).
+
+    Raises:
+        ValueError: shapes differ, the mask is empty, or values are not finite.
+    """
+    u, e = select(mask, uncertainty=uncertainty, error=error)
+    return _correlation(u, e)
+
+
+def spearman(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Spearman's rank correlation, equal values sharing their average rank.
+
+    Unchanged by any strictly increasing transform of either map.
+
+    Returns:
+        A number in [-1, 1]; NaN when one of the maps is constant.
+
+    Raises:
+        ValueError: shapes differ, the mask is empty, or values are not finite.
+    """
+    u, e = select(mask, uncertainty=uncertainty, error=error)
+    return _correlation(rankdata(u), rankdata(e))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    # scipy.stats.pearsonr would add a p-value that is meaningless for millions of dependent voxels.
+    if a.min() == a.max() or b.min() == b.max():
+        return float("nan")
+    a = a - a.mean()
+    b = b - b.mean()
+    return float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
