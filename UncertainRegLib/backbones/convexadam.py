@@ -12,7 +12,7 @@ import numpy as np
 from ..geometry import DisplacementField, Image
 from ..geometry.arrays import as_like
 from .facts import Facts
-from .prepare import percentile_window
+from .prepare import normalise
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,9 @@ class ConvexAdam:
 
         With masks the moving image is first shifted so that the mask centres meet.
         """
-        grid = fixed.grid.at_most(self.voxels)
-        fixed = percentile_window(fixed.resample(grid))
-        moving = percentile_window(moving.resample(moving.grid.at_most(self.voxels)))
-        return fixed.to_torch(self.device), moving.to_torch(self.device)
+        images = normalise(*(image.resample(image.grid.at_most(self.voxels))
+                             for image in (fixed, moving)))
+        return tuple(image.to_torch(self.device) for image in images)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""

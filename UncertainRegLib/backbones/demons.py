@@ -11,7 +11,7 @@ from ..geometry import DisplacementField, Image, interpolate
 from ..geometry.image import set_geometry, to_sitk
 from .facts import Facts
 from .linear import affine_alignment
-from .prepare import percentile_window
+from .prepare import normalise
 
 LEVELS = ((4.0, 60), (2.0, 40), (1.0, 30))  # coarsening of the working grid, iterations
 MIN_LEVEL_VOXELS = 16  # a level whose grid is shorter than that along an axis is skipped
@@ -42,8 +42,8 @@ class Demons:
 
         Voxels outside a mask become background (0), so that the outline of the mask is aligned.
         """
-        return tuple(percentile_window(image.resample(image.grid.at_most(self.voxels)))
-                     for image in (fixed, moving))
+        return normalise(*(image.resample(image.grid.at_most(self.voxels))
+                           for image in (fixed, moving)))
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
