@@ -1,0 +1,15 @@
+"""From samples of a registration to what is shown: samples in, summaries out.
+
+A sample is a displacement field in mm (LPS, fixed to moving) with a log-weight. Arrays are numpy
+or torch through one code; a covariance is its six numbers (…, 6) = xx, xy, xz, yy, yz, zz in mm².
+
+==================  ==============================================================================
+moments             streaming mean and covariance; spread and jitter of nested samples
+maps                uncertainty, per-axis and largest-axis maps in mm, displacement entropy
+labels              streaming label probabilities, label entropy, volumes and centroids
+label_table         one row a label
+points              landmarks: mean position, 95 % ellipsoid, TRE, Mahalanobis distance
+modes               principal components of the samples, modes, component sweep
+surfaces            5 / 50 / 95 % surfaces of a label
+==================  ==============================================================================
+"""

@@ -1,0 +1,292 @@
+"""Streaming label probabilities: the moving segmentation seen through every sample.
+
+The one-hot segmentation is warped linearly, so each sample gives each voxel at most eight labels
+with weights that sum to 1, whatever the number of labels: the cost does not depend on it. Most
+voxels lie between eight corners of one label and take the short way.
+"""
+
+import math
+
+import numpy as np
+
+from UncertainRegLib.geometry.arrays import Array, namespace
+from UncertainRegLib.geometry.field import DisplacementField
+from UncertainRegLib.geometry.grid import Grid
+from UncertainRegLib.geometry.image import Image
+from UncertainRegLib.geometry.interpolate import inside_index
+
+from .bricks import EDGE, Bricks
+
+MIXED = -1  # marks a cell whose eight corners differ
+SOFT, HARD = 0, 1  # sums kept: of linear memberships, and of the label that wins a voxel
+
+
+class LabelProbabilities:
+    """Label probabilities on the fixed grid, and volume and centroid of every sample.
+
+    p_l(y) is the weighted mean of the linear one-hot warps of label l; points that leave the moving
+    field of view count as background (0), as in `geometry.warp.warp_one_hot`.
+
+    Args:
+        segmentation: integers on the moving grid, 0 = background.
+        grid: fixed grid of the probabilities; fields on another grid are resampled to it.
+
+    Attributes:
+        labels: the label values, ascending, without 0.
+        log_weights: one for each sample so far.
+
+    Raises:
+        ValueError: the segmentation has no label.
+    """
+
+    def __init__(self, segmentation: Image, grid: Grid) -> None:
+        values, compact = np.unique(np.asarray(segmentation.array), return_inverse=True)
+        self.labels = [int(v) for v in values if v != 0]
+        if not self.labels:
+            raise ValueError("the moving segmentation has no label: every voxel is background (0)")
+        # Label l is known inside as its place 1 … L in ``labels``.
+        place = np.zeros(values.size, np.int16)
+        place[values != 0] = np.arange(1, len(self.labels) + 1)
+        compact = np.pad(place[compact.reshape(segmentation.grid.shape)], (0, 1), mode="edge")
+        self.grid = grid
+        self.log_weights: list[float] = []
+        self._moving_grid = segmentation.grid
+        self._corner_labels: Array = compact
+        self._cells: Array = _cells(compact)
+        self._bricks: Bricks | None = None
+        self._reference = -math.inf  # sums hold exp(log_weight - reference)
+        self._soft_sizes: list[np.ndarray] = []
+        self._hard_sizes: list[np.ndarray] = []
+        self._centroids: list[np.ndarray] = []
+
+    def add(self, field: DisplacementField, log_weight: float = 0.0) -> None:
+        """Take in one sample.
+
+        Args:
+            field: displacement, fixed to moving; every sample from the same library and device.
+            log_weight: logarithm of its weight.
+        """
+        index = field.resample(self.grid).mapped_index(self._moving_grid)
+        xp = namespace(index)
+        if self._bricks is None:
+            count = len(self.labels)
+            self._bricks = Bricks(self.grid.shape, count, channels=2, like=index)
+            self._corner_labels = xp.asarray(self._corner_labels.ravel(), device=index.device)
+            self._cells = xp.asarray(self._cells.ravel(), device=index.device)
+        if log_weight > self._reference:
+            self._bricks.scale(math.exp(self._reference - log_weight))
+            self._reference = log_weight
+        weight = math.exp(log_weight - self._reference) if log_weight > -math.inf else 0.0
+        # Sums over the sample, for each label: membership, hard voxels, membership × (i, j, k).
+        sums = np.zeros((5, len(self.labels) + 1))
+        for layer in range(self._bricks.layers):
+            planes = index[layer * EDGE : (layer + 1) * EDGE]
+            sums += self._add_layer(layer, planes.reshape(-1, 3), weight)
+        self.log_weights.append(float(log_weight))
+        size, hard, *moment = sums[:, 1:]
+        self._soft_sizes.append(size)
+        self._hard_sizes.append(hard)
+        with np.errstate(invalid="ignore"):
+            self._centroids.append(self.grid.to_world((np.stack(moment) / size).T))
+
+    def _add_layer(self, layer: int, index: Array, weight: float) -> np.ndarray:
+        """One layer of voxels, their moving index positions (n, 3); returns the sums of `add`."""
+        xp = namespace(index)
+        base, fraction = self._locate(index)
+        code = xp.where(inside_index(self._moving_grid.shape, index), self._cells[base], 0)
+
+        pure = xp.where(code > 0)[0]
+        label = xp.asarray(code[pure], dtype=xp.int64)
+        address = self._bricks.address(label, layer, pure)
+        self._bricks.add(SOFT, address, weight)
+        self._bricks.add(HARD, address, weight)
+        sums = self._sums(layer, label, pure)
+        sums = np.stack([sums[0], sums[0], *sums[1:]])
+
+        mixed = xp.where(code == MIXED)[0]
+        if len(mixed) == 0:
+            return sums
+        labels, shares = self._corners(base[mixed], [f[mixed] for f in fraction])
+        addresses = [self._bricks.address(corner, layer, mixed) for corner in labels]
+        for corner, (label, share) in enumerate(zip(labels, shares)):
+            self._bricks.add(SOFT, addresses[corner], weight * share)
+            sums[[0, 2, 3, 4]] += self._sums(layer, label, mixed, share)
+        winner = _winner(labels, shares)
+        each = xp.arange(len(mixed), device=mixed.device)
+        self._bricks.add(HARD, xp.stack(addresses)[winner, each], weight)
+        sums[1] += self._count(xp.stack(labels)[winner, each])
+        return sums
+
+    def _locate(self, index: Array) -> tuple[Array, list[Array]]:
+        """Flat number of the cell of each position (clamped to the grid), and i, j, k in it."""
+        xp = namespace(index)
+        base, stride, fraction = 0, 1, []
+        for axis, n in enumerate(self._moving_grid.size.tolist()):
+            position = index[:, axis].clip(0, n - 1)
+            low = xp.floor(position)
+            fraction.append(position - low)
+            base = base + stride * xp.asarray(low, dtype=xp.int64)
+            stride *= n + 1
+        return base, fraction
+
+    def _corners(self, base: Array, fraction: list[Array]) -> tuple[list[Array], list[Array]]:
+        """Label and linear weight of the eight corners of each cell, lists of 8 × (m,)."""
+        xp = namespace(base)
+        nx, ny = self._moving_grid.size[0] + 1, self._moving_grid.size[1] + 1
+        labels, shares = [], []
+        for dk, along_k in enumerate((1.0 - fraction[2], fraction[2])):
+            for dj, along_j in enumerate((1.0 - fraction[1], fraction[1])):
+                plane = along_k * along_j
+                for di, along_i in enumerate((1.0 - fraction[0], fraction[0])):
+                    corner = self._corner_labels[base + int((dk * ny + dj) * nx + di)]
+                    labels.append(xp.asarray(corner, dtype=xp.int64))
+                    shares.append(plane * along_i)
+        return labels, shares
+
+    def _count(self, labels: Array, weights: Array | None = None) -> np.ndarray:
+        counts = namespace(labels).bincount(labels, weights, len(self.labels) + 1)
+        return np.asarray(counts.tolist(), dtype=np.float64)
+
+    def _sums(self, layer: int, labels: Array, position: Array, share: Array | None = None):
+        """Sum of 1 and of the voxel index i, j, k over the voxels of each label, (4, L + 1)."""
+        xp = namespace(labels)
+        _, ny, nx = self.grid.shape
+        share = xp.ones_like(labels) if share is None else share
+        share = xp.asarray(share, dtype=xp.float64)
+        ijk = (position % nx, position // nx % ny, position // (nx * ny) + layer * EDGE)
+        moments = [self._count(labels, share * along) for along in ijk]
+        return np.stack([self._count(labels, share), *moments])
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(N,) weights of the samples, sum 1."""
+        log_weights = np.array(self.log_weights)
+        weights = np.exp(log_weights - log_weights.max())
+        return weights / weights.sum()
+
+    @property
+    def volumes_ml(self) -> np.ndarray:
+        """(N, L) volume of every sample and label in ml, from linear memberships."""
+        return np.stack(self._soft_sizes) * self.grid.voxel_volume_ml
+
+    @property
+    def centroids(self) -> np.ndarray:
+        """(N, L, 3) centroid of every sample and label, LPS mm; NaN where a label vanished."""
+        return np.stack(self._centroids)
+
+    def probability(self, label: int) -> Image:
+        """p_l in [0, 1] on the part of the fixed grid where the label was ever met.
+
+        Raises:
+            ValueError: the label is not in the segmentation, or no sample met it.
+        """
+        if label not in self.labels:
+            raise ValueError(f"the moving segmentation has no label {label}")
+        box, sums = self._filled().dense(self.labels.index(label) + 1, SOFT)
+        if sums.size == 0:
+            raise ValueError(f"label {label} lies outside the fixed image in every sample")
+        affine = self.grid.affine.copy()
+        affine[:3, 3] = self.grid.to_world([s.start for s in box[::-1]])
+        return Image(sums / self._total(), Grid(sums.shape, affine))
+
+    def top_label(self) -> tuple[np.ndarray, np.ndarray]:
+        """The most probable label of every fixed voxel, background included, and its probability.
+
+        Returns:
+            Label values (Z, Y, X) int32 and probabilities (Z, Y, X) float32.
+        """
+        bricks, total = self._filled(), self._total()
+        left = np.ones((math.prod(bricks.blocks), EDGE**3), np.float32)  # of background
+        best, top = np.zeros_like(left), np.zeros(left.shape, np.int32)
+        for place, label in enumerate(self.labels, start=1):
+            blocks, p = bricks.blockwise(place, SOFT)
+            p /= total
+            left[blocks] -= p
+            top[blocks] = np.where(p > best[blocks], label, top[blocks])
+            best[blocks] = np.maximum(p, best[blocks])
+        top[left >= best] = 0
+        return bricks.volume(top), bricks.volume(np.maximum(left, best).clip(0.0, 1.0))
+
+    def entropy(self, normalised: bool = False) -> np.ndarray:
+        """Label entropy H = -Σ p log p of every fixed voxel, background included.
+
+        Args:
+            normalised: divide by log(L + 1), the largest possible, to get [0, 1].
+
+        Returns:
+            (Z, Y, X) float32, nats (or a fraction).
+        """
+        bricks, total = self._filled(), self._total()
+        left = np.ones((math.prod(bricks.blocks), EDGE**3), np.float32)
+        entropy = np.zeros_like(left)
+        for place in range(1, len(self.labels) + 1):
+            blocks, p = bricks.blockwise(place, SOFT)
+            p /= total
+            left[blocks] -= p
+            entropy[blocks] += _surprise(p)
+        # What rounding leaves of the background is not a background.
+        left[left < 1e-6] = 0.0
+        entropy += _surprise(left)
+        if normalised:
+            entropy /= math.log(len(self.labels) + 1)
+        return bricks.volume(entropy)
+
+    def pairwise_dice(self) -> np.ndarray:
+        """Mean Dice of pairs of samples for each label, (L,); NaN for one sample or a lost label.
+
+        Each sample's label map is the winner of its memberships. With h(y) the weighted count of
+        samples that have the label at y, all pairs' intersections sum to Σ h² - Σ w² |A|, so
+
+            Dice = Σ_{m≠n} w_m w_n 2 |A_m ∩ A_n| / Σ_{m≠n} w_m w_n (|A_m| + |A_n|)
+
+        comes from one streamed volume. This mean weights pairs by their size |A_m| + |A_n|; it is
+        the plain mean where the volumes agree, and differs from it by the order of their squared
+        coefficient of variation.
+        """
+        bricks, total, weights = self._filled(), self._total(), self.weights
+        sizes = np.stack(self._hard_sizes)
+        pairs = (weights * (1.0 - weights)) @ sizes
+        squares = np.array([
+            float(np.sum(np.square(bricks.blockwise(place, HARD)[1] / total, dtype=np.float64)))
+            for place in range(1, len(self.labels) + 1)
+        ])
+        shared = squares - np.square(weights) @ sizes
+        return np.divide(shared, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 1e-9)
+
+    def _filled(self) -> Bricks:
+        if self._bricks is None:
+            raise ValueError("no sample was added yet")
+        return self._bricks
+
+    def _total(self) -> float:
+        return float(np.exp(np.array(self.log_weights) - self._reference).sum())
+
+
+def _cells(labels: np.ndarray) -> np.ndarray:
+    """The common label of a voxel and its seven upper neighbours, or MIXED; same shape."""
+    cells = labels.copy()
+    core = cells[:-1, :-1, :-1]
+    mixed = np.zeros(core.shape, dtype=bool)
+    for dk in (0, 1):
+        for dj in (0, 1):
+            for di in (0, 1):
+                z, y, x = (slice(d, n - 1 + d) for d, n in zip((dk, dj, di), labels.shape))
+                mixed |= labels[z, y, x] != labels[:-1, :-1, :-1]
+    core[mixed] = MIXED
+    return cells
+
+
+def _winner(labels: list[Array], shares: list[Array]) -> Array:
+    """(m,) a corner whose label has the largest total weight among the eight corners."""
+    totals = [share + 0.0 for share in shares]
+    for a in range(8):
+        for b in range(a):
+            same = labels[a] == labels[b]
+            totals[a] += same * shares[b]
+            totals[b] += same * shares[a]
+    return namespace(shares[0]).stack(totals).argmax(0)
+
+
+def _surprise(p: np.ndarray) -> np.ndarray:
+    """-p log p, 0 at p = 0."""
+    return -p * np.log(np.maximum(p, 1e-30))

@@ -1,0 +1,53 @@
+"""Quantile surfaces of a label: where it surely is, probably is, and may be."""
+
+import numpy as np
+
+from UncertainRegLib.geometry.grid import Grid
+from UncertainRegLib.geometry.image import Image
+
+from .labels import LabelProbabilities
+
+LEVELS = (0.05, 0.5, 0.95)
+
+
+def probability_volume(probabilities: LabelProbabilities, label: int) -> Image:
+    """Probability of a label with a border of zeros, so that its isosurfaces are closed.
+
+    Args:
+        probabilities: label probabilities of all samples.
+        label: a label of the moving segmentation.
+
+    Returns:
+        (Z, Y, X) float32 in [0, 1] on the part of the fixed grid around the label, one voxel more
+        on every side (that border may lie outside the fixed image).
+
+    Raises:
+        ValueError: there is no such label, or no sample met it.
+    """
+    image = probabilities.probability(label)
+    affine = image.grid.affine.copy()
+    affine[:3, 3] = image.grid.to_world([-1, -1, -1])
+    array = np.pad(image.array, 1)
+    return Image(array, Grid(array.shape, affine))
+
+
+def quantile_masks(
+    probabilities: LabelProbabilities, label: int, levels: tuple[float, ...] = LEVELS
+) -> dict[float, Image]:
+    """Masks p >= level whose boundaries are the surfaces: 0.05 largest, 0.95 the sure core.
+
+    Args:
+        probabilities: label probabilities of all samples.
+        label: a label of the moving segmentation.
+        levels: probabilities in (0, 1).
+
+    Returns:
+        level -> uint8 image on the grid of `probability_volume`; empty where nothing is so sure.
+
+    Raises:
+        ValueError: there is no such label, or no sample met it.
+    """
+    image = probability_volume(probabilities, label)
+    return {
+        level: Image((image.array >= level).astype(np.uint8), image.grid) for level in levels
+    }
