@@ -190,7 +190,8 @@ def test_nested_recovers_known_spread_and_jitter(draws):
     result = summary(nested(12, draws, 20_000, seed=3, jitter=5 * JITTER))
     spread = SPREAD.reshape(9)[SIX]
     assert np.abs(result.spread.mean(axis=0) - spread).max() < 0.02
-    jitter = (1 - 1 / 12) * 5 * JITTER.reshape(9)[SIX]
+    share = np.broadcast_to(draws, 12) / np.broadcast_to(draws, 12).sum()
+    jitter = (1 - np.sum(share**2)) * 5 * JITTER.reshape(9)[SIX]
     assert np.abs(result.jitter.mean(axis=0) - jitter).max() < 0.1
 
 
