@@ -1,0 +1,64 @@
+"""VoxelMorph and SynthMorph weights that were saved by Keras (.h5)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+LAYERS = (
+    (re.compile(r"enc_conv_(\d+)_0$"), "encoder.{}"),
+    (re.compile(r"dec_conv_(\d+)_0$"), "decoder.{}"),
+    (re.compile(r"dec_final_conv_(\d+)$"), "remaining.{}"),
+    (re.compile(r"(?:^|_)flow$"), "flow"),
+    (re.compile(r"(?:^|_)log_sigma$"), "log_sigma"),
+)
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """State dict for ``voxelmorph.from_state`` from a .h5 file of a Keras ``VxmDense``.
+
+    Keras stores kernels as (z, y, x, in, out), torch as (out, in, z, y, x); the layer order is
+    told by the names. Use ``padding="border"`` with it, TensorFlow's rule.
+
+    Raises:
+        ValueError: the file is no HDF5 file, or has none of the expected layers.
+    """
+    import h5py
+
+    found: dict[str, Tensor] = {}
+
+    def visit(name: str, item) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        *_, layer, kind = name.split("/")
+        for pattern, target in LAYERS:
+            match = pattern.search(layer)
+            if match and kind.split(":")[0] in ("kernel", "bias"):
+                value = np.asarray(item, dtype=np.float32)
+                if kind.startswith("kernel"):
+                    value = np.moveaxis(value, (-1, -2), (0, 1))
+                key = target.format(*match.groups())
+                suffix = "weight" if kind.startswith("kernel") else "bias"
+                found[f"{key}.{suffix}"] = torch.from_numpy(value.copy())
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+    except OSError as error:
+        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
+    if "flow.weight" not in found:
+        raise ValueError(f"{path} holds no layers of a Keras VoxelMorph network.")
+    # Keras counts decoder levels from the finest, the network from the coarsest.
+    levels = sum(name.startswith("encoder.") and name.endswith("weight") for name in found)
+    state = {}
+    for name, value in found.items():
+        part, _, rest = name.partition(".")
+        if part == "decoder":
+            index, kind = rest.split(".")
+            name = f"decoder.{levels - 1 - int(index)}.{kind}"
+        state[name] = value
+    return state
