@@ -16,6 +16,7 @@ class Weights:
         size_bytes: size, 0 when unknown.
         sha256: pinned checksum, or "" to record it on first use.
         licence: licence of the weights.
+        page: web page where a person finds the file when it has no url.
     """
 
     file: str
@@ -23,6 +24,7 @@ class Weights:
     size_bytes: int
     sha256: str
     licence: str
+    page: str = ""
 
 
 @dataclass(frozen=True)
