@@ -1,0 +1,16 @@
+"""Structured Gaussian distributions over displacement fields.
+
+Sigma = R R^T + (L L^T)^-1 over the 3 Nv numbers of a displacement field, with R of low rank and L
+a sparse lower triangular factor of a precision matrix (Simpson & Campbell, "Structured SIR",
+sections 3.2 and A). Nothing here knows images: the numbers are whatever the mean is in.
+
+Blocks of vectors are tensors ``(B, N, C, Z, Y, X)``: B independent distributions (image pairs), N
+vectors each (samples, or columns of R), C = 3 displacement components on a (Z, Y, X) grid.
+"""
+
+from .diagonal import DiagonalFactor
+from .lowrank import LowRank
+from .sparse import SparseFactor
+from .structured import Noise, StructuredGaussian
+
+__all__ = ["DiagonalFactor", "LowRank", "Noise", "SparseFactor", "StructuredGaussian"]
