@@ -1,6 +1,7 @@
 """Ways of asking "what else could it be?": each yields samples of the registration."""
 
 from .equivariance import Equivariance
+from .registry import METHODS, create_sampler
 from .sample import Sample
 
-__all__ = ["Equivariance", "Sample"]
+__all__ = ["METHODS", "Equivariance", "Sample", "create_sampler"]

@@ -1,0 +1,49 @@
+"""Command line: python -m UncertainRegLib run | backbones …
+
+Also runs as a plain script (``python .../UncertainRegLib/__main__.py``), which is how 3D Slicer
+starts its worker.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # started as a script: the folder above must be found, not this one
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    __package__ = "UncertainRegLib"
+
+COMPLETE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 complete, 1 failed (one sentence on stderr), 2 usage, 130 cancelled (partial result
+        kept).
+    """
+    from UncertainRegLib.commands import parser
+
+    options = parser().parse_args(arguments)
+    report = None
+    try:
+        report = options.reporter(options)
+        return options.command(options, report)
+    except KeyboardInterrupt:
+        return CANCELLED
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        sentence = " ".join(str(error).split()) or type(error).__name__
+        if report is not None:
+            report("failed", error=sentence)
+        if os.environ.get("UNCERTAINREG_TRACEBACK") or isinstance(error, RuntimeError):
+            import traceback
+
+            traceback.print_exc()
+        print(f"Error: {sentence}", file=sys.stderr)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

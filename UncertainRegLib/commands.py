@@ -1,0 +1,151 @@
+"""The commands of ``python -m UncertainRegLib``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+
+COMPLETE, CANCELLED = 0, 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; wrong usage exits with code 2."""
+    top = argparse.ArgumentParser(
+        prog="python -m UncertainRegLib",
+        description="Where can a deformable registration be trusted, in millimetres?")
+    commands = top.add_subparsers(required=True, metavar="command")
+    _add_run(commands)
+    _add_backbones(commands)
+    return top
+
+
+def _add_run(commands) -> None:
+    run = commands.add_parser("run", help="register one pair and map its uncertainty")
+    run.add_argument("--job", help="a JSON job file, instead of the options below")
+    for name, text in {
+        "fixed": "fixed image", "moving": "moving image", "out": "new folder for the result",
+        "fixed-mask": "where the fixed image may be used",
+        "moving-mask": "where the moving image may be used",
+        "moving-labels": "segmentation of the moving image",
+        "fixed-labels": "true segmentation of the fixed image (only judges)",
+        "moving-points": "landmarks: CSV label,x,y,z in LPS mm, .mrk.json or .fcsv",
+        "fixed-points": "their true positions in the fixed image (only judge)",
+        "label-names": 'JSON file {"10": "Thalamus", …}',
+        "scene": "also write a 3D Slicer scene (.mrb; needs slicer-core)",
+    }.items():
+        run.add_argument(f"--{name}", default="", help=text)
+    run.add_argument("--backbone", default="demons", help="registration method [demons]")
+    run.add_argument("--method", default="equivariance", help="way of sampling [equivariance]")
+    run.add_argument("--perturbation", default="deform", help="perturbation family [deform]")
+    run.add_argument("--samples", type=int, default=16, help="number of registrations [16]")
+    run.add_argument("--seed", type=int, default=1, help="of everything random [1]")
+    run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    run.add_argument("--parameters", default="{}", type=_json, metavar="JSON",
+                     help='settings, e.g. {"backbone": {"voxels": 500000}}')
+    run.add_argument("--preflight", action="store_true",
+                     help="only say device, memory and minutes, from one registration")
+    run.add_argument("--progress", default="bar", choices=("bar", "json", "none"))
+    run.set_defaults(command=_run, reporter=_reporter)
+
+
+def _reporter(options):
+    from .jobs import REPORTERS
+
+    return REPORTERS[options.progress]()
+
+
+def _json(text: str) -> dict:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("not a JSON object")
+    return value
+
+
+def _run(options, report) -> int:
+    from .jobs import Job, read_job, run
+    from .jobs.inputs import read_label_names
+
+    report("started", pid=os.getpid())
+    if options.job:
+        job = read_job(options.job)
+    else:
+        names = read_label_names(options.label_names) if options.label_names else {}
+        job = Job(
+            fixed=options.fixed, moving=options.moving, out=options.out,
+            fixed_mask=options.fixed_mask, moving_mask=options.moving_mask,
+            moving_labels=options.moving_labels, fixed_labels=options.fixed_labels,
+            moving_points=options.moving_points, fixed_points=options.fixed_points,
+            label_names=names, backbone=options.backbone, method=options.method,
+            perturbation=options.perturbation, samples=options.samples, seed=options.seed,
+            device=options.device, scene=options.scene, parameters=options.parameters)
+    if job.scene:
+        _check_scene(job.scene)
+    record = run(job, report, options.preflight)
+    if options.preflight:
+        return COMPLETE
+    if job.scene:
+        from .scene.bundle import write_result_scene
+
+        report("stage", text=f"Writing {job.scene}")
+        write_result_scene(job.out, job.scene)
+    if options.progress == "bar":
+        print(_in_words(record, job.out))
+    return COMPLETE if record["status"] == "complete" else CANCELLED
+
+
+def _check_scene(path: str) -> None:
+    """Say before the run, not after it, that a scene cannot be written."""
+    if not path.endswith(".mrb"):
+        raise ValueError(f"{path}: a scene file ends in .mrb.")
+    if importlib.util.find_spec("slicer") is None:
+        raise ValueError("Writing a scene needs the package slicer-core: pip install slicer-core.")
+
+
+def _in_words(record: dict, out: str) -> str:
+    """What a person wants to read after a run."""
+    samples = record["samples"]
+    lines = [f"{record['status'].capitalize()}: {samples['finished']} of {samples['asked']} "
+             f"samples, {record['backbone']['title']}, {out}"]
+    rows = record["labels"][:10]
+    if rows:
+        lines.append(f"{'structure':24} {'median mm':>9} {'95 % mm':>8} {'volume ml':>10} "
+                     f"{'95 % interval':>17} {'Dice':>6}")
+    for row in rows:
+        interval = f"{row['volume_low_ml']:.2f} … {row['volume_high_ml']:.2f}"
+        dice = "" if row["dice"] is None else f"{row['dice']:.3f}"
+        median, high = (_number(row[name]) for name in ("u_p50_mm", "u_p95_mm"))
+        lines.append(f"{row['name'][:24]:24} {median:>9} {high:>8} {row['volume_ml']:>10.2f} "
+                     f"{interval:>17} {dice:>6}")
+    errors = [row["tre_mm"] for row in record["landmarks"] if row["tre_mm"] is not None]
+    if errors:
+        inside = sum(bool(row["inside95"]) for row in record["landmarks"])
+        lines.append(f"{len(errors)} landmarks: mean TRE {sum(errors) / len(errors):.2f} mm, "
+                     f"{inside} of them inside their 95 % ellipsoid")
+    lines.append("Disagreement is not error: where all samples agree, all can be wrong.")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _add_backbones(commands) -> None:
+    top = commands.add_parser("backbones", help="registration methods: list")
+    actions = top.add_subparsers(required=True, metavar="action")
+    listing = actions.add_parser("list", help="all methods, and what they need")
+    listing.set_defaults(command=_list_backbones, reporter=lambda options: None)
+
+
+def _list_backbones(options, report) -> int:
+    from .backbones import listing
+
+    for entry in listing():
+        state = "ready" if entry.available else f"not installed: {entry.remedy}"
+        print(f"{entry.name:14} {entry.title:32} {state}", file=sys.stdout)
+    return COMPLETE

@@ -1,0 +1,8 @@
+"""Jobs: one JSON job or command line -> a run -> events -> a result folder."""
+
+from .events import REPORTERS
+from .job import Job, JobError, read_job
+from .result import read_result
+from .run import run
+
+__all__ = ["REPORTERS", "Job", "JobError", "read_job", "read_result", "run"]

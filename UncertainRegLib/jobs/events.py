@@ -1,0 +1,66 @@
+"""Telling how a run goes: a progress bar for a person, JSON lines for a program, or nothing.
+
+Events (one JSON object a line on stdout): started, stage, preflight, sample, snapshot, warning,
+finished, failed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+
+class Silent:
+    """Ignores every event."""
+
+    def __call__(self, event: str, **facts) -> None:
+        """Take one event with its facts."""
+
+
+class JsonLines:
+    """One JSON object a line on stdout, flushed at once."""
+
+    def __call__(self, event: str, **facts) -> None:
+        """Print the event."""
+        print(json.dumps({"event": event, **facts}), flush=True)
+
+
+class Bar:
+    """A progress bar (tqdm where installed) and sentences on stderr."""
+
+    def __init__(self) -> None:
+        self._bar = None
+
+    def __call__(self, event: str, **facts) -> None:
+        """Show the event."""
+        if event == "preflight":
+            self._say(f"Running on {facts['device']}; about {facts['minutes']:.1f} minutes and "
+                      f"{facts['memory_mb']:.0f} MB of memory.")
+        elif event == "stage":
+            self._say(facts["text"])
+        elif event == "warning":
+            self._say(f"Warning: {facts['text']}")
+        elif event == "sample":
+            self._advance(facts["finished"], facts["asked"], facts["eta_s"])
+        elif event in ("finished", "failed") and self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _advance(self, finished: int, asked: int, eta_s: float) -> None:
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            self._say(f"sample {finished} of {asked}, about {eta_s:.0f} s left")
+            return
+        if self._bar is None:
+            self._bar = tqdm(total=asked, desc="samples", file=sys.stderr)
+        self._bar.update(finished - self._bar.n)
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+REPORTERS = {"bar": Bar, "json": JsonLines, "none": Silent}

@@ -1,0 +1,132 @@
+"""Reading and checking everything a job names, before any folder is made or work is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import Image, read_image, read_labels, read_points
+from ..geometry.files import InputError, check_overlap
+from .job import Job
+
+
+@dataclass
+class Inputs:
+    """What a run works on.
+
+    Attributes:
+        fixed, moving: images (numpy), with their masks where given.
+        moving_labels, fixed_labels: segmentations on grids of their own, or None.
+        label_names, label_colors: by label value.
+        point_names, moving_points, fixed_points: landmarks, (P, 3) LPS mm, or None.
+        record: the "inputs" entry of result.json.
+    """
+
+    fixed: Image
+    moving: Image
+    moving_labels: Image | None = None
+    fixed_labels: Image | None = None
+    label_names: dict[int, str] = field(default_factory=dict)
+    label_colors: dict[int, list[float]] = field(default_factory=dict)
+    point_names: list[str] = field(default_factory=list)
+    moving_points: np.ndarray | None = None
+    fixed_points: np.ndarray | None = None
+    record: dict = field(default_factory=dict)
+
+
+def read_inputs(job: Job) -> Inputs:
+    """Read and check all files of a job.
+
+    Raises:
+        InputError: a file cannot be used; the message names it and the remedy.
+    """
+    fixed, moving = read_image(job.fixed), read_image(job.moving)
+    check_overlap(fixed.grid, moving.grid, job.fixed, job.moving)
+    inputs = Inputs(_masked(fixed, job.fixed_mask, job.fixed),
+                    _masked(moving, job.moving_mask, job.moving))
+    if job.moving_labels:
+        inputs.moving_labels = read_labels(job.moving_labels)
+        check_overlap(moving.grid, inputs.moving_labels.grid, job.moving, job.moving_labels)
+        inputs.label_names, inputs.label_colors = _segment_names(job.moving_labels)
+        inputs.label_names.update({int(k): str(v) for k, v in job.label_names.items()})
+    if job.fixed_labels:
+        inputs.fixed_labels = read_labels(job.fixed_labels)
+        check_overlap(fixed.grid, inputs.fixed_labels.grid, job.fixed, job.fixed_labels)
+    if job.moving_points:
+        inputs.point_names, inputs.moving_points = read_points(job.moving_points)
+    if job.fixed_points:
+        inputs.fixed_points = _matched(inputs, *read_points(job.fixed_points), job)
+    inputs.record = {name: _file_record(getattr(job, name)) for name in (
+        "fixed", "moving", "fixed_mask", "moving_mask", "moving_labels", "fixed_labels",
+        "moving_points", "fixed_points") if getattr(job, name)}
+    inputs.record["fixed"]["shape"] = list(fixed.grid.shape)
+    inputs.record["moving"]["shape"] = list(moving.grid.shape)
+    return inputs
+
+
+def _masked(image: Image, mask_file: str, image_file: str) -> Image:
+    if not mask_file:
+        return image
+    mask = read_labels(mask_file)
+    check_overlap(image.grid, mask.grid, image_file, mask_file)
+    mask = mask.resample(image.grid, "nearest", 0).array > 0
+    if not mask.any():
+        raise InputError(f"{mask_file}: does not mark any voxel of {image_file}.")
+    return Image(image.array, image.grid, mask.astype(np.uint8))
+
+
+def _matched(inputs: Inputs, names: list[str], points: np.ndarray, job: Job) -> np.ndarray:
+    """True points in the order of the moving ones."""
+    known = dict(zip(names, points))
+    missing = [name for name in inputs.point_names if name not in known]
+    if missing:
+        raise InputError(f"{job.fixed_points}: has no landmark named {missing[0]!r}, which "
+                         f"{job.moving_points} has; name pairs alike.")
+    return np.array([known[name] for name in inputs.point_names])
+
+
+def _segment_names(path: str) -> tuple[dict[int, str], dict[int, list[float]]]:
+    """Names and colours of the segments of a Slicer .seg.nrrd file; empty for other files."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    names, colors = {}, {}
+    for number in range(10_000):
+        prefix = f"Segment{number}_"
+        if not reader.HasMetaDataKey(prefix + "LabelValue"):
+            break
+        value = int(reader.GetMetaData(prefix + "LabelValue"))
+        if reader.HasMetaDataKey(prefix + "Name"):
+            names[value] = reader.GetMetaData(prefix + "Name")
+        if reader.HasMetaDataKey(prefix + "Color"):
+            colors[value] = [float(c) for c in reader.GetMetaData(prefix + "Color").split()]
+    return names, colors
+
+
+def _file_record(path: str) -> dict:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return {"file": str(Path(path).resolve()), "sha256": digest.hexdigest()}
+
+
+def read_label_names(path: str) -> dict[str, str]:
+    """Label names from a JSON file: {"10": "Thalamus"} or {"10": {"name": "Thalamus"}}.
+
+    Raises:
+        InputError: unreadable.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {str(int(value)): str(entry["name"] if isinstance(entry, dict) else entry)
+                for value, entry in content.items()}
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"{path}: cannot be read as label names ({error}); give JSON like "
+                         '{"10": "Thalamus"}.') from None

@@ -1,0 +1,107 @@
+"""A job: everything one run needs, as a JSON file or command-line options."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+PATHS = ("fixed", "moving", "out", "fixed_mask", "moving_mask", "moving_labels", "fixed_labels",
+         "moving_points", "fixed_points", "scene")
+
+
+class JobError(ValueError):
+    """The job itself is wrong; the message names the entry and the remedy."""
+
+
+@dataclass
+class Job:
+    """Inputs and settings of one run. Paths are strings; empty means not given.
+
+    Attributes:
+        fixed, moving, out: image files, and the folder for the result.
+        fixed_mask, moving_mask: where the images may be used.
+        moving_labels, fixed_labels: segmentations; the fixed one only judges.
+        moving_points, fixed_points: landmarks (CSV label,x,y,z in LPS mm, .mrk.json, .fcsv); the
+            fixed ones only judge, matched by label.
+        label_names: names of label values, e.g. {"10": "Thalamus"}.
+        backbone, method, perturbation: by name.
+        samples: how many registrations.
+        seed: of everything random.
+        device: "auto", "cpu" or "cuda".
+        scene: an .mrb file to write as well, or empty.
+        parameters: settings of the "backbone", "perturbation" and "method", each a dictionary.
+        parent_pid: the run cancels itself when this process has ended (0: not watched).
+    """
+
+    fixed: str = ""
+    moving: str = ""
+    out: str = ""
+    fixed_mask: str = ""
+    moving_mask: str = ""
+    moving_labels: str = ""
+    fixed_labels: str = ""
+    moving_points: str = ""
+    fixed_points: str = ""
+    label_names: dict = field(default_factory=dict)
+    backbone: str = "demons"
+    method: str = "equivariance"
+    perturbation: str = "deform"
+    samples: int = 16
+    seed: int = 1
+    device: str = "auto"
+    scene: str = ""
+    parameters: dict = field(default_factory=dict)
+    parent_pid: int = 0
+
+    def check(self) -> None:
+        """Refuse a job that cannot run.
+
+        Raises:
+            JobError: a required entry is missing, or a value makes no sense.
+        """
+        for name in ("fixed", "moving", "out"):
+            if not getattr(self, name):
+                raise JobError(f"The job does not say {name!r}; give --{name}.")
+        if Path(self.fixed) == Path(self.moving):
+            raise JobError("Fixed and moving are the same file; choose two images.")
+        if not isinstance(self.samples, int) or not 2 <= self.samples <= 10_000:
+            raise JobError(f"samples is {self.samples}; choose a whole number from 2 to 10000.")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise JobError(f"seed is {self.seed}; choose a whole number from 0.")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise JobError(f"device is {self.device!r}; choose auto, cpu or cuda.")
+        for mine, other in (("fixed_labels", "moving_labels"), ("fixed_points", "moving_points")):
+            if getattr(self, mine) and not getattr(self, other):
+                raise JobError(f"{mine} is given without {other}; give both.")
+        unknown = set(self.parameters) - {"backbone", "perturbation", "method"}
+        if unknown:
+            raise JobError(f"parameters has unknown entries {', '.join(sorted(unknown))}; it takes "
+                           "backbone, perturbation and method.")
+
+    def as_dict(self) -> dict:
+        """Plain dictionary, as in a job file."""
+        return asdict(self)
+
+
+def read_job(path: str | Path) -> Job:
+    """Read a job file; relative paths in it are relative to the file.
+
+    Raises:
+        JobError: unreadable, not JSON, or unknown entries.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise JobError(f"{path}: cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise JobError(f"{path}: is not valid JSON ({error}).") from None
+    known = {f.name for f in fields(Job)}
+    if not isinstance(content, dict) or set(content) - known:
+        extra = ", ".join(sorted(set(content) - known)) if isinstance(content, dict) else "no names"
+        raise JobError(f"{path}: unknown entries ({extra}); a job has {', '.join(sorted(known))}.")
+    for name in PATHS:
+        if content.get(name):
+            content[name] = str(path.parent / content[name])
+    return Job(**{name: value for name, value in content.items() if value is not None})

@@ -1,0 +1,138 @@
+"""The result folder: written so that a reader never meets a half-written result.
+
+Files of a snapshot carry the number of samples in their names; ``result.json`` is replaced at
+the end, in one step, and only then are the files of the snapshot before removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..geometry import DisplacementField, Image, write_field, write_image
+from ..geometry.files import InputError
+from ..geometry.image import set_geometry
+from .summary import MEANINGS, Summary
+
+SCHEMA = "uncertainreg-result/1"
+
+
+class ResultFolder:
+    """Writes one run's results.
+
+    Args:
+        path: a new or empty folder.
+
+    Attributes:
+        record: the content of ``result.json`` so far.
+
+    Raises:
+        InputError: the folder holds something already, or cannot be made.
+    """
+
+    def __init__(self, path: str | Path, record: dict) -> None:
+        self.path = Path(path)
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise InputError(f"{path}: is not empty; choose a new folder for the result.")
+        try:
+            for folder in ("maps", "samples"):
+                (self.path / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: the folder cannot be made ({error.strerror}).") from None
+        self.record = {"schema": SCHEMA, "status": "partial", "error": None, **record}
+        self._written: set[str] = set()
+
+    def write_registration(self, summary: Summary) -> None:
+        """The unperturbed registration, the warped moving image and its labels; then commit."""
+        fixed = summary.inputs.fixed.grid
+        write_field(summary.registration.to_numpy().resample(fixed), self.path / "transform.nrrd")
+        write_image(summary.warped_moving(), self.path / "warped_moving.nrrd")
+        self.record.update(transform="transform.nrrd", warped="warped_moving.nrrd")
+        if summary.inputs.moving_labels is not None:
+            labels = summary.warped_labels(fixed)
+            kind = np.uint8 if labels.array.max() < 256 else np.int32
+            write_image(Image(labels.array.astype(kind), fixed), self.path / "warped_labels.nrrd")
+            self.record["warped_labels"] = "warped_labels.nrrd"
+        self.commit()
+
+    def write_sample(self, index: int, field: DisplacementField, log_weight: float,
+                     status: dict) -> None:
+        """Keep one sample (mm LPS, animation grid); named in the next commit."""
+        name = f"samples/sample-{index:04d}.nrrd"
+        write_field(field, self.path / name)
+        samples = self.record["samples"]
+        samples["files"].append(name)
+        samples["log_weights"].append(log_weight)
+        samples["status"].append({"index": index, **status})
+        samples["finished"] = index + 1
+
+    def write_summary(self, summary: Summary, final: bool) -> None:
+        """Maps and tables of the samples so far; then commit."""
+        suffix = "" if final else f"-{summary.count:04d}"
+        names = set()
+
+        def new(name: str) -> Path:
+            names.add(name)
+            return self.path / name
+
+        maps, fixed = summary.maps(), summary.inputs.fixed.grid
+        record = {}
+        for name, values in maps.items():
+            file = f"maps/{name}{suffix}.nrrd"
+            write_image(Image(values, fixed), new(file), compress=final)
+            record[name] = {"file": file, **dict(zip(("unit", "meaning"), MEANINGS[name]))}
+        mean = f"mean_transform{suffix}.nrrd"
+        write_field(summary.mean().resample(fixed), new(mean))
+        covariance = f"covariance_mm2{suffix}.nrrd"
+        values, grid = summary.covariance()
+        sitk.WriteImage(set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
+                        str(new(covariance)))
+        self.record.update(
+            maps=record, mean_transform=mean, covariance=covariance,
+            labels=summary.label_rows(maps["uncertainty_mm"], maps["validity"]),
+            landmarks=summary.landmark_rows())
+        weights = summary.weights()
+        self.record["samples"]["effective"] = float(1.0 / np.sum(weights**2))
+        self.commit()
+        for old in self._written - names:
+            (self.path / old).unlink(missing_ok=True)
+        self._written = names
+
+    def commit(self) -> None:
+        """Replace ``result.json`` in one step."""
+        target = self.path / "result.json"
+        draft = target.with_suffix(".json.tmp")
+        text = json.dumps(self.record, indent=2, default=_plain, allow_nan=False)
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, target)
+
+
+def read_result(folder: str | Path) -> dict:
+    """The content of a result folder's ``result.json``.
+
+    Raises:
+        InputError: no result there, or one of another schema.
+    """
+    path = Path(folder) / "result.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{folder}: holds no readable result.json; give a result folder."
+                         ) from None
+    if record.get("schema") != SCHEMA:
+        raise InputError(f"{path}: has schema {record.get('schema')!r}, this version reads "
+                         f"{SCHEMA!r}.")
+    return record
+
+
+def _plain(value):
+    """numpy numbers and arrays as JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} does not belong into result.json")

@@ -1,0 +1,224 @@
+"""One run: read, register, sample, sum up, write."""
+
+from __future__ import annotations
+
+import shutil
+from time import perf_counter
+
+import numpy as np
+
+from .. import backbones
+from ..backbones.registry import backbone_class
+from ..geometry.arrays import to_numpy
+from ..samplers import create_sampler
+from .cancel import CancelFlag, Cancelled
+from .inputs import Inputs, read_inputs
+from .job import Job
+from .preflight import (
+    available_memory_mb,
+    choose_device,
+    peak_memory_mb,
+    predict_memory_mb,
+    versions,
+)
+from .result import ResultFolder
+from .summary import INSIDE, Summary
+
+FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
+SUMMARY_SHARE = 10  # time between snapshots, in units of the time that one takes
+
+
+def run(job: Job, report, preflight_only: bool = False) -> dict:
+    """Run a job; returns the content of its ``result.json``.
+
+    A cancelled run returns its partial result. A run that fails after its folder was made leaves
+    a result of status "failed" there and raises.
+
+    Args:
+        job: what to do.
+        report: takes events, see ``jobs.events``.
+        preflight_only: stop after the probe registration and leave no folder.
+
+    Raises:
+        ValueError: the job or one of its files cannot be used.
+    """
+    started = perf_counter()
+    job.check()
+    facts = backbone_class(job.backbone).facts
+    device = choose_device(job.device, facts)
+    create_sampler(job.method, backbones.create(job.backbone, device, **_settings(job)),
+                   job.perturbation, job.parameters)  # refuses wrong settings before any work
+    report("stage", text="Reading images")
+    inputs = read_inputs(job)
+    folder = ResultFolder(job.out, {
+        "inputs": inputs.record, "backbone": {"name": job.backbone, "title": facts.title,
+                                              "facts": facts.as_dict()},
+        "method": job.method,
+        "parameters": {"perturbation": job.perturbation, **job.parameters}, "seed": job.seed,
+        "samples": {"asked": job.samples, "finished": 0, "effective": 0.0, "files": [],
+                    "log_weights": [], "status": []},
+        "transform": None, "mean_transform": None, "maps": {}, "warped": None,
+        "warped_labels": None, "covariance": None, "labels": [], "landmarks": [],
+        "timings": {}, "peak_memory_mb": None, "device": device, "versions": versions(),
+        "warnings": [],
+    })
+    flag = CancelFlag(folder.path, job.parent_pid)
+    flag.listen()
+    course = _Run(job, inputs, folder, report, flag, device)
+    try:
+        course.go(preflight_only)
+    except Cancelled:
+        course.finish("partial")
+    except BaseException as error:
+        folder.record.update(status="failed", error=_sentence(error))
+        folder.commit()
+        raise
+    finally:
+        flag.file.unlink(missing_ok=True)
+        if preflight_only:
+            shutil.rmtree(folder.path)
+    folder.record["timings"]["total_s"] = perf_counter() - started
+    if not preflight_only:
+        folder.commit()
+        report("finished", status=folder.record["status"],
+               result=str(folder.path / "result.json"))
+    return folder.record
+
+
+class _Run:
+    """The state of a run between its steps."""
+
+    def __init__(self, job: Job, inputs: Inputs, folder: ResultFolder, report, flag: CancelFlag,
+                 device: str) -> None:
+        self.job, self.inputs, self.folder = job, inputs, folder
+        self.report, self.flag, self.device = report, flag, device
+        self.summary: Summary | None = None
+        self.timings = folder.record["timings"]
+
+    def go(self, preflight_only: bool) -> None:
+        sampler, fixed, moving, registration = self._probe()
+        if preflight_only:
+            return
+        self.summary = Summary(self.inputs, registration)
+        self.folder.write_registration(self.summary)
+        self._warn_early(sampler)
+        generator = np.random.default_rng(self.job.seed)
+        begun = last_summary = perf_counter()
+        summary_cost = 0.0
+        self.flag.check()
+        for index, sample in enumerate(sampler.sample(fixed, moving, self.job.samples, generator)):
+            kept = self.summary.add(sample)
+            self.folder.write_sample(index, kept, sample.log_weight, sample.facts)
+            finished, now = index + 1, perf_counter()
+            eta = (now - begun) / finished * (self.job.samples - finished)
+            self.report("sample", finished=finished, asked=self.job.samples, eta_s=round(eta, 1))
+            due = now - last_summary > max(1.0, SUMMARY_SHARE * summary_cost)
+            if FIRST_SUMMARY <= finished < self.job.samples and due:
+                self.folder.write_summary(self.summary, final=False)
+                last_summary = perf_counter()
+                summary_cost = last_summary - now
+                self.report("snapshot", result=str(self.folder.path / "result.json"))
+            if finished < self.job.samples:
+                self.flag.check()
+        self.timings["samples_s"] = perf_counter() - begun
+        self.finish("complete")
+
+    def finish(self, status: str) -> None:
+        """Write what there is under ``status``."""
+        record = self.folder.record
+        if self.summary is not None and self.summary.count >= FIRST_SUMMARY:
+            self.report("stage", text="Writing maps and tables")
+            started = perf_counter()
+            self._warn_late()
+            record["status"] = status
+            self.folder.write_summary(self.summary, final=True)
+            self.timings["summary_s"] = perf_counter() - started
+        else:
+            self._warn("Stopped before two samples were finished: there is no map of "
+                       "disagreement.")
+        record["status"] = status
+        record["peak_memory_mb"] = peak_memory_mb()
+        self.folder.commit()
+
+    def _probe(self):
+        """Prepare and register the unperturbed pair; on lack of memory, step down and repeat."""
+        settings = _settings(self.job)
+        while True:
+            try:
+                backbone = backbones.create(self.job.backbone, self.device, **settings)
+                sampler = create_sampler(self.job.method, backbone, self.job.perturbation,
+                                         self.job.parameters)
+                self.report("stage", text=f"Registering with {backbone.facts.title}")
+                started = perf_counter()
+                fixed, moving = backbone.prepare(self.inputs.fixed, self.inputs.moving)
+                self.timings["prepare_s"] = perf_counter() - started
+                self.flag.check()
+                started = perf_counter()
+                registration = backbone.register(fixed, moving)
+                break
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                settings = self._step_down(backbone, settings)
+        seconds = self.timings["register_s"] = perf_counter() - started
+        memory = predict_memory_mb(self.inputs, int(np.prod(registration.grid.shape)))
+        memory = max(memory, peak_memory_mb() or 0.0)
+        self.folder.record["preflight"] = {
+            "device": self.device, "memory_mb": memory,
+            "minutes": seconds * (self.job.samples + 1) / 60}
+        self.report("preflight", **self.folder.record["preflight"])
+        free = available_memory_mb()
+        if free is not None and memory > free + (peak_memory_mb() or 0.0):
+            self._warn(f"The run may need {memory:.0f} MB of memory, {free:.0f} MB are free.")
+        return sampler, fixed, moving, registration
+
+    def _step_down(self, backbone, settings: dict) -> dict:
+        """The next step of the ladder: half the working voxels, then the CPU."""
+        voxels = getattr(backbone, "voxels", 0)
+        if voxels > 100_000:
+            self._warn(f"Out of memory on {self.device}: the working grid was halved to "
+                       f"{voxels // 2} voxels.")
+            return {**settings, "voxels": voxels // 2}
+        if self.device != "cpu":
+            self.device = self.folder.record["device"] = "cpu"
+            self._warn("Out of memory on the GPU: the run goes on on the CPU.")
+            return settings
+        raise MemoryError("There is not enough memory for this pair; crop or resample the images.")
+
+    def _warn_early(self, sampler) -> None:
+        family = getattr(getattr(sampler, "family", None), "name", None)
+        facts = sampler.backbone.facts
+        if family in facts.equivariant_to:
+            self._warn(f"{facts.title} is equivariant to {family} by construction: its "
+                       "disagreement is near zero whatever its error. Choose another family.")
+        if facts.needs_affine:
+            self._warn(f"{facts.title} expects affinely aligned images.")
+        folding = self.summary.folding()
+        if folding > 0:
+            self._warn(f"The registration folds in {100 * folding:.2g} % of its voxels.")
+
+    def _warn_late(self) -> None:
+        outside = float(to_numpy(self.summary.validity.value < INSIDE).mean())
+        if outside > 0.05:
+            self._warn(f"{100 * outside:.0f} % of the fixed image lie outside the moving image in "
+                       "most samples: the map says nothing there.")
+        if self.summary.count < 8:
+            self._warn(f"Only {self.summary.count} samples: the map is noisy; use 16 or more.")
+
+    def _warn(self, text: str) -> None:
+        self.folder.record["warnings"].append(text)
+        self.report("warning", text=text)
+
+
+def _settings(job: Job) -> dict:
+    return dict(job.parameters.get("backbone", {}))
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(
+        words in str(error).lower() for words in ("out of memory", "bad_alloc", "failed to alloc"))
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:500] if text else type(error).__name__

@@ -1,0 +1,181 @@
+"""Everything a run sums up while samples arrive, and the tables and maps made of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    folding_fraction,
+    inside_index,
+    interpolate,
+    invert_at,
+    jacobian_determinant,
+    warp,
+    warp_labels,
+)
+from ..geometry.arrays import as_like, to_numpy
+from ..posterior.label_table import label_table
+from ..posterior.labels import LabelProbabilities
+from ..posterior.maps import (
+    axis_sd,
+    displacement_entropy,
+    largest_axis,
+    uncertainty,
+)
+from ..posterior.moments import Moments, RunningMean
+from ..posterior.points import landmark_table
+from ..samplers import Sample
+from .inputs import Inputs
+
+LABEL_VOXELS = 8_000_000  # label probabilities live on the fixed grid, or a coarser one of this
+ANIMATION_VOXELS = 300_000  # samples are kept on this grid: 64³ to 70³, 3.6 MB each
+INSIDE = 0.5  # a voxel counts where at least half of the samples stay in the moving image
+
+MEANINGS = {
+    "uncertainty_mm": ("mm", "disagreement: sqrt of the trace of the covariance of the samples"),
+    "largest_axis_mm": ("mm", "standard deviation along the direction of largest disagreement"),
+    "axis_rl_mm": ("mm", "standard deviation along right-left"),
+    "axis_ap_mm": ("mm", "standard deviation along anterior-posterior"),
+    "axis_si_mm": ("mm", "standard deviation along superior-inferior"),
+    "displacement_entropy": ("nats", "entropy of a Gaussian with the samples' covariance"),
+    "jacobian": ("", "local volume change of the registration; 0 or less is folding"),
+    "folding": ("", "1 where the registration folds"),
+    "validity": ("", "fraction of samples whose point stays inside the moving image"),
+    "label_entropy": ("nats", "entropy of the label probabilities"),
+}
+
+
+class Summary:
+    """Streams samples into a covariance, label probabilities and landmark positions.
+
+    Args:
+        inputs: images, segmentations and landmarks of the run.
+        registration: the unperturbed registration, mm LPS on the working grid.
+    """
+
+    def __init__(self, inputs: Inputs, registration: DisplacementField) -> None:
+        self.inputs = inputs
+        self.registration = registration
+        self.moments = Moments()
+        self.validity = RunningMean()
+        self.labels: LabelProbabilities | None = None
+        if inputs.moving_labels is not None:
+            grid = inputs.fixed.grid.at_most(LABEL_VOXELS)
+            self.labels = LabelProbabilities(inputs.moving_labels, grid)
+        self.positions: list[np.ndarray] = []
+        self.log_weights: list[float] = []
+        self.animation_grid = registration.grid.at_most(ANIMATION_VOXELS)
+
+    def add(self, sample: Sample) -> DisplacementField:
+        """Take in one sample; returns it on the animation grid (float32 numpy)."""
+        field = sample.field
+        self.moments.add(field.vectors, sample.log_weight)
+        inside = inside_index(self.inputs.moving.grid.shape,
+                              field.mapped_index(self.inputs.moving.grid))
+        self.validity.add(as_like(inside, field.vectors), sample.log_weight)
+        if self.labels is not None:
+            self.labels.add(field, sample.log_weight)
+        if self.inputs.moving_points is not None:
+            self.positions.append(map_to_fixed(field, self.inputs.moving_points))
+        self.log_weights.append(float(sample.log_weight))
+        return field.resample(self.animation_grid).to_numpy()
+
+    @property
+    def count(self) -> int:
+        """Samples so far."""
+        return self.moments.count
+
+    def weights(self) -> np.ndarray:
+        """(N,) normalised weights."""
+        log = np.array(self.log_weights)
+        weights = np.exp(log - log.max())
+        return weights / weights.sum()
+
+    def mean(self) -> DisplacementField:
+        """Mean of the samples on the working grid."""
+        return DisplacementField(self.moments.mean, self.registration.grid).to_numpy()
+
+    def maps(self) -> dict[str, np.ndarray]:
+        """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (see MEANINGS)."""
+        covariance = self.moments.covariance
+        axes = axis_sd(covariance)
+        jacobian = jacobian_determinant(self.registration)
+        working = {
+            "uncertainty_mm": uncertainty(covariance),
+            "largest_axis_mm": largest_axis(covariance),
+            "axis_rl_mm": axes[..., 0], "axis_ap_mm": axes[..., 1], "axis_si_mm": axes[..., 2],
+            "displacement_entropy": displacement_entropy(covariance),
+            "jacobian": jacobian,
+            "folding": as_like(jacobian <= 0, jacobian),
+            "validity": self.validity.value,
+        }
+        maps = {name: self._on_fixed(values, self.registration.grid)
+                for name, values in working.items()}
+        if self.labels is not None:
+            maps["label_entropy"] = self._on_fixed(self.labels.entropy(), self.labels.grid)
+        return maps
+
+    def covariance(self) -> tuple[np.ndarray, Grid]:
+        """(Z, Y, X, 6) covariance in mm² and its grid, the animation grid."""
+        to_index = np.linalg.inv(self.registration.grid.affine) @ self.animation_grid.affine
+        like = self.moments.covariance
+        index = self.animation_grid.affine_points(to_index, like)
+        return to_numpy(interpolate(like, index)).astype(np.float32), self.animation_grid
+
+    def label_rows(self, uncertainty_mm: np.ndarray, validity: np.ndarray) -> list[dict]:
+        """The per-label table; places that mostly leave the moving image are not judged."""
+        if self.labels is None:
+            return []
+        grid, inputs = self.labels.grid, self.inputs
+        judged = np.where(validity >= INSIDE, uncertainty_mm, 0.0).astype(np.float32)
+        judged = Image(judged, inputs.fixed.grid).resample(grid).array
+        fixed = inputs.fixed_labels
+        return label_table(
+            self.labels, judged, self.warped_labels(grid).array,
+            None if fixed is None else fixed.resample(grid, "nearest", 0).array,
+            inputs.label_names, inputs.label_colors)
+
+    def landmark_rows(self) -> list[dict]:
+        """The landmark table. TRE compares the registration with the true moving point."""
+        inputs = self.inputs
+        if inputs.moving_points is None:
+            return []
+        rows = landmark_table(
+            np.stack(self.positions), inputs.moving_points, inputs.point_names,
+            inputs.fixed_points, map_to_fixed(self.registration, inputs.moving_points),
+            self.weights())
+        if inputs.fixed_points is not None:
+            # The usual target registration error needs no inverse: |phi(fixed) − moving|.
+            found = self.registration.to_numpy().map(inputs.fixed_points.astype(np.float32))
+            for row, error in zip(rows, np.linalg.norm(found - inputs.moving_points, axis=1)):
+                row["tre_mm"] = float(error)
+        return rows
+
+    def warped_moving(self) -> Image:
+        """The moving image on the fixed grid, by the unperturbed registration."""
+        field = self.registration.to_numpy().resample(self.inputs.fixed.grid)
+        lowest = float(self.inputs.moving.array.min())
+        image = Image(self.inputs.moving.array, self.inputs.moving.grid)
+        return warp(image, field, outside=lowest)
+
+    def warped_labels(self, grid: Grid) -> Image:
+        """The moving segmentation on ``grid``, by the unperturbed registration."""
+        field = self.registration.to_numpy().resample(grid)
+        return warp_labels(self.inputs.moving_labels, field)
+
+    def folding(self) -> float:
+        """Fraction of voxels of the working grid where the registration folds."""
+        return folding_fraction(self.registration)
+
+    def _on_fixed(self, values, grid: Grid) -> np.ndarray:
+        image = Image(to_numpy(values).astype(np.float32), grid)
+        return image.resample(self.inputs.fixed.grid).array
+
+
+def map_to_fixed(field: DisplacementField, moving_points: np.ndarray) -> np.ndarray:
+    """(P, 3) where the registration puts points of the moving image in the fixed space, LPS mm."""
+    points, _ = invert_at(field, moving_points, tolerance_mm=1e-3)
+    return to_numpy(points).astype(np.float64)
