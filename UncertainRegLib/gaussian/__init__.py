@@ -9,8 +9,19 @@ vectors each (samples, or columns of R), C = 3 displacement components on a (Z, 
 """
 
 from .diagonal import DiagonalFactor
+from .importance import effective_sample_size, resample, temper_by_spread, temper_to_ess
 from .lowrank import LowRank
 from .sparse import SparseFactor
 from .structured import Noise, StructuredGaussian
 
-__all__ = ["DiagonalFactor", "LowRank", "Noise", "SparseFactor", "StructuredGaussian"]
+__all__ = [
+    "DiagonalFactor",
+    "LowRank",
+    "Noise",
+    "SparseFactor",
+    "StructuredGaussian",
+    "effective_sample_size",
+    "resample",
+    "temper_by_spread",
+    "temper_to_ess",
+]
