@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import tempfile
 import types
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def _make_constants_immortal() -> None:
+    """PySide6 6.12 takes a reference too many from None and True, which only 3.12 forgives."""
+    if sys.version_info < (3, 12):
+        for constant in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40
 
 
 class Host:
@@ -19,6 +27,7 @@ class Host:
 
         from . import pythonqt, scripted, widgets
 
+        _make_constants_immortal()
         self._pythonqt = pythonqt
         self.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         self.application.setStyle("Fusion")
@@ -30,6 +39,28 @@ class Host:
 
     def process_events(self) -> None:
         self.application.processEvents()
+
+    def make_widget(self, widget_class):
+        """A module's widget, set up, shown and entered as by choosing it in the application."""
+        import qt
+        import slicer
+
+        parent = slicer.qSlicerScriptedLoadableModuleWidget()
+        parent.setLayout(qt.QVBoxLayout())
+        parent.setMRMLScene(slicer.mrmlScene)
+        widget = widget_class(parent)
+        widget.setup()
+        parent.setEntered(True)
+        widget.enter()
+        parent.show()
+        return widget
+
+    def unload(self, widget) -> None:
+        """What the application does to a module's widget when it exits or unloads the module."""
+        import slicer
+
+        slicer.app.moduleManager().unload(widget.moduleName)
+        self.process_events()
 
     def check(self) -> None:
         """Raise if a slot raised or an unknown signal was connected since the last check."""
@@ -93,7 +124,7 @@ class Application:
     def applicationLogic(self):
         import slicer
 
-        return slicer._host_application_logic
+        return slicer._host_scene.application_logic
 
     def translate(self, context: str, text: str) -> str:
         return text
@@ -125,43 +156,22 @@ def _install_qt(pythonqt, widgets) -> None:
 
 
 def _start_scene(slicer) -> None:
-    """The scene with the module logics that the real application would have registered."""
-    import vtk
+    """The scene with the module logics and slice views that the real application would have."""
+    from UncertainRegLib.scene.headless import HeadlessScene
 
-    scene, logic = slicer.vtkMRMLScene(), slicer.vtkSlicerApplicationLogic()
-    logic.SetMRMLScene(scene)
-    logic.SetTemporaryPath(slicer.app.temporaryPath)
-    logic.GetColorLogic().SetMRMLScene(scene)
-    logic.GetColorLogic().AddDefaultColorNodes()
-    logic.SetSliceLogics(vtk.vtkCollection())
-    logic.SetViewLogics(vtk.vtkCollection())
-    slicer.mrmlScene, slicer._host_application_logic = scene, logic
+    headless = HeadlessScene()
+    slicer.mrmlScene, slicer._host_scene = headless.scene, headless
     slicer.modules = types.SimpleNamespace()
-    names = {
-        "colors": slicer.vtkSlicerColorLogic,
-        "volumes": slicer.vtkSlicerVolumesLogic,
-        "terminologies": slicer.vtkSlicerTerminologiesModuleLogic,
-        "segmentations": slicer.vtkSlicerSegmentationsModuleLogic,
-        "subjecthierarchy": slicer.vtkSlicerSubjectHierarchyModuleLogic,
-        "markups": slicer.vtkSlicerMarkupsLogic,
-        "models": slicer.vtkSlicerModelsLogic,
-        "transforms": slicer.vtkSlicerTransformLogic,
-        "sequences": slicer.vtkSlicerSequencesLogic,
-        "tables": slicer.vtkSlicerTablesLogic,
-    }
-    for name, logic_class in names.items():
-        module_logic = logic_class()
-        module_logic.SetMRMLApplicationLogic(logic)  # before the scene
-        module_logic.SetMRMLScene(scene)
-        logic.SetModuleLogic(name.capitalize(), module_logic)
-        module = types.SimpleNamespace(logic=lambda found=module_logic: found)
-        setattr(slicer.modules, name, module)
+    for name, logic in headless.logics.items():
+        module = types.SimpleNamespace(logic=lambda found=logic: found)
+        setattr(slicer.modules, name.lower(), module)
     for colour in ("Red", "Yellow", "Green"):
         for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
-            node = slicer.vtkMRMLScene.CreateNodeByClass(scene, kind)
+            node = headless.scene.CreateNodeByClass(kind)
+            node.UnRegister(None)
             node.SetSingletonTag(colour)
             node.SetLayoutName(colour)
-            scene.AddNode(node)
+            headless.scene.AddNode(node)
 
 
 _host: Host | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 import slicer
-from PySide6.QtCore import Property, Qt, Signal
+from PySide6.QtCore import Property, QBuffer, Qt, Signal
 from PySide6.QtUiTools import QUiLoader
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -188,6 +188,9 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
 
     isEntered = Property(bool, _get_entered)
 
+    def setEntered(self, entered: bool) -> None:
+        self._entered = entered
+
 
 class qMRMLNodeComboBox(QWidget):
     """A chooser of nodes of the real scene."""
@@ -297,6 +300,7 @@ class qMRMLNodeComboBox(QWidget):
 
 CTK_WIDGETS = (ctkCollapsibleButton, ctkSliderWidget, ctkPathLineEdit)
 QMRML_WIDGETS = (qMRMLWidget, qMRMLNodeComboBox, qSlicerScriptedLoadableModuleWidget)
+SCENE_LINK = ("mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)")
 
 
 class UiLoader(QUiLoader):
@@ -314,25 +318,27 @@ class UiLoader(QUiLoader):
 
     def load(self, device, parent=None):
         tree = ElementTree.fromstring(bytes(device.readAll()))
-        device.seek(0)
-        connections = tree.find("connections")
-        scene_links = [] if connections is None else [
-            (c.findtext("signal"), c.findtext("receiver"), c.findtext("slot")) for c in connections
+        links = [
+            (link.findtext("signal"), link.findtext("receiver"), link.findtext("slot"))
+            for link in tree.iterfind("connections/connection")
         ]
-        root = super().load(device, parent)
+        tree.remove(tree.find("connections"))  # made below: QUiLoader knows no vtkMRMLScene*
+        buffer = QBuffer()
+        buffer.setData(ElementTree.tostring(tree))
+        root = super().load(buffer, parent)
         for element in tree.iter("widget"):
-            name = element.get("name")
-            widget = root if name == root.objectName() else root.findChild(QWidget, name)
-            for prop in element.findall("property"):
-                if prop.get("stdset") != "0" and (
-                    widget.metaObject().indexOfProperty(prop.get("name")) < 0
-                ):
-                    raise ValueError(f"{element.get('class')} has no property {prop.get('name')}")
-        for signal, receiver, slot in scene_links:
-            if not (signal, slot) == (
-                "mrmlSceneChanged(vtkMRMLScene*)",
-                "setMRMLScene(vtkMRMLScene*)",
-            ):
+            self._check_properties(element, root)
+        for signal, receiver, slot in links:
+            if (signal, slot) != SCENE_LINK:
                 raise ValueError(f"The test host cannot connect {signal} to {slot}")
             root.mrmlSceneChanged.connect(root.findChild(QWidget, receiver).setMRMLScene)
         return root
+
+    @staticmethod
+    def _check_properties(element, root: QWidget) -> None:
+        name = element.get("name")
+        widget = root if name == root.objectName() else root.findChild(QWidget, name)
+        for prop in element.findall("property"):
+            known = widget.metaObject().indexOfProperty(prop.get("name")) >= 0
+            if not known and prop.get("stdset") != "0":
+                raise ValueError(f"{element.get('class')} has no property {prop.get('name')}")

@@ -1,0 +1,394 @@
+"""The real module in the test host: what a user sees and clicks, with a worker that pretends."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+qt_host = pytest.importorskip("qt_host", reason="PySide6 and slicer-core are not installed")
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULE = ROOT / "UncertainReg" / "UncertainReg.py"
+
+
+@pytest.fixture
+def host():
+    """The running host with an empty scene; fails on anything PythonQt would only print."""
+    started = qt_host.start()
+    import slicer
+
+    slicer.mrmlScene.Clear()
+    yield started
+    started.check()
+
+
+@pytest.fixture
+def module(host, monkeypatch):
+    """UncertainReg.py, found as Slicer finds it: only its own folder is on the path."""
+    monkeypatch.syspath_prepend(str(MODULE.parent))
+    import UncertainRegParts.run
+
+    import UncertainReg
+
+    stub = Path(__file__).with_name("stub_worker.py")
+    monkeypatch.setattr(UncertainRegParts.run, "workerScript", lambda: stub)
+    return UncertainReg
+
+
+@pytest.fixture
+def widget(module, host):
+    """The panel, entered, as after choosing the module in the application."""
+    made = host.make_widget(module.UncertainRegWidget)
+    yield made
+    host.unload(made)
+
+
+def add_volume(name: str, seed: int = 0):
+    import slicer
+
+    array = np.random.default_rng(seed).normal(size=(20, 28, 24)).astype(np.float32)
+    return slicer.util.addVolumeFromArray(array, name=name)
+
+
+@pytest.fixture
+def inputs(widget):
+    """Fixed and moving volumes, chosen in the panel."""
+    fixed, moving = add_volume("MR before"), add_volume("MR after", 1)
+    widget.ui.fixedSelector.setCurrentNode(fixed)
+    widget.ui.movingSelector.setCurrentNode(moving)
+    widget.ui.samplesSpinBox.value = 5
+    return fixed, moving
+
+
+def run_until(host, condition, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "this takes too long"
+        host.process_events()
+        time.sleep(0.005)
+
+
+def apply_and_wait(host, widget) -> str:
+    widget.ui.applyButton.click()
+    run_until(host, lambda: not widget.logic.run.isActive)
+    return widget.logic.run.state
+
+
+def exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/status")
+    return not (status.exists() and "State:\tZ" in status.read_text())
+
+
+def test_the_panel_opens_without_torch():
+    code = ("import qt_host; host = qt_host.start(); import sys, UncertainReg; "
+            "host.unload(host.make_widget(UncertainReg.UncertainRegWidget)); "
+            "sys.exit('torch' in sys.modules)")
+    path = os.pathsep.join([str(ROOT / "Testing"), str(MODULE.parent), str(ROOT)])
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert done.returncode == 0
+
+
+def test_apply_says_what_is_missing(widget):
+    ui = widget.ui
+    assert (ui.applyButton.text, ui.applyButton.enabled) == ("Select a fixed volume", False)
+    fixed = add_volume("CT")
+    ui.fixedSelector.setCurrentNode(fixed)
+    assert ui.applyButton.text == "Select a moving volume"
+    ui.movingSelector.setCurrentNode(fixed)
+    assert ui.applyButton.text == "Fixed and moving are the same"
+    ui.movingSelector.setCurrentNode(add_volume("CT later"))
+    assert (ui.applyButton.text, ui.applyButton.enabled) == ("Apply", True)
+
+
+def test_a_missing_backbone_is_named_with_its_remedy(widget, inputs, monkeypatch):
+    from UncertainRegLib.backbones import facts
+
+    monkeypatch.setattr(facts.Facts, "missing_packages",
+                        lambda self: list(self.packages) and ["convexAdam"])
+    combo = widget.ui.backboneComboBox
+    combo.currentIndex = combo.findData("convexadam")
+    assert "not installed: install the Python package convexAdam" in widget.ui.applyButton.text
+    assert not widget.ui.applyButton.enabled
+
+
+def test_parameters_follow_the_panel_and_back(widget, inputs):
+    ui, parameters = widget.ui, widget.logic.getParameterNode()
+    ui.samplesSpinBox.value = 8
+    ui.perturbationComboBox.currentIndex = ui.perturbationComboBox.findData("rigid")
+    ui.resultsPathLineEdit.currentPath = "/data/results"
+    assert (parameters.samples, parameters.perturbation) == (8, "rigid")
+    assert parameters.resultsFolder == "/data/results"
+    parameters.seed, parameters.device = 7, "cpu"
+    assert ui.seedSpinBox.value == 7
+    assert ui.deviceComboBox.currentData == "cpu"
+    parameters.backbone = "from another computer"
+    assert ui.applyButton.text == "Choose a registration"
+
+
+def test_parameters_survive_saving_and_loading(widget, inputs, host, tmp_path):
+    import slicer
+
+    from UncertainRegLib.scene.bundle import read_bundle, write_bundle
+
+    widget.ui.samplesSpinBox.value = 12
+    widget.ui.perturbationComboBox.currentIndex = 2
+    chosen = widget.logic.getParameterNode().perturbation
+    scene = slicer.mrmlScene
+    write_bundle(scene, tmp_path / "scene.mrb")
+    scene.Clear()
+    assert widget.ui.fixedSelector.currentNode() is None
+    assert widget.ui.samplesSpinBox.value == 16
+    read_bundle(tmp_path / "scene.mrb", scene)
+    parameters = widget.logic.getParameterNode()
+    assert parameters.samples == 12 and widget.ui.samplesSpinBox.value == 12
+    assert parameters.perturbation == chosen == widget.ui.perturbationComboBox.currentData
+    assert parameters.fixedVolume.GetName() == "MR before"
+    assert widget.ui.movingSelector.currentNode().GetName() == "MR after"
+
+
+def test_a_run_shows_progress_and_then_its_result(widget, inputs, host):
+    import slicer
+
+    ui = widget.ui
+    assert not ui.resultsCollapsibleButton.visible and not ui.runningWidget.visible
+    ui.applyButton.click()
+    run = widget.logic.run
+    assert ui.runningWidget.visible and not ui.applyButton.enabled
+    run_until(host, lambda: run.finished == 2)
+    assert ui.progressBar.format == "2 of 5 samples, 2 s left" and ui.progressBar.value == 2
+    run_until(host, lambda: run.result is not None)
+    assert run.isActive and list(run.result.maps) == ["uncertainty_mm"]  # live, before the end
+    assert ui.resultsCollapsibleButton.visible
+    run_until(host, lambda: not run.isActive)
+    assert run.state == "complete" and ui.statusLabel.text.startswith("5 samples in")
+    assert not ui.runningWidget.visible and ui.applyButton.enabled
+    assert "jacobian" in run.result.maps  # the others came at the end
+    assert run.result.fixed is inputs[0] and run.result.moving is inputs[1]
+    transform = run.result.transform
+    assert transform.GetNodeReference("spatialRegistrationFixed") is inputs[0]
+    assert transform.GetNodeReference("spatialRegistrationMoving") is inputs[1]
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        assert view.GetForegroundVolumeID() == run.result.maps["uncertainty_mm"].GetID()
+        assert view.GetBackgroundVolumeID() == inputs[0].GetID()
+
+
+def test_map_sliders_act_at_once_and_views_are_given_back(widget, inputs, host):
+    import slicer
+
+    ui = widget.ui
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    views[0].SetBackgroundVolumeID(inputs[1].GetID())
+    apply_and_wait(host, widget)
+    result = widget.results.result
+    ui.opacitySlider.value = 0.3
+    assert {view.GetForegroundOpacity() for view in views} == {0.3}
+    ui.thresholdSlider.value = 1.5
+    display = result.maps["uncertainty_mm"].GetDisplayNode()
+    assert display.GetLowerThreshold() == 1.5 and display.GetApplyThreshold()
+    assert ui.thresholdSlider.suffix == " mm"
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("label_entropy")
+    assert views[1].GetForegroundVolumeID() == result.maps["label_entropy"].GetID()
+    assert ui.thresholdSlider.suffix == ""
+    ui.showMapCheckBox.checked = False
+    assert views[0].GetBackgroundVolumeID() == inputs[1].GetID()
+    assert all(view.GetForegroundVolumeID() is None for view in views)
+
+
+def test_samples_are_played_and_chosen(widget, inputs, host):
+    ui = widget.ui
+    apply_and_wait(host, widget)
+    result = widget.results.result
+    browser = result.sample_browser
+    assert ui.sampleSlider.maximum == 4 and ui.sampleLabel.text == "1 of 5"
+    ui.sampleSlider.value = 3
+    assert browser.GetSelectedItemNumber() == 3 and ui.sampleLabel.text == "4 of 5"
+    assert inputs[1].GetParentTransformNode() is result.sample_transform
+    browser.SetSelectedItemNumber(1)  # as the playback timer of the application does
+    assert ui.sampleSlider.value == 1
+    ui.playButton.click()
+    assert browser.GetPlaybackActive() and ui.playButton.text == "Pause"
+    ui.playButton.click()
+    assert not browser.GetPlaybackActive() and ui.playButton.text == "Play"
+    ui.fpsSpinBox.value = 7
+    assert browser.GetPlaybackRateFps() == 7
+    ui.backgroundComboBox.currentIndex = ui.backgroundComboBox.findData("fixed")
+    assert inputs[1].GetParentTransformNode() is result.transform
+
+
+def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
+    import slicer
+
+    ui = widget.ui
+    apply_and_wait(host, widget)
+    table, node = ui.structuresTable, widget.results.result.label_table.GetTable()
+    titles = [table.horizontalHeaderItem(c).text() for c in range(table.columnCount)]
+    assert titles[0] == "Structure" and "High u (mm)" in titles
+    table.sortItems(titles.index("High u (mm)"))
+    assert table.item(0, 0).text() == "Core"  # 3.1 before 3.5
+    table.cellClicked.emit(0, 0)
+    row = [node.GetColumnByName("name").GetValue(r) for r in range(2)].index("Core")
+    wanted = [node.GetColumnByName(f"worst_voxel_lps_{a}").GetValue(row) for a in "ras"]
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+        assert abs(matrix[:3, 2] @ (np.array(wanted) - matrix[:3, 3])) < 1e-6
+    ui.landmarksTable.cellClicked.emit(1, 0)
+    assert ui.landmarksTable.rowCount == 2
+
+
+def test_a_saved_scene_comes_back_with_its_controls(widget, inputs, host, tmp_path):
+    import slicer
+
+    from UncertainRegLib.scene.bundle import read_bundle, write_bundle
+
+    apply_and_wait(host, widget)
+    widget.ui.opacitySlider.value = 0.35
+    scene = slicer.mrmlScene
+    write_bundle(scene, tmp_path / "scene.mrb")
+    scene.Clear()
+    host.check()
+    assert not widget.ui.resultsCollapsibleButton.visible and widget.logic.run is None
+    read_bundle(tmp_path / "scene.mrb", scene)
+    ui = widget.ui
+    assert ui.resultsCollapsibleButton.visible and ui.structuresTable.rowCount == 2
+    assert ui.showMapCheckBox.checked and ui.opacitySlider.value == pytest.approx(0.35)
+    assert ui.sampleSlider.maximum == 4
+    ui.sampleSlider.value = 2
+    assert widget.results.result.sample_browser.GetSelectedItemNumber() == 2
+
+
+def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
+    monkeypatch.setenv("STUB", "slow")
+    widget.ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.result is not None)
+    widget.ui.cancelButton.click()
+    assert run.state == "cancelling" and not widget.ui.cancelButton.enabled
+    run_until(host, lambda: not run.isActive)
+    assert run.state == "partial"
+    assert widget.ui.statusLabel.text.startswith("Partial result:")
+    assert widget.ui.resultsCollapsibleButton.visible
+
+
+@pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
+def test_a_worker_that_does_not_listen_is_killed_with_its_children(
+        widget, inputs, host, monkeypatch):
+    import UncertainRegParts.worker
+
+    monkeypatch.setenv("STUB", "stubborn")
+    monkeypatch.setattr(UncertainRegParts.worker, "GRACE_MS", 200)
+    widget.ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.result is not None)
+    pids = [run.worker.pid, int(run.warnings[0].split()[1])]
+    assert all(map(exists, pids))
+    widget.ui.cancelButton.click()
+    run_until(host, lambda: not run.isActive)
+    run_until(host, lambda: not any(map(exists, pids)))
+    assert run.state == "partial"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
+@pytest.mark.parametrize("ending", ["close scene", "unload module", "quit"])
+def test_no_process_survives(widget, inputs, host, monkeypatch, ending):
+    import slicer
+
+    monkeypatch.setenv("STUB", "stubborn")
+    widget.ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.warnings)
+    pids = [run.worker.pid, int(run.warnings[0].split()[1])]
+    if ending == "close scene":
+        slicer.mrmlScene.Clear()
+        assert widget.ui.applyButton.text == "Select a fixed volume"
+    elif ending == "unload module":
+        host.unload(widget)
+    else:
+        host.application.aboutToQuit.emit()
+    run_until(host, lambda: not any(map(exists, pids)))
+
+
+def test_a_failure_is_one_sentence_with_details(widget, inputs, host, monkeypatch):
+    monkeypatch.setenv("STUB", "fail")
+    assert apply_and_wait(host, widget) == "failed"
+    ui = widget.ui
+    assert ui.statusLabel.text.endswith("every voxel has the value 0; the image is empty.")
+    assert ui.detailsCollapsibleButton.visible and "the last words" in ui.detailsText.plainText
+    assert ui.applyButton.enabled and not ui.runningWidget.visible
+
+
+def test_a_crash_is_said_and_the_next_run_works(widget, inputs, host, monkeypatch):
+    monkeypatch.setenv("STUB", "crash")
+    assert apply_and_wait(host, widget) == "failed"
+    assert "ended unexpectedly" in widget.ui.statusLabel.text
+    assert "Segmentation fault in a library" in widget.ui.detailsText.plainText
+    monkeypatch.setenv("STUB", "complete")
+    assert apply_and_wait(host, widget) == "complete"
+    assert not widget.ui.detailsCollapsibleButton.visible
+
+
+def test_inputs_that_cannot_be_used_are_refused(widget, inputs, host):
+    import slicer
+
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "Warp")
+    inputs[1].SetAndObserveTransformNodeID(transform.GetID())
+    widget.ui.applyButton.click()
+    assert "under the deformable transform “Warp”; harden it" in widget.ui.statusLabel.text
+    assert widget.logic.run is None and widget.ui.applyButton.enabled
+
+
+def test_results_are_kept_only_where_the_user_says(widget, inputs, host, tmp_path):
+    import slicer
+
+    slicer.app.temporaryPath = str(tmp_path / "temporary")
+    apply_and_wait(host, widget)
+    assert list((tmp_path / "temporary").glob("UncertainReg-*/result/result.json"))
+    widget.ui.resultsPathLineEdit.currentPath = str(tmp_path / "kept")
+    apply_and_wait(host, widget)
+    host.unload(widget)
+    assert not list((tmp_path / "temporary").iterdir())
+    kept = list((tmp_path / "kept").glob("MR after to MR before *"))
+    assert len(kept) == 1 and (kept[0] / "result" / "result.json").is_file()
+
+
+def test_two_runs_can_be_chosen_between(widget, inputs, host):
+    ui = widget.ui
+    apply_and_wait(host, widget)
+    assert not ui.resultComboBox.visible
+    first = widget.results.result.run
+    apply_and_wait(host, widget)
+    assert ui.resultComboBox.visible and widget.results.result.run != first
+    ui.resultComboBox.currentIndex = 0
+    assert widget.results.result.run == first
+
+
+def test_the_panel_as_a_picture(widget, inputs, host, tmp_path):
+    import slicer
+
+    apply_and_wait(host, widget)
+    folder = Path(os.environ.get("UNCERTAINREG_PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    widget.parent.resize(460, 10)
+    widget.parent.resize(460, widget.parent.sizeHint.height())
+    host.process_events()
+    assert widget.parent.grab().save(str(folder / "module.png"))
+    assert slicer.mrmlScene.GetNumberOfNodes() > 0
+
+
+@pytest.mark.slow
+def test_the_modules_self_test(module, host, monkeypatch):
+    """The self-test that Slicer runs, here with the real worker."""
+    import UncertainRegParts.run
+    import UncertainRegParts.worker
+
+    monkeypatch.setattr(UncertainRegParts.run, "workerScript",
+                        UncertainRegParts.worker.workerScript)
+    module.UncertainRegTest().runTest()

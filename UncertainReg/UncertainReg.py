@@ -1,0 +1,364 @@
+"""3D Slicer module: where can a deformable registration be trusted, in millimetres."""
+
+import importlib.util
+import logging
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import qt
+import slicer
+import vtk
+from slicer import (
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+)
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+from UncertainRegParts.inputs import InputsError
+from UncertainRegParts.results import ResultsPanel
+from UncertainRegParts.run import Run, duration
+from UncertainRegParts.selftest import UncertainRegTest  # noqa: F401 - Slicer looks for it here
+
+
+class UncertainReg(ScriptedLoadableModule):
+    """What Slicer's module list needs to know."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("UncertainReg")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        self.parent.dependencies = ["Sequences", "Segmentations"]
+        self.parent.contributors = ["The UncertainReg contributors"]
+        self.parent.helpText = _(
+            "Registers a moving volume to a fixed one many times, each time slightly disturbed, "
+            "and shows in millimetres where the answers disagree. Disagreement is not the error "
+            "of the registration: it says where not to rely on it.")
+        self.parent.acknowledgementText = _("For research use only.")
+
+
+@parameterNodeWrapper
+class UncertainRegParameterNode:
+    """Everything the user sets before a run; saved with the scene.
+
+    Names of methods are kept as plain text, so that a scene from a computer with other methods
+    opens here; the Apply button says what is wrong then.
+    """
+
+    fixedVolume: vtkMRMLScalarVolumeNode
+    movingVolume: vtkMRMLScalarVolumeNode
+    movingSegmentation: vtkMRMLSegmentationNode
+    movingLandmarks: vtkMRMLMarkupsFiducialNode
+    backbone: str = "demons"
+    method: str = "equivariance"
+    perturbation: str = "deform"
+    samples: Annotated[int, WithinRange(2, 256)] = 16
+    seed: Annotated[int, WithinRange(0, 999999)] = 1
+    device: str = "auto"
+    resultsFolder: str = ""
+
+
+class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: inputs, method, Apply; progress; results."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self.results = self._parameterNode = self._guiTag = None
+        self._shownRun = None  # identifier of the run whose map the views were given
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/UncertainReg.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = UncertainRegLogic()
+        self.logic.onChanged = self._showRun
+        self.results = ResultsPanel(self.ui)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self._combos = {"backbone": self.ui.backboneComboBox, "method": self.ui.methodComboBox,
+                        "perturbation": self.ui.perturbationComboBox,
+                        "device": self.ui.deviceComboBox}
+        for name, choices in self.logic.choices().items():
+            combo = self._combos[name]
+            for value, title, toolTip in choices:
+                combo.addItem(title, value)
+                combo.setItemData(combo.count - 1, toolTip, qt.Qt.ToolTipRole)
+            combo.connect("currentIndexChanged(int)", self._onChoice)
+        self.ui.resultsPathLineEdit.connect("currentPathChanged(QString)", self._onChoice)
+        self.ui.applyButton.connect("clicked(bool)", self.onApply)
+        self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
+        self.initializeParameterNode()
+        self.results.refresh()
+        self._showRun()
+
+    def cleanup(self):
+        """The module is unloaded or reloaded, or the application exits: leave nothing behind."""
+        if self.logic is not None:
+            self.logic.onChanged = lambda: None
+            self.logic.cleanup()
+            self.results.removeObservers()
+            self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+        self.results.refresh()
+
+    def exit(self):
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event):
+        self.logic.kill()
+        self._shownRun = None
+        self.results.clear()
+        self.setParameterNode(None)
+        self._showRun()
+
+    def onSceneEndClose(self, caller, event):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller, event):
+        self.results.refresh()
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode):
+        """Bind the panel to a parameter node, or to none."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(
+                self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._showParameters)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._showParameters)
+            self._showParameters()
+
+    def onApply(self):
+        self._shownRun = None
+        self.logic.start(self._parameterNode)
+
+    def onCancel(self):
+        self.logic.run.cancel()
+
+    def _onChoice(self):
+        """A combo box or the folder was changed by the user."""
+        if self._parameterNode is None:
+            return
+        with slicer.util.NodeModify(self._parameterNode):
+            for name, combo in self._combos.items():
+                if combo.currentIndex >= 0:
+                    setattr(self._parameterNode, name, combo.itemData(combo.currentIndex))
+            self._parameterNode.resultsFolder = self.ui.resultsPathLineEdit.currentPath
+
+    def _showParameters(self, caller=None, event=None):
+        """Combo boxes, folder and Apply follow the parameter node."""
+        parameters = self._parameterNode
+        for name, combo in self._combos.items():
+            wasBlocked = combo.blockSignals(True)
+            combo.currentIndex = combo.findData(getattr(parameters, name))
+            combo.blockSignals(wasBlocked)
+        path = self.ui.resultsPathLineEdit
+        if path.currentPath != parameters.resultsFolder:
+            path.currentPath = parameters.resultsFolder
+        missing = self.logic.missing(parameters)
+        running = self.logic.run is not None and self.logic.run.isActive
+        self.ui.applyButton.enabled = not missing and not running
+        self.ui.applyButton.text = _("Running") if running else missing or _("Apply")
+
+    def _showRun(self):
+        """Progress, messages and new results of the current run."""
+        run, ui = self.logic.run, self.ui
+        if self._parameterNode is not None:
+            self._showParameters()
+        ui.runningWidget.visible = run is not None and run.isActive
+        failed = run is not None and run.state == "failed"
+        ui.statusLabel.text = run.message if run else self.logic.error
+        ui.warningsLabel.text = "\n".join(f"• {w}" for w in run.warnings) if run else ""
+        for label in (ui.statusLabel, ui.warningsLabel):
+            label.visible = label.text != ""
+        ui.detailsCollapsibleButton.visible = failed
+        if run is None:
+            return
+        ui.detailsText.plainText = run.worker.log if failed else ""
+        ui.cancelButton.enabled = run.state == "running"
+        ui.cancelButton.text = _("Cancel") if run.state == "running" else _("Cancelling")
+        ui.progressBar.maximum, ui.progressBar.value = run.asked, run.finished
+        ui.progressBar.format = _("{finished} of {asked} samples").format(
+            finished=run.finished, asked=run.asked) + (
+            "" if run.secondsLeft is None else _(", {time} left").format(
+                time=duration(run.secondsLeft)))
+        if run.result is not None and run.resultIsNew:
+            run.resultIsNew = False
+            self.results.refresh(run.result.run, showMap=self._shownRun != run.result.run)
+            self._shownRun = run.result.run
+
+
+class UncertainRegLogic(ScriptedLoadableModuleLogic):
+    """Starts runs and keeps the current one; works without the widget.
+
+    Attributes:
+        run: the current or last ``Run``, or None.
+        error: why the last start failed, one sentence; empty if it did not.
+        onChanged: called without arguments when the run made progress.
+        temporaryFolders: files of runs that ``cleanup`` deletes.
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        findLibrary()
+        self.run, self.error, self.onChanged = None, "", lambda: None
+        self.temporaryFolders = []
+
+    def getParameterNode(self):
+        return UncertainRegParameterNode(super().getParameterNode())
+
+    def choices(self):
+        """For each choice of the panel: (name in the job, title, tooltip)."""
+        from UncertainRegLib.backbones import registry
+
+        def title(entry):
+            return entry.title if entry.available else _("{title} (not installed)").format(
+                title=entry.title)
+
+        return {
+            "backbone": [(e.name, title(e), e.remedy) for e in registry.listing()],
+            "method": [("equivariance", _("Disagreement under perturbations"), _(
+                "Disturb the moving image a little, register again, undo the disturbance: a "
+                "reliable registration gives the same answer each time."))],
+            "perturbation": [
+                ("deform", _("Smooth deformation"), _("A random smooth deformation")),
+                ("translation", _("Shift"), _("A random shift")),
+                ("rigid", _("Shift and rotation"), _("A random rigid movement")),
+                ("scale", _("Scaling"), _("Random growth or shrinking along each axis")),
+                ("shear", _("Shear"), _("A random shear")),
+                ("affine", _("Affine"), _("A random affine map")),
+                ("mixture", _("Mixture"), _("Shift, shear, scaling and deformation in turn")),
+            ],
+            "device": [
+                ("auto", _("Automatic"), ""),
+                ("cpu", _("Processor (CPU)"), ""),
+                ("cuda", _("Graphics card (CUDA)"), ""),
+            ],
+        }
+
+    def missing(self, parameters) -> str:
+        """What the user still has to do before Apply, as a few words; empty when ready."""
+        if parameters.fixedVolume is None:
+            return _("Select a fixed volume")
+        if parameters.movingVolume is None:
+            return _("Select a moving volume")
+        if parameters.fixedVolume is parameters.movingVolume:
+            return _("Fixed and moving are the same")
+        from UncertainRegLib.backbones import registry
+
+        entries = {entry.name: entry for entry in registry.listing()}
+        entry = entries.get(parameters.backbone)
+        if entry is None:
+            return _("Choose a registration")
+        if not entry.available:
+            return _("{title} is not installed: {remedy}").format(
+                title=entry.title, remedy=entry.remedy)
+        names = {name: [c[0] for c in choices] for name, choices in self.choices().items()}
+        if parameters.method not in names["method"]:
+            return _("Choose an uncertainty method")
+        if parameters.perturbation not in names["perturbation"]:
+            return _("Choose a perturbation")
+        return ""
+
+    def start(self, parameters) -> bool:
+        """Start a run with the settings of a parameter node; it goes on by itself.
+
+        Returns:
+            False if it could not be started; ``error`` then says why.
+        """
+        self.kill()
+        self.run, self.error = None, self.missing(parameters)
+        if self.error:
+            self.onChanged()
+            return False
+        nodes = {"fixed": parameters.fixedVolume, "moving": parameters.movingVolume,
+                 "segmentation": parameters.movingSegmentation,
+                 "landmarks": parameters.movingLandmarks}
+        names = ("backbone", "method", "perturbation", "samples", "seed", "device")
+        settings = {name: getattr(parameters, name) for name in names}
+        try:
+            folder = self._newFolder(parameters)
+            self.run = Run(folder, nodes, settings, lambda: self.onChanged())
+            with slicer.util.WaitCursor():
+                self.run.start()
+        except (InputsError, RuntimeError, OSError) as error:
+            logging.exception("UncertainReg: the run could not be started")
+            self.run, self.error = None, str(error)
+        self.onChanged()
+        return self.run is not None
+
+    def wait(self, seconds: float, until=lambda run: False) -> str:
+        """Process events until the run is over, or ``until(run)``; for scripts and tests.
+
+        Returns:
+            The state of the run.
+
+        Raises:
+            TimeoutError: it takes longer.
+        """
+        end = time.monotonic() + seconds
+        while self.run.isActive and not until(self.run):
+            if time.monotonic() > end:
+                raise TimeoutError(f"The run is not finished after {seconds} s.")
+            slicer.app.processEvents()
+            time.sleep(0.01)
+        return self.run.state
+
+    def kill(self) -> None:
+        """Stop the run at once and forget it."""
+        if self.run is not None:
+            self.run.kill()
+        self.run = None
+
+    def cleanup(self) -> None:
+        """Stop the run and delete temporary results; the nodes in the scene need no files."""
+        self.kill()
+        for folder in self.temporaryFolders:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.temporaryFolders.clear()
+
+    def _newFolder(self, parameters) -> Path:
+        """A new folder where the user wants results to be kept, else a temporary one."""
+        if parameters.resultsFolder:
+            name = f"{parameters.movingVolume.GetName()} to {parameters.fixedVolume.GetName()}"
+            name = re.sub(r"[^\w .-]", "_", name) + time.strftime(" %Y-%m-%d %H.%M.%S")
+            folder = Path(parameters.resultsFolder) / name
+            folder.mkdir(parents=True)
+            return folder
+        Path(slicer.app.temporaryPath).mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="UncertainReg-", dir=slicer.app.temporaryPath))
+        self.temporaryFolders.append(folder)
+        return folder
+
+
+def findLibrary() -> None:
+    """An installed extension has UncertainRegLib beside this file, a source checkout one above."""
+    if importlib.util.find_spec("UncertainRegLib") is None:
+        sys.path.append(str(Path(__file__).resolve().parent.parent))

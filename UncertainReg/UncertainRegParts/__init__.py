@@ -1,0 +1,1 @@
+"""Parts of the UncertainReg module that are too long for one file."""

@@ -1,0 +1,162 @@
+"""The chosen nodes as files for the worker: NRRD images and CSV points, in LPS mm.
+
+A linear transform above a node is folded into what is written; the nodes are not changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+# Right-angled to about 0.06 degrees; more shear than that and the voxels are resampled.
+ORTHOGONAL = 1e-3
+
+
+class InputsError(ValueError):
+    """A node cannot be used; the message names it and says what to do."""
+
+
+def writeInputs(fixed, moving, segmentation, landmarks, folder: Path) -> dict:
+    """Write the input nodes to ``folder``; segmentation and landmarks may be None.
+
+    Returns:
+        The entries of the job: fixed, moving, moving_labels, moving_points, label_names.
+
+    Raises:
+        InputsError: a node is empty or under a transform that is not linear.
+    """
+    from UncertainRegLib.geometry import write_image
+    from UncertainRegLib.geometry.files import write_points
+
+    folder.mkdir(parents=True, exist_ok=True)
+    job = {}
+    for name, node in (("fixed", fixed), ("moving", moving)):
+        job[name] = str(folder / f"{name}.nrrd")
+        write_image(volumeImage(node), job[name], compress=False)
+    if segmentation is not None:
+        job["moving_labels"] = str(folder / "moving_labels.seg.nrrd")
+        job["label_names"] = _writeSegmentation(segmentation, job["moving_labels"])
+    if landmarks is not None:
+        job["moving_points"] = str(folder / "moving_points.csv")
+        write_points(*landmarkPoints(landmarks), job["moving_points"])
+    return job
+
+
+def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
+    """A volume node as an ``Image`` where it is seen in the world."""
+    if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
+        raise InputsError(f"The volume “{node.GetName()}” is empty; load or choose another one.")
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return _worldImage(slicer.util.arrayFromVolume(node), matrix, node, "linear")
+
+
+def _writeSegmentation(node: slicer.vtkMRMLSegmentationNode, path: str) -> dict[str, str]:
+    """Write a label map with the colours of the segments. Returns {label: segment name}."""
+    import SimpleITK as sitk
+
+    from UncertainRegLib.geometry.image import to_sitk
+
+    image = to_sitk(segmentationImage(node))
+    names = {}
+    for index in range(node.GetSegmentation().GetNumberOfSegments()):
+        segment = node.GetSegmentation().GetNthSegment(index)
+        names[str(index + 1)] = segment.GetName()
+        # The keys of Slicer's .seg.nrrd; names go into the job, where any letter is allowed.
+        color = " ".join(f"{value:.4f}" for value in segment.GetColor())
+        image.SetMetaData(f"Segment{index}_LabelValue", str(index + 1))
+        image.SetMetaData(f"Segment{index}_Color", color)
+    sitk.WriteImage(image, path, False)
+    return names
+
+
+def segmentationImage(node: slicer.vtkMRMLSegmentationNode):
+    """All segments as one label ``Image`` in the segmentation's own geometry.
+
+    Labels are 1, 2, ... in the order of the segments; where segments overlap the later one wins.
+    """
+    segmentation = node.GetSegmentation()
+    count = segmentation.GetNumberOfSegments()
+    if count == 0:
+        raise InputsError(f"The segmentation “{node.GetName()}” has no segments; choose none.")
+    segmentation.CreateRepresentation("Binary labelmap")
+    merged, ids = slicer.vtkOrientedImageData(), vtk.vtkStringArray()
+    for index in range(count):
+        ids.InsertNextValue(segmentation.GetNthSegmentID(index))
+    # Padded: a voxel of background all around, so that nothing grows beyond the edge.
+    mode = slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS_PADDED
+    if not node.GenerateMergedLabelmapForAllSegments(merged, mode, None, ids):
+        raise InputsError(f"The segmentation “{node.GetName()}” cannot be made into a label map.")
+    low = merged.GetExtent()[::2]
+    shape = tuple(reversed(merged.GetDimensions()))
+    array = vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(shape)
+    matrix, offset = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    merged.GetImageToWorldMatrix(matrix)
+    for axis in range(3):
+        offset.SetElement(axis, 3, low[axis])
+    vtk.vtkMatrix4x4.Multiply4x4(matrix, offset, matrix)
+    return _worldImage(array, matrix, node, "nearest")
+
+
+def landmarkPoints(node: slicer.vtkMRMLMarkupsFiducialNode) -> tuple[list[str], np.ndarray]:
+    """Labels and positions, (P, 3) LPS mm, of the points that are placed."""
+    placed = [i for i in range(node.GetNumberOfControlPoints())
+              if node.GetNthControlPointPositionStatus(i) == node.PositionDefined]
+    if not placed:
+        raise InputsError(f"“{node.GetName()}” has no points; choose no landmarks or place some.")
+    labels = [node.GetNthControlPointLabel(i) for i in placed]
+    points = slicer.util.arrayFromMarkupsControlPoints(node)[placed]
+    matrix = slicer.util.arrayFromVTKMatrix(_linearToWorld(node))
+    return labels, (points @ matrix[:3, :3].T + matrix[:3, 3]) * (-1.0, -1.0, 1.0)
+
+
+def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
+    """The 4x4 matrix (RAS mm) of the transforms above a node.
+
+    Transforms that an earlier run put there do not count: every run starts from the same place.
+    """
+    matrix, parent = vtk.vtkMatrix4x4(), node.GetParentTransformNode()
+    while parent is not None:
+        if parent.GetAttribute("UncertainReg.Run") is None:
+            if not parent.IsLinear():
+                raise InputsError(f"“{node.GetName()}” is under the deformable transform "
+                                  f"“{parent.GetName()}”; harden it or take it out of it.")
+            step = vtk.vtkMatrix4x4()
+            parent.GetMatrixTransformToParent(step)
+            vtk.vtkMatrix4x4.Multiply4x4(step, matrix, matrix)
+        parent = parent.GetParentTransformNode()
+    return matrix
+
+
+def _worldImage(array: np.ndarray, ijkToRas: vtk.vtkMatrix4x4, node, mode: str):
+    from UncertainRegLib.geometry import Grid, Image
+
+    matrix = vtk.vtkMatrix4x4()
+    vtk.vtkMatrix4x4.Multiply4x4(_linearToWorld(node), ijkToRas, matrix)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ slicer.util.arrayFromVTKMatrix(matrix)
+    if array.ndim != 3:
+        raise InputsError(f"“{node.GetName()}” has {array.shape[-1]} values per voxel; choose a "
+                          "volume with one.")
+    image = Image(array, Grid(array.shape, affine))
+    direction = image.grid.direction
+    if np.abs(direction.T @ direction - np.eye(3)).max() < ORTHOGONAL:
+        return image
+    resampled = image.resample(_rightAngled(image.grid), mode, outside=float(array.min()))
+    return Image(resampled.array.astype(array.dtype), resampled.grid)
+
+
+def _rightAngled(grid):
+    """The smallest right-angled grid around a sheared one, with about its axes and spacing."""
+    from UncertainRegLib.geometry import Grid
+
+    left, _, right = np.linalg.svd(grid.direction)
+    axes = left @ right
+    corners = grid.corners() @ axes
+    low, high = corners.min(0), corners.max(0)
+    size = np.ceil((high - low) / grid.spacing - 1e-6).astype(int)
+    origin = axes @ (low + grid.spacing / 2)
+    return Grid.from_spacing(tuple(size[::-1]), grid.spacing, origin, axes)

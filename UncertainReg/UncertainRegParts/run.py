@@ -1,0 +1,176 @@
+"""One run: nodes to files, worker process, result folder to nodes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from .inputs import writeInputs
+from .worker import Worker, workerScript
+
+LIVE_MAPS = ("uncertainty_mm",)  # the others are read when the run is over
+
+
+class Run:
+    """A registration with its uncertainty, from pressing Apply to the nodes in the scene.
+
+    Attributes:
+        state: running, cancelling, complete, partial, cancelled or failed.
+        message: what to tell the user now, one sentence.
+        finished, asked, secondsLeft: progress; secondsLeft is None as long as it is unknown.
+        warnings: sentences from the worker and the scene.
+        result: the nodes (``UncertainRegLib.scene.ResultNodes``), None before the first sample.
+        resultIsNew: the nodes changed; whoever shows them sets it back.
+        worker: the process; ``worker.log`` has its last words.
+    """
+
+    def __init__(self, folder: Path, nodes: dict, settings: dict,
+                 onChanged: Callable[[], None]) -> None:
+        """
+        Args:
+            folder: where inputs, job file and results go.
+            nodes: fixed, moving, segmentation, landmarks; the last two may be None.
+            settings: further entries of the job, e.g. backbone, samples, seed.
+            onChanged: called whenever an attribute changed.
+        """
+        self.state, self.message, self.result = "running", _("Writing the images."), None
+        self.finished, self.asked, self.secondsLeft = 0, settings["samples"], None
+        self.warnings: list[str] = []
+        self.resultIsNew = False
+        self.worker = Worker(self._onEvent, self._onEnd)
+        self._folder, self._nodes, self._settings = folder, nodes, settings
+        self._onChanged, self._error = onChanged, ""
+        self._started, self._nextLoad = time.monotonic(), 0.0
+
+    @property
+    def isActive(self) -> bool:
+        """Is the worker still there?"""
+        return self.state in ("running", "cancelling")
+
+    def start(self) -> None:
+        """Write the inputs and start the worker.
+
+        Raises:
+            InputsError, RuntimeError, OSError: with the sentence to show.
+        """
+        self.out = self._folder / "result"
+        job = writeInputs(**self._nodes, folder=self._folder / "inputs")
+        # The worker watches this process: it also stops when Slicer crashes.
+        job |= self._settings | {"out": str(self.out), "parent_pid": os.getpid()}
+        jobFile = self._folder / "job.json"
+        jobFile.write_text(json.dumps(job, indent=2), encoding="utf-8")
+        self.worker.start(workerScript(), jobFile, self.out)
+        slicer.app.connect("aboutToQuit()", self.kill)
+        self._say(_("Starting."))
+
+    def cancel(self) -> None:
+        """Stop soon and keep the finished samples."""
+        if self.state == "running":
+            self.worker.cancel()
+            self.state = "cancelling"
+            self._say(_("Cancelling: the finished samples are kept."))
+
+    def kill(self) -> None:
+        """Stop at once; the scene is not touched any more."""
+        if self.isActive:
+            self._onChanged = lambda: None
+            self.state = "cancelled"
+            self.worker.kill()
+            slicer.app.disconnect("aboutToQuit()", self.kill)
+
+    def _say(self, message: str) -> None:
+        self.message = message
+        self._onChanged()
+
+    def _onEvent(self, event: dict) -> None:
+        kind = event.get("event")
+        if kind == "preflight":
+            self._say(_("On {device}: about {time} and {memory:.1f} GB of memory.").format(
+                device=event["device"], time=duration(60 * event["minutes"]),
+                memory=event["memory_mb"] / 1000))
+        elif kind == "stage" and self.state == "running":
+            self._say(event["text"])
+        elif kind == "sample":
+            self.finished, self.asked = event["finished"], event["asked"]
+            self.secondsLeft = event.get("eta_s")
+            self._onChanged()
+        elif kind == "snapshot" and time.monotonic() >= self._nextLoad:
+            self._load(LIVE_MAPS)
+            self._onChanged()
+        elif kind == "warning":
+            self.warnings.append(event["text"])
+            self._onChanged()
+        elif kind == "failed":
+            self._error = event["error"]
+
+    def _onEnd(self, exitCode: int) -> None:
+        slicer.app.disconnect("aboutToQuit()", self.kill)
+        cancelled = self.state == "cancelling"
+        hasResult = self._hasMaps() and self._load(None)
+        status = self.result.transform.GetAttribute("UncertainReg.Status") if hasResult else None
+        seconds = duration(time.monotonic() - self._started)
+        if status == "complete":
+            self.state = "complete"
+            self.finished = self.asked
+            self._say(_("{count} samples in {time}.").format(count=self.asked, time=seconds))
+        elif cancelled and hasResult:
+            self.state = "partial"
+            self._say(_("Partial result: {finished} of {asked} samples.").format(
+                finished=self.finished, asked=self.asked))
+        elif cancelled:
+            self.state = "cancelled"
+            self._say(_("Cancelled before two samples were finished."))
+        else:
+            self.state = "failed"
+            self._say(self._error or _("The computation ended unexpectedly (exit code {code}); "
+                                       "see the details.").format(code=exitCode))
+
+    def _hasMaps(self) -> bool:
+        """Is there a result with something to show? One sample has no disagreement."""
+        try:
+            record = json.loads((self.out / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(record.get("maps"))
+
+    def _load(self, mapNames) -> bool:
+        """Bring the result folder into the scene; False, and a warning, if that fails."""
+        from UncertainRegLib.scene.result import load_result, update_result
+
+        started = time.monotonic()
+        try:
+            if self.result is None:
+                self.result = load_result(
+                    self.out, slicer.mrmlScene, fixed_node=self._nodes["fixed"],
+                    moving_node=self._nodes["moving"],
+                    moving_segmentation_node=self._nodes["segmentation"],
+                    moving_points_node=self._nodes["landmarks"], map_names=mapNames)
+            else:
+                self.result = update_result(self.result, self.out, mapNames)
+        except (ValueError, OSError, RuntimeError) as error:
+            logging.exception("UncertainReg: the result cannot be shown")
+            self.warnings.append(str(error))
+            return False
+        self.resultIsNew = True
+        self.warnings += [w for w in self.result.warnings if w not in self.warnings]
+        # At most once a second, and never more than a fifth of the user's time.
+        now = time.monotonic()
+        self._nextLoad = now + max(1.0, 4 * (now - started))
+        return True
+
+
+def duration(seconds: float) -> str:
+    """A time for people: "41 s", "3 min", "1 h 5 min"."""
+    if seconds < 90:
+        return _("{n} s").format(n=round(seconds))
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("{n} min").format(n=minutes)
+    return _("{h} h {m} min").format(h=minutes // 60, m=minutes % 60)

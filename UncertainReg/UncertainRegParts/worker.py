@@ -1,0 +1,131 @@
+"""The worker process of one run: started, listened to, cancelled, and never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+
+GRACE_MS = 10_000  # a cancelled worker may finish its registration for so long
+LOG_LIMIT = 20_000  # characters kept of what the worker says on stderr
+
+
+class Worker:
+    """One run of ``UncertainRegLib`` in its own process.
+
+    A QProcess, because a Python thread gets no time while Slicer waits for the user. Its
+    JSON lines become ``onEvent(event)``; ``onEnd(exitCode)`` comes once, last, and not after
+    ``kill()``.
+
+    Attributes:
+        log: the end of what the worker wrote to stderr.
+        pid: number of the worker itself, None before it said so and after it ended.
+    """
+
+    def __init__(self, onEvent: Callable[[dict], None], onEnd: Callable[[int], None]) -> None:
+        self.log = ""
+        self._onEvent, self._onEnd = onEvent, onEnd
+        self._buffer, self.pid, self._cancelFile = b"", None, None
+        self._process = qt.QProcess()
+        self._process.connect("readyReadStandardOutput()", self._readEvents)
+        self._process.connect("readyReadStandardError()", self._readLog)
+        self._process.connect("finished(int,QProcess::ExitStatus)", self._finished)
+        self._grace = qt.QTimer()
+        self._grace.setSingleShot(True)
+        self._grace.connect("timeout()", self._killTree)
+
+    def start(self, script: Path, job: Path, out: Path) -> None:
+        """Run the job file; its result goes to the folder ``out``.
+
+        Raises:
+            RuntimeError: the program cannot be started.
+        """
+        program = pythonProgram()
+        self._cancelFile = out / "cancel"
+        self._process.start(program, [str(script), "run", "--job", str(job), "--progress", "json"])
+        if not self._process.waitForStarted(10_000):
+            raise RuntimeError(f"Cannot start {program}; check the installation of Slicer.")
+
+    def cancel(self) -> None:
+        """Ask the worker to stop with what it has; after a grace time it is killed."""
+        self._cancelFile.parent.mkdir(parents=True, exist_ok=True)
+        self._cancelFile.touch()
+        self._grace.start(GRACE_MS)
+
+    def kill(self) -> None:
+        """End the worker and all its children at once; nothing is reported any more."""
+        self._onEvent, self._onEnd = (lambda event: None), (lambda exitCode: None)
+        if self._process and self._process.state() != qt.QProcess.NotRunning:
+            self._killTree()
+            self._process.waitForFinished(5_000)  # comes back through _finished
+
+    def _readEvents(self) -> None:
+        self._buffer += self._process.readAllStandardOutput().data()
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except ValueError:  # a library that prints
+                self.log += line.decode("utf-8", "replace") + "\n"
+                continue
+            if event.get("event") == "started":
+                self.pid = event.get("pid")
+            self._onEvent(event)
+
+    def _readLog(self) -> None:
+        text = self._process.readAllStandardError().data().decode("utf-8", "replace")
+        self.log = (self.log + text)[-LOG_LIMIT:]
+
+    def _finished(self, exitCode: int, exitStatus: int) -> None:
+        self._readEvents()
+        self._readLog()
+        self._grace.stop()
+        self.pid = None  # the number may soon belong to another process
+        # Not now, in their own slot; and not never: Qt objects that outlive the event loop with a
+        # Python slot can crash the application when it exits.
+        self._process.deleteLater()
+        self._grace.deleteLater()
+        self._onEnd(exitCode if exitStatus == qt.QProcess.NormalExit else -1)
+
+    def _killTree(self) -> None:
+        # PythonSlicer is a launcher: killing only what QProcess started would leave its child.
+        if self.pid is not None:
+            killTree(self.pid)
+        self._process.kill()
+
+
+def workerScript() -> Path:
+    """The program of the worker: the command line of the library."""
+    import UncertainRegLib
+
+    return Path(UncertainRegLib.__file__).parent / "__main__.py"
+
+
+def pythonProgram() -> str:
+    """The Python that runs the worker: PythonSlicer in the application."""
+    program = shutil.which("PythonSlicer") or sys.executable
+    if not program:
+        raise RuntimeError("PythonSlicer is not found; check the installation of Slicer.")
+    return program
+
+
+def killTree(pid: int) -> None:
+    """Kill a worker and its children; nothing happens if it is gone."""
+    if os.name == "nt":
+        command = ["taskkill", "/PID", str(pid), "/T", "/F"]
+        subprocess.run(command, capture_output=True, check=False,
+                       creationflags=subprocess.CREATE_NO_WINDOW)
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(pid) == pid:  # the worker leads its own group, so Slicer is not in it
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
