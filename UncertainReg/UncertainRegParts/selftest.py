@@ -83,15 +83,15 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         self.assertLess(error.mean(), 1.0)
 
     def _checkDisagreement(self, result):
-        """The map is finite, positive in the body, in mm, and on the fixed volume's grid."""
+        """In the body the map is positive and a few mm at most; it has the fixed grid."""
         volume = result.maps["uncertainty_mm"]
         array = slicer.util.arrayFromVolume(volume)
         self.assertEqual(array.shape, (SIZE, SIZE, SIZE))
         self.assertEqual(array.dtype, np.float32)
-        inside = isInside(voxelCenters(), RADII["Body"]).reshape(array.shape)
-        self.assertTrue(np.isfinite(array).all())
-        self.assertGreater(array[inside].min(), 0.0)
-        self.assertTrue(0.05 < np.median(array[inside]) < 5.0)
+        inside = array[isInside(voxelCenters(), RADII["Body"]).reshape(array.shape)]
+        self.assertTrue(np.isfinite(inside).all())
+        self.assertGreater(inside.min(), 0.0)
+        self.assertTrue(0.05 < np.median(inside) < 5.0)
         self.assertEqual(result.sample_sequence.GetNumberOfDataNodes(), SAMPLES)
 
     def _checkTables(self, result):
