@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from UncertainRegLib.metrics.correlation import pearson, spearman
+from UncertainRegLib.metrics.correlation import auroc, pearson, spearman
 
 
 @pytest.fixture
@@ -37,3 +37,13 @@ def test_mask_and_limits(maps):
 @pytest.mark.parametrize("correlation", [pearson, spearman])
 def test_a_constant_map_has_no_correlation(maps, correlation):
     assert np.isnan(correlation(np.full((5, 6, 7), 0.1), maps[0]))
+
+
+def test_auroc_by_hand_and_by_scikit_learn(maps):
+    score, positive = np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1])
+    assert auroc(score, positive) == pytest.approx(3.5 / 4)  # one pair is a tie
+    assert auroc(-score, positive) == pytest.approx(0.5 / 4)
+    assert np.isnan(auroc(score, positive > 2))
+    sklearn = pytest.importorskip("sklearn.metrics")
+    a, b = maps
+    assert auroc(b, a > 0.3) == pytest.approx(sklearn.roc_auc_score((a > 0.3).ravel(), b.ravel()))

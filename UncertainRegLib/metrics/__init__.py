@@ -4,7 +4,7 @@ Every function takes numpy arrays of any one shape (CPU torch tensors are conver
 float64 and returns plain floats; ``mask`` selects voxels and errors are mm unless said otherwise.
 
 ==================  ==============================================================================
-correlation         Pearson, Spearman
+correlation         Pearson, Spearman, AUROC
 sparsification      risk-coverage and sparsification curves, AURC, nAURC, AUSE
 calibration         reliability of label probabilities (ECE, MCE), conformal factor
 gaussian            Mahalanobis distance, chi-squared calibration and ellipsoid coverage, NLL

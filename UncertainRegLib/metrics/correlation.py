@@ -1,4 +1,4 @@
-"""Correlation of an uncertainty map with the true error (Tian et al., App. C.3)."""
+"""Correlation of an uncertainty map with the true error (Tian et al., App. C.3), and AUROC."""
 
 import numpy as np
 from scipy.stats import rankdata
@@ -32,6 +32,30 @@ def spearman(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray | None
     """
     u, e = select(mask, uncertainty=uncertainty, error=error)
     return _correlation(rankdata(u), rankdata(e))
+
+
+def auroc(score: np.ndarray, positive: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Area under the ROC curve: how well a score tells positive voxels from the others.
+
+    The probability that a positive voxel (mislabelled, or inside a resection) has the larger score,
+    equal scores counting half (Mann-Whitney).
+
+    Args:
+        score: label entropy, uncertainty, …
+        positive: booleans, same shape.
+        mask: voxels to judge, same shape.
+
+    Returns:
+        0.5 for a score that says nothing; NaN when all voxels are of one kind.
+
+    Raises:
+        ValueError: shapes differ, the mask is empty, or values are not finite.
+    """
+    s, p = select(mask, score=score, positive=positive)
+    count = p.sum()
+    if count in (0, p.size):
+        return float("nan")
+    return float((rankdata(s) @ p - count * (count + 1) / 2) / (count * (p.size - count)))
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from UncertainRegLib.geometry.field import DisplacementField
+    from ..geometry.field import DisplacementField
 
 
 def target_registration_error(

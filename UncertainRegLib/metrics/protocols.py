@@ -11,7 +11,7 @@ import numpy as np
 from .calibration import Reliability, reliability
 from .correlation import pearson, spearman
 from .rings import boundary_ring
-from .sparsification import ause, risk, sparsification_curve
+from .sparsification import Ranking, ause, risk, sparsification_curve
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,18 @@ def class_ause(
     if not classes:
         raise ValueError("give at least one foreground class")
     uncertainty, predicted, truth = map(np.asarray, (uncertainty, predicted, truth))
+    shared = uncertainty.ndim == predicted.ndim
+    ranking = Ranking(uncertainty) if shared else None
     totals = {"err": 0.0, "mr": 0.0, "fdr": 0.0}
     for place, value in enumerate(classes):
-        u = uncertainty if uncertainty.ndim == predicted.ndim else uncertainty[place]
         here, true = predicted == value, truth == value
         wrong = here != true
+        oracle = Ranking(wrong)
+        if not shared:
+            ranking = Ranking(uncertainty[place])
         rates = {"err": (wrong, None), "mr": (true & ~here, true), "fdr": (here & ~true, here)}
         for name, (error, weight) in rates.items():
-            totals[name] += ause(
-                u, error, weight=weight, oracle=wrong, bins=protocol.bins, ties=protocol.ties)
+            rule = {"weight": weight, "bins": protocol.bins, "ties": protocol.ties}
+            gap = ranking.curve(error, **rule) - oracle.curve(error, **rule)
+            totals[name] += float(gap.mean())
     return {name: total / len(classes) for name, total in totals.items()}

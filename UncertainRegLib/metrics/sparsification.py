@@ -46,6 +46,81 @@ class Risk:
         return self.ause / span if span > 1e-12 * abs(self.mean_error) else float("nan")
 
 
+class Ranking:
+    """Voxels sorted once by uncertainty, to be judged by several errors.
+
+    Args:
+        uncertainty: any ranking, larger is less certain.
+        mask: voxels to judge, same shape.
+
+    Raises:
+        ValueError: shapes differ, the mask is empty, or values are not finite.
+    """
+
+    def __init__(self, uncertainty: np.ndarray, mask: np.ndarray | None = None) -> None:
+        (u,) = select(mask, uncertainty=uncertainty)
+        self._mask = mask
+        self._shape = np.shape(uncertainty)
+        self._order = np.argsort(u)
+        self._sorted = u[self._order]
+
+    def retained(self, error: np.ndarray) -> np.ndarray:
+        """Mean error of the k most certain voxels, k = 1 … n, as (n,)."""
+        e = self._in_order(error)
+        starts = np.flatnonzero(np.concatenate(([True], self._sorted[1:] != self._sorted[:-1])))
+        if starts.size < e.size:  # equal values share their mean
+            counts = np.diff(starts, append=e.size)
+            e = np.repeat(np.add.reduceat(e, starts) / counts, counts)
+        total = np.cumsum(e)
+        total /= np.arange(1, e.size + 1)
+        return total
+
+    def curve(
+        self,
+        error: np.ndarray,
+        weight: np.ndarray | None = None,
+        bins: int = 50,
+        ties: str = "shared",
+    ) -> np.ndarray:
+        """Remaining error at the removed fractions 0, 1/bins …, see `sparsification_curve`."""
+        if ties not in ("shared", "kept"):
+            raise ValueError(f"ties must be 'shared' or 'kept', not {ties!r}")
+        if bins < 1:
+            raise ValueError(f"bins must be at least 1, not {bins}")
+        coverage = 1.0 - np.arange(bins) / bins
+        if ties == "kept":
+            thresholds = np.quantile(self._sorted, coverage)
+            kept = np.searchsorted(self._sorted, thresholds, side="right")
+        else:
+            kept = np.maximum(np.rint(self._sorted.size * coverage).astype(np.intp), 1)
+        total = self._kept_sum(error, kept)
+        if weight is None:
+            return total / kept
+        mass = self._kept_sum(weight, kept)
+        return np.divide(total, mass, out=np.zeros(bins), where=mass > 0)
+
+    def _kept_sum(self, values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """Sum over the ``kept`` most certain voxels; equal values cut in two share their mean."""
+        values = self._in_order(values)
+        last = self._sorted[kept - 1]
+        first = np.searchsorted(self._sorted, last, side="left")
+        end = np.searchsorted(self._sorted, last, side="right")
+        # All voxels are among the counts (nothing removed yet), so the marks run from 0 to n.
+        marks = np.unique(np.concatenate(([0], first, end)))
+        steps = np.add.reduceat(values, marks[:-1])
+        sums = np.concatenate(([0.0], np.cumsum(steps)))
+        low, high = sums[np.searchsorted(marks, first)], sums[np.searchsorted(marks, end)]
+        return low + (high - low) * (kept - first) / (end - first)
+
+    def _in_order(self, values: np.ndarray) -> np.ndarray:
+        if np.shape(values) != self._shape:
+            raise ValueError(
+                f"the error has shape {np.shape(values)}, the uncertainty {self._shape}: "
+                "resample one"
+            )
+        return select(self._mask, error=values)[0][self._order]
+
+
 def risk(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray | None = None) -> Risk:
     """AURC, oracle AURC, mean error and with them nAURC and the exact AUSE, in one go.
 
@@ -57,10 +132,11 @@ def risk(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray | None = N
     Raises:
         ValueError: shapes differ, the mask is empty, or values are not finite.
     """
-    u, e = select(mask, uncertainty=uncertainty, error=error)
+    (e,) = select(mask, error=error)
+    oracle = np.cumsum(np.sort(e)) / np.arange(1, e.size + 1)
     return Risk(
-        aurc=float(_retained_mean(u, e).mean()),
-        oracle=float(_retained_mean(e, e).mean()),
+        aurc=float(Ranking(uncertainty, mask).retained(error).mean()),
+        oracle=float(oracle.mean()),
         mean_error=float(e.mean()),
     )
 
@@ -76,8 +152,8 @@ def risk_coverage(
     Raises:
         ValueError: shapes differ, the mask is empty, or values are not finite.
     """
-    u, e = select(mask, uncertainty=uncertainty, error=error)
-    return np.arange(1, u.size + 1) / u.size, _retained_mean(u, e)
+    curve = Ranking(uncertainty, mask).retained(error)
+    return np.arange(1, curve.size + 1) / curve.size, curve
 
 
 def sparsification_curve(
@@ -106,31 +182,13 @@ def sparsification_curve(
     Raises:
         ValueError: shapes differ, the mask is empty, values are not finite, or a choice is unknown.
     """
-    if ties not in ("shared", "kept"):
-        raise ValueError(f"ties must be 'shared' or 'kept', not {ties!r}")
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, not {bins}")
-    if weight is None:
-        u, e = select(mask, uncertainty=uncertainty, error=error)
-        w = None
-    else:
-        u, e, w = select(mask, uncertainty=uncertainty, error=error, weight=weight)
-    removed = np.arange(bins) / bins
-    kept = _kept_counts(u, removed, ties)
-    if w is None:
-        return removed, _retained_mean(u, e)[kept - 1]
-    order = np.argsort(u)
-    total = _retained_sum(u, e, order)[kept - 1]
-    mass = _retained_sum(u, w, order)[kept - 1]
-    return removed, np.divide(total, mass, out=np.zeros(bins), where=mass > 0)
+    return np.arange(bins) / bins, Ranking(uncertainty, mask).curve(error, weight, bins, ties)
 
 
 def ause(
     uncertainty: np.ndarray,
     error: np.ndarray,
     mask: np.ndarray | None = None,
-    weight: np.ndarray | None = None,
-    oracle: np.ndarray | None = None,
     bins: int | None = None,
     ties: str = "shared",
 ) -> float:
@@ -143,45 +201,16 @@ def ause(
         uncertainty: any ranking, larger is removed first.
         error: true error, same shape.
         mask: voxels to judge, same shape.
-        weight: denominator of a rate, see `sparsification_curve` (needs ``bins``).
-        oracle: what the oracle sorts by, if not ``error`` (Gong et al.: the voxel-wise label error
-            also for miss and false discovery rates).
         bins: None takes every voxel as its own bin, the exact AURC - oracle AURC.
         ties: see `sparsification_curve`; the exact form always shares.
 
     Raises:
         ValueError: see `sparsification_curve`.
     """
-    oracle = error if oracle is None else oracle
     if bins is None:
-        if weight is not None or ties != "shared":
-            raise ValueError("the exact AUSE has no weights and shares ties: give bins")
-        u, e, best = select(mask, uncertainty=uncertainty, error=error, oracle=oracle)
-        return float(_retained_mean(u, e).mean() - _retained_mean(best, e).mean())
-    _, curve = sparsification_curve(uncertainty, error, mask, weight, bins, ties)
-    _, best_curve = sparsification_curve(oracle, error, mask, weight, bins, ties)
-    return float(np.mean(curve - best_curve))
-
-
-def _retained_mean(u: np.ndarray, e: np.ndarray) -> np.ndarray:
-    total = _retained_sum(u, e, np.argsort(u))
-    total /= np.arange(1, u.size + 1)
-    return total
-
-
-def _retained_sum(u: np.ndarray, e: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Sum of ``e`` over the k most certain voxels, k = 1 … n; equal ``u`` share their mean."""
-    e = e[order]
-    u = u[order]
-    starts = np.flatnonzero(np.concatenate(([True], u[1:] != u[:-1])))
-    if starts.size < u.size:
-        counts = np.diff(starts, append=u.size)
-        e = np.repeat(np.add.reduceat(e, starts) / counts, counts)
-    return np.cumsum(e)
-
-
-def _kept_counts(u: np.ndarray, removed: np.ndarray, ties: str) -> np.ndarray:
-    if ties == "kept":
-        thresholds = np.quantile(u, 1.0 - removed)
-        return np.searchsorted(np.sort(u), thresholds, side="right")
-    return np.maximum(np.rint(u.size * (1.0 - removed)).astype(np.intp), 1)
+        if ties != "shared":
+            raise ValueError("the exact AUSE shares ties: give bins to keep them")
+        return risk(uncertainty, error, mask).ause
+    ours, oracle = Ranking(uncertainty, mask), Ranking(error, mask)
+    gap = ours.curve(error, bins=bins, ties=ties) - oracle.curve(error, bins=bins, ties=ties)
+    return float(gap.mean())

@@ -5,7 +5,7 @@ A hundred dense volumes of a whole image would need gigabytes; a label is met in
 
 import numpy as np
 
-from UncertainRegLib.geometry.arrays import Array, namespace, to_numpy
+from ..geometry.arrays import Array, namespace, to_numpy
 
 EDGE = 8
 VOXELS = EDGE**3

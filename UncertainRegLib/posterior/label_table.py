@@ -5,11 +5,10 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from UncertainRegLib.metrics.calibration import reliability
-from UncertainRegLib.metrics.overlap import dice_per_label
-from UncertainRegLib.metrics.rings import boundary_ring, boundary_shell
-from UncertainRegLib.metrics.sparsification import ause
-
+from ..metrics.calibration import reliability
+from ..metrics.overlap import dice_per_label
+from ..metrics.rings import boundary_ring, boundary_shell
+from ..metrics.sparsification import ause
 from .labels import LabelProbabilities
 
 RING = 3  # voxels around the boundary where label uncertainty is judged

@@ -9,12 +9,11 @@ import math
 
 import numpy as np
 
-from UncertainRegLib.geometry.arrays import Array, namespace
-from UncertainRegLib.geometry.field import DisplacementField
-from UncertainRegLib.geometry.grid import Grid
-from UncertainRegLib.geometry.image import Image
-from UncertainRegLib.geometry.interpolate import inside_index
-
+from ..geometry.arrays import Array, namespace
+from ..geometry.field import DisplacementField
+from ..geometry.grid import Grid
+from ..geometry.image import Image
+from ..geometry.interpolate import inside_index
 from .bricks import EDGE, Bricks
 
 MIXED = -1  # marks a cell whose eight corners differ

@@ -6,8 +6,8 @@ a time, and returned in the type of the covariance.
 
 import math
 
-from UncertainRegLib.geometry.arrays import Array, namespace
-from UncertainRegLib.metrics.gaussian import FLOOR_MM
+from ..geometry.arrays import Array, namespace
+from ..metrics.gaussian import FLOOR_MM
 
 SLAB = 1 << 18  # voxels at a time: bounds the float64 temporaries
 

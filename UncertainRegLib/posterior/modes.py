@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-from UncertainRegLib.geometry.arrays import to_numpy
+from ..geometry.arrays import to_numpy
 
 SLAB = 1 << 16  # numbers of each sample handled at a time
 

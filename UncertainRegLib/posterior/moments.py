@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from UncertainRegLib.geometry.arrays import Array, namespace
-
+from ..geometry.arrays import Array, namespace
 from .maps import clip_negative
 
 SLAB = 1 << 16  # points updated at a time: temporaries stay small and in the cache

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import chi2
 
-from UncertainRegLib.metrics.gaussian import mahalanobis_squared
-from UncertainRegLib.metrics.landmarks import distances
+from ..metrics.gaussian import mahalanobis_squared
+from ..metrics.landmarks import distances
 
 LEVEL = 0.95
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from UncertainRegLib.geometry.grid import Grid
-from UncertainRegLib.geometry.image import Image
-
+from ..geometry.grid import Grid
+from ..geometry.image import Image
 from .labels import LabelProbabilities
 
 LEVELS = (0.05, 0.5, 0.95)
