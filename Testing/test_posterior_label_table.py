@@ -81,6 +81,14 @@ def test_truth_adds_dice_and_calibration(probabilities, warped):
     assert shifted[4]["ause"] > 0.0
 
 
+def test_voxels_without_uncertainty_are_not_judged(probabilities, warped):
+    u = np.where(GRID.points()[..., 0] > -10, np.nan, 2.0)  # all of label 9, part of label 4
+    rows = {row["label"]: row for row in label_table(probabilities, u, warped)}
+    assert (rows[4]["u_p50_mm"], rows[4]["worst_u_mm"]) == (2.0, 2.0)
+    assert rows[9]["u_p95_mm"] is rows[9]["worst_voxel_lps"] is None
+    assert rows[9]["volume_ml"] > 0
+
+
 def test_rows_are_sorted_and_fit_json(probabilities, warped):
     u = np.where(GRID.points()[..., 0] > 5, 3.0, 1.0)
     rows = label_table(probabilities, u, warped, warped)

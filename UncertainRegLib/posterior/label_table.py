@@ -27,7 +27,7 @@ def label_table(
 
     Args:
         probabilities: label probabilities of all samples, on the fixed grid.
-        uncertainty: u in mm (Z, Y, X), fixed grid.
+        uncertainty: u in mm (Z, Y, X), fixed grid; NaN where it is not to be judged.
         warped: the moving segmentation carried to the fixed grid by the registration, integers.
         fixed: the true segmentation of the fixed image, integers, where there is one.
         names: name of each label.
@@ -80,8 +80,8 @@ def label_table(
             mask = warped[box] == label
             row["voxels"] = int(np.count_nonzero(mask))
             row["mean_entropy"] = _number(entropy[box][boundary_ring(mask, RING)].mean())
-            edge = np.argwhere(shell[box] & mask)
-            if edge.size == 0:  # the label fills its image: it has no boundary to be judged at
+            edge = np.argwhere(shell[box] & mask & np.isfinite(uncertainty[box]))
+            if edge.size == 0:  # no boundary to be judged at, as of a label that fills its image
                 rows.append(row)
                 continue
             values = uncertainty[box][tuple(edge.T)]

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..geometry.arrays import Array, namespace
+from ..geometry.arrays import Array, namespace, to_numpy
 from ..geometry.field import DisplacementField
 from ..geometry.grid import Grid
 from ..geometry.image import Image
@@ -39,7 +39,7 @@ class LabelProbabilities:
     """
 
     def __init__(self, segmentation: Image, grid: Grid) -> None:
-        values, compact = np.unique(np.asarray(segmentation.array), return_inverse=True)
+        values, compact = np.unique(to_numpy(segmentation.array), return_inverse=True)
         self.labels = [int(v) for v in values if v != 0]
         if not self.labels:
             raise ValueError("the moving segmentation has no label: every voxel is background (0)")
