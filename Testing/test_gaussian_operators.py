@@ -10,7 +10,9 @@ from UncertainRegLib.gaussian import (
     LowRank,
     SparseFactor,
     StructuredGaussian,
+    effective_sample_size,
     raster,
+    smooth_factor,
     solve,
     wavefront,
 )
@@ -287,6 +289,18 @@ def test_a_gaussian_against_itself_has_equal_weights():
     p = MultivariateNormal(q.mean.flatten(1), covariance)
     log_weights = p.log_prob(z.flatten(2).transpose(0, 1)).T - q.log_prob(z)
     assert log_weights.abs().max() < 1e-9
+    torch.testing.assert_close(effective_sample_size(log_weights), 8 * torch.ones(BATCH).double())
+
+
+def test_smooth_noise_has_its_covariance_exactly():
+    shape, sd, length = (3, 4, 2), (0.5, 1.0, 2.0), 3.0
+    factor = smooth_factor(shape, sd, length)
+    upper = dense_upper(factor.diag.double(), factor.off.double(), factor.cross.double())[0]
+    covariance = torch.linalg.inv(upper.mT @ upper)
+    voxels = torch.cartesian_prod(*(torch.arange(n) for n in shape))
+    distance = (voxels[:, None] - voxels).abs().sum(-1)
+    expected = torch.block_diag(*(s**2 * torch.exp(-distance / length) for s in sd)).double()
+    torch.testing.assert_close(covariance, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ vectors each (samples, or columns of R), C = 3 displacement components on a (Z, 
 from .diagonal import DiagonalFactor
 from .importance import effective_sample_size, resample, temper_by_spread, temper_to_ess
 from .lowrank import LowRank
+from .smooth import smooth_factor
 from .sparse import SparseFactor
 from .structured import Noise, StructuredGaussian
 
@@ -22,6 +23,7 @@ __all__ = [
     "StructuredGaussian",
     "effective_sample_size",
     "resample",
+    "smooth_factor",
     "temper_by_spread",
     "temper_to_ess",
 ]

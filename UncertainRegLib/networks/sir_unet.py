@@ -8,6 +8,7 @@ by cubic interpolation (`upsample.upsample_cubic`).
 """
 
 import math
+import pickle
 
 import torch
 import torch.nn.functional as F
@@ -121,3 +122,23 @@ def _head(channels: int, out: int) -> nn.Conv3d:
 
 def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="trilinear", align_corners=False)
+
+
+def save(net: SirUNet, path: str) -> None:
+    """Write weights with the settings to rebuild the network."""
+    torch.save({"settings": net.settings, "model": net.state_dict()}, path)
+
+
+def load(path: str) -> SirUNet:
+    """The network in a file of `save` or in a checkpoint of ``training.sir``.
+
+    Raises:
+        ValueError: the file is no such file.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        net = SirUNet(**content["settings"])
+        net.load_state_dict(content["model"])
+    except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} holds no weights of the SIR network: {error}") from error
+    return net

@@ -1,0 +1,195 @@
+"""Sampled importance resampling, with proposals whose right answer is known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from UncertainRegLib.geometry import DisplacementField, Grid, Image, warp
+from UncertainRegLib.samplers.proposals import (
+    EquivarianceSeeded,
+    Optimised,
+    Proposal,
+    Trained,
+    in_voxels,
+)
+from UncertainRegLib.samplers.sir import SIR, target_of
+
+torch = pytest.importorskip("torch")
+
+from scipy import ndimage  # noqa: E402
+
+from UncertainRegLib.backbones.facts import Facts  # noqa: E402
+from UncertainRegLib.gaussian import LowRank, StructuredGaussian, smooth_factor  # noqa: E402
+
+SHIFT_MM = 4.0
+
+
+def oblique_grid(shape=(16, 18, 20)):
+    """Anisotropic, oblique and left-handed."""
+    a, b = 0.3, -0.2
+    turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    tilt = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    direction = turn @ tilt @ np.diag([1, 1, -1])
+    return Grid.from_spacing(shape, (1.0, 1.5, 2.0), (10, -20, 30), direction)
+
+
+def blobs(grid, shift=(0, 0, 0), seed=0):
+    """Smooth random intensities in [0, 1], a function of LPS millimetres moved by ``shift``."""
+    rng = np.random.default_rng(seed)
+    centres = grid.center + rng.uniform(-0.35, 0.35, (40, 3)) * grid.extent_mm.min()
+    points = grid.points() - np.asarray(shift, np.float32)
+    image = sum(w * np.exp(-((points - c) ** 2).sum(-1) / 18)
+                for w, c in zip(rng.uniform(-1, 1, 40), centres))
+    image = (image - image.min()) / (image.max() - image.min())
+    return Image(image.astype(np.float32), grid)
+
+
+@dataclass
+class Shift:
+    """A backbone that answers a constant shift (mm LPS), a little different for every image."""
+
+    shift: tuple = (0.0, 0.0, 0.0)
+    jitter_mm: float = 2.0
+    facts = Facts(name="shift", title="Shift")
+
+    def register(self, fixed, moving):
+        seed = int(abs(moving.array.sum()) * 1e3) % 2**31
+        rng = np.random.default_rng(seed)
+        vectors = np.asarray(self.shift) + self.jitter_mm * rng.standard_normal(3)
+        field = np.broadcast_to(vectors, (*fixed.grid.shape, 3)).astype(np.float32)
+        return DisplacementField(field.copy(), fixed.grid)
+
+
+@dataclass
+class Fixed:
+    """A source of one given proposal."""
+
+    given: Proposal
+    backbone: object = None
+
+    def propose(self, fixed, moving, generator):
+        return self.given
+
+
+def shift_proposal(grid, spread_voxels=4.0):
+    """Zero mean; one column: a constant shift along x; and very little local noise."""
+    column = torch.zeros(1, 1, 3, *grid.shape)
+    column[:, :, 2] = spread_voxels
+    factor = smooth_factor(grid.shape, (0.01,) * 3, 2.0)
+    return Proposal(StructuredGaussian(0 * column[:, 0], factor, LowRank(column)), grid)
+
+
+def random_voxels(shape, amplitude=1.5, seed=1):
+    rng = np.random.default_rng(seed)
+    noise = [ndimage.gaussian_filter(rng.standard_normal(shape), 3) for _ in range(3)]
+    return torch.as_tensor(np.stack(noise) * amplitude / np.std(noise), dtype=torch.float32)
+
+
+def test_target_sees_what_the_yielded_field_does():
+    """The likelihood's warped image and geometry.warp agree: oblique grids, affine, any sign."""
+    fixed, moving = blobs(oblique_grid()), blobs(oblique_grid((22, 17, 19)), seed=3)
+    affine = np.eye(4)
+    affine[:3] += np.random.default_rng(0).uniform(-0.05, 0.05, (3, 4))
+    proposal = Proposal(None, fixed.grid, affine)
+    z = random_voxels(fixed.grid.shape)
+    seen = target_of(fixed, moving, proposal).warp(z[None, None])[0, 0].numpy()
+    expected = warp(moving, proposal.field(z), outside=None).array
+    assert np.abs(seen - expected).max() < 1e-4
+
+
+def test_voxels_and_millimetres_are_inverse():
+    grid = oblique_grid()
+    z = random_voxels(grid.shape)
+    back = in_voxels(Proposal(None, grid).field(z), grid)
+    assert (back - z).abs().max() < 1e-4
+    one = torch.zeros(3, *grid.shape)
+    one[2] = 1  # along the last array axis, that is i
+    expected = grid.affine[:3, 0]
+    assert np.allclose(Proposal(None, grid).field(one).vectors, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("tempering", ["spread", "ess", "none"])
+def test_resampling_finds_the_shift_that_the_images_show(tempering):
+    grid = Grid.from_spacing((16, 16, 24), (2, 2, 2))
+    fixed, moving = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))
+    sampler = SIR(Fixed(shift_proposal(grid)), proposals=128, tempering=tempering,
+                  temperature=5.0, ess_fraction=0.05)
+    samples = list(sampler.sample(fixed, moving, 16, np.random.default_rng(0)))
+    x = np.array([s.field.vectors[..., 0].mean() for s in samples])
+    assert x.mean() == pytest.approx(SHIFT_MM, abs=1.5)  # the proposal says 0 +- 8 mm
+    assert x.std() < 3
+    facts = samples[0].facts
+    assert 1 <= facts["ess_raw"] <= facts["ess_target"] + 1e-6
+    assert facts["ess_target"] == pytest.approx(0.05 * 128, rel=1e-3)
+    assert all(s.log_weight == 0 and s.group == s.facts["proposal"] for s in samples)
+
+
+def test_result_does_not_depend_on_the_memory_budget():
+    grid = Grid.from_spacing((12, 12, 16), (2, 2, 2))
+    fixed, moving = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))
+
+    def fields(memory_mb):
+        sampler = SIR(Fixed(shift_proposal(grid)), proposals=40, memory_mb=memory_mb)
+        return [s.field.vectors for s in sampler.sample(fixed, moving, 6, np.random.default_rng(1))]
+
+    assert np.allclose(fields(1), fields(1000), atol=1e-5)
+
+
+def test_equivariance_seeded_proposal_has_the_samples_moments():
+    grid = Grid.from_spacing((12, 12, 12), (2, 2, 2))
+    fixed, moving = blobs(grid), blobs(grid, seed=2)
+    source = EquivarianceSeeded(Shift((3.0, 0, 0)), "translation", seeds=6, local_sd_mm=0.1)
+    proposal = source.propose(fixed, moving, np.random.default_rng(3))
+    q = proposal.gaussian
+    assert q.rank == 6 and proposal.grid == grid
+    z = q.sample(q.noise(range(400)))[0]
+    direct = np.random.default_rng(3)  # the same perturbations, straight from equivariance
+    from UncertainRegLib.perturbations import family
+    from UncertainRegLib.samplers import Equivariance
+
+    seeds = [s.field.vectors.mean((0, 1, 2)) for s in
+             Equivariance(source.backbone, family("translation")).sample(fixed, moving, 6, direct)]
+    drawn = np.array([proposal.field(f).vectors.mean((0, 1, 2)) for f in z])
+    assert np.abs(drawn.mean(0) - np.mean(seeds, 0)).max() < 0.5
+    assert drawn.std(0) == pytest.approx(np.std(seeds, 0, ddof=1), rel=0.2)
+
+
+def test_optimised_proposal_improves_on_its_start():
+    grid = Grid.from_spacing((16, 16, 16), (2, 2, 2))
+    fixed, moving = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))
+    source = Optimised(Shift(jitter_mm=0.0), steps=60, rank=2, learning_rate=0.1)
+    proposal = source.propose(fixed, moving, np.random.default_rng(0))
+    target = target_of(fixed, moving, proposal)
+    before = target.log_prob(torch.zeros(1, 1, 3, *grid.shape))
+    assert target.log_prob(proposal.gaussian.mean[:, None]) > before + 100
+    z = proposal.gaussian.sample(proposal.gaussian.noise([1, 2]))
+    assert z.isfinite().all() and not z.requires_grad
+
+
+def test_trained_proposal(tmp_path):
+    from UncertainRegLib.networks.sir_unet import SirUNet, save
+
+    grid = oblique_grid((17, 20, 22))
+    fixed, moving = blobs(grid), blobs(grid, seed=4)
+    save(SirUNet("LC", rank=3), str(tmp_path / "sir.pt"))
+    source = Trained(Shift(), str(tmp_path / "sir.pt"), affine=False)
+    samples = list(SIR(source, proposals=8).sample(fixed, moving, 2, np.random.default_rng(0)))
+    assert samples[0].field.grid.shape == (12, 12, 12)
+    assert np.allclose(samples[0].field.grid.center, grid.center)
+    assert np.isfinite(samples[0].field.vectors).all()
+
+
+def test_wrong_settings_are_named(tmp_path):
+    with pytest.raises(ValueError, match="not one of spread"):
+        SIR(None, tempering="hot")
+    with pytest.raises(ValueError, match="at least one proposal"):
+        SIR(None, proposals=0)
+    grid = Grid.from_spacing((12, 12, 12))
+    with pytest.raises(ValueError, match="at least 2 seeds"):
+        EquivarianceSeeded(Shift(), seeds=1).propose(blobs(grid), blobs(grid), None)
+    (tmp_path / "x.pt").write_bytes(b"nonsense")
+    from UncertainRegLib.networks.sir_unet import load
+
+    with pytest.raises(ValueError, match="no weights"):
+        load(str(tmp_path / "x.pt"))

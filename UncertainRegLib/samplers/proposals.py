@@ -1,0 +1,207 @@
+"""Where the proposals of importance resampling come from: a Gaussian over displacements of a pair.
+
+Each has a ``backbone`` (for its preparation of the images) and ``propose(fixed, moving, generator)
+-> Proposal``. Two need no trained network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..geometry import DisplacementField, Grid, Image
+from ..perturbations import family as perturbation_family
+from .equivariance import Equivariance
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """q(Z), with what turns Z into a registration.
+
+    Attributes:
+        gaussian: a ``StructuredGaussian`` over Z, B = 1, in voxels of ``grid``; channel c is the
+            displacement along array axis c.
+        grid: where Z lives, in the fixed space.
+        affine: (4, 4) LPS mm; the registration is phi(x) = affine(x + Z(x)).
+    """
+
+    gaussian: object
+    grid: Grid
+    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+    def field(self, voxels) -> DisplacementField:
+        """The displacement field (mm LPS) of Z, (3, Z, Y, X) in voxels."""
+        moved = np.moveaxis(voxels.cpu().numpy(), 0, -1)[..., ::-1]
+        linear = self.affine[:3, :3] @ self.grid.affine[:3, :3]
+        start = self.grid.affine_points((self.affine - np.eye(4)) @ self.grid.affine)
+        return DisplacementField((moved @ linear.T + start).astype(np.float32), self.grid)
+
+
+def in_voxels(registration: DisplacementField, grid: Grid, device: str = "cpu"):
+    """A displacement field as a tensor (3, Z, Y, X) in voxels of ``grid``."""
+    import torch
+
+    vectors = registration.to_numpy().resample(grid).vectors
+    index = vectors @ np.linalg.inv(grid.affine[:3, :3]).T.astype(np.float32)
+    return torch.as_tensor(np.moveaxis(index[..., ::-1], -1, 0).copy(), device=device)
+
+
+@dataclass(frozen=True)
+class EquivarianceSeeded:
+    """R from equivariance samples, L of smooth noise: for any backbone, untrained.
+
+    The centred samples, divided by sqrt(n - 1), are the columns of R, so that R R^T is their
+    covariance; L adds smooth noise (that of a diffusion prior, ``gaussian.smooth``), so that
+    proposals leave their span. The mean is theirs.
+
+    Attributes:
+        backbone: any registration.
+        family: perturbation family, or its name.
+        seeds: equivariance samples drawn.
+        local_sd_mm, length_voxels: standard deviation of a component of the smooth noise, and its
+            correlation length in voxels of the grid.
+        voxels: size of the grid of Z, about.
+        device: "cpu" or "cuda".
+    """
+
+    backbone: object
+    family: object = "deform"
+    seeds: int = 16
+    local_sd_mm: float = 0.5
+    length_voxels: float = 4.0
+    voxels: int = 120_000
+    device: str = "cpu"
+
+    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator) -> Proposal:
+        """The proposal of two prepared images.
+
+        Raises:
+            ValueError: fewer than two seeds.
+        """
+        import torch
+
+        from ..gaussian import LowRank, StructuredGaussian, smooth_factor
+
+        if self.seeds < 2:
+            raise ValueError("Equivariance-seeded proposals need at least 2 seeds.")
+        family = self.family
+        if isinstance(family, str):
+            family = perturbation_family(family)
+        grid = fixed.grid.at_most(self.voxels)
+        sampler = Equivariance(self.backbone, family)
+        fields = torch.stack([in_voxels(sample.field, grid, self.device) for sample in
+                              sampler.sample(fixed, moving, self.seeds, generator)])
+        mean = fields.mean(0, keepdim=True)
+        columns = (fields - mean)[None] / (self.seeds - 1) ** 0.5
+        sd = self.local_sd_mm / grid.spacing[::-1]
+        factor = smooth_factor(grid.shape, sd.copy(), self.length_voxels, self.device)
+        return Proposal(StructuredGaussian(mean, factor, LowRank(columns)), grid)
+
+
+@dataclass(frozen=True)
+class Optimised:
+    """Mean, L and R optimised for the pair (variational inference), from a backbone's registration.
+
+    Maximises E_q[log p(fixed | moving o Z) + log p(Z)] + H(q), Eq. 1 of Simpson & Campbell, by
+    Adam on the numbers themselves instead of a network's.
+
+    Attributes:
+        backbone: gives the start.
+        steps: of the optimiser; draws: samples a step.
+        rank: columns of R.
+        learning_rate: voxels a step for the mean, in proportion for the rest.
+        sigma, smoothness: of the target; use those of the sampler.
+        voxels, device: as for `EquivarianceSeeded`.
+    """
+
+    backbone: object
+    steps: int = 80
+    draws: int = 2
+    rank: int = 8
+    learning_rate: float = 0.02
+    sigma: float = 0.5
+    smoothness: float = 1.0
+    voxels: int = 30_000
+    device: str = "cpu"
+
+    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator) -> Proposal:
+        """The proposal of two prepared images."""
+        import torch
+
+        from ..gaussian import LowRank, SparseFactor, StructuredGaussian, smooth_factor
+        from ..networks.sir_unet import bounded
+        from .sir import target_of
+
+        grid = fixed.grid.at_most(self.voxels)
+        seeds = iter(generator.integers(2**63, size=1 + self.steps * self.draws).tolist())
+        start = smooth_factor(grid.shape, (0.25, 0.25, 0.25), 0.8, self.device)
+        source = torch.Generator().manual_seed(next(seeds))
+        columns = torch.randn(1, self.rank, 3, *grid.shape, generator=source).to(self.device)
+        with torch.no_grad():
+            columns = 0.1 * start.transpose_solve(columns)
+        mean = in_voxels(self.backbone.register(fixed, moving), grid, self.device)[None]
+        numbers = [mean, start.diag.log(), start.off / start.diag[:, :, None], start.cross, columns]
+        numbers = [value.detach().clone().requires_grad_() for value in numbers]
+        optimiser = torch.optim.Adam(numbers, lr=self.learning_rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
+        target = target_of(fixed, moving, Proposal(None, grid), self.device,
+                           sigma=self.sigma, smoothness=self.smoothness)
+
+        def gaussian():
+            mean, log_diag, off, cross, columns = numbers
+            diag = log_diag.exp()
+            off, cross = bounded(diag, off * diag[:, :, None], cross, 2.0)
+            return StructuredGaussian(mean, SparseFactor(diag, off, cross), LowRank(columns))
+
+        with torch.enable_grad():
+            for _ in range(self.steps):
+                q = gaussian()
+                fields = q.sample(q.noise([next(seeds) for _ in range(self.draws)]))
+                loss = -(target.log_prob(fields).mean() + q.entropy().sum()) / q.dimension
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+        numbers = [value.detach() for value in numbers]  # what gaussian() reads
+        return Proposal(gaussian(), grid)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The proposal network, in one pass.
+
+    Attributes:
+        backbone: prepares the images (intensities in [0, 1]).
+        weights: file written by ``training.sir``.
+        affine: align the images linearly first; the network has seen only aligned ones.
+        spacing_mm: voxel size of its images, or None for that of the fixed image.
+        device: "cpu" or "cuda".
+    """
+
+    backbone: object
+    weights: str
+    affine: bool = True
+    spacing_mm: float | None = None
+    device: str = "cpu"
+
+    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator) -> Proposal:
+        """The proposal of two prepared images."""
+        import torch
+
+        from ..backbones.linear import affine_alignment
+        from ..geometry import interpolate
+        from ..networks.sir_unet import MULTIPLE, load
+
+        grid = fixed.grid if self.spacing_mm is None else fixed.grid.at_spacing(self.spacing_mm)
+        grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
+        fixed, moving = fixed.to_numpy(), moving.to_numpy()
+        affine = affine_alignment(fixed, moving) if self.affine else np.eye(4)
+        to_moving = np.linalg.inv(moving.grid.affine) @ affine @ grid.affine
+        moved = interpolate(moving.array, grid.affine_points(to_moving))
+        pair = [torch.as_tensor(np.asarray(a, np.float32), device=self.device)[None, None]
+                for a in (moved, fixed.resample(grid).array)]
+        with torch.no_grad():
+            gaussian = load(self.weights).to(self.device).eval()(*pair)
+        half = grid.resized([n // 2 for n in grid.shape])
+        return Proposal(gaussian, half, affine)

@@ -1,0 +1,147 @@
+"""Sampled importance resampling: many proposals, weighed by image evidence, few of them kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from ..geometry import Image
+from .proposals import Proposal
+from .sample import Sample
+
+BYTES_PER_VOXEL = 200  # of the grid of Z, for one proposal: its noise, field, warped image, windows
+LARGEST_BATCH = 32
+TEMPERING = ("spread", "ess", "none")
+
+
+@dataclass(frozen=True)
+class SIR:
+    """Structured SIR (Simpson & Campbell, sections 3.1 and 4.3) with any proposal.
+
+    Draws ``proposals`` fields Z from q, weighs them by log p(fixed | moving o Z) + log p(Z) -
+    log q(Z), tempers the weights, and resamples with replacement. Of a proposal only its seed and
+    its log-weight are kept; those that are chosen are drawn again.
+
+    Attributes:
+        proposal: source of q, see ``proposals``.
+        proposals: how many are weighed (the paper: 1,200).
+        tempering: "spread" scales the log-weights to the standard deviation ``temperature``; "ess"
+            to the effective sample size ``ess_fraction * proposals``; "none" leaves them.
+        sigma, smoothness: likelihood scale and lambda of the prior.
+        memory_mb: memory for the proposals in work.
+        device: "cpu" or "cuda".
+    """
+
+    proposal: object
+    proposals: int = 1200
+    tempering: str = "spread"
+    temperature: float = 3.0
+    ess_fraction: float = 0.2
+    sigma: float = 0.5
+    smoothness: float = 1.0
+    memory_mb: int = 1500
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.tempering not in TEMPERING:
+            raise ValueError(f"Tempering {self.tempering!r} is not one of {', '.join(TEMPERING)}.")
+        if self.proposals < 1 or not 0 < self.ess_fraction <= 1:
+            raise ValueError("SIR needs at least one proposal and 0 < ess_fraction <= 1.")
+
+    @property
+    def backbone(self):
+        """The backbone that prepares the images."""
+        return self.proposal.backbone
+
+    def sample(self, fixed: Image, moving: Image, n: int,
+               generator: np.random.Generator) -> Iterator[Sample]:
+        """n resampled registrations of two prepared images, of equal weight.
+
+        ``facts`` of a sample: its proposal's number (``group`` too), raw log-weight, and the
+        effective sample sizes raw, tempered by spread and tempered to the target, of the whole run.
+        """
+        import torch
+
+        from ..gaussian import resample
+
+        with torch.no_grad():
+            proposal = self.proposal.propose(fixed, moving, generator)
+            seeds = generator.integers(2**63, size=self.proposals)
+            log_weights, weigh_s = self._log_weights(fixed, moving, proposal, seeds)
+            tempered, sizes = self._temper(log_weights)
+            source = torch.Generator().manual_seed(int(generator.integers(2**63)))
+            chosen = resample(tempered, n, source).sort().values.tolist()
+        last, field = None, None
+        for index in chosen:
+            started = perf_counter()
+            if index != last:
+                q = proposal.gaussian
+                with torch.no_grad():
+                    voxels = q.sample(q.noise([seeds[index]]))[0, 0]
+                last, field = index, proposal.field(voxels)
+            yield Sample(field, 0.0, index, {
+                "proposal": index, "log_weight": float(log_weights[index]), **sizes,
+                "proposals_s": weigh_s, "seconds": perf_counter() - started})
+
+    def _log_weights(self, fixed: Image, moving: Image, proposal: Proposal, seeds):
+        """Raw log-weights of all proposals, (N,) float64, and the seconds they took."""
+        import torch
+
+        started = perf_counter()
+        q = proposal.gaussian
+        target = target_of(fixed, moving, proposal, self.device, sigma=self.sigma,
+                           smoothness=self.smoothness)
+        each = BYTES_PER_VOXEL * q.dimension / 3
+        size = int(min(LARGEST_BATCH, max(1, self.memory_mb * 2**20 / each)))
+        parts = []
+        for first in range(0, len(seeds), size):
+            noise = q.noise(seeds[first : first + size])
+            log_q = q.log_prob_of_noise(noise)
+            parts.append((target.log_prob(q.sample(noise)) - log_q)[0].cpu())
+        return torch.cat(parts), perf_counter() - started
+
+    def _temper(self, log_weights):
+        """The tempered log-weights to resample with, and all effective sizes, for the record."""
+        from ..gaussian import effective_sample_size, temper_by_spread, temper_to_ess
+
+        by_spread = temper_by_spread(log_weights, self.temperature)
+        to_ess, exponent = temper_to_ess(log_weights, max(1.0, self.ess_fraction * self.proposals))
+        sizes = {
+            "proposals": self.proposals,
+            "log_weight_sd": float(log_weights.std(correction=0)),
+            "ess_raw": float(effective_sample_size(log_weights)),
+            "ess_spread": float(effective_sample_size(by_spread)),
+            "ess_target": float(effective_sample_size(to_ess)),
+            "ess_exponent": float(exponent),
+            "tempering": self.tempering,
+        }
+        return {"spread": by_spread, "ess": to_ess, "none": log_weights}[self.tempering], sizes
+
+
+def target_of(fixed: Image, moving: Image, proposal: Proposal, device: str = "cpu", **settings):
+    """The ``RegistrationTarget`` of two prepared images for fields Z of a proposal.
+
+    The fixed image is resampled to the grid of Z; the moving image keeps its own grid, coarsened
+    with smoothing where it is much finer.
+    """
+    import torch
+
+    from ..networks.target import RegistrationTarget
+
+    grid = proposal.grid
+    fixed = fixed.to_numpy().resample(grid)
+    moving = moving.to_numpy()
+    spacing = float(np.cbrt(np.prod(grid.spacing)))
+    if spacing > 1.2 * float(np.cbrt(np.prod(moving.grid.spacing))):
+        moving = moving.resample(moving.grid.at_spacing(spacing))
+    to_index = np.linalg.inv(moving.grid.affine) @ proposal.affine @ grid.affine
+    unit = np.array([2 / max(n - 1, 1) for n in moving.grid.size])  # of grid_sample, per voxel
+    start = grid.affine_points(to_index) * unit - 1
+    linear = (to_index[:3, :3] * unit[:, None])[:, ::-1]
+    fixed, moving, start, linear = (
+        torch.as_tensor(np.ascontiguousarray(a, np.float32), device=device)
+        for a in (fixed.array, moving.array, start, linear))
+    return RegistrationTarget(fixed[None, None], moving[None, None], start, linear, **settings)
