@@ -28,15 +28,13 @@ def host():
 
 @pytest.fixture
 def module(host, monkeypatch):
-    """UncertainReg.py, found as Slicer finds it: only its own folder is on the path."""
-    monkeypatch.syspath_prepend(str(MODULE.parent))
+    """UncertainReg.py, loaded as Slicer does; its worker only pretends."""
+    loaded = host.load_module(MODULE)
     import UncertainRegParts.run
-
-    import UncertainReg
 
     stub = Path(__file__).with_name("stub_worker.py")
     monkeypatch.setattr(UncertainRegParts.run, "workerScript", lambda: stub)
-    return UncertainReg
+    return loaded
 
 
 @pytest.fixture
@@ -88,10 +86,11 @@ def exists(pid: int) -> bool:
 
 
 def test_the_panel_opens_without_torch():
-    code = ("import qt_host; host = qt_host.start(); import sys, UncertainReg; "
-            "host.unload(host.make_widget(UncertainReg.UncertainRegWidget)); "
-            "sys.exit('torch' in sys.modules)")
-    path = os.pathsep.join([str(ROOT / "Testing"), str(MODULE.parent), str(ROOT)])
+    """In a process of its own, which also has to end in good order."""
+    code = (f"import qt_host; host = qt_host.start(); module = host.load_module({str(MODULE)!r}); "
+            "host.unload(host.make_widget(module.UncertainRegWidget)); host.check(); "
+            "import sys; sys.exit('torch' in sys.modules)")
+    path = os.pathsep.join([str(ROOT / "Testing"), str(ROOT)])
     environment = os.environ | {"PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert done.returncode == 0

@@ -236,14 +236,14 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
 
     def choices(self):
         """For each choice of the panel: (name in the job, title, tooltip)."""
-        from UncertainRegLib.backbones import registry
+        from UncertainRegLib.backbones import listing
 
         def title(entry):
             return entry.title if entry.available else _("{title} (not installed)").format(
                 title=entry.title)
 
         return {
-            "backbone": [(e.name, title(e), e.remedy) for e in registry.listing()],
+            "backbone": [(e.name, title(e), e.remedy) for e in listing()],
             "method": [("equivariance", _("Disagreement under perturbations"), _(
                 "Disturb the moving image a little, register again, undo the disturbance: a "
                 "reliable registration gives the same answer each time."))],
@@ -271,20 +271,15 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Select a moving volume")
         if parameters.fixedVolume is parameters.movingVolume:
             return _("Fixed and moving are the same")
-        from UncertainRegLib.backbones import registry
+        from UncertainRegLib.backbones import BackboneError, entry
 
-        entries = {entry.name: entry for entry in registry.listing()}
-        entry = entries.get(parameters.backbone)
-        if entry is None:
+        try:
+            backbone = entry(parameters.backbone)
+        except BackboneError:
             return _("Choose a registration")
-        if not entry.available:
+        if not backbone.available:
             return _("{title} is not installed: {remedy}").format(
-                title=entry.title, remedy=entry.remedy)
-        names = {name: [c[0] for c in choices] for name, choices in self.choices().items()}
-        if parameters.method not in names["method"]:
-            return _("Choose an uncertainty method")
-        if parameters.perturbation not in names["perturbation"]:
-            return _("Choose a perturbation")
+                title=backbone.title, remedy=backbone.remedy)
         return ""
 
     def start(self, parameters) -> bool:

@@ -40,6 +40,22 @@ class Host:
     def process_events(self) -> None:
         self.application.processEvents()
 
+    def load_module(self, path: str | os.PathLike):
+        """Load a scripted module as the application does; returns the Python module."""
+        import importlib
+
+        import slicer
+
+        path = os.path.abspath(path)
+        folder, name = os.path.dirname(path), os.path.basename(path).removesuffix(".py")
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        module = importlib.import_module(name)
+        parent = types.SimpleNamespace(path=path, title="", categories=[])
+        setattr(slicer.modules, name + "Instance", getattr(module, name)(parent))
+        setattr(slicer.modules, name.lower(), parent)
+        return module
+
     def make_widget(self, widget_class):
         """A module's widget, set up, shown and entered as by choosing it in the application."""
         import qt

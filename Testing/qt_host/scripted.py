@@ -206,8 +206,8 @@ class ScriptedLoadableModuleWidget:
         )
 
     def resourcePath(self, name: str) -> str:
-        path = sys.modules[type(self).__module__].__file__
-        return os.path.join(os.path.dirname(path), "Resources", name)
+        folder = os.path.dirname(slicer.util.modulePath(self.moduleName))
+        return os.path.join(folder, "Resources", name)
 
     def setup(self) -> None:
         pass
