@@ -159,7 +159,7 @@ def read_points(path: str | Path) -> tuple[list[str], np.ndarray]:
             labels, points = _points_fcsv(path)
         else:
             labels, points = _points_csv(path)
-    except (ValueError, KeyError, IndexError, TypeError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as landmarks ({_last_line(error)}); use a CSV "
                          "with columns label,x,y,z in LPS mm, .mrk.json or .fcsv.") from None
     if not labels:

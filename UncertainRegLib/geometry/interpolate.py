@@ -55,11 +55,12 @@ def _numpy(values: np.ndarray, index: np.ndarray, mode: str) -> np.ndarray:
     order = 0 if mode == "nearest" else 1
     if order == 1 and not np.issubdtype(values.dtype, np.floating):
         values = values.astype(np.float32)
-    coordinates = np.moveaxis(index[..., ::-1], -1, 0)
+    coordinates = np.moveaxis(index.reshape(-1, 3)[:, ::-1], -1, 0)
 
     def channel(one: np.ndarray) -> np.ndarray:
-        return ndimage.map_coordinates(one, coordinates, order=order, mode="nearest",
-                                       prefilter=False)
+        found = ndimage.map_coordinates(one, coordinates, order=order, mode="nearest",
+                                        prefilter=False)
+        return found.reshape(index.shape[:-1])
 
     if values.ndim == 3:
         return channel(values)
@@ -73,9 +74,7 @@ def _torch(values, index, mode: str):
     channels = values[None, None] if values.ndim == 3 else values.permute(3, 0, 1, 2)[None]
     size = torch.as_tensor(values.shape[:3][::-1], dtype=index.dtype, device=index.device)
     unit = 2.0 * index / torch.clamp(size - 1, min=1) - 1.0
-    where = unit.reshape(1, *([1] * (4 - index.ndim)), *index.shape) if index.ndim <= 4 else None
-    if where is None:
-        where = unit.reshape(1, 1, 1, -1, 3)
+    where = unit[None] if index.ndim == 4 else unit.reshape(1, 1, 1, -1, 3)
     result = torch.nn.functional.grid_sample(
         channels, where.to(values.dtype), mode="bilinear" if mode == "linear" else "nearest",
         padding_mode="border", align_corners=True)

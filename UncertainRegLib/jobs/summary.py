@@ -130,8 +130,9 @@ class Summary:
         if self.labels is None:
             return []
         grid, inputs = self.labels.grid, self.inputs
-        judged = np.where(validity >= INSIDE, uncertainty_mm, 0.0).astype(np.float32)
-        judged = Image(judged, inputs.fixed.grid).resample(grid).array
+        uncertainty_mm, validity = (Image(values, inputs.fixed.grid).resample(grid).array
+                                    for values in (uncertainty_mm, validity))
+        judged = np.where(validity >= INSIDE, uncertainty_mm, np.nan)
         fixed = inputs.fixed_labels
         return label_table(
             self.labels, judged, self.warped_labels(grid).array,

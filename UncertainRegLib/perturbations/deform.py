@@ -11,6 +11,7 @@ from ..geometry.arrays import Array, as_like, namespace
 
 BORDER = 3  # control points that a cubic B-spline needs beyond the number of its cells
 MAX_REDRAWS = 20
+DENSE = 32  # the error is below 0.01 mm at the paper's amplitude in a head
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,13 @@ class SplineMap:
     def push(self, field: DisplacementField) -> DisplacementField:
         """tau after phi: the registration ``field`` of the perturbed image, in original space.
 
-        tau is read from a dense grid by trilinear interpolation: less than 0.01 mm from the exact
-        spline at a fifteenth of its cost.
+        tau is read by trilinear interpolation from a grid of at least ``DENSE`` voxels a spline
+        cell: less than 0.01 mm from the exact spline at a fifteenth of its cost.
         """
-        tau = self.field(self.grid, field.vectors)
-        moved = interpolate(tau.vectors, field.mapped_index(self.grid))
+        cells = np.array(self.coefficients.shape[:3]) - BORDER
+        grid = self.grid.resized(np.maximum(self.grid.shape, DENSE * cells))
+        tau = self.field(grid, field.vectors)
+        moved = interpolate(tau.vectors, field.mapped_index(grid))
         return DisplacementField(field.vectors + moved, field.grid)
 
     def min_jacobian(self) -> float:

@@ -1,0 +1,59 @@
+"""Small images with known truth, shared by the tests."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from UncertainRegLib.geometry import DisplacementField, Grid, Image
+
+OBLIQUE = Rotation.from_euler("xyz", (17, 8, -5), degrees=True).as_matrix()
+LEFT_HANDED = np.diag([1.0, 1.0, -1.0]) @ OBLIQUE
+AXIAL_FLIPPED = np.diag([-1.0, -1.0, 1.0])
+
+# name -> (fixed grid, moving grid), about the same place in space
+GRID_PAIRS = {
+    "identity": (Grid.from_spacing((40, 44, 48)), Grid.from_spacing((40, 44, 48))),
+    "anisotropic": (Grid.from_spacing((16, 44, 48), (1, 1, 2.5)),
+                    Grid.from_spacing((16, 44, 48), (1, 1, 2.5))),
+    "oblique": (Grid.from_spacing((40, 44, 48), (1, 1, 1), (-20, 5, 7), OBLIQUE),
+                Grid.from_spacing((40, 44, 48), (1, 1, 1), (-18, 4, 7), OBLIQUE)),
+    "left-handed": (Grid.from_spacing((40, 44, 48), (1, 0.9, 1.1), (3, -9, 40), LEFT_HANDED),
+                    Grid.from_spacing((44, 40, 48), (1, 1, 1), (3, -9, 40), LEFT_HANDED)),
+    "different field of view": (
+        Grid.from_spacing((30, 44, 40), (1.2, 1, 1.3), (0, 0, 0), AXIAL_FLIPPED),
+        Grid.from_spacing((48, 60, 64), (1, 1, 1), (8, 9, -6), AXIAL_FLIPPED)),
+}
+
+
+def blob(grid: Grid, center, width: float = 5.0) -> Image:
+    """A Gaussian blob of ``width`` mm around an LPS mm point."""
+    distance2 = ((grid.points(np.zeros(0)) - np.asarray(center)) ** 2).sum(-1)
+    return Image(np.exp(-0.5 * distance2 / width**2).astype(np.float32), grid)
+
+
+def centroid(image: Image) -> np.ndarray:
+    """Intensity-weighted mean position, LPS mm."""
+    weight = np.asarray(image.array, np.float64)
+    return (image.grid.points(np.zeros(0)) * weight[..., None]).sum((0, 1, 2)) / weight.sum()
+
+
+def smooth_field(grid: Grid, amplitude_mm: float = 3.0) -> DisplacementField:
+    """A smooth, fold-free displacement with different components, LPS mm."""
+    x = grid.points(np.zeros(0)) - grid.center
+    scale = 2 * np.pi / (1.7 * grid.extent_mm.max())
+    waves = np.stack([np.sin(scale * x[..., 1]), np.cos(scale * x[..., 2]),
+                      np.sin(scale * (x[..., 0] + x[..., 1]))], -1)
+    return DisplacementField((amplitude_mm * waves).astype(np.float32), grid)
+
+
+def textured(grid: Grid, seed: int = 0, smooth: float = 2.5) -> Image:
+    """An ellipsoid with smooth random texture inside, 0 outside; intensities about 0 to 100."""
+    from scipy import ndimage
+
+    noise = np.random.default_rng(seed).normal(size=grid.shape)
+    noise = ndimage.gaussian_filter(noise, smooth)
+    noise = 60 + 20 * noise / noise.std()
+    radius = ((grid.points(np.zeros(0)) - grid.center) ** 2 / (0.4 * grid.extent_mm) ** 2).sum(-1)
+    edge = 1 / (1 + np.exp(12 * (np.sqrt(radius) - 1)))
+    return Image((noise * edge).astype(np.float32), grid)

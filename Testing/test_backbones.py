@@ -1,0 +1,133 @@
+"""The shared battery of the backbones that need no weights, and their registry."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from phantoms import GRID_PAIRS, OBLIQUE, textured
+
+from UncertainRegLib import backbones
+from UncertainRegLib.backbones import registry
+from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.backbones.linear import affine_alignment
+from UncertainRegLib.backbones.prepare import normalise
+from UncertainRegLib.geometry import DisplacementField, Grid, Image, folding_fraction, warp
+
+WITHOUT_WEIGHTS = ["demons", "convexadam"]
+
+
+def available(name):
+    entry = backbones.entry(name)
+    if not entry.available:
+        pytest.skip(f"{name} is not installed: {entry.remedy}")
+    return backbones.create(name)
+
+
+def shifted_pair(grid, shift):
+    """fixed(x) = moving(x + shift): the true displacement is ``shift`` everywhere."""
+    moving = textured(grid, seed=1)
+    field = DisplacementField(np.broadcast_to(np.float32(shift), (*grid.shape, 3)).copy(), grid)
+    return warp(moving, field, outside=None), moving
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WITHOUT_WEIGHTS)
+def test_a_shift_is_found_in_millimetres_on_an_oblique_anisotropic_grid(name):
+    grid = Grid.from_spacing((40, 56, 60), (1.0, 1.25, 1.6), (10, -20, 30), OBLIQUE)
+    shift = np.array([3.0, -2.0, 4.0])
+    backbone = available(name)
+    fixed, moving = backbone.prepare(*shifted_pair(grid, shift))
+    field = backbone.register(fixed, moving).to_numpy()
+    inside = np.asarray(fixed.to_numpy().array) > 0.3
+    error = np.linalg.norm(field.resample(fixed.grid).vectors - shift, axis=-1)[inside]
+    assert np.median(error) < 0.6
+    assert error.mean() < 1.0
+
+
+@pytest.mark.parametrize("name", ["demons"])
+def test_different_grids_of_fixed_and_moving(name):
+    fixed_grid, moving_grid = GRID_PAIRS["different field of view"]
+    backbone = available(name)
+    whole = textured(moving_grid, seed=2)
+    fixed = whole.resample(fixed_grid)
+    pair = backbone.prepare(fixed, whole)
+    field = backbone.register(*pair)
+    assert field.grid == pair[0].grid
+    inside = pair[0].array > 0.3
+    assert np.linalg.norm(field.vectors, axis=-1)[inside].mean() < 0.8  # voxels: 1.3 mm
+    assert folding_fraction(field) == 0
+
+
+def test_affine_alignment_finds_a_known_affine():
+    grid = GRID_PAIRS["oblique"][0]
+    moving = textured(grid, seed=3)
+    truth = np.eye(4)
+    truth[:3, :3] = np.diag([1.05, 0.97, 1.0]) @ OBLIQUE @ OBLIQUE.T
+    truth[:3, 3] = grid.center - truth[:3, :3] @ grid.center + [2, -1, 1]
+    points = grid.points(np.zeros(0))
+    field = DisplacementField(
+        (points @ (truth[:3, :3] - np.eye(3)).T + truth[:3, 3]).astype(np.float32), grid)
+    found = affine_alignment(warp(moving, field, outside=None), moving)
+    gap = np.linalg.norm((points @ found[:3, :3].T + found[:3, 3]) - (points + field.vectors),
+                         axis=-1)
+    assert gap.mean() < 0.3
+
+
+def test_masks_bring_distant_images_together():
+    grid = GRID_PAIRS["identity"][0]
+    image = textured(grid, seed=4)
+    mask = (image.array > 10).astype(np.uint8)
+    far = grid.affine.copy()
+    far[:3, 3] += [60, -40, 30]
+    found = affine_alignment(Image(image.array, grid, mask),
+                             Image(image.array, Grid(grid.shape, far), mask))
+    assert np.allclose(found[:3, 3], [60, -40, 30], atol=0.3)
+
+
+def test_two_cts_share_one_window():
+    """Windows fitted to each image sent demons 7 mm astray in homogeneous organs."""
+    grid = GRID_PAIRS["identity"][0]
+    body = np.full(grid.shape, -1000.0, np.float32)
+    body[8:32, 8:36, 8:40] = 50.0
+    other = body.copy()
+    other[10:14, 10:14, 10:14] = 1500.0  # an implant moves the upper percentile
+    fixed, moving = normalise(Image(body, grid), Image(other, grid))
+    assert fixed.array[20, 20, 20] == moving.array[20, 20, 20]
+
+
+def test_masked_voxels_only_set_the_window():
+    grid = GRID_PAIRS["identity"][0]
+    image = textured(grid, seed=5)
+    mask = (image.array > 30).astype(np.uint8)
+    bright, plain = normalise(Image(image.array + 1000 * (mask == 0), grid, mask),
+                              Image(image.array, grid, mask))
+    assert bright.array[mask == 0].max() == 0
+    assert np.array_equal(bright.array, plain.array)
+
+
+def test_listing_names_what_is_missing_and_never_raises(monkeypatch):
+    facts = Facts("needy", "Needy", packages=("no_such_package", "numpy"))
+    needy = type("Needy", (), {"facts": facts})
+    monkeypatch.setattr(registry, "backbone_class", lambda name: needy)
+    entry = registry.entry("needy")
+    assert not entry.available
+    assert "no_such_package" in entry.remedy
+    assert "numpy" not in entry.remedy
+    with pytest.raises(registry.BackboneError, match=r"not installed: install .*no_such_package"):
+        registry.create("needy")
+
+
+def test_unknown_backbone_and_setting():
+    with pytest.raises(backbones.BackboneError, match="choose one of demons"):
+        backbones.create("miracle")
+    with pytest.raises(backbones.BackboneError, match="has no setting speed"):
+        backbones.create("demons", speed=3)
+
+
+def test_listing_imports_neither_torch_nor_slicer():
+    code = ("import sys; from UncertainRegLib import backbones, jobs, samplers, perturbations; "
+            "backbones.listing(); bad = {'torch', 'slicer', 'qt'} & set(sys.modules); "
+            "assert not bad, bad")
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=registry.__file__.split(
+        "UncertainRegLib")[0])

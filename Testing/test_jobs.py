@@ -1,0 +1,419 @@
+"""Runs from files to result folder: complete, cancelled, failed, and with bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from phantoms import smooth_field, textured
+
+from UncertainRegLib import backbones
+from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.geometry import (
+    Grid,
+    Image,
+    invert_at,
+    read_field,
+    read_image,
+    warp,
+    write_image,
+)
+from UncertainRegLib.geometry.files import write_points
+from UncertainRegLib.jobs import Job, read_result, run
+from UncertainRegLib.jobs.events import Silent
+
+MAIN = os.path.join(os.path.dirname(backbones.__file__), "..", "__main__.py")
+GRID = Grid.from_spacing((36, 40, 44), (1.5, 1.5, 1.5), (10, 20, -5), np.diag([-1.0, -1.0, 1.0]))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A small pair with known truth: files, and the true field."""
+    folder = tmp_path_factory.mktemp("pair")
+    truth = smooth_field(GRID, 2.0)
+    moving = textured(GRID, seed=1)
+    labels = np.zeros(GRID.shape, np.int16)
+    labels[moving.array > 30] = 4
+    labels[8:20, 10:25, 10:22] = 9
+    images = {"moving": moving, "fixed": warp(moving, truth, None),
+              "moving_labels": Image(labels, GRID),
+              "fixed_labels": warp(Image(labels, GRID), truth, 0, "nearest")}
+    for name, image in images.items():
+        write_image(image, folder / f"{name}.nrrd")
+    points = GRID.to_world(np.array([[14.0, 16, 15], [22, 20, 18], [26, 24, 14]]))
+    write_points(["a", "b", "c"], points, folder / "fixed_points.csv")
+    write_points(["a", "b", "c"], truth.map(points), folder / "moving_points.csv")
+    return folder, truth, points
+
+
+def job_of(folder, out, **changes):
+    files = {name: str(folder / f"{name}.nrrd")
+             for name in ("fixed", "moving", "moving_labels", "fixed_labels")}
+    files |= {name: str(folder / f"{name}.csv") for name in ("moving_points", "fixed_points")}
+    return Job(**{**files, "out": str(out), "samples": 4, "label_names": {"9": "Box"},
+                  "parameters": {"backbone": {"affine": False}}, **changes})
+
+
+def files_of(record):
+    names = [record["transform"], record["mean_transform"], record["warped"],
+             record["warped_labels"], record["covariance"], *record["samples"]["files"],
+             *(m["file"] for m in record["maps"].values())]
+    return [name for name in names if name]
+
+
+@pytest.fixture(scope="module")
+def finished(pair, tmp_path_factory):
+    folder, truth, points = pair
+    out = tmp_path_factory.mktemp("run") / "result"
+    events = []
+    run(job_of(folder, out), lambda event, **facts: events.append((event, facts)))
+    return out, events, truth, points
+
+
+def test_complete_run_finds_the_known_truth(finished):
+    out, _, truth, _points = finished
+    record = read_result(out)
+    assert record["status"] == "complete"
+    assert record["error"] is None
+    field = read_field(out / record["transform"])
+    assert field.grid == GRID
+    inside = read_image(out / "warped_moving.nrrd").array > 30
+    assert np.linalg.norm(field.vectors - truth.vectors, axis=-1)[inside].mean() < 0.6
+    uncertainty = read_image(out / record["maps"]["uncertainty_mm"]["file"])
+    assert uncertainty.grid == GRID
+    assert 0 < uncertainty.array[inside].mean() < 3
+    assert all((out / name).is_file() for name in files_of(record))
+    assert sorted(p.name for p in (out / "maps").iterdir()) == sorted(
+        os.path.basename(m["file"]) for m in record["maps"].values())
+
+
+def test_maps_agree_with_the_kept_samples(finished):
+    """The map equals the covariance of the samples in the folder, computed the plain way."""
+    out, *_ = finished
+    record = read_result(out)
+    samples = np.stack([read_field(out / name).vectors for name in record["samples"]["files"]])
+    u = read_image(out / record["maps"]["uncertainty_mm"]["file"]).array
+    assert samples.shape[1:4] == u.shape  # the pair is small: animation grid = fixed grid
+    assert np.allclose(u, np.sqrt(samples.astype(float).var(axis=0).sum(-1)), atol=2e-3)
+
+
+def test_tables(finished):
+    out, _, _truth, points = finished
+    record = read_result(out)
+    assert {row["name"] for row in record["labels"]} == {"4", "Box"}
+    for row in record["labels"]:
+        assert row["dice"] > 0.8
+        assert row["volume_low_ml"] <= row["volume_ml"] <= row["volume_high_ml"]
+        assert np.isfinite(row["u_p95_mm"])
+    assert [row["label"] for row in record["landmarks"]] == ["a", "b", "c"]
+    for row, point in zip(record["landmarks"], points):
+        assert row["tre_mm"] < 1.0
+        assert np.linalg.norm(np.array(row["mean_lps"]) - point) < 1.5
+        assert row["inside95"] in (True, False)
+
+
+def test_landmarks_are_carried_by_the_inverse(finished):
+    out, *_ = finished
+    record = read_result(out)
+    row = record["landmarks"][0]
+    mapped = [invert_at(read_field(out / name), np.array([row["moving_lps"]], np.float32),
+                        tolerance_mm=1e-3)[0][0] for name in record["samples"]["files"]]
+    assert np.allclose(np.mean(mapped, axis=0), row["mean_lps"], atol=0.01)
+
+
+def test_events_tell_a_story(finished):
+    _, events, *_ = finished
+    names = [name for name, _ in events]
+    assert names.index("preflight") < names.index("sample")
+    assert [facts["finished"] for name, facts in events if name == "sample"] == [1, 2, 3, 4]
+    assert names[-1] == "finished"
+    preflight = dict(events)["preflight"]
+    assert preflight["device"] == "cpu"
+    assert preflight["memory_mb"] > 100
+
+
+def test_same_seed_same_result(pair, tmp_path):
+    folder, *_ = pair
+    fields = []
+    for name in ("one", "two"):
+        run(job_of(folder, tmp_path / name, samples=2, moving_labels="", fixed_labels="",
+                   moving_points="", fixed_points=""), Silent())
+        fields.append(read_field(tmp_path / name / "samples/sample-0001.nrrd").vectors)
+    assert np.abs(fields[0] - fields[1]).max() < 1e-3
+
+
+def worker(arguments, **kwargs):
+    return subprocess.Popen([sys.executable, MAIN, *arguments], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, **kwargs)
+
+
+@pytest.mark.parametrize("how", ["file", "signal"])
+def test_cancel_keeps_a_valid_partial_result_and_no_process(pair, tmp_path, how):
+    folder, *_ = pair
+    out, job_file = tmp_path / "out", tmp_path / "job.json"
+    job_file.write_text(json.dumps(job_of(folder, out, samples=500).as_dict()))
+    process = worker(["run", "--job", str(job_file), "--progress", "json"])
+    pid = json.loads(process.stdout.readline())["pid"]
+    assert pid == process.pid
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "sample" and event["finished"] == 3:
+            if how == "file":
+                (out / "cancel").touch()
+            else:
+                os.kill(pid, signal.SIGTERM)
+            break
+    rest = [json.loads(line) for line in process.stdout]
+    assert process.wait(60) == 130
+    assert rest[-1] == {"event": "finished", "status": "partial",
+                        "result": str(out / "result.json")}
+    record = read_result(out)
+    assert record["status"] == "partial"
+    assert 3 <= record["samples"]["finished"] < 500
+    assert len(record["samples"]["files"]) == record["samples"]["finished"]
+    assert all((out / name).is_file() for name in files_of(record))
+    assert not (out / "cancel").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_killed_worker_leaves_its_last_snapshot_whole(pair, tmp_path):
+    folder, *_ = pair
+    out, job_file = tmp_path / "out", tmp_path / "job.json"
+    job_file.write_text(json.dumps(job_of(folder, out, samples=500).as_dict()))
+    process = worker(["run", "--job", str(job_file), "--progress", "json"])
+    for line in process.stdout:
+        if json.loads(line)["event"] == "snapshot":
+            break
+    time.sleep(0.3)
+    process.kill()
+    process.wait(10)
+    record = read_result(out)
+    assert record["status"] == "partial"
+    assert record["maps"]["uncertainty_mm"]
+    assert all((out / name).is_file() for name in files_of(record))
+
+
+def test_a_run_stops_when_its_parent_is_gone(pair, tmp_path):
+    if os.name != "posix":
+        pytest.skip("not watched on Windows")
+    folder, *_ = pair
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    record = run(job_of(folder, tmp_path / "out", samples=50, parent_pid=ended.pid), Silent())
+    assert record["status"] == "partial"
+    assert record["samples"]["finished"] == 0
+    assert read_result(tmp_path / "out")["maps"] == {}
+
+
+def test_preflight_says_minutes_and_leaves_nothing(pair, tmp_path, capsys):
+    from UncertainRegLib.__main__ import main
+
+    folder, *_ = pair
+    code = main(["run", "--fixed", str(folder / "fixed.nrrd"), "--moving",
+                 str(folder / "moving.nrrd"), "--out", str(tmp_path / "o"), "--preflight",
+                 "--progress", "json"])
+    assert code == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-1]["event"] == "preflight"
+    assert events[-1]["minutes"] > 0
+    assert not (tmp_path / "o").exists()
+
+
+def test_out_of_memory_steps_down_and_says_so(pair, tmp_path, monkeypatch):
+    from UncertainRegLib.backbones.demons import Demons
+
+    folder, *_ = pair
+    original = Demons.prepare
+
+    def starved(self, fixed, moving):
+        if self.voxels > 300_000:
+            raise RuntimeError("Failed to allocate memory for image.")
+        return original(self, fixed, moving)
+
+    monkeypatch.setattr(Demons, "prepare", starved)
+    record = run(job_of(folder, tmp_path / "out", samples=2), Silent())
+    assert record["status"] == "complete"
+    assert sum("halved" in text for text in record["warnings"]) == 2
+
+
+def test_a_failing_run_is_labelled(pair, tmp_path, monkeypatch):
+    from UncertainRegLib.samplers import Equivariance
+
+    def broken(self, *args):
+        raise RuntimeError("the method fell over")
+        yield
+
+    folder, *_ = pair
+    monkeypatch.setattr(Equivariance, "sample", broken)
+    with pytest.raises(RuntimeError):
+        run(job_of(folder, tmp_path / "out"), Silent())
+    record = read_result(tmp_path / "out")
+    assert (record["status"], record["error"]) == ("failed", "the method fell over")
+
+
+# --- bad input: one sentence that names the file, exit code 1, nothing that looks whole ---
+
+def write_raw(array, path, spacing=(1.0, 1.0, 1.0), vector=False, origin=(0.0, 0.0, 0.0)):
+    image = sitk.GetImageFromArray(array, isVector=vector)
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    sitk.WriteImage(image, str(path))
+
+
+def noise(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def make_bad(kind, path):
+    """Write a bad image; returns words its sentence must contain."""
+    if kind == "missing":
+        return "no such file"
+    if kind == "empty file":
+        path.write_bytes(b"")
+        return "cannot be read"
+    if kind == "not an image":
+        path.write_text("hello")
+        return "cannot be read"
+    if kind == "truncated":
+        write_raw(noise(20, 20, 20), path)
+        path.write_bytes(path.read_bytes()[:9000])
+        return "damaged or truncated"
+    if kind == "constant":
+        write_raw(np.full((20, 20, 20), 7, np.float32), path)
+        return "empty"
+    if kind == "NaN":
+        array = noise(20, 20, 20)
+        array[3, 4, 5] = np.nan
+        write_raw(array, path)
+        return "NaN"
+    if kind == "singleton":
+        write_raw(noise(1, 20, 20), path)
+        return "3D volume"
+    if kind == "2D":
+        sitk.WriteImage(sitk.GetImageFromArray(noise(20, 20)), str(path))
+        return "2 dimensions"
+    if kind == "4D":
+        sitk.WriteImage(sitk.JoinSeries([sitk.GetImageFromArray(noise(9, 9, 9))] * 3), str(path))
+        return "4 dimensions"
+    if kind == "vector":
+        write_raw(noise(9, 9, 9, 3), path, vector=True)
+        return "3 values per voxel"
+    if kind == "label map":
+        write_raw((noise(20, 20, 20) > 0).astype(np.uint8), path)
+        return "looks like a segmentation"
+    if kind == "metres":
+        write_raw(noise(20, 20, 20), path, (0.001, 0.001, 0.001))
+        return "millimetres"
+    if kind == "far away":
+        write_raw(noise(20, 20, 20), path, origin=(900.0, 0.0, 0.0))
+        return "do not overlap"
+    if kind == "huge":
+        header = ("NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\n"
+                  "sizes: 4000 4000 4000\nspace directions: (0.1,0,0) (0,0.1,0) (0,0,0.1)\n"
+                  "space origin: (0,0,0)\nencoding: raw\n\n")
+        path.write_bytes(header.encode())
+        return "crop or resample"
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize("kind", [
+    "missing", "empty file", "not an image", "truncated", "constant", "NaN", "singleton", "2D",
+    "4D", "vector", "label map", "metres", "far away", "huge"])
+@pytest.mark.parametrize("role", ["fixed", "moving"])
+def test_bad_images(pair, tmp_path, capsys, kind, role):
+    from UncertainRegLib.__main__ import main
+
+    folder, *_ = pair
+    bad = tmp_path / "bad.nrrd"
+    words = make_bad(kind, bad)
+    files = {"fixed": folder / "fixed.nrrd", "moving": folder / "moving.nrrd", role: bad}
+    out = tmp_path / "out"
+    code = main(["run", "--fixed", str(files["fixed"]), "--moving", str(files["moving"]),
+                 "--out", str(out), "--progress", "none"])
+    err = capsys.readouterr().err.strip()
+    assert code == 1
+    assert words in err
+    assert "bad.nrrd" in err
+    assert len(err.splitlines()) == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("option", "content", "words"), [
+    ("moving_labels", noise(36, 40, 44), "fractional values"),
+    ("moving_labels", np.zeros((36, 40, 44), np.uint8), "no labelled voxel"),
+    ("moving_labels", -np.ones((36, 40, 44), np.int16), "negative labels"),
+    ("moving_mask", noise(36, 40, 44), "fractional values"),
+])
+def test_bad_segmentations(pair, tmp_path, option, content, words):
+    folder, *_ = pair
+    image = Image(content, GRID)
+    write_image(image, tmp_path / "bad.nrrd")
+    with pytest.raises(ValueError, match=words):
+        run(job_of(folder, tmp_path / "out", **{option: str(tmp_path / "bad.nrrd")}), Silent())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("label,x,y,z\n", "no landmark"), ("a,1,2\n", "four columns"), ("a,1,2,nan\n", "not a number"),
+    ("a,1,2,three\nb,1,2,x\n", "cannot be read"), ("\x00\x01", "no landmark")])
+def test_bad_landmarks(pair, tmp_path, text, words):
+    folder, *_ = pair
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        run(job_of(folder, tmp_path / "out", moving_points=str(tmp_path / "p.csv")), Silent())
+
+
+def test_unpaired_landmark_is_named(pair, tmp_path):
+    folder, *_ = pair
+    write_points(["a", "b"], np.zeros((2, 3)), tmp_path / "p.csv")
+    with pytest.raises(ValueError, match="no landmark named 'c'"):
+        run(job_of(folder, tmp_path / "out", fixed_points=str(tmp_path / "p.csv")), Silent())
+
+
+def test_a_result_is_never_overwritten(finished, pair):
+    out, *_ = finished
+    with pytest.raises(ValueError, match="not empty"):
+        run(job_of(pair[0], out), Silent())
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"samples": 1}, "samples is 1"), ({"seed": -1}, "seed"), ({"backbone": "x"}, "choose one of"),
+    ({"perturbation": "x"}, "choose one of"), ({"method": "x"}, "choose one of"),
+    ({"moving": ""}, "moving"), ({"parameters": {"backbone": {"speed": 1}}}, "speed"),
+    ({"parameters": {"spine": {}}}, "unknown entries")])
+def test_bad_jobs(pair, tmp_path, changes, words):
+    with pytest.raises(ValueError, match=words):
+        run(job_of(pair[0], tmp_path / "out", **changes), Silent())
+    assert not (tmp_path / "out").exists()
+
+
+def test_usage_is_code_2():
+    process = worker(["run", "--samples", "many"])
+    assert process.wait(60) == 2
+
+
+def test_segment_names_come_from_slicer_files(pair, tmp_path):
+    folder, *_ = pair
+    image = sitk.ReadImage(str(folder / "moving_labels.nrrd"))
+    for key, value in {"Segment0_LabelValue": "4", "Segment0_Name": "Body",
+                       "Segment0_Color": "0.5 0.25 1"}.items():
+        image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(tmp_path / "m.seg.nrrd"))
+    record = run(job_of(folder, tmp_path / "out", samples=2,
+                        moving_labels=str(tmp_path / "m.seg.nrrd")), Silent())
+    row = next(row for row in record["labels"] if row["label"] == 4)
+    assert (row["name"], row["color"]) == ("Body", [0.5, 0.25, 1.0])
+
+
+def test_a_missing_backbone_package_is_one_sentence(pair, tmp_path, monkeypatch):
+    from UncertainRegLib.backbones.demons import Demons
+
+    monkeypatch.setattr(Demons, "facts", Facts("demons", "Demons", packages=("nowhere",)))
+    with pytest.raises(ValueError, match="install the Python package nowhere"):
+        run(job_of(pair[0], tmp_path / "out"), Silent())
