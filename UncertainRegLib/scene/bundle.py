@@ -38,3 +38,17 @@ def read_bundle(path: str | Path, scene: slicer.vtkMRMLScene) -> None:
         scene.SetURL(str(found[0]))
         if not scene.Import(None):
             raise OSError(f"{path}: the scene in it could not be read.")
+
+
+def write_result_scene(folder: str | Path, path: str | Path) -> None:
+    """Write a result folder as a ``.mrb`` scene, with the disagreement shown over the fixed image.
+
+    Raises:
+        OSError, ResultError: the scene cannot be written, or the folder holds no result.
+    """
+    from .headless import HeadlessScene
+    from .result import load_result
+
+    with HeadlessScene() as headless:
+        load_result(folder, headless.scene)
+        write_bundle(headless.scene, path)

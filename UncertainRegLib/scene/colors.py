@@ -61,10 +61,10 @@ def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str) -> None:
     legend.SetLabelFormat("%.1f")
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(256)
-    legend.SetSize(0.10, 0.55)
-    legend.SetPosition(0.98, 0.5)
-    legend.GetTitleTextProperty().SetFontSize(16)
-    legend.GetLabelTextProperty().SetFontSize(15)
+    legend.SetSize(0.09, 0.45)
+    legend.SetPosition(0.98, 0.75)
+    legend.GetTitleTextProperty().SetFontSize(14)
+    legend.GetLabelTextProperty().SetFontSize(13)
     legend.Modified()  # attaching it to the volume does not make the views draw it
 
 

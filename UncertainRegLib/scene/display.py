@@ -26,8 +26,9 @@ def show_map(result, name: str = "uncertainty_mm", opacity: float = 0.6) -> None
             view.SetBackgroundVolumeID(result.fixed.GetID())
         view.SetForegroundVolumeID(volume.GetID())
         view.SetForegroundOpacity(opacity)
-    if legend_of(volume):
-        legend_of(volume).Modified()  # legends do not notice that their volume became visible
+    for legend in map(legend_of, result.maps.values()):
+        if legend is not None:
+            legend.Modified()  # legends do not notice that their volume came or went
 
 
 def set_opacity(result, opacity: float) -> None:
@@ -59,7 +60,7 @@ def show_moving(result, under: str | None) -> list[str]:
         if node is None:
             continue
         present = node.GetParentTransformNode()
-        if present is None or present.GetAttribute(RUN):
+        if present in (None, result.sample_transform) or present.GetAttribute(RUN):
             node.SetAndObserveTransformNodeID(parent.GetID() if parent else None)
         else:
             left_alone.append(f"{node.GetName()} is under the transform {present.GetName()} and "
@@ -110,10 +111,11 @@ def worst_point(result) -> np.ndarray:
     return np.array(matrix.MultiplyPoint([i, j, k, 1.0])[:3])
 
 
-def jump_to(scene: slicer.vtkMRMLScene, point) -> None:
-    """Centre every slice view on a point, RAS mm."""
-    slicer.vtkMRMLSliceNode.JumpAllSlices(
-        scene, *map(float, point), slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+def jump_to(scene: slicer.vtkMRMLScene, point, centered: bool = True) -> None:
+    """Bring every slice view to a point, RAS mm; ``centered`` also pans the point to the middle."""
+    node = slicer.vtkMRMLSliceNode
+    node.JumpAllSlices(scene, *map(float, point),
+                       node.CenteredJumpSlice if centered else node.OffsetJumpSlice)
 
 
 def _column(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import slicer
 import vtk
 
 from ..geometry import Grid
@@ -19,6 +20,14 @@ def lps_to_ras(vectors) -> np.ndarray:
 def ijk_to_ras(grid: Grid) -> vtk.vtkMatrix4x4:
     """Voxel index (i, j, k) to RAS mm, as volume nodes want it."""
     return vtk_matrix(np.diag([*_FLIP, 1.0]) @ grid.affine)
+
+
+def grid_of(node: slicer.vtkMRMLVolumeNode) -> Grid:
+    """Grid (LPS mm) of a volume node."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    shape = node.GetImageData().GetDimensions()[::-1]
+    return Grid(shape, np.diag([*_FLIP, 1.0]) @ slicer.util.arrayFromVTKMatrix(matrix))
 
 
 def vtk_matrix(matrix: np.ndarray) -> vtk.vtkMatrix4x4:

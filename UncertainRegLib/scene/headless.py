@@ -23,6 +23,8 @@ _LOGICS = {
     "Transforms": slicer.vtkSlicerTransformLogic,
     "Tables": slicer.vtkSlicerTablesLogic,
 }
+# Slicer's own names, so that a saved scene opens in Slicer with the same slices
+SLICES = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 
 
 @dataclass
@@ -33,6 +35,11 @@ class HeadlessScene:
 
         with HeadlessScene() as headless:
             load_result(folder, headless.scene)
+
+    Attributes:
+        scene: the scene, with three slice nodes as in Slicer's usual layout.
+        application_logic, logics: what a running Slicer has behind it.
+        slices: 'Red', 'Yellow' and 'Green' -> slice logic.
     """
 
     scene: slicer.vtkMRMLScene = field(default_factory=slicer.vtkMRMLScene)
@@ -40,6 +47,7 @@ class HeadlessScene:
         default_factory=slicer.vtkSlicerApplicationLogic
     )
     logics: dict[str, slicer.vtkMRMLAbstractLogic] = field(default_factory=dict)
+    slices: dict[str, slicer.vtkMRMLSliceLogic] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.application_logic.SetMRMLScene(self.scene)
@@ -57,11 +65,29 @@ class HeadlessScene:
             self.application_logic.SetModuleLogic(name, logic)
             self.logics[name] = logic
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene)
+        crosshair = slicer.vtkMRMLCrosshairNode()
+        crosshair.SetCrosshairName("default")
+        self.scene.AddNode(crosshair)
+        for name, orientation in SLICES.items():
+            logic = slicer.vtkMRMLSliceLogic()
+            logic.SetMRMLApplicationLogic(self.application_logic)
+            logic.SetMRMLScene(self.scene)
+            logic.AddSliceNode(name).SetOrientation(orientation)
+            self.application_logic.GetSliceLogics().AddItem(logic)
+            self.slices[name] = logic
+
+    def fit_slices(self, width: int = 500, height: int = 500) -> None:
+        """Show the whole background volume in slices of that many pixels."""
+        for logic in self.slices.values():
+            logic.ResizeSliceNode(width, height)
+            logic.FitSliceToBackground(width, height)
 
     def close(self) -> None:
         """Empty the scene and let go of it; calling it twice does no harm."""
         self.scene.Clear(True)
         self.logics.clear()
+        self.slices.clear()
+        self.application_logic.GetSliceLogics().RemoveAllItems()
         self.application_logic.SetMRMLScene(None)
 
     def __enter__(self) -> HeadlessScene:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import SimpleITK as sitk
 import slicer
 
+from ..geometry import Image
+from ..geometry.image import from_sitk
 from . import landmarks, nodes
+from .body import body_mask
 from .folder import ResultFolder
+from .frames import grid_of
 from .maps import set_scalars
 
 # name -> node reference role on the transform; the first two are Slicer's own
@@ -17,8 +24,8 @@ _ROLES = {
     "moving_segmentation": "UncertainReg.movingSegmentation",
     "moving_points": "UncertainReg.movingPoints",
 }
-# Okabe and Ito's colours for the colour-blind, without the black
-_COLORS = ("56b4e9", "009e73", "f0e442", "cc79a7", "e69f00", "0072b2", "d55e00")
+# Cool colours only: the map under the outlines is yellow to red
+_COLORS = ("4db8ff", "5ee08a", "2a6df4", "c79bff", "12b5a6", "8fd3ff", "0f9d58")
 
 
 def link(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder, given: dict) -> None:
@@ -41,18 +48,17 @@ def linked(transform: slicer.vtkMRMLTransformNode | None) -> dict[str, slicer.vt
             for name, role in _ROLES.items()}
 
 
-def body_mask(fixed: slicer.vtkMRMLScalarVolumeNode | None, source: ResultFolder):
-    """Where a map matters: boolean at every second voxel of the fixed image, or None.
+def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder) -> Image | None:
+    """Where maps mean something (1, else 0); None for everywhere.
 
-    The mask of the run, else body against background by Otsu's threshold.
+    The mask of the fixed image if the run had one, else the body.
     """
     path = source.input_file("fixed_mask")
     if path is not None:
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[::2, ::2, ::2] > 0
-    if fixed is None:
-        return None
-    array = slicer.util.arrayFromVolume(fixed)[::2, ::2, ::2].astype(np.float32)
-    return sitk.GetArrayFromImage(sitk.OtsuThreshold(sitk.GetImageFromArray(array), 0, 1)) > 0
+        return from_sitk(sitk.ReadImage(str(path)))
+    fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
+    body = None if fixed is None else body_mask(fixed)
+    return None if body is None else Image(body.astype(np.uint8), grid_of(fixed))
 
 
 def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNode | None:
@@ -69,18 +75,22 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
     path = source.input_file("moving_labels" if name == "moving_segmentation" else name)
     if path is None:
         return None
-    title = path.name.split(".")[0]
     if name == "moving_segmentation":
-        node, _ = nodes.find_or_add(scene, run, name, "vtkMRMLSegmentationNode", title)
-        _set_segments(node, path, source.record.get("labels") or [])
-        return node
-    node, _ = nodes.find_or_add(scene, run, name, "vtkMRMLScalarVolumeNode", title)
-    set_scalars(node, path)
-    node.CreateDefaultDisplayNodes()
+        class_name, read = "vtkMRMLSegmentationNode", partial(
+            _set_segments, rows=source.record.get("labels") or [])
+    else:
+        class_name, read = "vtkMRMLScalarVolumeNode", _set_image
+    node, _ = nodes.fill(scene, run, name, class_name, path.name.split(".")[0], path, read,
+                         source.warnings)
     return node
 
 
-def _set_segments(node: slicer.vtkMRMLSegmentationNode, path, rows: list[dict]) -> None:
+def _set_image(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
+    set_scalars(node, path)
+    node.CreateDefaultDisplayNodes()
+
+
+def _set_segments(node: slicer.vtkMRMLSegmentationNode, path: Path, rows: list[dict]) -> None:
     """Fill a segmentation node from a label map file; names and colours from the label rows."""
     scene = node.GetScene()
     labelmap = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")

@@ -76,6 +76,7 @@ def set_ellipsoids(node: slicer.vtkMRMLModelNode, rows: list[dict]) -> None:
 
 def style_ellipsoids(node: slicer.vtkMRMLModelNode) -> None:
     """Translucent in 3D, outlines in the slices, coloured by u from 0 to the largest."""
+    largest = node.GetPolyData().GetScalarRange()[1]
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetOpacity(0.5)
@@ -84,6 +85,7 @@ def style_ellipsoids(node: slicer.vtkMRMLModelNode) -> None:
     display.SetActiveScalarName("u_mm")
     display.SetScalarVisibility(True)
     display.SetAndObserveColorNodeID(color_table(node.GetScene(), "inferno").GetID())
-    display.SetScalarRangeFlag(display.UseDataScalarRange)
+    display.SetScalarRangeFlag(display.UseManualScalarRange)
+    display.SetScalarRange(0.0, largest)
     add_legend(node, "Uncertainty (mm)")
     legend_of(node).SetVisibility2D(False)  # in the slices the legend of the map is enough

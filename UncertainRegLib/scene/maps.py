@@ -8,9 +8,10 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
+from ..geometry import Grid, Image
 from ..geometry.image import from_sitk
 from .colors import add_legend, color_table
-from .frames import ijk_to_ras
+from .frames import grid_of, ijk_to_ras
 
 # name in result.json: (title on the legend, colour table)
 _STYLES = {
@@ -24,7 +25,8 @@ _STYLES = {
     "folding": ("Folding (share of samples)", "inferno"),
     "jacobian": ("Local volume change (Jacobian)", "diverging"),
 }
-_FIXED_WINDOWS = {"folding": (0.0, 1.0), "jacobian": (0.0, 2.0)}
+# (window low, window high, hide below)
+_FIXED_WINDOWS = {"folding": (0.0, 1.0, 0.01), "jacobian": (0.0, 2.0, -1e9)}
 _EVERYTHING = 1e9  # upper threshold: only low values are ever hidden
 
 
@@ -37,13 +39,27 @@ def set_scalars(node: slicer.vtkMRMLScalarVolumeNode, path: Path, dtype=None) ->
     array = image.array.astype(dtype, copy=False) if dtype else image.array
     if array.dtype in (np.int64, np.uint64, np.uint32):
         array = array.astype(np.int32)
-    node.SetIJKToRASMatrix(ijk_to_ras(image.grid))
-    slicer.util.updateVolumeFromArray(node, array)
+    _set(node, array, image.grid)
 
 
-def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
-    """Fill a volume node with a scalar map, float32."""
-    set_scalars(node, path, np.float32)
+def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path, inside: Image | None = None) -> None:
+    """Fill a volume node with a scalar map, float32.
+
+    Voxels where ``inside`` is 0 become NaN: they are not drawn, and nobody takes them for certain.
+    Without it, what was blank before stays blank.
+    """
+    if inside is None and node.GetImageData() is not None:
+        shown = np.isfinite(slicer.util.arrayFromVolume(node))
+        inside = Image(shown.astype(np.uint8), grid_of(node))
+    image = from_sitk(sitk.ReadImage(str(path)))
+    array = image.array.astype(np.float32)
+    if inside is not None:  # Slicer may have loaded the fixed image with its slices reversed
+        array[inside.resample(image.grid, "nearest", 0).array == 0] = np.nan
+    if node.GetDisplayNode() is None:  # before the values: an automatic window costs a histogram
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().AutoWindowLevelOff()
+        node.GetDisplayNode().AutoThresholdOff()
+    _set(node, array, image.grid)
 
 
 def map_title(name: str, unit: str | None) -> str:
@@ -54,39 +70,39 @@ def map_title(name: str, unit: str | None) -> str:
     return f"{words} ({unit})" if unit else words
 
 
-def style_map(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None,
-              inside: np.ndarray | None) -> None:
+def style_map(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) -> None:
     """Give a new map its colours, window, threshold and legend. Called once, not on updates."""
-    node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     table = _STYLES.get(name, (None, "inferno" if unit == "mm" else "viridis"))[1]
     display.SetAndObserveColorNodeID(color_table(node.GetScene(), table).GetID())
     display.SetInterpolate(True)
-    low, high, floor = window_of(slicer.util.arrayFromVolume(node), name, inside)
-    display.AutoWindowLevelOff()
+    low, high, floor = window_of(slicer.util.arrayFromVolume(node), name)
     display.SetWindowLevelMinMax(low, high)
-    display.AutoThresholdOff()
     display.SetThreshold(floor, _EVERYTHING)
     display.ApplyThresholdOn()
     add_legend(node, map_title(name, unit))
 
 
-def window_of(values: np.ndarray, name: str, inside: np.ndarray | None) -> tuple[float, ...]:
+def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
     """Robust (window low, window high, hide below) of a map, in its own unit.
 
-    The window ends at the 99th percentile inside the body, the lower half of the body stays bare
-    so that the anatomy shows. Values are read at every second voxel.
+    The window ends at the 99th percentile; the lower half of the body stays bare so that the
+    anatomy shows. Every second voxel is looked at, NaN is left out.
     """
-    part = values[::2, ::2, ::2]
-    inside = np.isfinite(part) if inside is None else inside & np.isfinite(part)
-    part = part[inside] if inside.any() else np.zeros(1)
     if name in _FIXED_WINDOWS:
-        low, high = _FIXED_WINDOWS[name]
-        return low, high, (0.01 if name == "folding" else low)
+        return _FIXED_WINDOWS[name]
+    part = values[::2, ::2, ::2]
+    part = part[np.isfinite(part)]
+    if part.size == 0:
+        return 0.0, 1.0, 0.0
     first, middle, last = np.percentile(part, [1, 50, 99])
     low = 0.0 if first >= 0 else _round(first)
-    high = max(_round(last), low + 1e-3)
-    return low, high, _round(middle)
+    return low, max(_round(last), low + 1e-3), _round(middle)
+
+
+def _set(node: slicer.vtkMRMLScalarVolumeNode, array: np.ndarray, grid: Grid) -> None:
+    node.SetIJKToRASMatrix(ijk_to_ras(grid))
+    slicer.util.updateVolumeFromArray(node, array)
 
 
 def _round(value: float) -> float:

@@ -59,17 +59,37 @@ def tag(node: slicer.vtkMRMLNode, run: str, role: str) -> None:
     node.SetAttribute(ROLE, role)
 
 
+def fill(scene: slicer.vtkMRMLScene, run: str, role: str, class_name: str, name: str, path: Path,
+         read, warnings: list[str]) -> tuple[slicer.vtkMRMLNode | None, bool]:
+    """The node with this role, filled by ``read(node, path)`` unless it is from that very file.
+
+    A file that cannot be read (yet) becomes a warning, and the node keeps what it had. Returns
+    (node or None, is new).
+    """
+    node, is_new = find_or_add(scene, run, role, class_name, name)
+    if not is_current(node, path) and not try_read(node, path, read, warnings) and is_new:
+        scene.RemoveNode(node)
+        return None, False
+    return node, is_new
+
+
+def try_read(node: slicer.vtkMRMLNode, path: Path, read, warnings: list[str]) -> bool:
+    """Call ``read(node, path)`` and remember the file's version; a failure becomes a warning."""
+    try:
+        read(node, path)
+    except (RuntimeError, ValueError) as error:
+        warnings.append(f"{path}: cannot be read ({str(error).strip().splitlines()[-1]}).")
+        return False
+    node.SetAttribute(_FILE, _version(path))
+    return True
+
+
 def is_current(node: slicer.vtkMRMLNode, path: Path) -> bool:
     """Was the node filled from this very version of the file?
 
     Live refinement calls every second; unchanged files must not be read again.
     """
     return node.GetAttribute(_FILE) == _version(path)
-
-
-def set_current(node: slicer.vtkMRMLNode, path: Path) -> None:
-    """Remember from which version of which file the node was filled."""
-    node.SetAttribute(_FILE, _version(path))
 
 
 def _version(path: Path) -> str:

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import slicer
@@ -119,6 +120,8 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
             result.maps[role.removeprefix("map:")] = node
         elif hasattr(result, role):
             setattr(result, role, node)
+    if result.sample_browser is not None:  # the proxy loses its tag when saved items have none
+        result.sample_transform = result.sample_browser.GetProxyNode(result.sample_sequence)
     for name, node in inputs.linked(result.transform).items():
         setattr(result, name, node)
     return result
@@ -130,7 +133,8 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     for role, name in (("transform", "Registration"), ("mean_transform", "Mean registration")):
         path = source.file(record.get(role))
         if path is not None:
-            _fill_node(scene, run, source, role, "vtkMRMLGridTransformNode", name, path, set_field)
+            nodes.fill(scene, run, role, "vtkMRMLGridTransformNode", name, path, set_field,
+                       source.warnings)
     _fill_maps(scene, run, source, map_names)
     _fill_samples(scene, run, source)
     for role, name, rows, columns in (
@@ -148,41 +152,21 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     nodes.put_in_folder(scene, run, _title(record), fixed)
 
 
-def _fill_node(scene, run: str, source: ResultFolder, role: str, class_name: str, name: str,
-               path: Path, read) -> tuple:
-    """Node of a role, filled by ``read(node, path)`` unless the file did not change.
-
-    A file that cannot be read (yet) becomes a warning and the node keeps what it had. Returns
-    (node or None, is new).
-    """
-    node, is_new = nodes.find_or_add(scene, run, role, class_name, name)
-    if not nodes.is_current(node, path):
-        try:
-            read(node, path)
-            nodes.set_current(node, path)
-        except (RuntimeError, ValueError) as error:
-            source.warnings.append(f"{path}: cannot be read ({str(error).splitlines()[-1]}).")
-            if is_new:
-                scene.RemoveNode(node)
-                return None, False
-    return node, is_new
-
-
 def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
     listed = source.record.get("maps") or {}
-    mask = None
-    for name in listed if map_names is None else map_names:
-        path = source.file(listed.get(name, {}).get("file"))
+    names = [name for name in listed if map_names is None or name in map_names]
+    missing = any(nodes.find(scene, run, f"map:{name}") is None for name in names)
+    inside = inputs.area_of_interest(scene, run, source) if missing else None
+    for name in names:
+        path = source.file(listed[name].get("file"))
         if path is None:
             continue
         unit = listed[name].get("unit")
-        node, is_new = _fill_node(scene, run, source, f"map:{name}", "vtkMRMLScalarVolumeNode",
-                                  maps.map_title(name, unit), path, maps.set_map)
+        node, is_new = nodes.fill(
+            scene, run, f"map:{name}", "vtkMRMLScalarVolumeNode", maps.map_title(name, unit), path,
+            partial(maps.set_map, inside=inside), source.warnings)
         if is_new:
-            if mask is None:
-                fixed = inputs.linked(nodes.find(scene, run, "transform"))["fixed"]
-                mask = inputs.body_mask(fixed, source)
-            maps.style_map(node, name, unit, mask)
+            maps.style_map(node, name, unit)
             node.SetDescription(listed[name].get("meaning") or "")
             node.SetAttribute("UncertainReg.Unit", unit or "")
 
@@ -193,7 +177,7 @@ def _fill_samples(scene, run: str, source: ResultFolder) -> None:
     weights = samples.get("log_weights") or [0.0] * len(files)
     present = [(path, weight) for path, weight in zip(files, weights) if path is not None]
     if present:
-        update_samples(scene, run, present)
+        update_samples(scene, run, present, source.warnings)
 
 
 def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:

@@ -24,11 +24,15 @@ _SLICE_MANAGERS = (
     "vtkMRMLMarkupsDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager2D",
     "vtkMRMLTransformsDisplayableManager2D",
+    "vtkMRMLCrosshairDisplayableManager",
+    "vtkMRMLOrientationMarkerDisplayableManager",
+    "vtkMRMLRulerDisplayableManager",
 )
 _THREED_MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
     "vtkMRMLViewDisplayableManager",
     "vtkMRMLModelDisplayableManager",
+    "vtkMRMLOrientationMarkerDisplayableManager",
     "vtkMRMLColorLegendDisplayableManager",
     "vtkMRMLMarkupsDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager3D",
@@ -106,19 +110,14 @@ class _View:
 
 
 class SliceView(_View):
-    """A slice view: ``orientation`` 'Axial', 'Sagittal' or 'Coronal', ``size`` (width, height)."""
+    """One slice of a headless scene ('Red', 'Yellow', 'Green'); ``size`` is (width, height)."""
 
-    def __init__(self, headless: HeadlessScene, orientation: str = "Axial",
+    def __init__(self, headless: HeadlessScene, name: str = "Red",
                  size: tuple[int, int] = (500, 500)) -> None:
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         super().__init__(headless, size, factory, _SLICE_MANAGERS)
-        self.logic = slicer.vtkMRMLSliceLogic()
-        self.logic.SetMRMLApplicationLogic(headless.application_logic)
-        self.logic.SetMRMLScene(headless.scene)
-        self.node = self.logic.AddSliceNode(orientation)
-        self.node.SetOrientation(orientation)
-        self.composite = self.logic.GetSliceCompositeNode()
-        headless.application_logic.GetSliceLogics().AddItem(self.logic)
+        self.logic = headless.slices[name]
+        self.node = self.logic.GetSliceNode()
         self.managers.SetMRMLDisplayableNode(self.node)
         self.logic.ResizeSliceNode(*size)
         self.mapper = vtk.vtkImageMapper()
@@ -128,10 +127,6 @@ class SliceView(_View):
         actor.SetMapper(self.mapper)
         actor.GetProperty().SetDisplayLocationToBackground()
         self.renderer.AddViewProp(actor)
-
-    def fit(self) -> None:
-        """Show the whole background volume."""
-        self.logic.FitSliceToBackground(*self.size)
 
     def pixels(self) -> np.ndarray:
         """Draw; returns (height, width, 3) uint8, top row first."""
@@ -163,3 +158,4 @@ class ThreeDView(_View):
         camera.SetPosition(*direction)
         camera.SetViewUp(*view_up)
         self.renderer.ResetCamera()
+        camera.Zoom(1.4)

@@ -1,0 +1,97 @@
+"""Pictures of a result: three planes through its worst spot, and the samples as an animation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from . import display
+from .colors import legend_of
+from .headless import SLICES, HeadlessScene
+from .result import ResultNodes
+from .views import SliceView, ThreeDView
+
+_GAP = 4  # pixels between the panels
+
+
+class Panel:
+    """The three slices side by side, and a 3D view where there are landmarks.
+
+    Make it before the result is loaded (see ``views``).
+
+    Raises:
+        NoOpenGLError: this machine cannot draw.
+    """
+
+    def __init__(self, headless: HeadlessScene, size: int = 480) -> None:
+        self.headless = headless
+        self.size = size
+        self.slices = [SliceView(headless, name, (size, size)) for name in SLICES]
+        self.threed = ThreeDView(headless, (size, size))
+        for view in self.slices:
+            view.node.SetRulerType(view.node.RulerTypeThin)
+            view.node.SetOrientationMarkerType(view.node.OrientationMarkerTypeAxes)
+
+    def save_picture(self, result: ResultNodes, path: str | Path, name: str = "uncertainty_mm",
+                     point=None, opacity: float = 0.6) -> None:
+        """Write a PNG: fixed image, map with legend, outlines, landmarks, crosshair at ``point``.
+
+        Args:
+            name: which map.
+            point: RAS mm; the worst spot of the result by default.
+        """
+        display.show_map(result, name, opacity)
+        self._go_to(result, point)
+        legend = legend_of(result.maps[name])
+        legend.SetViewNodeIDs([self.slices[0].node.GetID()])
+        _save([_join(self._panels(result))], path)
+
+    def save_animation(self, result: ResultNodes, path: str | Path, point=None) -> None:
+        """Write a GIF: the moving image as each sample registers it, with its outlines."""
+        for logic in self.headless.slices.values():
+            composite = logic.GetSliceCompositeNode()
+            composite.SetBackgroundVolumeID(result.moving.GetID())
+            composite.SetForegroundVolumeID(None)
+        self._go_to(result, point)
+        frames = []
+        for index in range(result.sample_sequence.GetNumberOfDataNodes()):
+            display.show_sample(result, index)
+            frames.append(_join([view.pixels() for view in self.slices]))
+        display.show_moving(result, "transform")
+        _save(frames, path)
+
+    def _go_to(self, result: ResultNodes, point) -> None:
+        point = display.worst_point(result) if point is None else point
+        self.headless.fit_slices(self.size, self.size)
+        display.jump_to(result.scene, point, centered=False)
+        crosshair = result.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        crosshair.SetCrosshairRAS(list(map(float, point)))
+        crosshair.SetCrosshairMode(crosshair.ShowSmallBasic)
+        crosshair.SetCrosshairThickness(crosshair.Medium)
+        crosshair.SetCrosshairColor(0.0, 1.0, 1.0)
+
+    def _panels(self, result: ResultNodes) -> list[np.ndarray]:
+        panels = [view.pixels() for view in self.slices]
+        if result.ellipsoids is not None:
+            self.slices[0].node.SetSliceVisible(True)  # the axial slice shows where they are
+            self.threed.look_from((0.8, 1.4, 1.1))
+            panels.append(self.threed.pixels())
+            self.slices[0].node.SetSliceVisible(False)
+        return panels
+
+
+def _join(panels: list[np.ndarray]) -> np.ndarray:
+    gap = np.full((panels[0].shape[0], _GAP, 3), 90, np.uint8)
+    parts = [part for panel in panels for part in (panel, gap)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def _save(frames: list[np.ndarray], path: str | Path) -> None:
+    from PIL import Image
+
+    images = [Image.fromarray(frame) for frame in frames]
+    if len(images) == 1:
+        images[0].save(path)
+    else:
+        images[0].save(path, save_all=True, append_images=images[1:], duration=250, loop=0)
