@@ -80,10 +80,11 @@ def test_bundle_errors_name_the_file(tmp_path):
 
 def test_many_scenes_in_one_process(tmp_path):
     folder = write_fake_result(tmp_path)
+    of_the_process = getattr(slicer, "mrmlScene", None)
     with HeadlessScene() as first, HeadlessScene() as second:
         one, two = load_result(folder, first.scene), load_result(folder, second.scene)
         assert one.run != two.run
         assert find_results(first.scene)[0].run == one.run
         display.show_sample(one, 2)
         assert two.sample_browser.GetSelectedItemNumber() == 0
-    assert not hasattr(slicer, "mrmlScene")
+    assert getattr(slicer, "mrmlScene", None) is of_the_process

@@ -87,6 +87,29 @@ def test_mask_of_the_run_blanks_the_rest(folder, headless):
     np.testing.assert_array_equal(shown, sitk.GetArrayFromImage(mask) > 0)
 
 
+def test_places_that_leave_the_moving_image_are_blank(folder, headless):
+    fixed = sitk.ReadImage(str(folder / "fixed.nrrd"))
+    validity = np.ones(_file(folder, "fixed.nrrd").shape, np.float32)
+    validity[:, :, 12:] = 0.4
+    image = sitk.GetImageFromArray(validity)
+    image.CopyInformation(fixed)
+    sitk.WriteImage(image, str(folder / "maps/validity.nrrd"))
+    _edit(folder, lambda r: r["maps"].update(
+        validity={"file": "maps/validity.nrrd", "unit": "", "meaning": ""}))
+    result = load_result(folder, headless.scene)
+    shown = ~np.isnan(slicer.util.arrayFromVolume(result.maps["uncertainty_mm"]))
+    assert shown[:, :, :12].any() and not shown[:, :, 12:].any()
+    np.testing.assert_array_equal(
+        slicer.util.arrayFromVolume(result.maps["validity"]), validity)
+
+
+def test_damaged_mask_is_a_warning(folder, headless):
+    (folder / "mask.nrrd").write_bytes(b"NRRD0004\nnonsense")
+    _edit(folder, lambda r: r["inputs"].update(fixed_mask={"file": str(folder / "mask.nrrd")}))
+    result = load_result(folder, headless.scene)
+    assert len(result.warnings) == 1 and "uncertainty_mm" in result.maps
+
+
 def test_window_threshold_colors_and_legend(folder, headless):
     result = load_result(folder, headless.scene)
     node = result.maps["uncertainty_mm"]

@@ -51,14 +51,25 @@ def linked(transform: slicer.vtkMRMLTransformNode | None) -> dict[str, slicer.vt
 def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder) -> Image | None:
     """Where maps mean something (1, else 0); None for everywhere.
 
-    The mask of the fixed image if the run had one, else the body.
+    That is inside the mask of the fixed image (without one: inside the body), and where at least
+    half of the samples stay in the moving image.
     """
     path = source.input_file("fixed_mask")
     if path is not None:
-        return from_sitk(sitk.ReadImage(str(path)))
-    fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
-    body = None if fixed is None else body_mask(fixed)
-    return None if body is None else Image(body.astype(np.uint8), grid_of(fixed))
+        area = from_sitk(sitk.ReadImage(str(path)))
+    else:
+        fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
+        body = None if fixed is None else body_mask(fixed)
+        area = None if body is None else Image(body.astype(np.uint8), grid_of(fixed))
+    maps = source.record.get("maps") or {}
+    path = source.file(maps.get("validity", {}).get("file"))
+    if path is None:
+        return area
+    validity = from_sitk(sitk.ReadImage(str(path)))
+    valid = validity.array >= 0.5
+    if area is not None:
+        valid &= area.resample(validity.grid, "nearest", 0).array > 0
+    return Image(valid.astype(np.uint8), validity.grid)
 
 
 def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNode | None:

@@ -22,11 +22,13 @@ _STYLES = {
     "axis_si_mm": ("Up-down (mm)", "inferno"),
     "displacement_entropy": ("Displacement entropy (nats)", "viridis"),
     "label_entropy": ("Label entropy (nats)", "viridis"),
-    "folding": ("Folding (share of samples)", "inferno"),
+    "folding": ("Folding", "inferno"),
+    "validity": ("Share of samples inside", "viridis"),
     "jacobian": ("Local volume change (Jacobian)", "diverging"),
 }
 # (window low, window high, hide below)
-_FIXED_WINDOWS = {"folding": (0.0, 1.0, 0.01), "jacobian": (0.0, 2.0, -1e9)}
+_FIXED_WINDOWS = {"folding": (0.0, 1.0, 0.01), "jacobian": (0.0, 2.0, -1e9),
+                  "validity": (0.0, 1.0, 0.0)}
 _EVERYTHING = 1e9  # upper threshold: only low values are ever hidden
 
 

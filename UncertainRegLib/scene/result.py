@@ -156,7 +156,11 @@ def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] |
     listed = source.record.get("maps") or {}
     names = [name for name in listed if map_names is None or name in map_names]
     missing = any(nodes.find(scene, run, f"map:{name}") is None for name in names)
-    inside = inputs.area_of_interest(scene, run, source) if missing else None
+    try:
+        inside = inputs.area_of_interest(scene, run, source) if missing else None
+    except RuntimeError as error:  # the mask cannot be read: show the maps everywhere
+        inside = None
+        source.warnings.append(str(error).strip().splitlines()[-1])
     for name in names:
         path = source.file(listed[name].get("file"))
         if path is None:
@@ -164,7 +168,8 @@ def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] |
         unit = listed[name].get("unit")
         node, is_new = nodes.fill(
             scene, run, f"map:{name}", "vtkMRMLScalarVolumeNode", maps.map_title(name, unit), path,
-            partial(maps.set_map, inside=inside), source.warnings)
+            partial(maps.set_map, inside=None if name == "validity" else inside),
+            source.warnings)
         if is_new:
             maps.style_map(node, name, unit)
             node.SetDescription(listed[name].get("meaning") or "")
