@@ -131,7 +131,7 @@ class ctkPathLineEdit(QWidget):
         self._edit = QLineEdit()
         layout.addWidget(self._edit)
         self._edit.textChanged.connect(self.currentPathChanged)
-        self._setting_key, self._filters = "", ""
+        self._setting_key = ""
 
     def _get_path(self) -> str:
         return self._edit.text()
@@ -148,14 +148,6 @@ class ctkPathLineEdit(QWidget):
         self._setting_key = key
 
     settingKey = Property(str, _get_key, _set_key)
-
-    def _get_filters(self) -> str:
-        return self._filters
-
-    def _set_filters(self, filters: str) -> None:
-        self._filters = filters
-
-    filters = Property(str, _get_filters, _set_filters)  # a flag type in CTK
 
 
 class qMRMLWidget(QWidget):
@@ -323,6 +315,8 @@ class UiLoader(QUiLoader):
             for link in tree.iterfind("connections/connection")
         ]
         tree.remove(tree.find("connections"))  # made below: QUiLoader knows no vtkMRMLScene*
+        for element in tree.iterfind(".//widget[@class='ctkPathLineEdit']"):
+            element.remove(element.find("property[@name='filters']"))  # a flag type of CTK
         buffer = QBuffer()
         buffer.setData(ElementTree.tostring(tree))
         root = super().load(buffer, parent)

@@ -67,8 +67,8 @@ class ResultsPanel(VTKObservationMixin):
         runs = [result.run for result in self.results]
         with blocked(self.ui.resultComboBox) as combo:
             combo.clear()
-            for result in self.results:
-                combo.addItem(resultTitle(result))
+            for number, result in enumerate(self.results, 1):
+                combo.addItem(f"{number}. {resultTitle(result)}")
             combo.currentIndex = runs.index(run) if run in runs else len(runs) - 1
         self._showResult()
         if showMap:
@@ -225,13 +225,14 @@ class ResultsPanel(VTKObservationMixin):
         self._jump(self.ui.landmarksTable, row, self.result.landmark_table, "mean_lps")
 
     def _jump(self, table, row: int, node, point: str) -> None:
-        """Move all slice views to a point (RAS mm) given in three columns of the table node."""
+        """Centre all slice views on a point (RAS mm) given in three columns of the table node."""
         source = table.item(row, 0).data(qt.Qt.UserRole)
         columns = [node.GetTable().GetColumnByName(f"{point}_{axis}") for axis in "ras"]
         if all(columns):
             position = [column.GetValue(source) for column in columns]
             if not any(math.isnan(value) for value in position):
-                slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *position)
+                slicer.vtkMRMLSliceNode.JumpAllSlices(
+                    slicer.mrmlScene, *position, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
 def sliceViews() -> list[slicer.vtkMRMLSliceCompositeNode]:

@@ -112,19 +112,19 @@ class Run:
 
     def _onEnd(self, exitCode: int) -> None:
         slicer.app.disconnect("aboutToQuit()", self.kill)
-        cancelled = self.state == "cancelling"
-        hasResult = self._hasMaps() and self._load(None)
-        status = self.result.transform.GetAttribute("UncertainReg.Status") if hasResult else None
-        seconds = duration(time.monotonic() - self._started)
-        if status == "complete":
+        cancelled, record = self.state == "cancelling", self._record()
+        hasResult = bool(record.get("maps")) and self._load(None)
+        if hasResult:
+            self.finished = record["samples"]["finished"]
+        if hasResult and record["status"] == "complete":
             self.state = "complete"
-            self.finished = self.asked
-            self._say(_("{count} samples in {time}.").format(count=self.asked, time=seconds))
+            self._say(_("{count} samples in {time}.").format(
+                count=self.asked, time=duration(time.monotonic() - self._started)))
         elif cancelled and hasResult:
             self.state = "partial"
             self._say(_("Partial result: {finished} of {asked} samples.").format(
                 finished=self.finished, asked=self.asked))
-        elif cancelled:
+        elif cancelled:  # one sample alone has no disagreement
             self.state = "cancelled"
             self._say(_("Cancelled before two samples were finished."))
         else:
@@ -132,26 +132,27 @@ class Run:
             self._say(self._error or _("The computation ended unexpectedly (exit code {code}); "
                                        "see the details.").format(code=exitCode))
 
-    def _hasMaps(self) -> bool:
-        """Is there a result with something to show? One sample has no disagreement."""
+    def _record(self) -> dict:
+        """Content of result.json; empty if there is none."""
         try:
-            record = json.loads((self.out / "result.json").read_text(encoding="utf-8"))
+            return json.loads((self.out / "result.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return False
-        return bool(record.get("maps"))
+            return {}
 
     def _load(self, mapNames) -> bool:
         """Bring the result folder into the scene; False, and a warning, if that fails."""
         from UncertainRegLib.scene.result import load_result, update_result
 
         started = time.monotonic()
+        # An input that the user deleted meanwhile is read back from its file.
+        there = {name: node if node is not None and node.GetScene() else None
+                 for name, node in self._nodes.items()}
         try:
             if self.result is None:
                 self.result = load_result(
-                    self.out, slicer.mrmlScene, fixed_node=self._nodes["fixed"],
-                    moving_node=self._nodes["moving"],
-                    moving_segmentation_node=self._nodes["segmentation"],
-                    moving_points_node=self._nodes["landmarks"], map_names=mapNames)
+                    self.out, slicer.mrmlScene, fixed_node=there["fixed"],
+                    moving_node=there["moving"], moving_segmentation_node=there["segmentation"],
+                    moving_points_node=there["landmarks"], map_names=mapNames)
             else:
                 self.result = update_result(self.result, self.out, mapNames)
         except (ValueError, OSError, RuntimeError) as error:
