@@ -2,7 +2,8 @@
 
 import pytest
 
-qt_host = pytest.importorskip("qt_host", reason="PySide6 and slicer-core are not installed")
+qt_host = pytest.importorskip(
+    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
 
 
 @pytest.fixture

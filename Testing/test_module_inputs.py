@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-qt_host = pytest.importorskip("qt_host", reason="PySide6 and slicer-core are not installed")
+qt_host = pytest.importorskip(
+    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
 
 from fake_result import oblique_direction  # noqa: E402
 

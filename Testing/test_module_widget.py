@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-qt_host = pytest.importorskip("qt_host", reason="PySide6 and slicer-core are not installed")
+qt_host = pytest.importorskip(
+    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = ROOT / "UncertainReg" / "UncertainReg.py"

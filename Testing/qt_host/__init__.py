@@ -5,6 +5,9 @@ the PythonQt of the application - more strictly where the two differ, so that wh
 a good chance there. Start with ``host = qt_host.start()`` before importing the module.
 """
 
+import slicer  # noqa: F401 - without these two there is no host; the tests are then skipped
+from PySide6 import QtUiTools, QtWidgets  # noqa: F401
+
 from .application import Host, start
 
 __all__ = ["Host", "start"]

@@ -1,0 +1,50 @@
+"""The module's files agree with each other: what is installed, what the panel has, what is used."""
+
+import ast
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent.parent / "UncertainReg"
+SOURCES = sorted(FOLDER.rglob("*.py"))
+
+
+def test_every_file_is_installed():
+    """An unlisted file works from a source checkout and is missing after installation."""
+    text = (FOLDER / "CMakeLists.txt").read_text().replace("${MODULE_NAME}", "UncertainReg")
+    listed = set(re.findall(r"^\s+([\w/]+\.\w+)\s*$", text, re.MULTILINE))
+    present = {str(p.relative_to(FOLDER).as_posix()) for p in FOLDER.rglob("*")
+               if p.is_file() and "__pycache__" not in p.parts and p.name != "CMakeLists.txt"}
+    assert listed == present
+
+
+def test_only_the_module_file_lies_beside_it():
+    """Slicer takes every Python file in this folder for a module."""
+    assert [p.name for p in FOLDER.glob("*.py")] == ["UncertainReg.py"]
+
+
+def test_the_panel_has_every_widget_that_is_used():
+    root = ElementTree.parse(FOLDER / "Resources" / "UI" / "UncertainReg.ui").getroot()
+    names = {widget.get("name") for widget in root.iter("widget")}
+    used = {name for path in SOURCES for name in re.findall(r"\bui\.(\w+)", path.read_text())}
+    assert used <= names
+    for widget in root.iter("widget"):  # every control explains itself
+        if widget.get("class") in ("QComboBox", "qMRMLNodeComboBox", "QSpinBox", "QCheckBox",
+                                   "ctkSliderWidget", "ctkPathLineEdit", "QTableWidget"):
+            assert widget.find("property[@name='toolTip']") is not None, widget.get("name")
+
+
+def test_nothing_but_slicers_own_is_imported_when_the_module_is_found():
+    """Slicer imports the module at every start: no library, and never torch."""
+    allowed = {"qt", "slicer", "vtk", "numpy", "UncertainRegParts", "UncertainReg", "__future__"}
+    import sys
+
+    for path in SOURCES:
+        for node in ast.parse(path.read_text()).body:
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            tops = {name.split(".")[0] for name in names}
+            assert tops <= allowed | set(sys.stdlib_module_names), (path.name, tops)
