@@ -8,6 +8,8 @@ import json
 import os
 import sys
 
+from .studies.cli import add_commands as add_studies
+
 COMPLETE, CANCELLED = 0, 130
 
 
@@ -19,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
     _add_run(commands)
     _add_backbones(commands)
+    add_studies(commands)
     return top
 
 

@@ -1,0 +1,84 @@
+"""Real images with a known deformation between them, and where to judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from ..geometry import DisplacementField, Grid, Image, compose, inside_index, read_field, warp
+from ..perturbations import Affine, Deform, Translation
+
+ELASTIC = Deform(10, 0.35)  # below the bound of injectivity, about 0.40 of the spacing
+
+
+def _elastic_twice(grid: Grid, generator: np.random.Generator) -> DisplacementField:
+    first, second = (ELASTIC.draw(grid, generator).field(grid) for _ in range(2))
+    return compose(first, second)
+
+
+def _drawn(family) -> Callable[[Grid, np.random.Generator], DisplacementField]:
+    return lambda grid, generator: family.draw(grid, generator).field(grid)
+
+
+# Tian et al., App. C.3: translation +-10 %; translation, shear +-0.1 and scale 0.8 ... 1.2
+# together; two elastic deformations. "elastic" is one of them, a milder truth.
+TRUTHS = {
+    "translation": _drawn(Translation(0.1)),
+    "affine": _drawn(Affine(degrees=0.0, shear=0.1, low=0.8, high=1.2, fraction=0.1)),
+    "elastic": _drawn(ELASTIC),
+    "elastic2": _elastic_twice,
+}
+
+
+def draw_truth(name: str, grid: Grid, generator: np.random.Generator) -> DisplacementField:
+    """A known deformation phi, fixed to moving, mm LPS on ``grid``.
+
+    Args:
+        name: one of TRUTHS, or the file of a displacement field (a field estimated between two
+            real images: "real" in the paper).
+        grid: grid of the image to deform.
+        generator: source of the draw; a file is always the same.
+
+    Raises:
+        ValueError: unknown name, or the file cannot be read.
+    """
+    if name in TRUTHS:
+        return TRUTHS[name](grid, generator)
+    if not Path(name).suffix:
+        raise ValueError(f"Unknown truth {name!r}; choose one of {', '.join(TRUTHS)}, or the file "
+                         "of a displacement field.")
+    return read_field(name).resample(grid)
+
+
+def deformed(image: Image, truth: DisplacementField) -> Image:
+    """The fixed image B = A∘phi of a simulated pair: the moving image A is ``image`` itself.
+
+    Beyond the field of view the border is repeated: an edge to air there would be one more
+    thing to register.
+    """
+    return warp(image, truth, outside=None)
+
+
+def seen(truth: DisplacementField, moving: Grid) -> np.ndarray:
+    """Booleans (Z, Y, X): where the true point lies in the moving field of view."""
+    return inside_index(moving.shape, truth.mapped_index(moving))
+
+
+def body(image: Image) -> np.ndarray:
+    """Booleans (Z, Y, X): the largest component above Otsu's threshold, holes filled."""
+    import SimpleITK as sitk
+
+    from ..geometry.image import to_sitk
+
+    above = sitk.OtsuThreshold(to_sitk(Image(image.array.astype(np.float32), image.grid)), 0, 1)
+    largest = sitk.RelabelComponent(sitk.ConnectedComponent(above), sortByObjectSize=True) == 1
+    return ndimage.binary_fill_holes(sitk.GetArrayFromImage(largest) > 0)
+
+
+def error_mm(field: DisplacementField, truth: DisplacementField) -> np.ndarray:
+    """‖phi_hat(y) − phi(y)‖ in mm on the grid of ``field`` (Tian et al., App. C.3)."""
+    gap = field.to_numpy().vectors - truth.resample(field.grid).to_numpy().vectors
+    return np.linalg.norm(gap, axis=-1)
