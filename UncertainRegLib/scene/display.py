@@ -26,9 +26,14 @@ def show_map(result, name: str = "uncertainty_mm", opacity: float = 0.6) -> None
             view.SetBackgroundVolumeID(result.fixed.GetID())
         view.SetForegroundVolumeID(volume.GetID())
         view.SetForegroundOpacity(opacity)
+    refresh_legends(result)
+
+
+def refresh_legends(result) -> None:
+    """Call after changing the layers of a view: legends do not notice it themselves."""
     for legend in map(legend_of, result.maps.values()):
         if legend is not None:
-            legend.Modified()  # legends do not notice that their volume came or went
+            legend.Modified()
 
 
 def set_opacity(result, opacity: float) -> None:

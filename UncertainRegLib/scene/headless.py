@@ -77,10 +77,10 @@ class HeadlessScene:
             self.slices[name] = logic
 
     def fit_slices(self, width: int = 500, height: int = 500) -> None:
-        """Show the whole background volume in slices of that many pixels."""
+        """Show all of the volumes in slices of that many pixels."""
         for logic in self.slices.values():
             logic.ResizeSliceNode(width, height)
-            logic.FitSliceToBackground(width, height)
+            logic.FitSliceToAll(width, height)
 
     def close(self) -> None:
         """Empty the scene and let go of it; calling it twice does no harm."""

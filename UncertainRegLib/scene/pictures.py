@@ -44,22 +44,35 @@ class Panel:
         display.show_map(result, name, opacity)
         self._go_to(result, point)
         legend = legend_of(result.maps[name])
-        legend.SetViewNodeIDs([self.slices[0].node.GetID()])
+        legend.SetViewNodeIDs([self.slices[0].node.GetID()])  # once is enough
         _save([_join(self._panels(result))], path)
+        legend.RemoveAllViewNodeIDs()
 
     def save_animation(self, result: ResultNodes, path: str | Path, point=None) -> None:
-        """Write a GIF: the moving image as each sample registers it, with its outlines."""
-        for logic in self.headless.slices.values():
-            composite = logic.GetSliceCompositeNode()
-            composite.SetBackgroundVolumeID(result.moving.GetID())
-            composite.SetForegroundVolumeID(None)
+        """Write a GIF: the moving image as each sample registers it, with its outlines.
+
+        Raises:
+            ValueError: the result has no samples or no moving image.
+        """
+        if result.moving is None or result.sample_sequence is None:
+            raise ValueError("An animation needs the moving image and samples in the scene.")
+        composites = [view.logic.GetSliceCompositeNode() for view in self.slices]
+        before = [(c.GetBackgroundVolumeID(), c.GetForegroundVolumeID()) for c in composites]
+        self._set_layers(result, [(result.moving.GetID(), None)] * len(composites))
         self._go_to(result, point)
         frames = []
         for index in range(result.sample_sequence.GetNumberOfDataNodes()):
             display.show_sample(result, index)
             frames.append(_join([view.pixels() for view in self.slices]))
         display.show_moving(result, "transform")
+        self._set_layers(result, before)
         _save(frames, path)
+
+    def _set_layers(self, result: ResultNodes, layers: list[tuple]) -> None:
+        for view, (background, foreground) in zip(self.slices, layers):
+            view.logic.GetSliceCompositeNode().SetBackgroundVolumeID(background)
+            view.logic.GetSliceCompositeNode().SetForegroundVolumeID(foreground)
+        display.refresh_legends(result)
 
     def _go_to(self, result: ResultNodes, point) -> None:
         point = display.worst_point(result) if point is None else point
@@ -74,10 +87,12 @@ class Panel:
     def _panels(self, result: ResultNodes) -> list[np.ndarray]:
         panels = [view.pixels() for view in self.slices]
         if result.ellipsoids is not None:
-            self.slices[0].node.SetSliceVisible(True)  # the axial slice shows where they are
-            self.threed.look_from((0.8, 1.4, 1.1))
+            coronal = self.headless.slices["Green"]  # shows where in the body they are
+            coronal.GetSliceNode().SetSliceVisible(True)
+            coronal.GetSliceModelNode().GetDisplayNode().SetOpacity(0.5)
+            self.threed.look_from((0.9, 1.6, 0.5))
             panels.append(self.threed.pixels())
-            self.slices[0].node.SetSliceVisible(False)
+            coronal.GetSliceNode().SetSliceVisible(False)
         return panels
 
 
