@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # torch, zip and unpickling each raise errors of their own
         raise ValueError(
             f"{path} cannot be read as a file of weights (it is damaged, or holds more than "
             f"plain tensors): {str(error).splitlines()[0]}"

@@ -1,0 +1,90 @@
+"""What the Extensions Index checks, and the house rules that a look at the files can tell."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cmake_list
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = sorted((ROOT / "UncertainRegLib").rglob("*.py"))
+MODULE = sorted((ROOT / "UncertainReg").rglob("*.py"))
+IN_SLICER = {"slicer", "qt", "ctk", "vtk", "numpy", "scipy", "SimpleITK"}
+
+
+def imports(path, top_level_only):
+    """Names of the packages a file imports (absolute imports)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_every_library_file_is_installed():
+    """An unlisted file works from a checkout and is an ImportError after installation."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("the file list comes from git")
+    assert cmake_list.TARGET.read_text(encoding="utf-8") == cmake_list.text(), (
+        "run: python Testing/cmake_list.py")
+
+
+def test_every_module_file_is_installed():
+    text = (ROOT / "UncertainReg" / "CMakeLists.txt").read_text(encoding="utf-8")
+    text = text.replace("${MODULE_NAME}", "UncertainReg")
+    tracked = subprocess.run(["git", "ls-files", "UncertainReg"], cwd=ROOT, capture_output=True,
+                             text=True, check=True).stdout.split()
+    missing = [f for f in tracked if not f.endswith("CMakeLists.txt")
+               and f.removeprefix("UncertainReg/") not in text]
+    assert not missing
+
+
+def test_root_cmake_has_what_the_index_asks_for():
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert re.search(r"project\(\s*(\w+)", text).group(1) == "UncertainReg"
+    for name in ("ICONURL", "SCREENSHOTURLS"):
+        url = re.search(rf'set\(EXTENSION_{name} "([^"]+)"\)', text).group(1)
+        assert url.startswith("https://")
+        assert url.endswith((".png", ".jpg", ".gif"))
+        local = ROOT / url.split("/main/")[1]
+        assert local.is_file(), f"{url} would be missing"
+    assert (ROOT / "LICENSE.txt").is_file()
+
+
+def test_readme_has_what_the_index_asks_for():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for words in ("make demo", "make test", "Tutorial", "Troubleshooting", "research use only",
+                  "arXiv", "## How to read the map"):
+        assert words.lower() in text.lower(), words
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
+        assert (ROOT / picture).is_file(), f"README shows {picture}, which is not there"
+
+
+@pytest.mark.parametrize("path", LIBRARY + MODULE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_rings(path):
+    ring = path.relative_to(ROOT).parts
+    everywhere, at_top = imports(path, False), imports(path, True)
+    if ring[0] == "UncertainReg" or ring[1] == "scene":
+        assert "torch" not in everywhere, "the Slicer process must never import torch"
+        assert at_top - set(sys.stdlib_module_names) <= IN_SLICER | {
+            "UncertainRegLib", "UncertainRegParts"}
+    elif not ring[0].startswith("UncertainReg") or ring[1] != "scene":
+        assert not everywhere & {"qt", "ctk"}
+        assert "slicer" not in everywhere
+    if ring[0] == "UncertainRegLib" and ring[1] not in ("networks", "gaussian", "training"):
+        assert "torch" not in at_top, "torch is imported where it is used"
+
+
+def test_no_code_runs_or_installs_at_import():
+    for path in LIBRARY + MODULE:
+        text = path.read_text(encoding="utf-8")
+        assert "pickle" not in imports(path, False)
+        for call in re.findall(r"torch\.load\([^)]*\)", text):
+            assert "weights_only=True" in call, f"{path}: {call}"
