@@ -211,6 +211,14 @@ def test_a_run_stops_when_its_parent_is_gone(pair, tmp_path):
     assert read_result(tmp_path / "out")["maps"] == {}
 
 
+def test_cancel_before_the_worker_made_its_folder(pair, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "cancel").touch()
+    record = run(job_of(pair[0], out), Silent())
+    assert (record["status"], record["samples"]["finished"]) == ("partial", 0)
+
+
 def test_preflight_says_minutes_and_leaves_nothing(pair, tmp_path, capsys):
     from UncertainRegLib.__main__ import main
 

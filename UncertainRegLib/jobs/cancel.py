@@ -7,6 +7,9 @@ import signal
 from pathlib import Path
 
 
+CANCEL_FILE = "cancel"
+
+
 class Cancelled(Exception):
     """The run was asked to stop."""
 
@@ -15,13 +18,13 @@ class CancelFlag:
     """Asked between samples; the run then keeps what is finished.
 
     Args:
-        folder: the result folder; a file named ``cancel`` in it stops the run.
+        folder: the result folder; a file named CANCEL_FILE in it stops the run.
         parent_pid: stop when this process has ended (0: not watched; not watched on Windows,
             where asking a process whether it lives can end it).
     """
 
     def __init__(self, folder: Path, parent_pid: int = 0) -> None:
-        self.file = Path(folder) / "cancel"
+        self.file = Path(folder) / CANCEL_FILE
         self.parent_pid = parent_pid if os.name == "posix" else 0
         self._signalled = False
 

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from ..geometry import DisplacementField, Image, write_field, write_image
 from ..geometry.files import InputError
 from ..geometry.image import set_geometry
+from .cancel import CANCEL_FILE
 from .summary import MEANINGS, Summary
 
 SCHEMA = "uncertainreg-result/1"
@@ -36,7 +37,9 @@ class ResultFolder:
 
     def __init__(self, path: str | Path, record: dict) -> None:
         self.path = Path(path)
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        # A cancel file may be there already: someone changed their mind at once.
+        if self.path.exists() and (not self.path.is_dir() or any(
+                item.name != CANCEL_FILE for item in self.path.iterdir())):
             raise InputError(f"{path}: is not empty; choose a new folder for the result.")
         try:
             for folder in ("maps", "samples"):
