@@ -6,7 +6,6 @@ import os
 import signal
 from pathlib import Path
 
-
 CANCEL_FILE = "cancel"
 
 
