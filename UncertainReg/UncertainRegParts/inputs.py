@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 # Right-angled to about 0.06 degrees; more shear than that and the voxels are resampled.
@@ -49,7 +50,8 @@ def writeInputs(fixed, moving, segmentation, landmarks, folder: Path) -> dict:
 def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
     """A volume node as an ``Image`` where it is seen in the world."""
     if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
-        raise InputsError(f"The volume “{node.GetName()}” is empty; load or choose another one.")
+        raise InputsError(_("The volume “{name}” is empty; load or choose another one.").format(
+            name=node.GetName()))
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return _worldImage(slicer.util.arrayFromVolume(node), matrix, node, "linear")
@@ -82,7 +84,8 @@ def segmentationImage(node: slicer.vtkMRMLSegmentationNode):
     segmentation = node.GetSegmentation()
     count = segmentation.GetNumberOfSegments()
     if count == 0:
-        raise InputsError(f"The segmentation “{node.GetName()}” has no segments; choose none.")
+        raise InputsError(_("The segmentation “{name}” has no segments; choose none.").format(
+            name=node.GetName()))
     segmentation.CreateRepresentation("Binary labelmap")
     merged, ids = slicer.vtkOrientedImageData(), vtk.vtkStringArray()
     for index in range(count):
@@ -90,7 +93,8 @@ def segmentationImage(node: slicer.vtkMRMLSegmentationNode):
     # Padded: a voxel of background all around, so that nothing grows beyond the edge.
     mode = slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS_PADDED
     if not node.GenerateMergedLabelmapForAllSegments(merged, mode, None, ids):
-        raise InputsError(f"The segmentation “{node.GetName()}” cannot be made into a label map.")
+        raise InputsError(_("The segmentation “{name}” cannot be made into a label map.").format(
+            name=node.GetName()))
     low = merged.GetExtent()[::2]
     shape = tuple(reversed(merged.GetDimensions()))
     array = vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(shape)
@@ -107,7 +111,8 @@ def landmarkPoints(node: slicer.vtkMRMLMarkupsFiducialNode) -> tuple[list[str], 
     placed = [i for i in range(node.GetNumberOfControlPoints())
               if node.GetNthControlPointPositionStatus(i) == node.PositionDefined]
     if not placed:
-        raise InputsError(f"“{node.GetName()}” has no points; choose no landmarks or place some.")
+        raise InputsError(_("“{name}” has no points; choose no landmarks or place some.").format(
+            name=node.GetName()))
     labels = [node.GetNthControlPointLabel(i) for i in placed]
     points = slicer.util.arrayFromMarkupsControlPoints(node)[placed]
     matrix = slicer.util.arrayFromVTKMatrix(_linearToWorld(node))
@@ -123,8 +128,9 @@ def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
     while parent is not None:
         if parent.GetAttribute("UncertainReg.Run") is None:
             if not parent.IsLinear():
-                raise InputsError(f"“{node.GetName()}” is under the deformable transform "
-                                  f"“{parent.GetName()}”; harden it or take it out of it.")
+                raise InputsError(_("“{name}” is under the deformable transform “{transform}”; "
+                                    "harden it or take it out of it.").format(
+                                        name=node.GetName(), transform=parent.GetName()))
             step = vtk.vtkMatrix4x4()
             parent.GetMatrixTransformToParent(step)
             vtk.vtkMatrix4x4.Multiply4x4(step, matrix, matrix)
@@ -139,8 +145,8 @@ def _worldImage(array: np.ndarray, ijkToRas: vtk.vtkMatrix4x4, node, mode: str):
     vtk.vtkMatrix4x4.Multiply4x4(_linearToWorld(node), ijkToRas, matrix)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ slicer.util.arrayFromVTKMatrix(matrix)
     if array.ndim != 3:
-        raise InputsError(f"“{node.GetName()}” has {array.shape[-1]} values per voxel; choose a "
-                          "volume with one.")
+        raise InputsError(_("“{name}” has {count} values per voxel; choose a volume with one.")
+                          .format(name=node.GetName(), count=array.shape[-1]))
     image = Image(array, Grid(array.shape, affine))
     direction = image.grid.direction
     if np.abs(direction.T @ direction - np.eye(3)).max() < ORTHOGONAL:

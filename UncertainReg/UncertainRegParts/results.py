@@ -28,6 +28,8 @@ class ResultsPanel(VTKObservationMixin):
         self.ui, self.results, self._before = ui, [], {}
         for table in (ui.structuresTable, ui.landmarksTable):
             table.verticalHeader().visible = False
+            table.verticalHeader().setDefaultSectionSize(24)
+            table.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)  # as it comes
         backgrounds = ((_("Fixed volume"), "fixed"), (_("Moving volume, registered"), "registered"),
                        (_("Moving volume, sample chosen below"), "sample"))
         for title, name in backgrounds:
@@ -166,7 +168,8 @@ class ResultsPanel(VTKObservationMixin):
         with blocked(self.ui.thresholdSlider) as slider:
             slider.suffix = " mm" if self.mapName.endswith("_mm") else ""
             slider.minimum, slider.maximum = min(low, 0.0), high + (high - low)
-            slider.singleStep = 10 ** math.floor(math.log10(max(high - low, 1e-3))) / 10
+            magnitude = math.floor(math.log10(max(high - low, 1e-3)))
+            slider.decimals, slider.singleStep = max(2, 2 - magnitude), 10.0 ** (magnitude - 1)
             slider.value = display.GetLowerThreshold()
 
     def _onOpacity(self, value: float) -> None:

@@ -92,8 +92,9 @@ class Run:
     def _onEvent(self, event: dict) -> None:
         kind = event.get("event")
         if kind == "preflight":
-            self._say(_("On {device}: about {time} and {memory:.1f} GB of memory.").format(
-                device=event["device"], time=duration(60 * event["minutes"]),
+            device = _("processor") if event["device"] == "cpu" else _("graphics card")
+            self._say(_("On the {device}: about {time} and {memory:.1f} GB of memory.").format(
+                device=device, time=duration(60 * event["minutes"]),
                 memory=event["memory_mb"] / 1000))
         elif kind == "stage" and self.state == "running":
             self._say(event["text"])

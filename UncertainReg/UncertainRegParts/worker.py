@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import qt
+from slicer.i18n import tr as _
 
 GRACE_MS = 10_000  # a cancelled worker may finish its registration for so long
 LOG_LIMIT = 20_000  # characters kept of what the worker says on stderr
@@ -52,7 +53,8 @@ class Worker:
         self._cancelFile = out / "cancel"
         self._process.start(program, [str(script), "run", "--job", str(job), "--progress", "json"])
         if not self._process.waitForStarted(10_000):
-            raise RuntimeError(f"Cannot start {program}; check the installation of Slicer.")
+            raise RuntimeError(_("Cannot start {program}; check the installation of Slicer.")
+                               .format(program=program))
 
     def cancel(self) -> None:
         """Ask the worker to stop with what it has; after a grace time it is killed."""
@@ -113,7 +115,7 @@ def pythonProgram() -> str:
     """The Python that runs the worker: PythonSlicer in the application."""
     program = shutil.which("PythonSlicer") or sys.executable
     if not program:
-        raise RuntimeError("PythonSlicer is not found; check the installation of Slicer.")
+        raise RuntimeError(_("PythonSlicer is not found; check the installation of Slicer."))
     return program
 
 
