@@ -1,0 +1,223 @@
+"""Training of the proposal network of Structured SIR."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..networks.sir_unet import COVARIANCES, SirUNet
+from ..networks.target import RegistrationTarget
+from .sir_objectives import OBJECTIVES, CollapseMonitor, evaluate_bounds, sir_loss
+
+VALIDATION_SEED = 2**40  # seeds of the pairs held out lie beyond those of any training step
+
+
+@dataclass(frozen=True)
+class SirTraining:
+    """How to train (defaults: Simpson & Campbell, section 4.1 and 4.2).
+
+    Attributes:
+        variant: "V+D" ... "S+LC": V trains with the ELBO, S with ``s_objective``; then the
+            covariance of the network.
+        s_objective: "paper", "entropy" or "wake", see ``sir_objectives.sir_loss``.
+        steps, mean_steps: all steps, and how many of them first train the mean alone.
+        proposals, keep: N_L and N_k. The paper gives none for training.
+        learning_rate, last_learning_rate, decay_steps: cosine from the first to the second over
+            ``decay_steps`` (the paper: 30,000 of 50,000), constant afterwards.
+        optimiser: "soap" (needs heavyball) or "adam".
+        temperature, sigma, smoothness, mean_smoothness, rank, bound: of the method.
+        validate_every, save_every: steps; validation_pairs: pairs held out.
+    """
+
+    variant: str = "S+LC"
+    s_objective: str = "entropy"
+    steps: int = 50_000
+    mean_steps: int = 2_000
+    proposals: int = 32
+    keep: int = 4
+    learning_rate: float = 2e-3
+    last_learning_rate: float = 2e-4
+    decay_steps: int = 30_000
+    optimiser: str = "soap"
+    temperature: float = 3.0
+    sigma: float = 0.5
+    smoothness: float = 1.0
+    mean_smoothness: float = 2.5
+    rank: int = 25
+    bound: float | None = 2.0
+    validate_every: int = 500
+    validation_pairs: int = 4
+    save_every: int = 500
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        kind, _, covariance = self.variant.partition("+")
+        if kind not in ("V", "S") or covariance not in COVARIANCES:
+            raise ValueError(f"Variant {self.variant!r} is not V or S, then +, then one of "
+                             f"{', '.join(COVARIANCES)}.")
+        if self.s_objective not in OBJECTIVES[2:]:
+            raise ValueError(f"S variants train with one of {', '.join(OBJECTIVES[2:])}, not "
+                             f"{self.s_objective!r}.")
+
+    def objective(self, step: int) -> str:
+        """The objective of a step."""
+        if step < self.mean_steps:
+            return "mean"
+        return "elbo" if self.variant.startswith("V") else self.s_objective
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        done = min(1.0, step / max(self.decay_steps, 1))
+        span = self.learning_rate - self.last_learning_rate
+        return self.last_learning_rate + 0.5 * span * (1 + math.cos(math.pi * done))
+
+
+def train_sir(
+    config: SirTraining,
+    pairs,
+    out: str | Path,
+    progress: bool = True,
+    warn: Callable[[str], None] | None = None,
+) -> SirUNet:
+    """Train, or go on where a checkpoint in ``out`` stopped.
+
+    Writes ``out/checkpoint.pt`` (weights first: `networks.sir_unet.load` reads it) and
+    ``out/log.jsonl``, one JSON object a step. Data and noise follow from the seed and the number
+    of the step, so a resumed run sees what an uninterrupted one would have seen.
+
+    Args:
+        pairs: has ``pair(seed, device) -> Pair``, see ``synthetic`` and ``folder``.
+        progress: show a progress bar on stderr.
+        warn: takes warnings; default stderr.
+
+    Raises:
+        ValueError: a checkpoint of other settings is in the way, or heavyball is missing.
+        FloatingPointError: the loss is no number; the last checkpoint is kept.
+    """
+    from tqdm import tqdm
+
+    warn = warn or (lambda text: print(text, file=sys.stderr))
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    net = SirUNet(config.variant.split("+")[1], config.rank, config.bound).to(config.device)
+    optimiser = _optimiser(config, net)
+    first = _resume(config, net, optimiser, out / "checkpoint.pt")
+    monitor, warned = CollapseMonitor(), False
+    with open(out / "log.jsonl", "a", encoding="utf-8") as log_file:
+        bar = tqdm(range(first, config.steps), initial=first, total=config.steps,
+                   disable=not progress, unit="step")
+        for step in bar:
+            log = _step(config, net, optimiser, pairs, step)
+            if not math.isfinite(log["loss"]):
+                raise FloatingPointError(f"The loss of step {step} is {log['loss']}; lower the "
+                                         "learning rate and start again from the checkpoint.")
+            if step >= config.mean_steps:
+                warning = monitor.update(log["half_logdet"])
+                if warning and not warned:
+                    log["warning"], warned = warning, True
+                    warn(warning)
+            last = step + 1 == config.steps
+            if (step + 1) % config.validate_every == 0 or last:
+                log |= validate(config, net, pairs)
+            log_file.write(json.dumps(log) + "\n")
+            log_file.flush()
+            bar.set_postfix(loss=f"{log['loss']:.3f}")
+            if (step + 1) % config.save_every == 0 or last:
+                _save(config, net, optimiser, step + 1, out / "checkpoint.pt")
+    return net
+
+
+def _step(config: SirTraining, net: SirUNet, optimiser, pairs, step: int) -> dict:
+    pair = pairs.pair(config.seed * 2**32 + step, config.device)
+    objective, rate = config.objective(step), config.rate(step)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    q = _propose(config, net, pair)
+    target = _target(config, pair)
+    seeds = [(config.seed * 2**32 + step) * 2**12 + i for i in range(config.proposals)]
+    loss, log = sir_loss(objective, q, target, seeds, config.keep, config.temperature,
+                         config.mean_smoothness)
+    if math.isfinite(log["loss"]):
+        optimiser.zero_grad()
+        loss.backward()
+        for parameter in net.parameters():  # heads that an objective leaves out, for SOAP's sake
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+    return {"step": step, "objective": objective, "learning_rate": rate, **log}
+
+
+def _propose(config: SirTraining, net: SirUNet, pair):
+    """The proposal; on a GPU the convolutions run in bfloat16, the Gaussian stays in float32."""
+    device = torch.device(config.device).type
+    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        return net(pair.moving, pair.fixed)
+
+
+def _target(config: SirTraining, pair) -> RegistrationTarget:
+    return RegistrationTarget(pair.fixed, pair.moving, sigma=config.sigma,
+                              smoothness=config.smoothness)
+
+
+@torch.no_grad()
+def validate(config: SirTraining, net: SirUNet, pairs) -> dict[str, float]:
+    """Mean bounds (nats per voxel) over pairs that no training step sees.
+
+    With a folder the images are the same and only pairs and shifts are new.
+    """
+    rows = []
+    for i in range(config.validation_pairs):
+        pair = pairs.pair(VALIDATION_SEED * 2**20 + i, config.device)
+        seeds = range(VALIDATION_SEED + 100 * i, VALIDATION_SEED + 100 * i + 16)
+        rows.append(evaluate_bounds(_propose(config, net, pair), _target(config, pair), seeds))
+    return {f"validation_{k}": sum(r[k] for r in rows) / len(rows) for k in rows[0]}
+
+
+def _optimiser(config: SirTraining, net: SirUNet):
+    if config.optimiser == "adam":
+        return torch.optim.Adam(net.parameters(), config.learning_rate, betas=(0.9, 0.95))
+    try:
+        import heavyball
+    except ImportError:
+        raise ValueError("The SOAP optimiser needs the Python package heavyball; install it, or "
+                         "train with optimiser='adam'.") from None
+    heavyball.utils.compile_mode = None  # compiling needs a C++ compiler and a minute
+    warnings.filterwarnings("ignore", "Learning rate changed", UserWarning)  # our schedule does
+    return heavyball.SOAP(net.parameters(), lr=config.learning_rate, betas=(0.9, 0.95),
+                          weight_decay=0.0, precondition_frequency=10)  # the SOAP paper's
+
+
+def _save(config: SirTraining, net: SirUNet, optimiser, step: int, file: Path) -> None:
+    """Written beside and moved over, so that an interruption leaves the old checkpoint whole."""
+    content = {"settings": net.settings, "model": net.state_dict(), "step": step,
+               "config": asdict(config), "optimiser": optimiser.state_dict()}
+    torch.save(content, file.with_suffix(".part"))
+    os.replace(file.with_suffix(".part"), file)
+
+
+def _resume(config: SirTraining, net: SirUNet, optimiser, file: Path) -> int:
+    """The step to go on with; 0 without a checkpoint."""
+    if not file.exists():
+        return 0
+    content = torch.load(file, map_location=config.device, weights_only=True)
+    free = {"steps", "device", "validate_every", "validation_pairs", "save_every"}
+    mine, theirs = asdict(config), content["config"]
+    changed = [k for k in mine if k not in free and mine[k] != theirs.get(k)]
+    if changed:
+        raise ValueError(f"{file} was trained with another {', '.join(changed)}; choose another "
+                         "folder, or remove it to start again.")
+    net.load_state_dict(content["model"])
+    optimiser.load_state_dict(content["optimiser"])
+    return content["step"]
