@@ -14,7 +14,7 @@ from fake_result import SAMPLES, write_fake_result  # noqa: E402
 
 from UncertainRegLib.scene import display  # noqa: E402
 from UncertainRegLib.scene.colors import colors, legend_of  # noqa: E402
-from UncertainRegLib.scene.folder import ResultError  # noqa: E402
+from UncertainRegLib.scene.folder import ResultError, ResultFolder  # noqa: E402
 from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.nodes import find_folder  # noqa: E402
@@ -412,6 +412,40 @@ def test_update_keeps_nodes_and_what_the_user_set(tmp_path, headless):
     shown = slicer.util.arrayFromGridTransform(updated.sample_transform)
     truth = _file(folder, "samples/sample-0003.nrrd") * np.float32([-1, -1, 1])
     np.testing.assert_array_equal(shown, truth)
+
+
+def test_window_follows_the_values_until_the_user_sets_it(folder, headless):
+    result = load_result(folder, headless.scene)
+    shown = result.maps["uncertainty_mm"].GetDisplayNode()
+    image = sitk.ReadImage(str(folder / "maps/uncertainty_mm.nrrd"))
+
+    def scale(factor):
+        sitk.WriteImage(image * factor, str(folder / "maps/uncertainty_mm.nrrd"))
+        update_result(result, folder)
+        return shown.GetWindowLevelMax(), shown.GetLowerThreshold()
+
+    top, floor = scale(1.0)
+    assert scale(2.0) == pytest.approx((2 * top, 2 * floor), rel=0.06)
+    shown.SetWindowLevelMinMax(0.0, 5.0)
+    assert scale(3.0) == pytest.approx((5.0, 3 * floor), rel=0.06)
+    display.set_threshold(result, "uncertainty_mm", 1.25)
+    assert scale(0.5) == (5.0, 1.25)
+
+
+def test_snapshot_that_was_replaced_meanwhile_is_read_anew(folder, headless, monkeypatch):
+    # the worker writes snapshot 2 and removes snapshot 1 after its result.json has been read
+    (folder / "maps/uncertainty_mm.nrrd").rename(folder / "maps/new.nrrd")
+    text = (folder / "result.json").read_text()
+    read = ResultFolder.file
+
+    def file(self, name):
+        newer = text.replace("maps/uncertainty_mm.nrrd", "maps/new.nrrd")
+        (folder / "result.json").write_text(newer)
+        return read(self, name)
+
+    monkeypatch.setattr(ResultFolder, "file", file)
+    result = load_result(folder, headless.scene)
+    assert result.warnings == [] and "uncertainty_mm" in result.maps
 
 
 def test_live_samples_arrive_one_by_one(tmp_path, headless):

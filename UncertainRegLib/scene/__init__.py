@@ -1,1 +1,15 @@
-"""Result folders as nodes of a MRML scene, in Slicer and with the slicer-core wheel."""
+"""Result folders as nodes of a MRML scene, in Slicer and with the slicer-core wheel.
+
+=========================  ===================================================================
+result                     load_result, update_result, find_results: the way in
+display                    what the views show of a result; nothing happens unasked
+folder, inputs, nodes      result.json, the registered images, which node belongs to which run
+transform, samples, maps   displacement fields, the sample sequence, scalar maps
+tables, landmarks, colors  rows with units, points and ellipsoids, colour tables and legends
+body, frames               where maps mean something; the one LPS to RAS flip
+headless, bundle           a scene outside Slicer, and its .mrb file
+views, pictures            Slicer's own views drawn offscreen, as PNG and GIF
+=========================  ===================================================================
+
+Slicer itself needs no part of the last two rows. Nothing here imports torch or Qt.
+"""

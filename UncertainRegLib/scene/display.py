@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import slicer
 import vtk
@@ -11,8 +13,11 @@ from .colors import legend_of
 from .nodes import RUN
 from .samples import FRAMES_PER_SECOND
 
+if TYPE_CHECKING:
+    from .result import ResultNodes
 
-def show_map(result, name: str = "uncertainty_mm", opacity: float = 0.6) -> None:
+
+def show_map(result: ResultNodes, name: str = "uncertainty_mm", opacity: float = 0.6) -> None:
     """Lay a map over the fixed image in every slice view; layout and position stay.
 
     Raises:
@@ -29,27 +34,27 @@ def show_map(result, name: str = "uncertainty_mm", opacity: float = 0.6) -> None
     refresh_legends(result)
 
 
-def refresh_legends(result) -> None:
+def refresh_legends(result: ResultNodes) -> None:
     """Call after changing the layers of a view: legends do not notice it themselves."""
     for legend in map(legend_of, result.maps.values()):
         if legend is not None:
             legend.Modified()
 
 
-def set_opacity(result, opacity: float) -> None:
+def set_opacity(result: ResultNodes, opacity: float) -> None:
     """Opacity (0 to 1) of the map in every slice view."""
     for view in _slice_views(result.scene):
         view.SetForegroundOpacity(opacity)
 
 
-def set_threshold(result, name: str, hide_below: float) -> None:
+def set_threshold(result: ResultNodes, name: str, hide_below: float) -> None:
     """Hide the values of a map that are below a limit, in the unit of the map."""
     display = result.maps[name].GetDisplayNode()
     display.SetThreshold(hide_below, display.GetUpperThreshold())
     display.ApplyThresholdOn()
 
 
-def show_moving(result, under: str | None) -> list[str]:
+def show_moving(result: ResultNodes, under: str | None) -> list[str]:
     """Put the moving image, its segmentation and its points under a transform of the run.
 
     Args:
@@ -73,7 +78,7 @@ def show_moving(result, under: str | None) -> list[str]:
     return left_alone
 
 
-def show_sample(result, index: int) -> None:
+def show_sample(result: ResultNodes, index: int) -> None:
     """Show the moving image as sample ``index`` (from 0) registers it.
 
     Raises:
@@ -84,7 +89,8 @@ def show_sample(result, index: int) -> None:
     show_moving(result, "sample_transform")
 
 
-def play_samples(result, play: bool, frames_per_second: float = FRAMES_PER_SECOND) -> None:
+def play_samples(result: ResultNodes, play: bool,
+                 frames_per_second: float = FRAMES_PER_SECOND) -> None:
     """Let Slicer cycle through the samples, or stop (the moving image stays at the last one).
 
     Raises:
@@ -96,7 +102,7 @@ def play_samples(result, play: bool, frames_per_second: float = FRAMES_PER_SECON
     result.sample_browser.SetPlaybackActive(play)
 
 
-def worst_point(result) -> np.ndarray:
+def worst_point(result: ResultNodes) -> np.ndarray:
     """RAS mm of the most uncertain place: of the worst structure, else of the map.
 
     Raises:
@@ -127,7 +133,7 @@ def _column(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray:
     return vtk_to_numpy(table.GetTable().GetColumnByName(name))
 
 
-def _need_samples(result) -> None:
+def _need_samples(result: ResultNodes) -> None:
     if result.sample_browser is None:
         raise ValueError("The result has no samples to show.")
 

@@ -28,7 +28,8 @@ class ResultFolder:
         self.warnings: list[str] = []
         path = self.path / "result.json"
         try:
-            self.record = json.loads(path.read_text(encoding="utf-8"))
+            self._text = path.read_text(encoding="utf-8")
+            self.record = json.loads(self._text)
         except OSError:
             raise ResultError(f"{folder}: has no result.json, it is not a result folder.") from None
         except ValueError:
@@ -37,6 +38,13 @@ class ResultFolder:
         if schema != SCHEMA:
             raise ResultError(f"{path}: has schema {schema!r} but this version of UncertainReg "
                               f"reads {SCHEMA!r}; update it or run the registration again.")
+
+    def is_outdated(self) -> bool:
+        """Has the worker written another result.json since?"""
+        try:
+            return (self.path / "result.json").read_text(encoding="utf-8") != self._text
+        except OSError:
+            return False
 
     def file(self, name: str | None) -> Path | None:
         """Where a file named in result.json is; None, with a warning, if it is not there."""

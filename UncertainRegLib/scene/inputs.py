@@ -91,9 +91,8 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
             _set_segments, rows=source.record.get("labels") or [])
     else:
         class_name, read = "vtkMRMLScalarVolumeNode", _set_image
-    node, _ = nodes.fill(scene, run, name, class_name, path.name.split(".")[0], path, read,
-                         source.warnings)
-    return node
+    return nodes.fill(scene, run, name, class_name, path.name.split(".")[0], path, read,
+                      source.warnings)
 
 
 def _set_image(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
@@ -105,7 +104,7 @@ def _set_segments(node: slicer.vtkMRMLSegmentationNode, path: Path, rows: list[d
     """Fill a segmentation node from a label map file; names and colours from the label rows."""
     scene = node.GetScene()
     labelmap = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
-    set_scalars(labelmap, path, np.int16)
+    set_scalars(labelmap, path, np.int32)
     slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labelmap, node)
     scene.RemoveNode(labelmap)
     known = {row["label"]: row for row in rows}

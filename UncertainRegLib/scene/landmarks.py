@@ -42,7 +42,7 @@ def style_points(node: slicer.vtkMRMLMarkupsFiducialNode, count: int) -> None:
 
 
 def set_ellipsoids(node: slicer.vtkMRMLModelNode, rows: list[dict]) -> None:
-    """All 95 % ellipsoids (RAS mm) as one mesh with the point scalar ``u_mm``.
+    """All 95 % ellipsoids (RAS mm) as one mesh with the point scalar ``u_mm``, coloured from 0.
 
     Each row has ``mean_lps``, ``axes_mm`` (semi-axes) and ``directions`` (3x3, one unit vector a
     row, LPS). Rows without an ellipsoid are left out.
@@ -69,14 +69,12 @@ def set_ellipsoids(node: slicer.vtkMRMLModelNode, rows: list[dict]) -> None:
         joined.AddInputData(mesh)
     if joined.GetNumberOfInputConnections(0):
         joined.Update()
-        node.SetAndObservePolyData(joined.GetOutput())
-    else:
-        node.SetAndObservePolyData(vtk.vtkPolyData())
+    node.SetAndObservePolyData(joined.GetOutput())
+    node.GetDisplayNode().SetScalarRange(0.0, max((row["u_mm"] for row in rows), default=1.0))
 
 
 def style_ellipsoids(node: slicer.vtkMRMLModelNode) -> None:
-    """Translucent in 3D, outlines in the slices, coloured by u from 0 to the largest."""
-    largest = node.GetPolyData().GetScalarRange()[1]
+    """Translucent in 3D, outlines in the slices, coloured by u (mm)."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetOpacity(0.5)
@@ -86,6 +84,5 @@ def style_ellipsoids(node: slicer.vtkMRMLModelNode) -> None:
     display.SetScalarVisibility(True)
     display.SetAndObserveColorNodeID(color_table(node.GetScene(), "inferno").GetID())
     display.SetScalarRangeFlag(display.UseManualScalarRange)
-    display.SetScalarRange(0.0, largest)
     add_legend(node, "Uncertainty (mm)")
     legend_of(node).SetVisibility2D(False)  # in the slices the legend of the map is enough

@@ -44,11 +44,13 @@ def set_scalars(node: slicer.vtkMRMLScalarVolumeNode, path: Path, dtype=None) ->
     _set(node, array, image.grid)
 
 
-def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path, inside: Image | None = None) -> None:
-    """Fill a volume node with a scalar map, float32.
+def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path, name: str, unit: str | None = None,
+            inside: Image | None = None) -> None:
+    """Fill a volume node with a scalar map (float32); a new one gets its colours and its legend.
 
     Voxels where ``inside`` is 0 become NaN: they are not drawn, and nobody takes them for certain.
-    Without it, what was blank before stays blank.
+    Without it, what was blank before stays blank. Window and threshold follow the values until
+    somebody changes them.
     """
     if inside is None and node.GetImageData() is not None:
         shown = np.isfinite(slicer.util.arrayFromVolume(node))
@@ -58,10 +60,9 @@ def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path, inside: Image | No
     if inside is not None:  # Slicer may have loaded the fixed image with its slices reversed
         array[inside.resample(image.grid, "nearest", 0).array == 0] = np.nan
     if node.GetDisplayNode() is None:  # before the values: an automatic window costs a histogram
-        node.CreateDefaultDisplayNodes()
-        node.GetDisplayNode().AutoWindowLevelOff()
-        node.GetDisplayNode().AutoThresholdOff()
+        _style(node, name, unit)
     _set(node, array, image.grid)
+    _follow(node, *window_of(array, name))
 
 
 def map_title(name: str, unit: str | None) -> str:
@@ -70,19 +71,6 @@ def map_title(name: str, unit: str | None) -> str:
         return _STYLES[name][0]
     words = name.removesuffix(f"_{unit}").replace("_", " ").capitalize()
     return f"{words} ({unit})" if unit else words
-
-
-def style_map(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) -> None:
-    """Give a new map its colours, window, threshold and legend. Called once, not on updates."""
-    display = node.GetDisplayNode()
-    table = _STYLES.get(name, (None, "inferno" if unit == "mm" else "viridis"))[1]
-    display.SetAndObserveColorNodeID(color_table(node.GetScene(), table).GetID())
-    display.SetInterpolate(True)
-    low, high, floor = window_of(slicer.util.arrayFromVolume(node), name)
-    display.SetWindowLevelMinMax(low, high)
-    display.SetThreshold(floor, _EVERYTHING)
-    display.ApplyThresholdOn()
-    add_legend(node, map_title(name, unit))
 
 
 def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
@@ -100,6 +88,35 @@ def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
     first, middle, last = np.percentile(part, [1, 50, 99])
     low = 0.0 if first >= 0 else _round(first)
     return low, max(_round(last), low + 1e-3), _round(middle)
+
+
+def _style(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) -> None:
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    table = _STYLES.get(name, (None, "inferno" if unit == "mm" else "viridis"))[1]
+    display.SetAndObserveColorNodeID(color_table(node.GetScene(), table).GetID())
+    display.SetInterpolate(True)
+    display.AutoWindowLevelOff()
+    display.AutoThresholdOff()
+    display.ApplyThresholdOn()
+    add_legend(node, map_title(name, unit))
+
+
+def _follow(node: slicer.vtkMRMLScalarVolumeNode, low: float, high: float, floor: float) -> None:
+    """Set window and threshold, each unless it is no longer what was set here the last time."""
+    display = node.GetDisplayNode()
+    window = [display.GetWindowLevelMin(), display.GetWindowLevelMax()]
+    if _is_ours(node, "UncertainReg.AutoWindow", window):
+        display.SetWindowLevelMinMax(low, high)
+        node.SetAttribute("UncertainReg.AutoWindow", f"{low} {high}")
+    if _is_ours(node, "UncertainReg.AutoThreshold", [display.GetLowerThreshold()]):
+        display.SetThreshold(floor, _EVERYTHING)
+        node.SetAttribute("UncertainReg.AutoThreshold", f"{floor}")
+
+
+def _is_ours(node: slicer.vtkMRMLScalarVolumeNode, attribute: str, present: list[float]) -> bool:
+    text = node.GetAttribute(attribute)
+    return text is None or np.allclose([float(value) for value in text.split()], present)
 
 
 def _set(node: slicer.vtkMRMLScalarVolumeNode, array: np.ndarray, grid: Grid) -> None:

@@ -60,27 +60,28 @@ def tag(node: slicer.vtkMRMLNode, run: str, role: str) -> None:
 
 
 def fill(scene: slicer.vtkMRMLScene, run: str, role: str, class_name: str, name: str, path: Path,
-         read, warnings: list[str]) -> tuple[slicer.vtkMRMLNode | None, bool]:
+         read, warnings: list[str]) -> slicer.vtkMRMLNode | None:
     """The node with this role, filled by ``read(node, path)`` unless it is from that very file.
 
-    A file that cannot be read (yet) becomes a warning, and the node keeps what it had. Returns
-    (node or None, is new).
+    A file that cannot be read becomes a warning, and the node keeps what it had; None if there was
+    no node yet.
     """
     node, is_new = find_or_add(scene, run, role, class_name, name)
     if not is_current(node, path) and not try_read(node, path, read, warnings) and is_new:
         scene.RemoveNode(node)
-        return None, False
-    return node, is_new
+        return None
+    return node
 
 
 def try_read(node: slicer.vtkMRMLNode, path: Path, read, warnings: list[str]) -> bool:
     """Call ``read(node, path)`` and remember the file's version; a failure becomes a warning."""
+    version = _version(path)  # before reading: a newer file must not pass for read
     try:
         read(node, path)
     except (RuntimeError, ValueError) as error:
         warnings.append(f"{path}: cannot be read ({str(error).strip().splitlines()[-1]}).")
         return False
-    node.SetAttribute(_FILE, _version(path))
+    node.SetAttribute(_FILE, version)
     return True
 
 
@@ -93,7 +94,10 @@ def is_current(node: slicer.vtkMRMLNode, path: Path) -> bool:
 
 
 def _version(path: Path) -> str:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:  # the worker has just replaced it
+        return f"{path.name} is gone"
     return f"{path.name} {status.st_size} {status.st_mtime_ns}"
 
 

@@ -83,9 +83,9 @@ def load_result(
         "fixed": fixed_node, "moving": moving_node,
         "moving_segmentation": moving_segmentation_node, "moving_points": moving_points_node,
     })
-    _fill(scene, run, source, map_names)
+    warnings = _fill_latest(scene, run, source, map_names)
     result = _collect(scene, run)
-    result.warnings = source.warnings + show_moving(result, "transform")
+    result.warnings = warnings + show_moving(result, "transform")
     return result
 
 
@@ -100,10 +100,9 @@ def update_result(
     Raises:
         ResultError: as for ``load_result``; the nodes are then unchanged.
     """
-    source = ResultFolder(folder)
-    _fill(result.scene, result.run, source, map_names)
+    warnings = _fill_latest(result.scene, result.run, ResultFolder(folder), map_names)
     result = _collect(result.scene, result.run)
-    result.warnings = source.warnings
+    result.warnings = warnings
     return result
 
 
@@ -125,6 +124,24 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
     for name, node in inputs.linked(result.transform).items():
         setattr(result, name, node)
     return result
+
+
+def _fill_latest(scene, run: str, source: ResultFolder,
+                 map_names: Iterable[str] | None) -> list[str]:
+    """Fill from the newest snapshot; returns the warnings.
+
+    A running worker removes the files of a snapshot once the next one is there, so files that are
+    missing may only mean that it was quicker.
+    """
+    before = list(source.warnings)
+    _fill(scene, run, source, map_names)
+    for _ in range(3):
+        if len(source.warnings) == len(before) or not source.is_outdated():
+            break
+        source = ResultFolder(source.path)
+        source.warnings += before
+        _fill(scene, run, source, map_names)
+    return source.warnings
 
 
 def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
@@ -154,7 +171,8 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
 
 def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
     listed = source.record.get("maps") or {}
-    names = [name for name in listed if map_names is None or name in map_names]
+    wanted = set(listed) if map_names is None else set(map_names)
+    names = [name for name in listed if name in wanted]
     missing = any(nodes.find(scene, run, f"map:{name}") is None for name in names)
     try:
         inside = inputs.area_of_interest(scene, run, source) if missing else None
@@ -162,16 +180,14 @@ def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] |
         inside = None
         source.warnings.append(str(error).strip().splitlines()[-1])
     for name in names:
-        path = source.file(listed[name].get("file"))
+        path, unit = source.file(listed[name].get("file")), listed[name].get("unit")
         if path is None:
             continue
-        unit = listed[name].get("unit")
-        node, is_new = nodes.fill(
-            scene, run, f"map:{name}", "vtkMRMLScalarVolumeNode", maps.map_title(name, unit), path,
-            partial(maps.set_map, inside=None if name == "validity" else inside),
-            source.warnings)
-        if is_new:
-            maps.style_map(node, name, unit)
+        read = partial(maps.set_map, name=name, unit=unit,
+                       inside=None if name == "validity" else inside)
+        node = nodes.fill(scene, run, f"map:{name}", "vtkMRMLScalarVolumeNode",
+                          maps.map_title(name, unit), path, read, source.warnings)
+        if node is not None:
             node.SetDescription(listed[name].get("meaning") or "")
             node.SetAttribute("UncertainReg.Unit", unit or "")
 
@@ -196,9 +212,9 @@ def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
         landmarks.style_points(points, len(rows))
     ellipsoids, is_new = nodes.find_or_add(
         scene, run, "ellipsoids", "vtkMRMLModelNode", "Ellipsoids (95 percent)")
-    landmarks.set_ellipsoids(ellipsoids, rows)
     if is_new:
         landmarks.style_ellipsoids(ellipsoids)
+    landmarks.set_ellipsoids(ellipsoids, rows)
 
 
 def _metadata(record: dict) -> dict[str, str]:
