@@ -1,9 +1,10 @@
 """Importance weights: known effective sizes, tempering, resampling, a known Gaussian target."""
 
 import pytest
-import torch
 
-from UncertainRegLib.gaussian import (
+torch = pytest.importorskip("torch")
+
+from UncertainRegLib.gaussian import (  # noqa: E402
     effective_sample_size,
     resample,
     temper_by_spread,

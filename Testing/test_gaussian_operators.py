@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
-from torch.distributions import MultivariateNormal
 
-from UncertainRegLib.gaussian import (
+torch = pytest.importorskip("torch")
+MultivariateNormal = torch.distributions.MultivariateNormal
+
+from UncertainRegLib.gaussian import (  # noqa: E402
     DiagonalFactor,
     LowRank,
     SparseFactor,
@@ -16,7 +17,7 @@ from UncertainRegLib.gaussian import (
     solve,
     wavefront,
 )
-from UncertainRegLib.gaussian.stencil import CROSS, OFFSETS, read_backwards
+from UncertainRegLib.gaussian.stencil import CROSS, OFFSETS, read_backwards  # noqa: E402
 
 BATCH, GRID, RANK = 2, (4, 3, 5), 4
 SIZE = 3 * int(np.prod(GRID))

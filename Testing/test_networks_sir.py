@@ -1,13 +1,14 @@
 """The proposal network and the target density of structured SIR."""
 
 import pytest
-import torch
 from scipy import ndimage
 
-from UncertainRegLib.gaussian import DiagonalFactor, SparseFactor
-from UncertainRegLib.networks.sir_unet import COVARIANCES, SirUNet, bounded
-from UncertainRegLib.networks.target import RegistrationTarget, gradient_energy
-from UncertainRegLib.networks.upsample import upsample_cubic
+torch = pytest.importorskip("torch")
+
+from UncertainRegLib.gaussian import DiagonalFactor, SparseFactor  # noqa: E402
+from UncertainRegLib.networks.sir_unet import COVARIANCES, SirUNet, bounded  # noqa: E402
+from UncertainRegLib.networks.target import RegistrationTarget, gradient_energy  # noqa: E402
+from UncertainRegLib.networks.upsample import upsample_cubic  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

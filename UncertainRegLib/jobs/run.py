@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from time import perf_counter
 
@@ -43,6 +45,9 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         ValueError: the job or one of its files cannot be used.
     """
     started = perf_counter()
+    if job.parent_pid and hasattr(os, "setsid"):
+        with contextlib.suppress(PermissionError):  # leads its group already
+            os.setsid()  # so that the parent can end this process with all its children
     job.check()
     facts = backbone_class(job.backbone).facts
     device = choose_device(job.device, facts)
