@@ -169,7 +169,7 @@ def test_clear_frees_everything(host):
     store.download(entry)
     assert store.clear(entry) >= len(CONTENT)
     assert store.stored() == [] and not store.is_stored(entry)
-    with pytest.raises(store.WeightsError, match="not installed: run `backbones install`"):
+    with pytest.raises(store.WeightsError, match="not installed: run `backbones install"):
         store.checked_path(entry)
 
 

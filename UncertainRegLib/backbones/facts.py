@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from dataclasses import asdict, dataclass
 
 
@@ -40,6 +41,7 @@ class Facts:
             construction, so that a small value says nothing.
         code_licence: licence of the method's code.
         packages: Python packages it needs beyond what 3D Slicer ships (import names).
+        commands: programs it needs on the PATH.
         weights: file of trained weights, or None.
         outside: intensity (on prepared images) beyond the field of view; None repeats the border.
         working_grid: the grid it computes on, in words.
@@ -54,6 +56,7 @@ class Facts:
     equivariant_to: tuple[str, ...] = ()
     code_licence: str = "Apache-2.0"
     packages: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     weights: Weights | None = None
     outside: float | None = None
     working_grid: str = ""
@@ -65,3 +68,7 @@ class Facts:
     def missing_packages(self) -> list[str]:
         """Import names of needed packages that are not installed (nothing is imported)."""
         return [name for name in self.packages if importlib.util.find_spec(name) is None]
+
+    def missing_commands(self) -> list[str]:
+        """Programs that are needed and not on the PATH."""
+        return [name for name in self.commands if shutil.which(name) is None]

@@ -20,7 +20,7 @@ def normalise(fixed: Image, moving: Image) -> tuple[Image, Image]:
     breath), are scaled between percentiles of their own voxels.
     """
     masked = fixed.mask is not None or moving.mask is not None
-    if _is_ct(fixed) and _is_ct(moving) and not masked:
+    if is_ct(fixed) and is_ct(moving) and not masked:
         windows = [CT_WINDOW, CT_WINDOW]
     else:
         windows = [np.percentile(image.array[mask_of(image)], PERCENTILES)
@@ -28,7 +28,7 @@ def normalise(fixed: Image, moving: Image) -> tuple[Image, Image]:
     return tuple(_window(image, *window) for image, window in zip((fixed, moving), windows))
 
 
-def _is_ct(image: Image) -> bool:
+def is_ct(image: Image) -> bool:
     """Hounsfield units reach far below zero wherever there is air or lung."""
     return float(np.percentile(image.array, 1)) < -500.0
 

@@ -11,14 +11,29 @@ import inspect
 from dataclasses import dataclass
 
 from .facts import Facts
+from .weights import is_stored, remedy
 
 # name -> "module:class" in this package
 BACKBONES = {
     "demons": "demons:Demons",
+    "bspline": "bspline:BSpline",
     "convexadam": "convexadam:ConvexAdam",
+    "unigradicon": "unigradicon:UniGradICON",
+    "multigradicon": "unigradicon:MultiGradICON",
+    "clapirn": "clapirn:ConditionalLapIRN",
+    "voxelmorph": "voxelmorph:VoxelMorph",
+    "transmorph": "transmorph:TransMorph",
+    "transmorph-bayes": "transmorph:TransMorphBayes",
+    "synthmorph": "synthmorph:SynthMorphCommand",
+    "synthmorph-brains": "synthmorph:SynthMorphBrains",
+    "synthmorph-shapes": "synthmorph:SynthMorphShapes",
+    "elastix": "elastix:Elastix",
+    "ants": "ants:AntsSyN",
     "known-field": "known_field:KnownField",
 }
 FOR_TESTS = {"known-field"}
+# import name -> what pip calls it, where they differ
+PIP_NAMES = {"itk": "itk-elastix", "ants": "antspyx"}
 
 
 @dataclass(frozen=True)
@@ -39,12 +54,20 @@ class BackboneError(ValueError):
 def backbone_class(name: str):
     """The class of a backbone.
 
+    Args:
+        name: as in the list, or the manifest (.json) of a network of one's own.
+
     Raises:
-        BackboneError: unknown name.
+        BackboneError: unknown name, or a manifest that cannot be used.
     """
+    if name.endswith(".json"):
+        from .torchscript import class_of
+
+        return class_of(name)
     if name not in BACKBONES:
         known = ", ".join(n for n in BACKBONES if n not in FOR_TESTS)
-        raise BackboneError(f"Unknown backbone {name!r}; choose one of {known}.")
+        raise BackboneError(f"Unknown backbone {name!r}; choose one of {known}, or the manifest "
+                            "(.json) of a network of your own.")
     module, cls = BACKBONES[name].split(":")
     return getattr(importlib.import_module(f".{module}", __package__), cls)
 
@@ -57,8 +80,8 @@ def listing() -> list[Entry]:
 def entry(name: str) -> Entry:
     """The list entry of one backbone."""
     facts = backbone_class(name).facts
-    remedy = _remedy(facts)
-    return Entry(name, facts.title, not remedy, remedy, facts)
+    needed = _remedy(facts)
+    return Entry(name, facts.title, not needed, needed, facts)
 
 
 def create(name: str, device: str = "cpu", **parameters):
@@ -73,9 +96,9 @@ def create(name: str, device: str = "cpu", **parameters):
         BackboneError: unknown name or setting, or a package or weights are missing.
     """
     cls = backbone_class(name)
-    remedy = _remedy(cls.facts)
-    if remedy:
-        raise BackboneError(f"Backbone {name!r} is not installed: {remedy}")
+    needed = _remedy(cls.facts, bool(parameters.get("weights")))
+    if needed:
+        raise BackboneError(f"Backbone {name!r} is not installed: {needed}")
     known = inspect.signature(cls).parameters
     unknown = set(parameters) - set(known)
     if unknown:
@@ -86,9 +109,14 @@ def create(name: str, device: str = "cpu", **parameters):
     return cls(**parameters)
 
 
-def _remedy(facts: Facts) -> str:
+def _remedy(facts: Facts, has_weights: bool = False) -> str:
     """What to do before this backbone can run; empty when it can."""
-    missing = facts.missing_packages()
+    missing = [PIP_NAMES.get(name, name) for name in facts.missing_packages()]
     if missing:
         return f"install the Python package{'s' * (len(missing) > 1)} {' and '.join(missing)}."
+    missing = facts.missing_commands()
+    if missing:
+        return f"the program {missing[0]} is not on the PATH: install FreeSurfer."
+    if facts.weights is not None and not has_weights and not is_stored(facts.weights):
+        return f"install its weights: {remedy(facts.weights, facts.name)}"
     return ""

@@ -74,12 +74,13 @@ def checked_path(weights: Weights) -> Path:
     return path
 
 
-def remedy(weights: Weights) -> str:
-    """What a user does to get these weights, in one sentence."""
+def remedy(weights: Weights, name: str = "NAME") -> str:
+    """What a user does to get the weights of backbone ``name``, in one sentence."""
     size = f" ({size_text(weights.size_bytes)})" if weights.size_bytes else ""
     if weights.url:
-        return f"run `backbones install`{size}."
-    return f"download them from {weights.page}{size}, then `backbones install --from FILE`."
+        return f"run `backbones install {name}`{size}."
+    return (f"download them from {weights.page}{size}, then run `backbones install {name} "
+            "--from FILE`.")
 
 
 def consent_question(weights: Weights, title: str) -> str:

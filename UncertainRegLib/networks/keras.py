@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -16,6 +17,18 @@ LAYERS = (
     (re.compile(r"(?:^|_)flow$"), "flow"),
     (re.compile(r"(?:^|_)log_sigma$"), "log_sigma"),
 )
+
+
+def read_settings(path: str | Path) -> dict:
+    """int_steps and int_downsize as recorded in the file, as far as they are."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        text = file.attrs.get("model_config", "{}")
+    config = json.loads(text).get("config", {})
+    settings = {"int_steps": config.get("int_steps"),
+                "int_downsize": config.get("int_downsize") or config.get("int_resolution")}
+    return {name: int(value) for name, value in settings.items() if value is not None}
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:

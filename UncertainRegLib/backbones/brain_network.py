@@ -1,0 +1,65 @@
+"""What the networks trained on brains of 160 x 192 x 224 mm have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry import DisplacementField, Grid, Image
+from ..geometry.image import mask_of
+from .linear import affine_alignment
+from .working_grid import field_from_voxels, trained_grid
+
+SHAPE = (160, 192, 224)
+AXES = "LIA"  # FreeSurfer's order, in which the OASIS and IXI training brains are stored
+
+
+class BrainNetwork:
+    """Base of backbones whose network was trained on affinely aligned, skull-stripped brains.
+
+    A subclass has ``affine``, ``device``, a ``network`` (a loaded torch module) and
+    ``voxels(moving, fixed)``, which calls it: (1, 1, Z, Y, X) tensors to the displacement
+    (1, 3, Z, Y, X) in voxels, channel c along array axis c.
+    """
+
+    shape = SHAPE
+    axes = AXES
+
+    def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
+        """Both images on the network's grid, 1 mm, scaled to [0, 1], on the device.
+
+        With ``affine`` the moving image's grid is the fixed one's seen through an estimated
+        affine map: the network gets aligned images, and its field becomes the whole map.
+        """
+        self.network  # noqa: B018  missing weights are reported before any work
+        grid = trained_grid(fixed, self.shape, 1.0, self.axes)
+        there = grid
+        if self.affine:
+            there = Grid(grid.shape, affine_alignment(fixed, moving) @ grid.affine)
+        return tuple(_unit(image.resample(where, outside=float(image.array.min())))
+                     .to_torch(self.device)
+                     for image, where in ((fixed, grid), (moving, there)))
+
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """Displacement field (mm LPS) on the grid of the prepared fixed image."""
+        import torch
+
+        with torch.inference_mode():
+            voxels = self.voxels(moving.array[None, None], fixed.array[None, None])
+        return field_from_voxels(voxels[0].permute(1, 2, 3, 0), fixed.grid, moving.grid)
+
+
+def ready(network, device: str):
+    """A loaded network for inference, in the layout that is fastest on its device."""
+    import torch
+
+    from ..networks.memory import keep_freed_memory
+
+    keep_freed_memory()
+    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last_3d)
+
+
+def _unit(image: Image) -> Image:
+    """Minimum to 0 and maximum to 1; voxels outside the mask become 0."""
+    low, high = float(image.array.min()), float(image.array.max())
+    scaled = (image.array.astype(np.float32) - low) / max(high - low, 1e-6)
+    return Image(scaled * mask_of(image), image.grid, image.mask)

@@ -1,0 +1,105 @@
+"""uniGradICON and multiGradICON: registration of any anatomy, CT or MRI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..geometry import DisplacementField, Image
+from ..geometry.image import mask_of
+from .brain_network import ready
+from .facts import Facts, Weights
+from .prepare import is_ct
+from .weights import checked_path
+from .working_grid import field_from_voxels, reordered
+
+RELEASES = "https://github.com/uncbiag/uniGradICON/releases/download"
+SHAPE = (175, 175, 175)
+
+
+@dataclass
+class UniGradICON:
+    """Tian et al., MICCAI 2024, without instance optimisation: one pass of the network.
+
+    Attributes:
+        modality: "ct" (Hounsfield units, clipped to −1000 … 1000), "mri" (minimum to the 99th
+            percentile), or "auto".
+        weights: file of weights (.trch), instead of the store's.
+        device: "cpu" or a torch device.
+    """
+
+    modality: str = "auto"
+    weights: str = ""
+    device: str = "cpu"
+
+    facts = Facts(
+        name="unigradicon", title="uniGradICON", anatomy="lung, brain, knee, abdomen and others",
+        modality="CT or MRI, the same in both images", packages=("torch",),
+        weights=Weights("unigradicon/Step_2_final.trch",
+                        f"{RELEASES}/unigradicon_weights/Step_2_final.trch", 283_000_000, "",
+                        "Apache-2.0"),
+        working_grid="175 x 175 x 175 voxels over each image's own field of view",
+    )
+
+    def __post_init__(self) -> None:
+        if self.modality not in ("auto", "ct", "mri"):
+            raise ValueError(f"The modality of {self.facts.title} is 'auto', 'ct' or 'mri', not "
+                             f"{self.modality!r}.")
+
+    @cached_property
+    def network(self):
+        """The loaded torch module."""
+        from ..networks.checkpoint import read_state
+        from ..networks.unigradicon import UniGradICON as Network
+
+        network = Network()
+        network.load_published(read_state(self.weights or checked_path(self.facts.weights)))
+        return ready(network, self.device)
+
+    def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
+        """Both images resized to 175^3 over their own fields of view, in [0, 1], on the device.
+
+        The axes of the moving image are first swapped and flipped to run like the fixed ones:
+        the network compares arrays and knows nothing of orientation.
+        """
+        self.network  # noqa: B018  missing weights are reported before any work
+        return tuple(self._resized(image) for image in (fixed, reordered(moving, fixed.grid)))
+
+    def _resized(self, image: Image) -> Image:
+        modality = self.modality
+        if modality == "auto":
+            modality = "ct" if is_ct(image) else "mri"
+        array = image.array.astype(np.float32)
+        low, high = -1000.0, 1000.0
+        if modality == "mri":
+            values = array.ravel()
+            rank = max(int(0.99 * values.size) - 1, 0)
+            low, high = float(values.min()), float(np.partition(values, rank)[rank])
+        scaled = (np.clip(array, low, high) - low) / max(high - low, 1e-6)
+        scaled = Image((scaled * mask_of(image)).astype(np.float32), image.grid, image.mask)
+        # As a torch tensor it is interpolated without smoothing, which is how the network was
+        # trained.
+        return scaled.to_torch(self.device).resample(image.grid.resized(SHAPE))
+
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """Displacement field (mm LPS) on the grid of the prepared fixed image."""
+        import torch
+
+        with torch.inference_mode():
+            voxels = self.network(moving.array[None, None], fixed.array[None, None])
+        return field_from_voxels(voxels[0].permute(1, 2, 3, 0), fixed.grid, moving.grid)
+
+
+class MultiGradICON(UniGradICON):
+    """Demir et al., WBIR 2024: the same network, also trained across modalities."""
+
+    facts = Facts(
+        name="multigradicon", title="multiGradICON", anatomy=UniGradICON.facts.anatomy,
+        modality="CT and MRI sequences, also different ones", packages=("torch",),
+        weights=Weights("multigradicon/Step_2_final.trch",
+                        f"{RELEASES}/multigradicon_weights/Step_2_final.trch", 283_000_000, "",
+                        "Apache-2.0"),
+        working_grid=UniGradICON.facts.working_grid,
+    )

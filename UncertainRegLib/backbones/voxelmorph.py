@@ -1,0 +1,77 @@
+"""VoxelMorph networks: the authors' brain network, or any checkpoint of their package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from .brain_network import AXES, SHAPE, BrainNetwork, ready
+from .facts import Facts, Weights
+from .weights import checked_path
+
+FTP = "https://surfer.nmr.mgh.harvard.edu/ftp/data/voxelmorph"
+
+
+@dataclass
+class VoxelMorph(BrainNetwork):
+    """Balakrishnan et al., TMI 2019; probabilistic checkpoints draw their velocity (MedIA 2019).
+
+    Attributes:
+        weights: a checkpoint of voxelmorph 0.1 to 0.3 (.pt, .pth, .h5), instead of the store's.
+        int_steps: squarings of the velocity; -1 takes 7, or what the checkpoint records.
+        draw: a probabilistic network draws its velocity; otherwise it returns the mean.
+        shape, axes: array shape and orientation of the training images; 1 mm voxels.
+        affine: estimate an affine map first.
+        seed: of the draws; calls in the same order give the same fields.
+        device: "cpu" or a torch device.
+    """
+
+    weights: str = ""
+    int_steps: int = -1
+    draw: bool = True
+    shape: tuple[int, int, int] = SHAPE
+    axes: str = AXES
+    affine: bool = True
+    seed: int = 1
+    device: str = "cpu"
+
+    facts = Facts(
+        name="voxelmorph", title="VoxelMorph (brain MRI)", anatomy="brain, skull-stripped",
+        modality="T1 MRI", needs_affine=True, code_licence="MIT", packages=("torch", "h5py"),
+        weights=Weights("voxelmorph/vxm_dense_brain_T1_3D_mse.h5",
+                        f"{FTP}/models/vxm_dense_brain_T1_3D_mse.h5", 0, "",
+                        "Apache-2.0 (as its repository)"),
+        outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
+    )
+
+    @cached_property
+    def network(self):
+        """The loaded torch module."""
+        from ..networks import keras
+        from ..networks.checkpoint import read_state
+        from ..networks.voxelmorph import from_state
+
+        path = str(self.weights or checked_path(self.facts.weights))
+        is_keras = path.endswith((".h5", ".hdf5", ".keras"))
+        settings = keras.read_settings(path) if is_keras else {}
+        if self.int_steps >= 0:
+            settings["int_steps"] = self.int_steps
+        if is_keras:
+            settings["padding"] = "border"
+        state = keras.read_state(path) if is_keras else read_state(path)
+        network = from_state(state, **settings)
+        if getattr(network, "log_sigma", None) is not None and self.draw:
+            self.facts = replace(self.facts, stochastic=True)
+        return ready(network, self.device)
+
+    def voxels(self, moving, fixed):
+        """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
+        import torch
+
+        if not self.facts.stochastic:
+            mean = {} if not hasattr(self.network, "log_sigma") else {"draw": False}
+            return self.network(moving, fixed, **mean)
+        with torch.random.fork_rng():  # the caller's random numbers stay as they are
+            torch.manual_seed(self.seed)
+            self.seed += 1
+            return self.network(moving, fixed)

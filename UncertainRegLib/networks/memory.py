@@ -1,0 +1,21 @@
+"""How the C library handles the networks' large tensors."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse freed tensors instead of returning them to the system, for this process.
+
+    Every layer of a network at 160 x 192 x 224 frees and allocates hundreds of megabytes; fetching
+    them anew from the system each time costs up to half of a pass. Does nothing outside Linux.
+    """
+    if sys.platform.startswith("linux"):
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(M_MMAP_THRESHOLD, 1 << 30)
+            mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
