@@ -34,8 +34,8 @@ LANDMARK_COLUMNS = {
     "u_mm": ("u", "mm", "Uncertainty: root of the trace of the covariance"),
     "axes_mm": ("Ellipsoid", "mm", "Semi-axes of the 95 % ellipsoid, longest first"),
     "mean_lps": ("Mean", "mm", "Mean position in the fixed image (R, A, S)"),
-    "tre_mm": ("TRE", "mm", "Distance of the mean to the true point"),
-    "mahalanobis": ("Mahalanobis", "", "The same in units of the uncertainty"),
+    "tre_mm": ("TRE", "mm", "Distance of the registered from the true point"),
+    "mahalanobis": ("Mahalanobis", "", "Distance of the mean from the true point in units of the uncertainty"),
     "inside95": ("In 95 %", "", "Is the true point inside the ellipsoid"),
 }
 
