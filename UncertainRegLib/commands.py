@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_backbones(commands)
     add_studies(commands)
+    _add_report(commands)
     return top
 
 
@@ -151,4 +152,18 @@ def _list_backbones(options, report) -> int:
     for entry in listing():
         state = "ready" if entry.available else f"not installed: {entry.remedy}"
         print(f"{entry.name:14} {entry.title:32} {state}", file=sys.stdout)
+    return COMPLETE
+
+
+def _add_report(commands) -> None:
+    report = commands.add_parser("report", help="one HTML page about a result folder")
+    report.add_argument("folder", help="result folder")
+    report.add_argument("--out", help="the HTML file [FOLDER/report.html]")
+    report.set_defaults(command=_report, reporter=lambda options: None)
+
+
+def _report(options, report) -> int:
+    from .report.html import write_report
+
+    print(write_report(options.folder, options.out))
     return COMPLETE

@@ -1,0 +1,204 @@
+"""The report: one HTML file with everything in it, to be read, mailed or archived."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import Image, read_image, read_labels
+from ..jobs.result import read_result
+from ..palette import colors
+from .planes import PLANES, draw, png
+
+HIDE_INVALID = 0.5  # the map is blank where fewer samples stay inside the moving image
+STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;color:#1c2430;max-width:1100px;margin:2em auto;
+padding:0 1em} h1{font-size:1.5em} h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #ccd}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums} th,td{padding:.25em .7em;
+text-align:right;border-bottom:1px solid #e4e8ee} th:first-child,td:first-child{text-align:left}
+thead th{background:#f2f5f9} .planes{display:flex;gap:6px;background:#000;padding:6px}
+figure{margin:0;position:relative;flex:1} figure img{width:100%;display:block}
+figure b{position:absolute;color:#fff;font-size:12px;text-shadow:0 0 3px #000}
+figcaption{color:#bbb;font-size:12px;text-align:center} .scale{display:flex;align-items:center;
+gap:.6em;margin:.5em 0} .ramp{height:14px;width:280px} .bar{display:inline-block;height:.7em;
+background:#d2751c} .warn{background:#fff4e0;border-left:4px solid #d2751c;padding:.5em 1em}
+.note{color:#566} .tag{background:#eef;border-radius:3px;padding:0 .4em}
+"""
+HOW_TO_READ = (
+    "The map shows the <b>disagreement in mm</b>: asked again in a slightly different way, the "
+    "method would put a point about this far away. It is <b>not the error</b>: low values are not "
+    "a proof of correctness, because where a method cannot follow a motion at all, its answers "
+    "agree on the wrong place. High values are a reason not to rely on the registration there. "
+    "In homogeneous tissue high values are normal and say little about the borders.")
+
+
+def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
+    """Write the report of a result folder.
+
+    Args:
+        folder: a result folder, complete or partial.
+        path: the HTML file; ``report.html`` in the folder by default.
+
+    Returns:
+        The file written.
+
+    Raises:
+        InputError: no result, or one whose fixed image cannot be read any more.
+    """
+    folder = Path(folder)
+    record = read_result(folder)
+    path = folder / "report.html" if path is None else Path(path)
+    title = (f"{Path(record['inputs']['moving']['file']).name} registered to "
+             f"{Path(record['inputs']['fixed']['file']).name}")
+    parts = [f"<h1>{escape(title)}</h1>", _heading(record)]
+    if record["status"] != "complete":
+        parts.append(f'<p class="warn">This result is <b>{record["status"]}</b>: '
+                     f"{escape(record['error'] or 'it was stopped early')}.</p>")
+    parts += [f'<p class="warn">{escape(text)}</p>' for text in record["warnings"]]
+    if "uncertainty_mm" in record["maps"]:
+        parts.append(_pictures(folder, record))
+    parts.append(f"<h2>How to read this</h2><p>{HOW_TO_READ}</p>{_calibration(record)}")
+    parts += [_labels(record["labels"]), _landmarks(record["landmarks"]), _run(record),
+              '<p class="note">For research use only. Not a medical device.</p>']
+    page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
+            f"</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>")
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _heading(record: dict) -> str:
+    samples = record["samples"]
+    return (f"<p>{escape(record['backbone']['title'])}, {escape(record['method'])}"
+            f" <span class=tag>{samples['finished']} of {samples['asked']} samples</span></p>")
+
+
+def _pictures(folder: Path, record: dict) -> str:
+    """Three planes through the worst place that is seen by at least half of the samples."""
+    fixed = read_image(record["inputs"]["fixed"]["file"])
+    values = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
+    array = values.array.copy()
+    array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
+    labels = None
+    if record["warped_labels"]:
+        labels = read_labels(folder / record["warped_labels"])
+    body = fixed.array > np.percentile(fixed.array, 20) if labels is None else labels.array > 0
+    body &= np.isfinite(array)
+    if not body.any():
+        return ""
+    high, hidden = np.percentile(array[body], (99, 50))
+    rows = [row for row in record["labels"] if row["worst_voxel_lps"]]
+    worst = np.argwhere(body)[array[body].argmax()][::-1]
+    point = (max(rows, key=lambda row: row["worst_u_mm"])["worst_voxel_lps"] if rows
+             else fixed.grid.to_world(worst))
+    array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
+    overlay = Image(array, fixed.grid)
+    figures = []
+    for name, (_, _, letters) in PLANES.items():
+        picture = draw(name, point, fixed, overlay, (0.0, high, hidden), labels)
+        data = base64.b64encode(png(picture)).decode("ascii")
+        places = ("left:3px;top:48%", "right:3px;top:48%", "left:49%;top:2px",
+                  "left:49%;bottom:18px")
+        marks = "".join(f'<b style="{place}">{letter}</b>'
+                        for letter, place in zip(letters, places))
+        figures.append(f'<figure><img alt="{name} plane" src="data:image/png;base64,{data}">'
+                       f"{marks}<figcaption>{name}</figcaption></figure>")
+    ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::32])
+    return (f'<h2>Where the samples disagree</h2><div class="planes">{"".join(figures)}</div>'
+            f'<div class="scale"><span>0 mm</span><span class="ramp" style="background:'
+            f'linear-gradient(90deg,{ramp})"></span><span>{high:.1f} mm</span>'
+            f'<span class="note">not drawn below {hidden:.1f} mm (the median); outlines: '
+            f"registered structures; cross: most uncertain boundary point</span></div>")
+
+
+def _map(folder: Path, record: dict, name: str, shape, default: float) -> np.ndarray:
+    if name not in record["maps"]:
+        return np.full(shape, default)
+    import SimpleITK as sitk
+
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / record["maps"][name]["file"])))
+
+
+def _calibration(record: dict) -> str:
+    calibration = record.get("calibration")
+    if not calibration:
+        return ('<p class="note">This map has not been calibrated: no statement of the kind '
+                '"95 % lie within" can be made from it.</p>')
+    if calibration.get("refused"):
+        return f'<p class="warn">No bound is stated: {escape(calibration["refused"])}</p>'
+    return (f"<p>On simulated deformations of this image, 95 % of the voxels had an error below "
+            f"<b>{calibration['factor']:.2f}</b> times the disagreement. Simulated truth has no "
+            "missing correspondence; expect more where tissue is absent in one image.</p>")
+
+
+def _labels(rows: list[dict]) -> str:
+    if not rows:
+        return ""
+    largest = max((row["u_p95_mm"] or 0.0 for row in rows), default=1.0) or 1.0
+    truth = any(row["dice"] is not None for row in rows)
+    head = ["Structure", "Median mm", "95 % mm", "", "Entropy nats", "Volume ml",
+            "95 % interval ml", "Centroid sd mm", *(["Dice", "ECE"] if truth else [])]
+    body = []
+    for row in rows:
+        width = 120 * (row["u_p95_mm"] or 0.0) / largest
+        cells = [escape(str(row["name"])), _number(row["u_p50_mm"]), _number(row["u_p95_mm"]),
+                 f'<span class="bar" style="width:{width:.0f}px"></span>',
+                 _number(row["mean_entropy"]), _number(row["volume_ml"]),
+                 f"{_number(row['volume_low_ml'])} – {_number(row['volume_high_ml'])}",
+                 _number(row["centroid_sd_mm"]),
+                 *([_number(row["dice"], 3), _number(row["ece"], 3)] if truth else [])]
+        body.append(cells)
+    return ("<h2>Structures</h2><p class=note>Disagreement at the boundary of each structure, the "
+            f"most uncertain first.</p>{_table(head, body, bar=3)}")
+
+
+def _landmarks(rows: list[dict]) -> str:
+    if not rows:
+        return ""
+    truth = any(row["tre_mm"] is not None for row in rows)
+    head = ["Landmark", "Disagreement mm", "95 % ellipsoid semi-axes mm",
+            *(["TRE mm", "Inside 95 %"] if truth else [])]
+    body = [[escape(row["label"]), _number(row["u_mm"]),
+             " × ".join(_number(axis) for axis in row["axes_mm"]),
+             *([_number(row["tre_mm"]), "yes" if row["inside95"] else "no"] if truth else [])]
+            for row in rows]
+    summary = ""
+    errors = [row["tre_mm"] for row in rows if row["tre_mm"] is not None]
+    if errors:
+        inside = sum(bool(row["inside95"]) for row in rows)
+        summary = (f"<p>Target registration error: mean {np.mean(errors):.2f} mm, median "
+                   f"{np.median(errors):.2f} mm; {inside} of {len(errors)} true points lie "
+                   "inside their 95 % ellipsoid.</p>")
+    return f"<h2>Landmarks</h2>{summary}{_table(head, body)}"
+
+
+def _run(record: dict) -> str:
+    """Parameters, inputs and versions: what is needed to repeat the run."""
+    rows = [["Registration", escape(record["backbone"]["title"])],
+            ["Method", escape(record["method"])],
+            *[[escape(str(key)), escape(str(value))]
+              for key, value in record["parameters"].items()],
+            ["Seed", str(record["seed"])], ["Device", escape(record["device"])],
+            *[[f"{escape(name)} file", f"{escape(entry['file'])}<br><span class=note>sha256 "
+               f"{entry['sha256'][:16]}…</span>"] for name, entry in record["inputs"].items()],
+            *[[f"{escape(name)} version", escape(value)]
+              for name, value in record["versions"].items()],
+            *[[f"time {escape(name.removesuffix('_s'))}", f"{seconds:.1f} s"]
+              for name, seconds in record["timings"].items()]]
+    if record["peak_memory_mb"]:
+        rows.append(["Peak memory", f"{record['peak_memory_mb']:.0f} MB"])
+    return f"<h2>How it was made</h2>{_table(['', ''], rows)}"
+
+
+def _table(head: list[str], body: list[list[str]], bar: int | None = None) -> str:
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    rows = "".join("<tr>" + "".join(
+        f"<td{' style=text-align:left' if place == bar else ''}>{cell}</td>"
+        for place, cell in enumerate(row)) + "</tr>" for row in body)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
