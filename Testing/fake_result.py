@@ -80,9 +80,11 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
     record = {
         "schema": "uncertainreg-result/1", "status": status, "error": None,
         "inputs": {
-            "fixed": {"file": str(folder / "fixed.nrrd"), "shape": list(SHAPE)},
-            "moving": {"file": str(folder / "moving.nrrd"), "shape": list(SHAPE)},
-            "moving_labels": {"file": str(folder / "labels.nrrd")},
+            "fixed": {"file": str(folder / "fixed.nrrd"), "sha256": "0" * 64,
+                      "shape": list(SHAPE)},
+            "moving": {"file": str(folder / "moving.nrrd"), "sha256": "0" * 64,
+                      "shape": list(SHAPE)},
+            "moving_labels": {"file": str(folder / "labels.nrrd"), "sha256": "0" * 64},
         },
         "backbone": {"name": "demons", "title": "Diffeomorphic demons", "facts": {}},
         "method": "equivariance", "parameters": {"perturbation": "deform"}, "seed": seed,

@@ -116,7 +116,7 @@ def _in_words(record: dict, out: str) -> str:
     samples = record["samples"]
     lines = [f"{record['status'].capitalize()}: {samples['finished']} of {samples['asked']} "
              f"samples, {record['backbone']['title']}, {out}"]
-    rows = record["labels"][:10]
+    rows = record["labels"][:20]
     if rows:
         lines.append(f"{'structure':24} {'median mm':>9} {'95 % mm':>8} {'volume ml':>10} "
                      f"{'95 % interval':>17} {'Dice':>6}")

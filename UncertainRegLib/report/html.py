@@ -19,11 +19,11 @@ body{font:15px/1.45 system-ui,sans-serif;color:#1c2430;max-width:1100px;margin:2
 padding:0 1em} h1{font-size:1.5em} h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #ccd}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums} th,td{padding:.25em .7em;
 text-align:right;border-bottom:1px solid #e4e8ee} th:first-child,td:first-child{text-align:left}
-thead th{background:#f2f5f9} .planes{display:flex;gap:6px;background:#000;padding:6px}
+thead th{background:#f2f5f9} .planes{display:flex;gap:6px;align-items:flex-start;background:#000;padding:6px}
 figure{margin:0;position:relative;flex:1} figure img{width:100%;display:block}
 figure b{position:absolute;color:#fff;font-size:12px;text-shadow:0 0 3px #000}
 figcaption{color:#bbb;font-size:12px;text-align:center} .scale{display:flex;align-items:center;
-gap:.6em;margin:.5em 0} .ramp{height:14px;width:280px} .bar{display:inline-block;height:.7em;
+gap:.6em;margin:.5em 0} .scale span{white-space:nowrap} .scale .note{white-space:normal} .ramp{height:14px;width:280px} .bar{display:inline-block;height:.7em;
 background:#d2751c} .warn{background:#fff4e0;border-left:4px solid #d2751c;padding:.5em 1em}
 .note{color:#566} .tag{background:#eef;border-radius:3px;padding:0 .4em}
 """
@@ -81,6 +81,9 @@ def _pictures(folder: Path, record: dict) -> str:
     values = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
     array = values.array.copy()
     array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
+    if "fixed_mask" in record["inputs"]:  # the registration saw nothing else
+        mask = read_labels(record["inputs"]["fixed_mask"]["file"])
+        array[mask.resample(fixed.grid, "nearest", 0).array == 0] = np.nan
     labels = None
     if record["warped_labels"]:
         labels = read_labels(folder / record["warped_labels"])
@@ -105,7 +108,7 @@ def _pictures(folder: Path, record: dict) -> str:
                         for letter, place in zip(letters, places))
         figures.append(f'<figure><img alt="{name} plane" src="data:image/png;base64,{data}">'
                        f"{marks}<figcaption>{name}</figcaption></figure>")
-    ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::32])
+    ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
     return (f'<h2>Where the samples disagree</h2><div class="planes">{"".join(figures)}</div>'
             f'<div class="scale"><span>0 mm</span><span class="ramp" style="background:'
             f'linear-gradient(90deg,{ramp})"></span><span>{high:.1f} mm</span>'

@@ -33,7 +33,7 @@ def plane_grid(grid: Grid, point, name: str) -> Grid:
     low, high = along.min(0), along.max(0)
     spacing = float(grid.spacing.min())
     width, height = (int(np.ceil((high[a] - low[a]) / spacing)) for a in (0, 1))
-    origin = np.asarray(point) + direction[:, :2] @ low[:2]
+    origin = np.asarray(point) + direction[:, :2] @ (low[:2] + spacing / 2)
     return Grid.from_spacing((1, height, width), (spacing,) * 3, origin, direction)
 
 

@@ -1,0 +1,49 @@
+"""The report holds what the result says, in one file, and survives missing parts."""
+
+import re
+
+import numpy as np
+import pytest
+from fake_result import write_fake_result
+from phantoms import GRID_PAIRS, textured
+
+from UncertainRegLib.geometry import Image
+from UncertainRegLib.report.html import write_report
+from UncertainRegLib.report.planes import PLANES, draw, plane_grid, png
+
+
+@pytest.mark.parametrize("name", PLANES)
+def test_planes_go_through_the_point_along_the_patient_axes(name):
+    grid = GRID_PAIRS["oblique"][0]
+    plane = plane_grid(grid, grid.center, name)
+    index = plane.to_index(grid.center)
+    assert index[2] == pytest.approx(0, abs=1e-6)
+    assert (index[:2] > 0).all()
+    assert (index[:2] < plane.size[:2]).all()
+    assert np.allclose(np.abs(plane.direction).max(axis=0), 1)
+
+
+def test_only_values_above_the_threshold_are_coloured():
+    grid = GRID_PAIRS["identity"][0]
+    fixed = textured(grid)
+    values = np.zeros(grid.shape, np.float32)
+    values[:, :, 24:] = 5.0
+    values[:, :20, :] = np.nan
+    picture = draw("axial", grid.center, fixed, Image(values, grid), (0, 5, 1)).astype(int)
+    colourful = np.ptp(picture, axis=-1) > 30
+    assert colourful[25:40, 30:].mean() > 0.9
+    assert not colourful[:12].any()
+    assert not colourful[25:40, :20].any()
+
+
+def test_png_is_a_png():
+    assert png(np.zeros((4, 5, 3), np.uint8)).startswith(b"\x89PNG")
+
+
+def test_report_of_a_result(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 3
+    assert not re.search(r'(src|href)="(?!data:)', text), "everything must be inside the page"
+    for words in ("not the error", "For research use only", "Structures", "Landmarks", "sha256"):
+        assert words in text
