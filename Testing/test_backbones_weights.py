@@ -158,6 +158,9 @@ def test_import_from_file_and_folder(tmp_path):
     (folder / "w.pth").write_bytes(CONTENT)
     assert store.install_from(entry, tmp_path / "usb").read_bytes() == CONTENT
     assert store.install_from(entry, folder / "w.pth").read_bytes() == CONTENT
+    (tmp_path / "usb" / "w.pth").write_bytes(CONTENT)
+    with pytest.raises(store.WeightsError, match="contains 2 files"):
+        store.install_from(entry, tmp_path / "usb")
     (folder / "w.pth").write_bytes(b"wrong")
     with pytest.raises(store.WeightsError, match="not the expected file"):
         store.install_from(entry, folder)

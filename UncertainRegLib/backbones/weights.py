@@ -139,7 +139,12 @@ def install_from(weights: Weights, source: str | Path) -> Path:
         found = sorted(source.rglob(name))
         if not found:
             raise WeightsError(f"The folder {source} contains no file {name}.")
-        source = found[0]
+        # uniGradICON's and multiGradICON's files have one name: the folder tells them apart.
+        ours = [path for path in found if Path(weights.file).parent.name in path.parts]
+        if len(found) > 1 and len(ours) != 1:
+            raise WeightsError(f"The folder {source} contains {len(found)} files {name}: name one "
+                               "of them.")
+        source = (ours or found)[0]
     if not source.is_file():
         raise WeightsError(f"{source} does not exist.")
     target = store() / weights.file

@@ -1,0 +1,129 @@
+"""The commands ``backbones list | install | verify | clear``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from . import weights as store
+from .facts import Facts
+from .registry import BackboneError, backbone_class, create, listing
+
+
+def add_commands(commands) -> None:
+    """Add ``backbones`` and its actions to an argparse sub-parsers object.
+
+    Each action sets ``command(options, report) -> exit code`` and ``reporter``.
+    """
+    top = commands.add_parser("backbones", help="registration methods: list, install, verify")
+    actions = top.add_subparsers(required=True, metavar="action")
+
+    def action(name: str, function, text: str):
+        parser = actions.add_parser(name, help=text)
+        parser.set_defaults(command=function, reporter=lambda options: None)
+        return parser
+
+    action("list", list_backbones, "all methods, their licences, and what they need")
+    install = action("install", install_backbone, "fetch or import trained weights")
+    install.add_argument("name", help="as in the list")
+    install.add_argument("--from", dest="source", default="", metavar="FILE_OR_FOLDER",
+                         help="import without network")
+    install.add_argument("--yes", action="store_true", help="consent to the download")
+    verify = action("verify", verify_backbone, "check a method, or a network of your own")
+    verify.add_argument("name", help="as in the list, or the manifest (.json) of a network")
+    verify.add_argument("--image", default="", help="an image it was made for")
+    verify.add_argument("--weights", default="", help="file of weights, instead of the store's")
+    verify.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    clear = action("clear", clear_weights, "remove trained weights from the store")
+    clear.add_argument("name", help="as in the list")
+
+
+def list_backbones(options, report=None) -> int:
+    """Print every backbone: name, title, state, licences; then the store."""
+    for entry in listing():
+        state = "ready" if entry.available else f"not installed: {entry.remedy}"
+        print(f"{entry.name:18} {entry.title:40} {state}")
+        print(f"{'':18} {_in_words(entry.facts)}")
+    files = store.stored()
+    total = store.size_text(sum(item.size_bytes for item in files))
+    print(f"Weights: {store.store()} ({len(files)} files, {total})")
+    for item in files:
+        print(f"  {item.path.relative_to(store.store())}  {store.size_text(item.size_bytes)}  "
+              f"sha256 {item.sha256[:12] or 'not recorded'}")
+    print("A network of your own: --backbone MANIFEST.json, checked by `backbones verify`.")
+    return 0
+
+
+def _in_words(facts: Facts) -> str:
+    parts = [facts.anatomy, facts.modality, f"code {facts.code_licence}"]
+    if facts.weights is not None:
+        parts.append(f"weights {facts.weights.licence}")
+    if facts.stochastic:
+        parts.append("stochastic")
+    return "; ".join(parts)
+
+
+def install_backbone(options, report=None) -> int:
+    """Put the weights of a backbone into the store, by download or from a file or folder."""
+    facts = backbone_class(options.name).facts
+    if facts.weights is None:
+        missing = facts.missing_packages()
+        print(f"{facts.title} needs no trained weights"
+              + (f", but: pip install {' '.join(missing)}" if missing else "."))
+        return 0
+    if options.source:
+        path = store.install_from(facts.weights, options.source)
+    else:
+        if not facts.weights.url:
+            raise BackboneError(f"{facts.title}: "
+                                f"{store.remedy(facts.weights, facts.name)}")
+        if not options.yes and not _consent(store.consent_question(facts.weights, facts.title)):
+            print("Nothing was downloaded.")
+            return 0
+        path = store.download(facts.weights, _progress)
+    print(f"Installed {path} ({store.size_text(path.stat().st_size)}, "
+          f"sha256 {store.sha256_of(path)}).")
+    return 0
+
+
+def _consent(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise BackboneError(f"{question} Add --yes to consent, or --from FILE to import them "
+                            "without network.")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        whole = f" of {store.size_text(total)}" if total else ""
+        print(f"\r{store.size_text(done)}{whole} ", end="", file=sys.stderr, flush=True)
+
+
+def verify_backbone(options, report=None) -> int:
+    """Run the battery and print every check in words; exit code 1 when one fails."""
+    from ..geometry import read_image
+    from .battery import verify
+
+    parameters = {"weights": options.weights} if options.weights else {}
+    backbone = create(options.name, options.device, **parameters)
+    image = read_image(options.image) if options.image else None
+    checks = verify(backbone, image)
+    for check in checks:
+        state = {True: "ok", False: "FAILED", None: "note"}[check.passed]
+        print(f"{state:7} {check.name}: {check.text}")
+    failed = [check.name for check in checks if check.passed is False]
+    if failed:
+        print(f"{options.name} does not pass: {', '.join(failed)}.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def clear_weights(options, report=None) -> int:
+    """Remove the weights of a backbone from the store."""
+    weights = backbone_class(options.name).facts.weights
+    freed = 0 if weights is None else store.clear(weights)
+    print(f"{store.size_text(freed)} freed.")
+    folder = store.store() / Path(weights.file).parent if weights else None
+    if folder is not None and folder.is_dir() and not any(folder.iterdir()):
+        shutil.rmtree(folder)
+    return 0
