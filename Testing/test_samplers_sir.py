@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from UncertainRegLib.geometry import DisplacementField, Grid, Image, warp
+from UncertainRegLib.samplers import create_sampler, registry
 from UncertainRegLib.samplers.proposals import (
     EquivarianceSeeded,
     Optimised,
@@ -68,7 +69,7 @@ class Fixed:
     given: Proposal
     backbone: object = None
 
-    def propose(self, fixed, moving, generator):
+    def propose(self, fixed, moving, generator, on_progress):
         return self.given
 
 
@@ -119,9 +120,10 @@ def test_resampling_finds_the_shift_that_the_images_show(tempering):
     x = np.array([s.field.vectors[..., 0].mean() for s in samples])
     assert x.mean() == pytest.approx(SHIFT_MM, abs=1.5)  # the proposal says 0 +- 8 mm
     assert x.std() < 3
-    facts = samples[0].facts
-    assert 1 <= facts["ess_raw"] <= facts["ess_target"] + 1e-6
-    assert facts["ess_target"] == pytest.approx(0.05 * 128, rel=1e-3)
+    facts = samples[0].of_all
+    assert 1 <= facts["ess_raw"] <= facts["ess_tempered"] + 1e-6
+    if tempering == "ess":
+        assert facts["ess_tempered"] == pytest.approx(0.05 * 128, rel=1e-3)
     assert all(s.log_weight == 0 and s.group == s.facts["proposal"] for s in samples)
 
 
@@ -188,8 +190,57 @@ def test_wrong_settings_are_named(tmp_path):
     grid = Grid.from_spacing((12, 12, 12))
     with pytest.raises(ValueError, match="at least 2 seeds"):
         EquivarianceSeeded(Shift(), seeds=1).propose(blobs(grid), blobs(grid), None)
+    with pytest.raises(ValueError, match="no weights of a proposal network"):
+        Trained(Shift(), str(tmp_path / "none.pt"))
     (tmp_path / "x.pt").write_bytes(b"nonsense")
     from UncertainRegLib.networks.sir_unet import load
 
     with pytest.raises(ValueError, match="no weights"):
         load(str(tmp_path / "x.pt"))
+
+
+class Stop(Exception):
+    pass
+
+
+def test_progress_is_told_and_can_stop_the_sampling():
+    grid = Grid.from_spacing((12, 12, 12), (2, 2, 2))
+    fixed, moving = blobs(grid), blobs(grid, seed=2)
+    told = []
+
+    def tell(text, done, total):
+        told.append((text, done, total))
+        if text == "Weighing proposals" and done >= 32:
+            raise Stop
+
+    sampler = create_sampler("sir", Shift(), "translation",
+                             {"method": {"proposals": 96, "seeds": 3}}, on_progress=tell)
+    with pytest.raises(Stop):
+        next(iter(sampler.sample(fixed, moving, 2, np.random.default_rng(0))))
+    assert told == [*(("Registering seeds", n, 3) for n in (1, 2, 3)),
+                    ("Weighing proposals", 32, 96)]
+
+
+def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
+    sampler = create_sampler("sir", Shift(), "scale", {"method": {
+        "source": "optimised", "steps": 3, "sigma": 0.7, "proposals": 9}})
+    assert (sampler.proposals, sampler.sigma) == (9, 0.7)
+    assert (sampler.proposal.steps, sampler.proposal.sigma) == (3, 0.7)
+    seeded = create_sampler("sir", Shift(), "scale", {"perturbation": {"low": 0.95}})
+    assert seeded.family.name == "scale" and seeded.family.low == 0.95
+    for settings, message in (({"source": "magic"}, "Unknown source"),
+                              ({"speed": 1}, "no setting speed; it has source"),
+                              ({"source": "optimised", "seeds": 4}, "no setting seeds"),
+                              ({"device": "cuda"}, "no setting device"),
+                              ({"source": "trained"}, "train sir")):
+        with pytest.raises(ValueError, match=message):
+            create_sampler("sir", Shift(), "scale", {"method": settings})
+
+
+def test_without_torch_the_method_is_listed_with_a_remedy(monkeypatch):
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
+    listed = {method.name: method for method in registry.listing()}
+    assert listed["equivariance"].available
+    assert not listed["sir"].available and "torch" in listed["sir"].remedy
+    with pytest.raises(ValueError, match="install the Python package torch"):
+        create_sampler("sir", Shift(), "scale", {})

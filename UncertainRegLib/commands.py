@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
     _add_run(commands)
     _add_backbones(commands)
+    _add_methods(commands)
     add_studies(commands)
     _add_report(commands)
     return top
@@ -42,7 +43,7 @@ def _add_run(commands) -> None:
     }.items():
         run.add_argument(f"--{name}", default="", help=text)
     run.add_argument("--backbone", default="demons", help="registration method [demons]")
-    run.add_argument("--method", default="equivariance", help="way of sampling [equivariance]")
+    run.add_argument("--method", default="equivariance", help="equivariance or sir [equivariance]")
     run.add_argument("--perturbation", default="deform", help="perturbation family [deform]")
     run.add_argument("--samples", type=int, default=16, help="number of registrations [16]")
     run.add_argument("--seed", type=int, default=1, help="of everything random [1]")
@@ -146,10 +147,27 @@ def _add_backbones(commands) -> None:
     listing.set_defaults(command=_list_backbones, reporter=lambda options: None)
 
 
+def _add_methods(commands) -> None:
+    top = commands.add_parser("methods", help="ways of sampling: list")
+    actions = top.add_subparsers(required=True, metavar="action")
+    listing = actions.add_parser("list", help="all ways, and what they need")
+    listing.set_defaults(command=_list_methods, reporter=lambda options: None)
+
+
+def _list_methods(options, report) -> int:
+    from .samplers import listing
+
+    return _print(listing())
+
+
 def _list_backbones(options, report) -> int:
     from .backbones import listing
 
-    for entry in listing():
+    return _print(listing())
+
+
+def _print(entries) -> int:
+    for entry in entries:
         state = "ready" if entry.available else f"not installed: {entry.remedy}"
         print(f"{entry.name:14} {entry.title:32} {state}", file=sys.stdout)
     return COMPLETE

@@ -16,13 +16,17 @@ BYTES_PER_WORKING_VOXEL = 150  # images, fields and moments (float32) and their 
 BYTES_PER_FIXED_VOXEL = 110  # display maps and fields on the fixed grid
 
 
-def choose_device(asked: str, facts) -> str:
-    """ "cuda" when asked for or (auto) when the backbone uses torch and a GPU is there.
+def choose_device(asked: str, *facts) -> str:
+    """ "cuda" when asked for or (auto) when the backbone or method uses torch and a GPU is there.
+
+    Args:
+        facts: of the backbone and the method; anything with ``packages``.
 
     Raises:
         ValueError: "cuda" was asked for and is not there.
     """
-    if asked == "cpu" or (asked == "auto" and "torch" not in facts.packages):
+    uses_torch = any("torch" in each.packages for each in facts)
+    if asked == "cpu" or (asked == "auto" and not uses_torch):
         return "cpu"
     try:
         import torch

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from ..geometry import DisplacementField, Image, write_field, write_image
 from ..geometry.files import InputError
 from ..geometry.image import set_geometry
+from ..samplers import Sample
 from .cancel import CANCEL_FILE
 from .summary import MEANINGS, Summary
 
@@ -62,16 +63,15 @@ class ResultFolder:
             self.record["warped_labels"] = "warped_labels.nrrd"
         self.commit()
 
-    def write_sample(self, index: int, field: DisplacementField, log_weight: float,
-                     status: dict) -> None:
-        """Keep one sample (mm LPS, animation grid); named in the next commit."""
+    def write_sample(self, index: int, field: DisplacementField, sample: Sample) -> None:
+        """Keep one sample, ``field`` (mm LPS, animation grid); named in the next commit."""
         name = f"samples/sample-{index:04d}.nrrd"
         write_field(field, self.path / name)
         samples = self.record["samples"]
         samples["files"].append(name)
-        samples["log_weights"].append(log_weight)
-        samples["status"].append({"index": index, **status})
-        samples["finished"] = index + 1
+        samples["log_weights"].append(sample.log_weight)
+        samples["status"].append({"index": index, **sample.facts})
+        samples.update(finished=index + 1, **sample.of_all)
 
     def write_summary(self, summary: Summary, final: bool) -> None:
         """Maps and tables of the samples so far; then commit."""
@@ -97,9 +97,8 @@ class ResultFolder:
         self.record.update(
             maps=record, mean_transform=mean, covariance=covariance,
             labels=summary.label_rows(maps["uncertainty_mm"], maps["validity"]),
-            landmarks=summary.landmark_rows())
-        weights = summary.weights()
-        self.record["samples"]["effective"] = float(1.0 / np.sum(weights**2))
+            landmarks=summary.landmark_rows(), **summary.representatives())
+        self.record["samples"]["effective"] = summary.effective()
         self.commit()
         for old in self._written - names:
             (self.path / old).unlink(missing_ok=True)

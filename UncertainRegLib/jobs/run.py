@@ -13,6 +13,7 @@ from .. import backbones
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
 from ..samplers import create_sampler
+from ..samplers import method as sampling_method
 from .cancel import CancelFlag, Cancelled
 from .inputs import Inputs, read_inputs
 from .job import Job
@@ -28,6 +29,8 @@ from .summary import INSIDE, Summary
 
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
 SUMMARY_SHARE = 10  # time between snapshots, in units of the time that one takes
+PROGRESS_S = 1.0  # between reports of work that is no sample
+FEW_PROPOSALS = 0.05  # effective share of the weighed proposals below which a warning is due
 
 
 def run(job: Job, report, preflight_only: bool = False) -> dict:
@@ -50,7 +53,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
             os.setsid()  # so that the parent can end this process with all its children
     job.check()
     facts = backbone_class(job.backbone).facts
-    device = choose_device(job.device, facts)
+    device = choose_device(job.device, facts, sampling_method(job.method))
     create_sampler(job.method, backbones.create(job.backbone, device, **_settings(job)),
                    job.perturbation, job.parameters)  # refuses wrong settings before any work
     report("stage", text="Reading images")
@@ -64,6 +67,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
                     "log_weights": [], "status": []},
         "transform": None, "mean_transform": None, "maps": {}, "warped": None,
         "warped_labels": None, "covariance": None, "labels": [], "landmarks": [],
+        "modes": [], "best_sample": None,
         "timings": {}, "peak_memory_mb": None, "device": device, "versions": versions(),
         "warnings": [],
     })
@@ -99,6 +103,7 @@ class _Run:
         self.report, self.flag, self.device = report, flag, device
         self.summary: Summary | None = None
         self.timings = folder.record["timings"]
+        self.sampling_since = self.progress_at = 0.0
 
     def go(self, preflight_only: bool) -> None:
         sampler, fixed, moving, registration = self._probe()
@@ -108,14 +113,14 @@ class _Run:
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
         generator = np.random.default_rng(self.job.seed)
-        begun = last_summary = perf_counter()
+        begun = last_summary = self.sampling_since = perf_counter()
         summary_cost = 0.0
         self.flag.check()
         for index, sample in enumerate(sampler.sample(fixed, moving, self.job.samples, generator)):
             kept = self.summary.add(sample)
-            self.folder.write_sample(index, kept, sample.log_weight, sample.facts)
+            self.folder.write_sample(index, kept, sample)
             finished, now = index + 1, perf_counter()
-            eta = (now - begun) / finished * (self.job.samples - finished)
+            eta = (now - self.sampling_since) / finished * (self.job.samples - finished)
             self.report("sample", finished=finished, asked=self.job.samples, eta_s=round(eta, 1))
             due = now - last_summary > max(1.0, SUMMARY_SHARE * summary_cost)
             if FIRST_SUMMARY <= finished < self.job.samples and due:
@@ -152,7 +157,7 @@ class _Run:
             try:
                 backbone = backbones.create(self.job.backbone, self.device, **settings)
                 sampler = create_sampler(self.job.method, backbone, self.job.perturbation,
-                                         self.job.parameters)
+                                         self.job.parameters, self.device, self._progress)
                 self.report("stage", text=f"Registering with {backbone.facts.title}")
                 started = perf_counter()
                 fixed, moving = backbone.prepare(self.inputs.fixed, self.inputs.moving)
@@ -167,15 +172,23 @@ class _Run:
                 settings = self._step_down(backbone, settings)
         seconds = self.timings["register_s"] = perf_counter() - started
         memory = predict_memory_mb(self.inputs, int(np.prod(registration.grid.shape)))
-        memory = max(memory, peak_memory_mb() or 0.0)
+        memory = max(memory, peak_memory_mb() or 0.0) + getattr(sampler, "memory_mb", 0)
         self.folder.record["preflight"] = {
             "device": self.device, "memory_mb": memory,
-            "minutes": seconds * (self.job.samples + 1) / 60}
+            "minutes": (seconds + sampler.expected_seconds(self.job.samples, seconds)) / 60}
         self.report("preflight", **self.folder.record["preflight"])
         free = available_memory_mb()
         if free is not None and memory > free + (peak_memory_mb() or 0.0):
             self._warn(f"The run may need {memory:.0f} MB of memory, {free:.0f} MB are free.")
         return sampler, fixed, moving, registration
+
+    def _progress(self, text: str, done: int, total: int) -> None:
+        """Tell of work before the first sample, and stop it when asked to."""
+        self.flag.check()
+        self.sampling_since = perf_counter()
+        if done == total or self.sampling_since - self.progress_at > PROGRESS_S:
+            self.progress_at = self.sampling_since
+            self.report("stage", text=f"{text}: {done} of {total}")
 
     def _step_down(self, backbone, settings: dict) -> dict:
         """The next step of the ladder: half the working voxels, then the CPU."""
@@ -207,6 +220,11 @@ class _Run:
         if outside > 0.05:
             self._warn(f"{100 * outside:.0f} % of the fixed image lie outside the moving image in "
                        "most samples: the map says nothing there.")
+        samples = self.folder.record["samples"]
+        if samples.get("ess_tempered", np.inf) < FEW_PROPOSALS * samples.get("proposals", 0):
+            self._warn(f"Only {samples['ess_tempered']:.1f} of {samples['proposals']} proposals "
+                       "carry the weight: the samples are nearly copies of each other. Weigh more "
+                       "proposals, or temper to a larger ess_fraction.")
         if self.summary.count < 8:
             self._warn(f"Only {self.summary.count} samples: the map is noisy; use 16 or more.")
 

@@ -25,6 +25,7 @@ from ..posterior.maps import (
     largest_axis,
     uncertainty,
 )
+from ..posterior.modes import find_modes, principal_components
 from ..posterior.moments import Moments, RunningMean
 from ..posterior.points import landmark_table
 from ..samplers import Sample
@@ -32,6 +33,8 @@ from .inputs import Inputs
 
 LABEL_VOXELS = 8_000_000  # label probabilities live on the fixed grid, or a coarser one of this
 ANIMATION_VOXELS = 300_000  # samples are kept on this grid: 64³ to 70³, 3.6 MB each
+MODE_VOXELS = 5_000  # modes are found on a coarse copy of the samples, 60 KB each
+SAMPLES_FOR_MODES = 4
 INSIDE = 0.5  # a voxel counts where at least half of the samples stay in the moving image
 
 MEANINGS = {
@@ -67,11 +70,16 @@ class Summary:
             self.labels = LabelProbabilities(inputs.moving_labels, grid)
         self.positions: list[np.ndarray] = []
         self.log_weights: list[float] = []
+        self.evidence: list[float] = []  # log-weight before resampling
+        self.draws: list[int] = []  # number of what was drawn: copies of one draw share it
+        self.coarse: list[np.ndarray] = []
+        self.grid = registration.grid  # of the samples; known with the first one
         self.animation_grid = registration.grid.at_most(ANIMATION_VOXELS)
 
     def add(self, sample: Sample) -> DisplacementField:
         """Take in one sample; returns it on the animation grid (float32 numpy)."""
-        field = sample.field
+        field, facts = sample.field, sample.facts
+        self.grid = field.grid
         self.moments.add(field.vectors, sample.log_weight)
         inside = inside_index(self.inputs.moving.grid.shape,
                               field.mapped_index(self.inputs.moving.grid))
@@ -80,8 +88,12 @@ class Summary:
             self.labels.add(field, sample.log_weight)
         if self.inputs.moving_points is not None:
             self.positions.append(map_to_fixed(field, self.inputs.moving_points))
+        self.draws.append(facts.get("proposal", self.count))
+        self.evidence.append(facts.get("log_weight", sample.log_weight))
         self.log_weights.append(float(sample.log_weight))
-        return field.resample(self.animation_grid).to_numpy()
+        kept = field.resample(self.animation_grid).to_numpy()
+        self.coarse.append(kept.resample(self.animation_grid.at_most(MODE_VOXELS)).vectors)
+        return kept
 
     @property
     def count(self) -> int:
@@ -94,33 +106,51 @@ class Summary:
         weights = np.exp(log - log.max())
         return weights / weights.sum()
 
+    def effective(self) -> float:
+        """Effective number of different samples: copies of one draw add up to one weight."""
+        of_draws = np.bincount(np.unique(self.draws, return_inverse=True)[1], self.weights())
+        return float(1.0 / np.sum(of_draws**2))
+
+    def representatives(self) -> dict:
+        """ "modes": two groups of samples, each with its weight and the sample that stands for it
+        (k-means finds two in any samples); "best_sample": the one with the largest log-weight,
+        among equals the one nearest the mean. Empty with fewer than four samples.
+        """
+        if self.count < SAMPLES_FOR_MODES:
+            return {"modes": [], "best_sample": None}
+        components = principal_components(self.coarse, self.log_weights)
+        distance = [float(np.square(field - components.mean).sum()) for field in self.coarse]
+        best = max(range(self.count), key=lambda i: (self.evidence[i], -distance[i]))
+        return {"modes": [{"weight": mode.weight, "sample": mode.sample}
+                          for mode in find_modes(components)], "best_sample": best}
+
     def mean(self) -> DisplacementField:
-        """Mean of the samples on the working grid."""
-        return DisplacementField(self.moments.mean, self.registration.grid).to_numpy()
+        """Mean of the samples, on their grid."""
+        return DisplacementField(self.moments.mean, self.grid).to_numpy()
 
     def maps(self) -> dict[str, np.ndarray]:
         """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (see MEANINGS)."""
         covariance = self.moments.covariance
         axes = axis_sd(covariance)
-        jacobian = jacobian_determinant(self.registration)
-        working = {
+        of_samples = {
             "uncertainty_mm": uncertainty(covariance),
             "largest_axis_mm": largest_axis(covariance),
             "axis_rl_mm": axes[..., 0], "axis_ap_mm": axes[..., 1], "axis_si_mm": axes[..., 2],
             "displacement_entropy": displacement_entropy(covariance),
-            "jacobian": jacobian,
-            "folding": as_like(jacobian <= 0, jacobian),
             "validity": self.validity.value,
         }
-        maps = {name: self._on_fixed(values, self.registration.grid)
-                for name, values in working.items()}
+        maps = {name: self._on_fixed(values, self.grid) for name, values in of_samples.items()}
+        jacobian = jacobian_determinant(self.registration)
+        for name, values in (("jacobian", jacobian),
+                             ("folding", as_like(jacobian <= 0, jacobian))):
+            maps[name] = self._on_fixed(values, self.registration.grid)
         if self.labels is not None:
             maps["label_entropy"] = self._on_fixed(self.labels.entropy(), self.labels.grid)
         return maps
 
     def covariance(self) -> tuple[np.ndarray, Grid]:
         """(Z, Y, X, 6) covariance in mm² and its grid, the animation grid."""
-        to_index = np.linalg.inv(self.registration.grid.affine) @ self.animation_grid.affine
+        to_index = np.linalg.inv(self.grid.affine) @ self.animation_grid.affine
         like = self.moments.covariance
         index = self.animation_grid.affine_points(to_index, like)
         return to_numpy(interpolate(like, index)).astype(np.float32), self.animation_grid

@@ -112,7 +112,8 @@ def find_modes(components: Components, count: int = 2, seed: int = 0) -> list[Mo
     """Group the samples by k-means on their scores (Simpson and Campbell: two groups), heaviest
     first.
 
-    k-means always finds ``count`` groups: two modes are not evidence of two alternatives.
+    k-means finds ``count`` groups in any samples that differ: two modes are not evidence of two
+    alternatives.
 
     Args:
         components: of the samples; the scores used are those kept there.
@@ -125,6 +126,8 @@ def find_modes(components: Components, count: int = 2, seed: int = 0) -> list[Mo
     scores, weights = components.scores, components.weights
     if len(scores) < count:
         raise ValueError(f"{count} modes need at least as many samples, got {len(scores)}")
+    if not np.ptp(scores, axis=0).any():  # copies of one sample
+        return [Mode(1.0, 0, list(range(len(scores))))]
     # kmeans2 knows no weights: samples are repeated in proportion (systematic resampling).
     draws = max(1000, 10 * len(weights))
     if np.ptp(weights) < 1e-12:

@@ -1,7 +1,7 @@
 """Ways of asking "what else could it be?": each yields samples of the registration."""
 
 from .equivariance import Equivariance
-from .registry import METHODS, create_sampler
+from .registry import METHODS, create_sampler, listing, method
 from .sample import Sample
 
-__all__ = ["METHODS", "Equivariance", "Sample", "create_sampler"]
+__all__ = ["METHODS", "Equivariance", "Sample", "create_sampler", "listing", "method"]

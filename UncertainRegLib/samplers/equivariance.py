@@ -30,6 +30,10 @@ class Equivariance:
     family: object
     draws_per_perturbation: int = 1
 
+    def expected_seconds(self, n: int, register_s: float) -> float:
+        """Rough time of n samples, from the time of one registration."""
+        return n * register_s
+
     def sample(self, fixed: Image, moving: Image, n: int,
                generator: np.random.Generator) -> Iterator[Sample]:
         """n samples of the registration of two prepared images, one at a time.

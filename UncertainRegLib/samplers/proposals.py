@@ -1,18 +1,23 @@
 """Where the proposals of importance resampling come from: a Gaussian over displacements of a pair.
 
-Each has a ``backbone`` (for its preparation of the images) and ``propose(fixed, moving, generator)
--> Proposal``. Two need no trained network.
+Each has a ``backbone`` (for its preparation of the images), ``expected_seconds(register_s)`` from
+the time of one registration, and ``propose(fixed, moving, generator, on_progress) -> Proposal``.
+Two need no trained network.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image
 from ..perturbations import family as perturbation_family
 from .equivariance import Equivariance
+from .sample import OnProgress, ignore
+
+DRAW_S = 0.1  # a draw with gradient of 30,000 voxels, two CPU cores
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,12 @@ class EquivarianceSeeded:
     voxels: int = 120_000
     device: str = "cpu"
 
-    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator) -> Proposal:
+    def expected_seconds(self, register_s: float) -> float:
+        """Time to propose."""
+        return self.seeds * register_s
+
+    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
+                on_progress: OnProgress = ignore) -> Proposal:
         """The proposal of two prepared images.
 
         Raises:
@@ -89,9 +99,12 @@ class EquivarianceSeeded:
         if isinstance(family, str):
             family = perturbation_family(family)
         grid = fixed.grid.at_most(self.voxels)
-        sampler = Equivariance(self.backbone, family)
-        fields = torch.stack([in_voxels(sample.field, grid, self.device) for sample in
-                              sampler.sample(fixed, moving, self.seeds, generator)])
+        fields = []
+        for sample in Equivariance(self.backbone, family).sample(fixed, moving, self.seeds,
+                                                                 generator):
+            fields.append(in_voxels(sample.field, grid, self.device))
+            on_progress("Registering seeds", len(fields), self.seeds)
+        fields = torch.stack(fields)
         mean = fields.mean(0, keepdim=True)
         columns = (fields - mean)[None] / (self.seeds - 1) ** 0.5
         sd = self.local_sd_mm / grid.spacing[::-1]
@@ -125,7 +138,12 @@ class Optimised:
     voxels: int = 30_000
     device: str = "cpu"
 
-    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator) -> Proposal:
+    def expected_seconds(self, register_s: float) -> float:
+        """Time to propose, on a CPU."""
+        return register_s + self.steps * self.draws * DRAW_S
+
+    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
+                on_progress: OnProgress = ignore) -> Proposal:
         """The proposal of two prepared images."""
         import torch
 
@@ -155,7 +173,7 @@ class Optimised:
             return StructuredGaussian(mean, SparseFactor(diag, off, cross), LowRank(columns))
 
         with torch.enable_grad():
-            for _ in range(self.steps):
+            for step in range(self.steps):
                 q = gaussian()
                 fields = q.sample(q.noise([next(seeds) for _ in range(self.draws)]))
                 loss = -(target.log_prob(fields).mean() + q.entropy().sum()) / q.dimension
@@ -163,6 +181,7 @@ class Optimised:
                 loss.backward()
                 optimiser.step()
                 schedule.step()
+                on_progress("Optimising the proposal", step + 1, self.steps)
         numbers = [value.detach() for value in numbers]  # what gaussian() reads
         return Proposal(gaussian(), grid)
 
@@ -180,12 +199,23 @@ class Trained:
     """
 
     backbone: object
-    weights: str
+    weights: str = ""
     affine: bool = True
     spacing_mm: float | None = None
     device: str = "cpu"
 
-    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator) -> Proposal:
+    def __post_init__(self) -> None:
+        if not Path(self.weights).is_file():
+            raise ValueError(f"There are no weights of a proposal network at {self.weights!r}; "
+                             "give a file as 'weights' (train one with: train sir), or use the "
+                             "source 'seeded'.")
+
+    def expected_seconds(self, register_s: float) -> float:
+        """Time to propose: one pass of a small network."""
+        return 5.0
+
+    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
+                on_progress: OnProgress = ignore) -> Proposal:
         """The proposal of two prepared images."""
         import torch
 

@@ -2,29 +2,101 @@
 
 from __future__ import annotations
 
+import importlib.util
+from dataclasses import dataclass, fields
+
 from ..perturbations import family
 from .equivariance import Equivariance
+from .proposals import EquivarianceSeeded, Optimised, Trained
+from .sample import OnProgress, ignore
+from .sir import SIR
 
-METHODS = {"equivariance": "Equivariance under perturbations"}
+METHODS = {"equivariance": "Equivariance under perturbations", "sir": "Structured SIR"}
+PACKAGES = {"sir": ("torch",)}  # beyond what the backbone needs
+SOURCES = {"seeded": EquivarianceSeeded, "optimised": Optimised, "trained": Trained}
+NOT_SETTINGS = {"backbone", "proposal", "family", "device", "on_progress"}
 
 
-def create_sampler(method: str, backbone, perturbation: str, parameters: dict):
+@dataclass(frozen=True)
+class Method:
+    """One line of the list of methods; ``remedy`` says what to install when not available."""
+
+    name: str
+    title: str
+    packages: tuple[str, ...]
+
+    @property
+    def remedy(self) -> str:
+        """What to do before this method can run; empty when it can (nothing is imported)."""
+        missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
+        return f"install the Python package {' and '.join(missing)}." if missing else ""
+
+    @property
+    def available(self) -> bool:
+        """Whether it can run here."""
+        return not self.remedy
+
+
+def method(name: str) -> Method:
+    """The list entry of one method.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in METHODS:
+        raise ValueError(f"Unknown method {name!r}; choose one of {', '.join(METHODS)}.")
+    return Method(name, METHODS[name], PACKAGES.get(name, ()))
+
+
+def listing() -> list[Method]:
+    """All methods, in order, with availability and remedy."""
+    return [method(name) for name in METHODS]
+
+
+def create_sampler(name: str, backbone, perturbation: str, parameters: dict, device: str = "cpu",
+                   on_progress: OnProgress = ignore):
     """A sampler for a backbone.
 
     Args:
-        method: name from METHODS.
+        name: method, from METHODS.
         backbone: see ``backbones``.
         perturbation: name of a family, for methods that perturb.
-        parameters: settings: "perturbation" and "method" are dictionaries.
+        parameters: settings: "perturbation" and "method" are dictionaries. Those of "sir" are
+            "source" (one of SOURCES; default "seeded") and the fields of `SIR` and of the source.
+        device: "cpu" or "cuda", for methods that compute on their own.
+        on_progress: told of work before the first sample; what it raises ends the sampling.
 
     Raises:
-        ValueError: unknown method, family or setting.
+        ValueError: unknown method, family or setting, or a package is missing.
     """
-    if method not in METHODS:
-        raise ValueError(f"Unknown method {method!r}; choose one of {', '.join(METHODS)}.")
+    remedy = method(name).remedy
+    if remedy:
+        raise ValueError(f"Method {name!r} is not installed: {remedy}")
+    tau = family(perturbation, **parameters.get("perturbation", {}))
     settings = parameters.get("method", {})
     try:
-        return Equivariance(backbone, family(perturbation, **parameters.get("perturbation", {})),
-                            **settings)
+        if name == "sir":
+            return _sir(backbone, tau, device, on_progress, settings)
+        return Equivariance(backbone, tau, **settings)
     except TypeError as error:
-        raise ValueError(f"Method {method!r}: {error}.") from None
+        raise ValueError(f"Method {name!r}: {error}.") from None
+
+
+def _sir(backbone, tau, device: str, on_progress: OnProgress, settings: dict) -> SIR:
+    source = settings.get("source", "seeded")
+    if source not in SOURCES:
+        raise ValueError(f"Unknown source {source!r} of proposals; choose one of "
+                         f"{', '.join(SOURCES)}.")
+    of_source, of_sir = ({f.name for f in fields(cls)} - NOT_SETTINGS
+                         for cls in (SOURCES[source], SIR))
+    unknown = set(settings) - of_source - of_sir - {"source"}
+    if unknown:
+        known = ", ".join(["source", *sorted(of_source | of_sir)])
+        raise ValueError(f"Method 'sir' with source {source!r} has no setting "
+                         f"{', '.join(sorted(unknown))}; it has {known}.")
+    mine = {name: settings[name] for name in of_source & set(settings)}
+    if source == "seeded":
+        mine["family"] = tau
+    proposal = SOURCES[source](backbone, device=device, **mine)
+    rest = {name: settings[name] for name in of_sir & set(settings)}
+    return SIR(proposal, device=device, on_progress=on_progress, **rest)

@@ -1,10 +1,17 @@
-"""What every sampler yields."""
+"""What every sampler yields, and how it tells of work that is no sample yet."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..geometry import DisplacementField
+
+OnProgress = Callable[[str, int, int], None]  # what is done, how many of it, of how many
+
+
+def ignore(text: str, done: int, total: int) -> None:
+    """The `OnProgress` of who does not want to know."""
 
 
 @dataclass(frozen=True)
@@ -16,9 +23,11 @@ class Sample:
         log_weight: unnormalised log importance weight; 0 for equally weighted samples.
         group: number of the perturbation it came from (nested sampling shares groups).
         facts: what was drawn and how long it took, for the record.
+        of_all: facts of the sampling as a whole, the same in each of its samples.
     """
 
     field: DisplacementField
     log_weight: float = 0.0
     group: int = 0
     facts: dict = field(default_factory=dict)
+    of_all: dict = field(default_factory=dict)

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..geometry import Image
 from .proposals import Proposal
-from .sample import Sample
+from .sample import OnProgress, Sample, ignore
 
 BYTES_PER_VOXEL = 200  # of the grid of Z, for one proposal: its noise, field, warped image, windows
 LARGEST_BATCH = 32
+WEIGH_S = 0.05  # a proposal of 120,000 voxels, two CPU cores
 TEMPERING = ("spread", "ess", "none")
 
 
@@ -28,22 +29,25 @@ class SIR:
     Attributes:
         proposal: source of q, see ``proposals``.
         proposals: how many are weighed (the paper: 1,200).
-        tempering: "spread" scales the log-weights to the standard deviation ``temperature``; "ess"
-            to the effective sample size ``ess_fraction * proposals``; "none" leaves them.
+        tempering: "spread" scales the log-weights to the standard deviation ``temperature`` (the
+            paper); "ess" to the effective sample size ``ess_fraction * proposals``; "none" leaves
+            them, and one proposal then nearly always takes all.
         sigma, smoothness: likelihood scale and lambda of the prior.
         memory_mb: memory for the proposals in work.
         device: "cpu" or "cuda".
+        on_progress: told of the work before the first sample; what it raises ends the sampling.
     """
 
     proposal: object
     proposals: int = 1200
-    tempering: str = "spread"
+    tempering: str = "ess"
     temperature: float = 3.0
     ess_fraction: float = 0.2
     sigma: float = 0.5
     smoothness: float = 1.0
     memory_mb: int = 1500
     device: str = "cpu"
+    on_progress: OnProgress = ignore
 
     def __post_init__(self) -> None:
         if self.tempering not in TEMPERING:
@@ -56,22 +60,31 @@ class SIR:
         """The backbone that prepares the images."""
         return self.proposal.backbone
 
+    @property
+    def family(self):
+        """The perturbation family of equivariance-seeded proposals, else None."""
+        return getattr(self.proposal, "family", None)
+
+    def expected_seconds(self, n: int, register_s: float) -> float:
+        """Rough time on a CPU, from the time of one registration."""
+        return self.proposal.expected_seconds(register_s) + self.proposals * WEIGH_S
+
     def sample(self, fixed: Image, moving: Image, n: int,
                generator: np.random.Generator) -> Iterator[Sample]:
         """n resampled registrations of two prepared images, of equal weight.
 
-        ``facts`` of a sample: its proposal's number (``group`` too), raw log-weight, and the
-        effective sample sizes raw, tempered by spread and tempered to the target, of the whole run.
+        ``facts`` of a sample: its proposal's number (``group`` too) and raw log-weight; ``of_all``:
+        the number of proposals and their effective number, raw and tempered.
         """
         import torch
 
         from ..gaussian import resample
 
         with torch.no_grad():
-            proposal = self.proposal.propose(fixed, moving, generator)
+            proposal = self.proposal.propose(fixed, moving, generator, self.on_progress)
             seeds = generator.integers(2**63, size=self.proposals)
-            log_weights, weigh_s = self._log_weights(fixed, moving, proposal, seeds)
-            tempered, sizes = self._temper(log_weights)
+            log_weights = self._log_weights(fixed, moving, proposal, seeds)
+            tempered, of_all = self._temper(log_weights)
             source = torch.Generator().manual_seed(int(generator.integers(2**63)))
             chosen = resample(tempered, n, source).sort().values.tolist()
         last, field = None, None
@@ -83,14 +96,13 @@ class SIR:
                     voxels = q.sample(q.noise([seeds[index]]))[0, 0]
                 last, field = index, proposal.field(voxels)
             yield Sample(field, 0.0, index, {
-                "proposal": index, "log_weight": float(log_weights[index]), **sizes,
-                "proposals_s": weigh_s, "seconds": perf_counter() - started})
+                "proposal": index, "log_weight": float(log_weights[index]),
+                "seconds": perf_counter() - started}, of_all)
 
     def _log_weights(self, fixed: Image, moving: Image, proposal: Proposal, seeds):
-        """Raw log-weights of all proposals, (N,) float64, and the seconds they took."""
+        """Raw log-weights of all proposals, (N,) float64."""
         import torch
 
-        started = perf_counter()
         q = proposal.gaussian
         target = target_of(fixed, moving, proposal, self.device, sigma=self.sigma,
                            smoothness=self.smoothness)
@@ -101,24 +113,28 @@ class SIR:
             noise = q.noise(seeds[first : first + size])
             log_q = q.log_prob_of_noise(noise)
             parts.append((target.log_prob(q.sample(noise)) - log_q)[0].cpu())
-        return torch.cat(parts), perf_counter() - started
+            self.on_progress("Weighing proposals", min(first + size, len(seeds)), len(seeds))
+        return torch.cat(parts)
 
     def _temper(self, log_weights):
-        """The tempered log-weights to resample with, and all effective sizes, for the record."""
+        """The tempered log-weights to resample with, and for the record what that did."""
         from ..gaussian import effective_sample_size, temper_by_spread, temper_to_ess
 
-        by_spread = temper_by_spread(log_weights, self.temperature)
-        to_ess, exponent = temper_to_ess(log_weights, max(1.0, self.ess_fraction * self.proposals))
-        sizes = {
+        if self.tempering == "spread":
+            tempered = temper_by_spread(log_weights, self.temperature)
+        elif self.tempering == "ess":
+            tempered, _ = temper_to_ess(log_weights, max(1.0, self.ess_fraction * self.proposals))
+        else:
+            tempered = log_weights
+        spread = float(log_weights.std(correction=0))
+        return tempered, {
             "proposals": self.proposals,
-            "log_weight_sd": float(log_weights.std(correction=0)),
             "ess_raw": float(effective_sample_size(log_weights)),
-            "ess_spread": float(effective_sample_size(by_spread)),
-            "ess_target": float(effective_sample_size(to_ess)),
-            "ess_exponent": float(exponent),
+            "ess_tempered": float(effective_sample_size(tempered)),
             "tempering": self.tempering,
+            "tempering_exponent": float(tempered.std(correction=0)) / max(spread, 1e-12),
+            "log_weight_sd": spread,
         }
-        return {"spread": by_spread, "ess": to_ess, "none": log_weights}[self.tempering], sizes
 
 
 def target_of(fixed: Image, moving: Image, proposal: Proposal, device: str = "cpu", **settings):
