@@ -22,17 +22,18 @@ from UncertainRegLib.perturbations import Translation
 from UncertainRegLib.samplers import Equivariance
 from UncertainRegLib.studies import known_warp
 from UncertainRegLib.studies.disagreement import disagreement, image_residual
-from UncertainRegLib.studies.known_warp import RESIDUAL, KnownWarp, binned, in_words, scores
+from UncertainRegLib.studies.known_warp import binned, in_words, scores
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
 from UncertainRegLib.studies.simulate import TRUTHS, body, deformed, draw_truth, error_mm, seen
+from UncertainRegLib.studies.study import KEY, RESIDUAL, Study
 
 GRID = Grid.from_spacing((20, 24, 28), (1.5, 1.5, 2.0), (-10, 5, 3))
 
 
-def study(out, **changes) -> KnownWarp:
-    settings = {"families": ("translation",), "truths": ("elastic",), "samples": 4, "warps": 1,
+def study(out, **changes) -> Study:
+    settings = {"families": ("translation",), "cases": ("elastic",), "samples": 4, "repeats": 1,
                 "backbone_settings": {"affine": False}, **changes}
-    return KnownWarp(textured(GRID), "phantom", out, **settings)
+    return Study(textured(GRID), "phantom", out, **settings)
 
 
 @pytest.mark.parametrize("name", TRUTHS)
@@ -142,13 +143,13 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
     steps = []
     known_warp.run(study(tmp_path), steps.append)
     assert len(steps) == 1 + 4
-    rows = Rows(tmp_path / "rows.csv", known_warp.KEY)
+    rows = Rows(tmp_path / "rows.csv", KEY)
     assert [row["map"] for row in rows.all] == [RESIDUAL, "translation"]
     before = (tmp_path / "rows.csv").read_text()
     known_warp.run(study(tmp_path), steps.append)
     assert len(steps) == 5 and (tmp_path / "rows.csv").read_text() == before
     more = study(tmp_path, families=("translation", "scale"))
-    assert known_warp.registrations(more) == 5
+    assert more.registrations() == 5
     known_warp.run(more, steps.append)
     assert len(steps) == 10
     with open(tmp_path / "rows.csv", newline="") as stream:
@@ -163,14 +164,14 @@ def test_rows_of_a_case_share_their_error(tmp_path):
         assert float(row["oracle_aurc"]) <= float(row["aurc"])
         assert float(row["validity"]) > 0.8
         assert float(row["mean_error"]) < float(row["true_displacement"])
-    assert "AURC below the mean error in" in in_words(Rows(tmp_path / "rows.csv", known_warp.KEY))
+    assert "AURC below the mean error in" in in_words(Rows(tmp_path / "rows.csv", KEY))
 
 
 def test_summary_gives_means_and_bootstrap_intervals():
     rows = [{"g": "a", "x": str(v)} for v in (1, 2, 3, 4)] + [{"g": "b", "x": "7"},
                                                              {"g": "b", "x": ""}]
     first, second = summary(rows, ("g",), ("x",))
-    assert first["cases"] == 4 and first["x"] == pytest.approx(2.5)
+    assert first["pairs"] == 4 and first["x"] == pytest.approx(2.5)
     low, high = first["x_interval"]
     assert 1 < low < 2.5 < high < 4
     assert second["x"] == 7 and second["x_interval"] is None

@@ -3,14 +3,16 @@
 A study takes images, a backbone and perturbation families, and gives numbers a paper can print.
 
 ==================  ==============================================================================
+study, rows         settings of a study on one image; CSV rows, summary tables
 simulate            real images with a known deformation between them; regions of interest
 disagreement        one pair, one sampler: the uncertainty map and its repeatability
 known_warp          does the map rank the true error? (Tian et al., 5.2 and App. C.3)
 anatomy             does it see a resection, or a truncated field of view? (Tian et al., 5.3)
-labels              does label entropy find mislabelled voxels?
+labels              does label entropy find mislabelled voxels? scores and baselines
+label_study         the same for a real pair
 calibration         the factor that turns one pair's map into a 95 % bound, or a refusal
-competence          does the backbone follow a shift it should follow?
 result              validation numbers and curves of a result folder
-rows, figures       CSV rows, summary tables, pictures
+figures             pictures of a known-warp study
+cli                 the command ``evaluate``
 ==================  ==============================================================================
 """

@@ -3,23 +3,62 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
+from time import perf_counter
 
 COMPLETE = 0
 
 
 def add_commands(commands) -> None:
-    """Add ``evaluate`` and its studies to the command line (argparse sub-parsers)."""
+    """Add ``evaluate`` and its actions to the command line (argparse sub-parsers)."""
     top = commands.add_parser("evaluate", help="can the millimetres be believed? studies, checks")
-    studies = top.add_subparsers(required=True, metavar="study")
-    _add_known_warp(studies)
+    actions = top.add_subparsers(required=True, metavar="action")
+    _add_image_study(actions, "known-warp", _known_warp,
+                     "does u rank the true error, where the truth is known?",
+                     ("elastic", "affine", "translation"),
+                     "translation, affine, elastic, elastic2, or files of displacement fields")
+    _add_image_study(actions, "anatomy", _anatomy,
+                     "does u see a resection, or a truncated field of view?",
+                     ("resection", "truncation"), "resection, truncation")
+    _add_labels(actions)
+    _add_calibrate(actions)
+    check = actions.add_parser("result", help="validation numbers and curves of a result folder")
+    check.add_argument("folder", help="made with --fixed-labels or --fixed-points")
+    check.set_defaults(command=_result, reporter=lambda options: None)
+
+
+def _add_image_study(actions, name: str, command, text: str, cases: tuple[str, ...],
+                     choices: str) -> None:
+    """A study that deforms one real image."""
+    study = actions.add_parser(name, help=text)
+    study.add_argument("--image", required=True, help="a real image; it is deformed")
+    region = study.add_mutually_exclusive_group()
+    region.add_argument("--labels", default="", help="its segmentation: judge inside its labels")
+    region.add_argument("--roi", default="body", choices=("body",),
+                        help="judge inside the largest component above a threshold [body]")
+    option = "truths" if name == "known-warp" else "cases"
+    study.add_argument(f"--{option}", dest="cases", nargs="+", default=list(cases),
+                       help=f"{choices} [{' '.join(cases)}]")
+    study.add_argument("--warps", type=int, default=3, help="random pairs of every kind [3]")
+    _common(study, ("translation", "scale", "deform"))
+    study.set_defaults(command=command)
+
+
+def _add_labels(actions) -> None:
+    study = actions.add_parser("labels", help="does label entropy find mislabelled voxels?")
+    for name in ("fixed", "moving", "fixed-labels", "moving-labels"):
+        study.add_argument(f"--{name}", required=True)
+    for name in ("fixed-mask", "moving-mask"):
+        study.add_argument(f"--{name}", default="")
+    _common(study, ("deform",))
+    study.set_defaults(command=_labels)
 
 
 def _common(study, families: tuple[str, ...]) -> None:
-    """Options that every study on images has."""
+    """Options that every study has."""
     study.add_argument("--out", required=True, help="folder of the study; rows there are kept")
+    study.add_argument("--name", default="", help="what the rows say [the file name]")
     study.add_argument("--backbone", default="demons", help="registration method [demons]")
     study.add_argument("--backbone-settings", default={}, type=_json, metavar="JSON",
                        help='e.g. {"affine": false}')
@@ -28,76 +67,155 @@ def _common(study, families: tuple[str, ...]) -> None:
     study.add_argument("--samples", type=int, default=16, help="registrations a map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
     study.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    study.set_defaults(reporter=lambda options: None)
+    _progress(study)
 
 
-def _add_known_warp(studies) -> None:
-    study = studies.add_parser(
-        "known-warp", help="does u rank the true error, where the truth is known?")
-    study.add_argument("--image", required=True, help="a real image; it is deformed by known maps")
-    region = study.add_mutually_exclusive_group()
-    region.add_argument("--labels", default="", help="its segmentation: judge inside its labels")
-    region.add_argument("--roi", default="body", choices=("body",),
-                        help="judge inside the largest component above a threshold [body]")
-    study.add_argument("--truths", nargs="+", default=["elastic", "affine", "translation"],
-                       help="translation, affine, elastic, elastic2, or files of displacement "
-                            "fields [elastic affine translation]")
-    study.add_argument("--warps", type=int, default=3, help="deformations of every kind [3]")
-    study.add_argument("--name", default="", help="what the rows call the image [its file name]")
-    _common(study, ("translation", "scale", "deform"))
-    study.set_defaults(command=_known_warp)
+def _add_calibrate(actions) -> None:
+    study = actions.add_parser(
+        "calibrate", help="the factor that turns u of a result into a 95 %% bound, or a refusal")
+    study.add_argument("folder", help="a complete result folder; its result.json is extended")
+    study.add_argument("--warps", type=int, default=3, help="simulated deformations [3]")
+    _progress(study)
+    study.set_defaults(command=_calibrate)
 
 
-def _known_warp(options, report) -> int:
+def _progress(study) -> None:
+    study.add_argument("--progress", default="bar", choices=("bar", "json", "none"))
+    study.set_defaults(reporter=_reporter)
+
+
+def _reporter(options):
+    from ..jobs import REPORTERS
+
+    return REPORTERS[options.progress]()
+
+
+def _image_study(options, study_module, report):
+    """Run a study that deforms one image; returns it and its rows."""
     from ..geometry import read_image, read_labels
     from ..geometry.files import check_overlap
-    from .figures import available, known_warp_figures
-    from .known_warp import KnownWarp, in_words, registrations, run
-    from .rows import Rows
+    from .study import Study
 
     image = read_image(options.image)
     labels = read_labels(options.labels) if options.labels else None
     if labels is not None:
         check_overlap(image.grid, labels.grid, options.image, options.labels)
-    study = KnownWarp(
-        image, options.name or Path(options.image).name.split(".")[0], Path(options.out), labels,
-        options.backbone, options.backbone_settings, tuple(options.families),
-        tuple(options.truths), options.samples, options.warps, options.seed, _device(options))
-    with Progress(registrations(study)) as progress:
-        rows = run(study, progress)
-    print(in_words(rows))
+    study = Study(
+        image, options.name or _stem(options.image), Path(options.out), tuple(options.cases),
+        labels, options.backbone, options.backbone_settings, tuple(options.families),
+        options.samples, options.warps, options.seed, _device(options))
+    twice = 2 if study_module.__name__.endswith("anatomy") else 1  # a pair and its control
+    rows = study_module.run(study, Counter(report, twice * study.registrations()))
+    report("finished", status="complete", result=str(rows.path))
+    print(study_module.in_words(rows))
+    return study, rows
+
+
+def _known_warp(options, report) -> int:
+    from . import known_warp
+    from .figures import available, known_warp_figures
+    from .rows import Rows
+
+    study, rows = _image_study(options, known_warp, report)
     if available():
         for file in known_warp_figures(rows, Rows(study.out / "bins.csv", rows.key), study.out):
             print(file)
     return COMPLETE
 
 
-class Progress:
-    """Counts registrations on stderr: a tqdm bar where installed, else a line now and then."""
+def _anatomy(options, report) -> int:
+    from . import anatomy
 
-    def __init__(self, total: int) -> None:
-        self.done, self.total = 0, total
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            self.bar = None
-        else:
-            self.bar = tqdm(total=total, desc="registrations", file=sys.stderr)
+    _image_study(options, anatomy, report)
+    return COMPLETE
+
+
+def _labels(options, report) -> int:
+    from ..jobs import Job
+    from ..jobs.inputs import read_inputs
+    from . import label_study
+
+    inputs = read_inputs(Job(
+        fixed=options.fixed, moving=options.moving, fixed_mask=options.fixed_mask,
+        moving_mask=options.moving_mask, fixed_labels=options.fixed_labels,
+        moving_labels=options.moving_labels))
+    study = label_study.LabelStudy(
+        options.name or f"{_stem(options.fixed)} from {_stem(options.moving)}",
+        Path(options.out), inputs.fixed, inputs.moving, inputs.fixed_labels,
+        inputs.moving_labels, options.backbone, options.backbone_settings,
+        tuple(options.families), options.samples, options.seed, _device(options))
+    rows = label_study.run(study, Counter(report, study.registrations()))
+    report("finished", status="complete", result=str(rows.path))
+    print(label_study.in_words(rows))
+    return COMPLETE
+
+
+def _calibrate(options, report) -> int:
+    import numpy as np
+
+    from .. import backbones
+    from ..jobs import read_result
+    from ..jobs.inputs import read_inputs
+    from ..samplers import create_sampler
+    from .calibration import calibrate, registrations
+    from .result import check_unchanged, job_of, landmarks_within, store
+
+    record = read_result(options.folder)
+    job = job_of(options.folder, record)
+    backbone = backbones.create(job.backbone, job.device, **job.parameters.get("backbone", {}))
+    sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
+    inputs = read_inputs(job)
+    check_unchanged(options.folder, record, inputs.record)
+    samples = record["samples"]["finished"]
+    entry = calibrate(backbone, sampler, inputs.fixed, inputs.moving, samples, options.warps,
+                      np.random.default_rng(job.seed + 1),
+                      Counter(report, registrations(samples, options.warps)))
+    entry["landmarks_within"] = landmarks_within(record, entry["factor"])
+    record["calibration"] = entry
+    store(options.folder, record)
+    report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
+    if options.progress == "bar":
+        print(_calibration_in_words(entry))
+    return COMPLETE
+
+
+def _calibration_in_words(entry: dict) -> str:
+    if entry["refused"]:
+        return entry["refused"]
+    lines = [f"95 % of voxels lie within {entry['factor']:.2f} times the uncertainty, on simulated "
+             f"deformations of {entry['amplitude_mm']:.1f} mm; each covered "
+             f"{100 * entry['coverage_check']:.0f} % by the factor of the others."]
+    if entry["landmarks_within"] is not None:
+        lines.append(f"{100 * entry['landmarks_within']:.0f} % of the true landmarks lie within "
+                     "the bound.")
+    return "\n".join([*lines, entry["warning"]])
+
+
+def _result(options, report) -> int:
+    from ..jobs import read_result
+    from .result import in_words, store, validate
+
+    record = read_result(options.folder)
+    record["validation"] = validate(options.folder, record)
+    store(options.folder, record)
+    print(in_words(record["validation"]))
+    return COMPLETE
+
+
+class Counter:
+    """Counts registrations and reports them as the samples of a run."""
+
+    def __init__(self, report, total: int) -> None:
+        self.report, self.total, self.done, self.begun = report, total, 0, perf_counter()
 
     def __call__(self, text: str = "") -> None:
         self.done += 1
-        if self.bar is not None:
-            self.bar.set_postfix_str(text, refresh=False)
-            self.bar.update()
-        elif self.done % 10 == 0 or self.done == self.total:
-            print(f"{self.done} of {self.total} registrations ({text})", file=sys.stderr)
+        left = (perf_counter() - self.begun) / self.done * max(self.total - self.done, 0)
+        self.report("sample", finished=self.done, asked=self.total, eta_s=round(left, 1))
 
-    def __enter__(self) -> Progress:
-        return self
 
-    def __exit__(self, *_) -> None:
-        if self.bar is not None:
-            self.bar.close()
+def _stem(path: str) -> str:
+    return Path(path).name.split(".")[0]
 
 
 def _device(options) -> str:

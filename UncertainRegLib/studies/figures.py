@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from .known_warp import GROUP, RESIDUAL
 from .rows import Rows, summary
+from .study import GROUP, RESIDUAL
 
 
 def available() -> bool:
@@ -32,24 +32,24 @@ def known_warp_figures(rows: Rows, bins: Rows, folder: Path) -> list[Path]:
     files = []
     for page in dict.fromkeys((e["image"], e["backbone"]) for e in entries):
         chosen = [e for e in entries if (e["image"], e["backbone"]) == page]
-        truths = list(dict.fromkeys(e["truth"] for e in chosen))
-        figure = Figure(figsize=(12, 3.4 * len(truths)), layout="constrained")
+        cases = list(dict.fromkeys(e["case"] for e in chosen))
+        figure = Figure(figsize=(12, 3.4 * len(cases)), layout="constrained")
         figure.suptitle(f"{page[0]}, {page[1]}")
-        grid = figure.subplots(len(truths), 3, squeeze=False)
-        for axes, truth in zip(grid, truths):
-            cells = [e for e in chosen if e["truth"] == truth]
-            _correlations(axes[0], cells, truth)
+        grid = figure.subplots(len(cases), 3, squeeze=False)
+        for axes, case in zip(grid, cases):
+            cells = [e for e in chosen if e["case"] == case]
+            _correlations(axes[0], cells, case)
             _areas(axes[1], cells)
             _bins(axes[2], [c for c in curves
-                            if (c["image"], c["backbone"], c["truth"]) == (*page, truth)])
+                            if (c["image"], c["backbone"], c["case"]) == (*page, case)])
         name = "".join(c if c.isalnum() else "-" for c in f"{page[0]}-{page[1]}").strip("-")
         files.append(folder / f"{name}.png")
         figure.savefig(files[-1], dpi=120)
     return files
 
 
-def _correlations(axes, cells: list[dict], truth: str) -> None:
-    """Bars of both correlations, one pair a map, with their intervals over cases."""
+def _correlations(axes, cells: list[dict], case: str) -> None:
+    """Bars of both correlations, one pair a map, with their intervals over pairs."""
     for place, name in enumerate(("spearman", "pearson")):
         values = [cell[name] for cell in cells]
         spread = [(0.0, 0.0) if cell[f"{name}_interval"] is None else
@@ -59,7 +59,7 @@ def _correlations(axes, cells: list[dict], truth: str) -> None:
         axes.bar([k + 0.4 * place - 0.2 for k in range(len(cells))], values, 0.4,
                  yerr=list(zip(*spread)), capsize=3, label=name.capitalize())
     _name(axes, cells)
-    axes.set(ylabel="correlation of u with the error", title=f"true deformation: {truth}")
+    axes.set(ylabel="correlation of u with the error", title=f"true deformation: {case}")
     axes.legend()
 
 

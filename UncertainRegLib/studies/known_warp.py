@@ -7,17 +7,13 @@ stands a baseline that costs one registration: the smoothed local image residual
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
 from .. import backbones
-from ..geometry import DisplacementField, Image, jacobian_determinant, warp_labels
+from ..geometry import jacobian_determinant
 from ..geometry.arrays import to_numpy
 from ..metrics.calibration import conformal_factor
 from ..metrics.correlation import pearson, spearman
@@ -25,11 +21,9 @@ from ..metrics.sparsification import risk
 from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
 from .rows import Rows, summary, table
-from .simulate import body, deformed, draw_truth, error_mm, seen
+from .simulate import deformed, draw_truth, error_mm
+from .study import GROUP, KEY, RESIDUAL, Study
 
-KEY = ("image", "backbone", "truth", "warp", "map", "samples", "seed")
-GROUP = ("image", "backbone", "truth", "map")
-RESIDUAL = "image residual"
 BINS = 20
 COLUMNS = {
     "mean_error": "mean error", "aurc": "AURC", "naurc": "nAURC", "spearman": "Spearman",
@@ -38,144 +32,63 @@ COLUMNS = {
 }
 
 
-@dataclass
-class KnownWarp:
-    """Settings of a study on one image.
-
-    Attributes:
-        image: the image, or a restriction of it (numpy).
-        name: what its rows are called.
-        out: folder for rows.csv, bins.csv and table.txt.
-        labels: segmentation of the image; its foreground is the region of interest. None takes
-            the body (`simulate.body`).
-        backbone, backbone_settings: registration method, as in a job.
-        families: perturbation families.
-        truths: names or field files, see `simulate.draw_truth`.
-        samples: registrations a map.
-        warps: known deformations of every kind; a field file counts once.
-        seed: of everything random.
-    """
-
-    image: Image
-    name: str
-    out: Path
-    labels: Image | None = None
-    backbone: str = "demons"
-    backbone_settings: dict = field(default_factory=dict)
-    families: tuple[str, ...] = ("translation", "scale", "deform")
-    truths: tuple[str, ...] = ("elastic", "affine", "translation")
-    samples: int = 16
-    warps: int = 3
-    seed: int = 1
-    device: str = "cpu"
-
-    def cases(self) -> list[tuple[str, int]]:
-        """(truth, warp number) of every case."""
-        return [(truth, warp) for truth in self.truths
-                for warp in range(1 if Path(truth).suffix else self.warps)]
-
-    def title(self) -> str:
-        """The backbone with its settings, as rows say it."""
-        settings = json.dumps(self.backbone_settings) if self.backbone_settings else ""
-        return f"{self.backbone} {settings}".strip()
-
-
-def run(study: KnownWarp, advance: Callable[[str], None] = lambda text: None) -> Rows:
+def run(study: Study, advance: Callable[[str], None] = lambda text: None) -> Rows:
     """Compute what is missing of a study, row by row.
 
     Args:
-        study: what to do.
-        advance: called after every registration with the name of the case.
+        study: its cases are names of truths or field files, see `simulate.draw_truth`.
+        advance: called after every registration with the name of the map.
 
     Returns:
-        All rows of ``out``/rows.csv, those of earlier runs included.
+        All rows of rows.csv, those of earlier runs included; bins.csv and table.txt lie beside.
 
     Raises:
         ValueError: a setting or a file cannot be used.
     """
-    study.out.mkdir(parents=True, exist_ok=True)
-    rows = Rows(study.out / "rows.csv", KEY)
+    rows = study.rows()
     bins = Rows(study.out / "bins.csv", (*KEY, "bin"))
     backbone = backbones.create(study.backbone, study.device, **study.backbone_settings)
-    for truth, about, maps in missing(study, rows):
-        _case(study, backbone, truth, about, maps, rows, bins, advance)
+    for case, pair, maps in study.missing(rows):
+        _pair(study, backbone, case, pair, maps, rows, bins, advance)
     (study.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
     return rows
 
 
-def missing(study: KnownWarp, rows: Rows) -> list[tuple[str, dict, list[str]]]:
-    """Cases that have no row yet: the truth, the columns that name the case, and its maps."""
-    todo = []
-    for truth, warp in study.cases():
-        about = {"image": study.name, "backbone": study.title(),
-                 "truth": Path(truth).stem if Path(truth).suffix else truth, "warp": warp,
-                 "samples": study.samples, "seed": study.seed}
-        maps = [name for name in (RESIDUAL, *study.families)
-                if {**about, "map": name} not in rows]
-        if maps:
-            todo.append((truth, about, maps))
-    return todo
-
-
-def registrations(study: KnownWarp) -> int:
-    """How many registrations a study still has to do."""
-    todo = missing(study, Rows(study.out / "rows.csv", KEY))
-    return sum(1 + study.samples * len(set(maps) - {RESIDUAL}) for _, _, maps in todo)
-
-
-def _case(study, backbone, truth, about, maps, rows, bins, advance) -> None:
+def _pair(study: Study, backbone, case, pair, maps, rows, bins, advance) -> None:
     """One known deformation: register once, then one map a family."""
-    seed = [study.seed, about["warp"], zlib.crc32(about["truth"].encode())]
-    known = draw_truth(truth, study.image.grid, np.random.default_rng(seed))
-    fixed_image = deformed(study.image, known)
+    truth = draw_truth(case, study.image.grid, study.generator(pair))
+    fixed_image = deformed(study.image, truth)
     fixed, moving = backbone.prepare(fixed_image, study.image)
     begun = perf_counter()
     registration = backbone.register(fixed, moving)
     seconds = perf_counter() - begun
-    advance(f"{about['truth']} {about['warp']}")
-    error = error_mm(registration, known)
-    region = _region(study, fixed_image, known, registration)
+    advance(f"{pair['case']} {pair['number']}")
+    truth = truth.resample(registration.grid)
+    region = study.region(fixed_image, truth)
+    error = error_mm(registration, truth)
+    jacobian = to_numpy(jacobian_determinant(registration))
+    about = {"true_displacement": float(np.linalg.norm(truth.vectors, axis=-1)[region].mean()),
+             "folding": float((jacobian[region] <= 0).mean())}
     for name in maps:
         begun = perf_counter()
-        row = {**about, "map": name}
         if name == RESIDUAL:
-            score = image_residual(fixed, moving, registration)
-            here, extra, mean_error = region, "", ""
+            score, here = image_residual(fixed, moving, registration), region
+            own = {"repeatability": "", "mean_field_error": ""}
         else:
-            sampler = create_sampler("equivariance", backbone, name, {})
-            generator = np.random.default_rng([*seed, zlib.crc32(name.encode())])
             found = disagreement(
-                sampler, fixed, moving, study.samples, generator,
-                lambda name=name: advance(f"{about['truth']} {about['warp']}, {name}"))
+                create_sampler("equivariance", backbone, name, {}), fixed, moving, study.samples,
+                study.generator(pair, name),
+                lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"))
             score, here = found.uncertainty_mm, region & found.inside
-            extra = spearman(*found.halves, here)
-            mean_error = float(error_mm(found.mean, known)[here].mean())
+            own = {"repeatability": spearman(*found.halves, here),
+                   "mean_field_error": float(error_mm(found.mean, truth)[here].mean())}
             seconds = perf_counter() - begun
-        jacobian = to_numpy(jacobian_determinant(registration))
-        rows.add({
-            **{key: row[key] for key in KEY}, **scores(score, error, here),
-            "repeatability": extra, "mean_field_error": mean_error,
-            "true_displacement": float(np.linalg.norm(
-                known.resample(registration.grid).vectors, axis=-1)[region].mean()),
-            "folding": float((jacobian[region] <= 0).mean()),
-            "validity": float(here.sum() / region.sum()), "voxels": int(here.sum()),
-            "seconds": seconds})
-        for bin_row in binned(score, error, here):
-            bins.add({**{key: row[key] for key in KEY}, **bin_row})
-
-
-def _region(study, fixed_image: Image, known: DisplacementField, registration) -> np.ndarray:
-    """Booleans on the working grid: the region of interest where the truth can be seen."""
-    grid = registration.grid
-    if study.labels is None:
-        region = body(fixed_image.resample(grid))
-    else:
-        region = warp_labels(study.labels, known.resample(grid)).array > 0
-    region &= seen(known.resample(grid), study.image.grid)
-    if not region.any():
-        raise ValueError(f"{study.name}: no voxel of the region of interest is left; give labels "
-                         "of this image.")
-    return region
+        key = {column: {**pair, "map": name}[column] for column in KEY}
+        rows.add({**key, **scores(score, error, here), **own, **about,
+                  "validity": float(here.sum() / region.sum()), "voxels": int(here.sum()),
+                  "seconds": seconds})
+        for one in binned(score, error, here):
+            bins.add({**key, **one})
 
 
 def scores(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -217,5 +130,5 @@ def in_words(rows: Rows) -> str:
         f"{named(worse)}.",
         f"nAURC better than the image residual's in {len(maps) - len(behind)} of {len(maps)} "
         f"cells; not in: {named(behind)}.",
-        "Errors in mm; intervals: 95 % bootstrap over cases; repeatability: Spearman of two maps "
+        "Errors in mm; intervals: 95 % bootstrap over pairs; repeatability: Spearman of two maps "
         "of half the samples each; q95: factor that makes 95 % of errors lie within q u."])

@@ -12,11 +12,11 @@ RESAMPLES = 2000  # of the bootstrap
 
 
 class Rows:
-    """A CSV file of results, one row a case.
+    """A CSV file of results, one row a map of a pair.
 
     Args:
         path: the file; its rows are read if it is there.
-        key: names of the columns that tell cases apart.
+        key: names of the columns that tell rows apart.
 
     Attributes:
         all: rows as dictionaries of text.
@@ -38,7 +38,7 @@ class Rows:
         return self._key(row) in self._known
 
     def add(self, row: dict) -> None:
-        """Append one row to the file at once: an interrupted study loses one case at most."""
+        """Append one row to the file at once: an interrupted study loses one row at most."""
         row = {name: f"{value:.6g}" if isinstance(value, float) else str(value)
                for name, value in row.items()}
         new = not self.all
@@ -56,18 +56,18 @@ class Rows:
 
 
 def summary(rows: Iterable[dict], group: tuple[str, ...], columns: tuple[str, ...]) -> list[dict]:
-    """Mean over the cases of every group, in order of appearance.
+    """Mean over the pairs of every group, in order of appearance.
 
     Returns:
-        A dictionary a group: the group's columns, ``cases``, and for every column its mean and,
-        with several cases, ``(low, high)``: the 95 % percentile bootstrap interval of the mean.
+        A dictionary a group: the group's columns, ``pairs``, and for every column its mean and,
+        with several pairs, ``(low, high)``: the 95 % percentile bootstrap interval of the mean.
     """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in group), []).append(row)
     result = []
     for key, members in groups.items():
-        entry = {**dict(zip(group, key)), "cases": len(members)}
+        entry = {**dict(zip(group, key)), "pairs": len(members)}
         for name in columns:
             values = np.array([float(row[name]) for row in members if row[name] != ""])
             values = values[np.isfinite(values)]
@@ -78,7 +78,7 @@ def summary(rows: Iterable[dict], group: tuple[str, ...], columns: tuple[str, ..
 
 
 def bootstrap_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """95 % percentile bootstrap interval of the mean over cases; None with fewer than two."""
+    """95 % percentile bootstrap interval of the mean over pairs; None with fewer than two."""
     if values.size < 2:
         return None
     draw = np.random.default_rng(0).integers(0, values.size, (RESAMPLES, values.size))
@@ -88,10 +88,10 @@ def bootstrap_interval(values: np.ndarray) -> tuple[float, float] | None:
 
 def table(entries: list[dict], group: tuple[str, ...], columns: dict[str, str]) -> str:
     """A summary as text: ``columns`` gives each column's heading."""
-    head = [*group, "cases", *columns.values()]
+    head = [*group, "pairs", *columns.values()]
     lines = [head]
     for entry in entries:
-        line = [str(entry[name]) for name in (*group, "cases")]
+        line = [str(entry[name]) for name in (*group, "pairs")]
         for name in columns:
             interval = entry[f"{name}_interval"]
             text = "" if np.isnan(entry[name]) else f"{entry[name]:.3f}"

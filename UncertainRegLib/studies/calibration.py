@@ -1,0 +1,167 @@
+"""A calibrated bound for one pair: the factor q that makes 95 % of errors lie within q u.
+
+The user's own fixed image is deformed a few times by known elastic fields, as large as the pair's
+own deformation; each simulated pair goes through the same backbone, method and number of samples,
+and split conformal prediction (`metrics.calibration.conformal_factor`) gives q. A bound is refused
+where the backbone does not follow a shift (`backbones.competence`): the simulation would not show
+that it is confidently wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from time import perf_counter
+
+import numpy as np
+
+from ..backbones.competence import DISTANCES_MM, ENOUGH, probe
+from ..geometry import DisplacementField, Image, compose
+from ..metrics.calibration import bound_coverage, conformal_factor
+from ..perturbations import Deform
+from .disagreement import disagreement
+from .simulate import body, deformed, error_mm, seen
+
+LEVEL = 0.95
+ELASTIC = Deform(10, 0.4)  # the largest that cannot fold
+MOST_COMPOSED = 4  # for larger deformations several are composed: that does not fold either
+SMALLEST_VOXELS = 0.5  # a simulated deformation below half a voxel would calibrate nothing
+VOXELS_A_WARP = 200_000  # drawn from each simulated pair
+WARNING = ("Simulated truth: the same image deformed smoothly. It has no missing or changed "
+           "anatomy and no other noise, so the bound does not hold where the two real images "
+           "differ in more than shape.")
+
+
+def registrations(samples: int, warps: int) -> int:
+    """How many registrations `calibrate` does."""
+    return 2 + len(DISTANCES_MM) + warps * (1 + samples)
+
+
+def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warps: int,
+              generator: np.random.Generator,
+              advance: Callable[[], None] = lambda: None) -> dict:
+    """Self-calibration of one pair.
+
+    Args:
+        backbone: see ``backbones``.
+        sampler: the pair's sampler around this backbone.
+        fixed, moving: the pair as read (numpy), with masks where given.
+        samples: as many as the map to be calibrated has: u grows with their number.
+        warps: simulated deformations, at least 2 (each is checked by the others).
+        generator: source of everything random.
+        advance: called after every registration.
+
+    Returns:
+        The "calibration" entry of ``result.json``: level, factor (None when refused), warps,
+        samples, amplitude_mm (mean simulated displacement), pair_amplitude_mm, coverage_check
+        (mean coverage of each simulated pair by the factor of the others), coverages, competence,
+        refused (None or a sentence), warning, seconds.
+
+    Raises:
+        ValueError: fewer than two warps.
+    """
+    if warps < 2:
+        raise ValueError(f"warps is {warps}; calibration needs at least 2 simulated deformations, "
+                         "to check one by the others.")
+    begun = perf_counter()
+    prepared = backbone.prepare(fixed, moving)
+    registration = backbone.register(*prepared)
+    advance()
+    region = _region(fixed, registration) & seen(registration.to_numpy(), moving.grid)
+    competence = probe(backbone, *prepared)
+    for _ in range(1 + len(DISTANCES_MM)):
+        advance()
+    own = nonaffine_mm(registration.to_numpy(), region)
+    entry = {"level": LEVEL, "factor": None, "warps": 0, "samples": samples,
+             "pair_amplitude_mm": own, "amplitude_mm": None, "coverage_check": None,
+             "coverages": [], "competence": {
+                 "followed": {f"{mm:g}": part for mm, part in competence.followed.items()},
+                 "enough": ENOUGH, "warnings": list(competence.warnings)},
+             "refused": None, "warning": WARNING}
+    if competence.warnings:
+        entry["refused"] = f"{' '.join(competence.warnings)} No bound is stated."
+    else:
+        _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance)
+    return {**entry, "seconds": perf_counter() - begun}
+
+
+def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -> None:
+    """Fill the factor and its check into ``entry``."""
+    pairs, sizes = [], []
+    for _ in range(warps):
+        truth = matched_truth(fixed, own, generator)
+        image = deformed(fixed, truth)
+        simulated = backbone.prepare(image, fixed)
+        registration = backbone.register(*simulated)
+        advance()
+        found = disagreement(sampler, *simulated, entry["samples"], generator, advance)
+        here = _region(image, registration) & found.inside
+        here &= seen(truth.resample(registration.grid), fixed.grid)
+        error = error_mm(registration, truth)
+        sizes.append(nonaffine_mm(truth.resample(registration.grid), here))
+        keep = generator.permutation(np.flatnonzero(here))[:VOXELS_A_WARP]
+        pairs.append((found.uncertainty_mm.ravel()[keep], error.ravel()[keep]))
+    entry["warps"], entry["amplitude_mm"] = warps, float(np.mean(sizes))
+    for left_out, (u, error) in enumerate(pairs):
+        others = [pair for k, pair in enumerate(pairs) if k != left_out]
+        entry["coverages"].append(bound_coverage(u, error, _factor(others)))
+    entry["coverage_check"] = float(np.mean(entry["coverages"]))
+    factor = _factor(pairs)
+    if np.isfinite(factor):
+        entry["factor"] = factor
+    else:
+        entry["coverages"], entry["coverage_check"] = [], None
+        entry["refused"] = ("More than 5 % of voxels have an error and no disagreement at all on "
+                            "simulated truth: no factor can bound them.")
+    if entry["amplitude_mm"] < 0.8 * own:
+        entry["warning"] += (f" The pair's own deformation, {own:.1f} mm on average beyond an "
+                             f"affine map, is larger than the {entry['amplitude_mm']:.1f} mm that "
+                             "can be simulated without folding.")
+
+
+def _factor(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    u, error = (np.concatenate(values) for values in zip(*pairs))
+    return conformal_factor(u, error, level=LEVEL)
+
+
+def matched_truth(image: Image, amplitude_mm: float,
+                  generator: np.random.Generator) -> DisplacementField:
+    """A random elastic field on the grid of ``image`` with a mean non-affine displacement of
+    about ``amplitude_mm`` in its body: at least half a voxel, and never more than cannot fold."""
+    amplitude_mm = max(amplitude_mm, SMALLEST_VOXELS * float(image.grid.spacing.mean()))
+    fields, region, size = [], None, 0.0
+    while size < amplitude_mm and len(fields) < MOST_COMPOSED:
+        fields.append(ELASTIC.draw(image.grid, generator).field(image.grid))
+        region = _region(image, fields[0]) if region is None else region
+        size = nonaffine_mm(_composed(fields, 1.0), region)
+    return _composed(fields, min(1.0, amplitude_mm / size))
+
+
+def _composed(fields: list[DisplacementField], scale: float) -> DisplacementField:
+    scaled = [DisplacementField(f.vectors * np.float32(scale), f.grid) for f in fields]
+    return reduce(compose, scaled)
+
+
+def nonaffine_mm(field: DisplacementField, region: np.ndarray, most: int = 50_000) -> float:
+    """Mean length in mm of what is left of a displacement (numpy) after its affine part.
+
+    Args:
+        field: mm LPS.
+        region: booleans on its grid: where the affine map is fitted, by least squares.
+        most: voxels used, evenly spread.
+    """
+    chosen = np.flatnonzero(region)
+    if chosen.size < 8:
+        raise ValueError("The region of interest is empty: give a mask that marks the anatomy.")
+    chosen = chosen[:: max(1, chosen.size // most)]
+    index = np.stack(np.unravel_index(chosen, field.grid.shape)[::-1], axis=-1)
+    basis = np.column_stack([field.grid.to_world(index) - field.grid.center, np.ones(len(chosen))])
+    vectors = field.vectors.reshape(-1, 3)[chosen].astype(np.float64)
+    rest = vectors - basis @ np.linalg.lstsq(basis, vectors, rcond=None)[0]
+    return float(np.linalg.norm(rest, axis=1).mean())
+
+
+def _region(image: Image, field: DisplacementField) -> np.ndarray:
+    """Booleans on the grid of ``field``: the mask of the image, or its body."""
+    image = image.resample(field.grid)
+    return body(image) if image.mask is None else image.mask > 0

@@ -1,0 +1,145 @@
+"""Label maps of a real pair with segmentations of both images, against their baselines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from .. import backbones
+from ..geometry import Image, warp_labels
+from ..geometry.arrays import to_numpy
+from ..posterior.labels import LabelProbabilities
+from ..posterior.maps import displacement_entropy
+from ..samplers import create_sampler
+from .disagreement import disagreement, image_residual
+from .labels import LabelMap, baselines, image_on, judge, mean_dice
+from .rows import Rows, summary, table
+from .study import RESIDUAL
+
+KEY = ("pair", "backbone", "family", "map", "samples", "seed")
+GROUP = ("backbone", "family", "map")
+COLUMNS = {"auroc": "ring AUROC", "ece": "ring ECE", "ause": "ring AUSE", "mean": "mean score",
+           "dice": "Dice"}
+ENTROPY = "label entropy"
+FEW_PAIRS = 8  # below that a correlation over pairs says nothing
+
+
+@dataclass
+class LabelStudy:
+    """Settings of a study on one pair.
+
+    Attributes:
+        name: what its rows are called.
+        out: folder for rows.csv and table.txt.
+        fixed, moving: images (numpy), with masks where given.
+        fixed_labels, moving_labels: their segmentations, with the same label values.
+        backbone, backbone_settings: registration method, as in a job.
+        families: perturbation families.
+        samples: registrations a map.
+        seed: of everything random.
+        device: "cpu" or "cuda".
+    """
+
+    name: str
+    out: Path
+    fixed: Image
+    moving: Image
+    fixed_labels: Image
+    moving_labels: Image
+    backbone: str = "demons"
+    backbone_settings: dict = field(default_factory=dict)
+    families: tuple[str, ...] = ("deform",)
+    samples: int = 16
+    seed: int = 1
+    device: str = "cpu"
+
+    def rows(self) -> Rows:
+        """The rows computed so far."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        return Rows(self.out / "rows.csv", KEY)
+
+    def missing(self, rows: Rows) -> list[str]:
+        """Families without rows."""
+        return [name for name in self.families
+                if {**self.pair(), "family": name, "map": ENTROPY} not in rows]
+
+    def pair(self) -> dict:
+        """The columns that name the pair."""
+        settings = json.dumps(self.backbone_settings) if self.backbone_settings else ""
+        return {"pair": self.name, "backbone": f"{self.backbone} {settings}".strip(),
+                "samples": self.samples, "seed": self.seed}
+
+    def registrations(self) -> int:
+        """How many registrations are still to do."""
+        missing = len(self.missing(self.rows()))
+        return missing and 1 + self.samples * missing
+
+
+def run(study: LabelStudy, advance: Callable[[str], None] = lambda text: None) -> Rows:
+    """Compute what is missing of a study; returns all rows of rows.csv, with table.txt beside.
+
+    Raises:
+        ValueError: a setting cannot be used, or the segmentations share no label.
+    """
+    rows = study.rows()
+    missing = study.missing(rows)
+    if missing:
+        _pair(study, missing, rows, advance)
+    (study.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
+    return rows
+
+
+def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
+    """Register once, then a family at a time."""
+    backbone = backbones.create(study.backbone, study.device, **study.backbone_settings)
+    fixed, moving = backbone.prepare(study.fixed, study.moving)
+    registration = backbone.register(fixed, moving)
+    advance("registration")
+    grid, truth = study.fixed_labels.grid, study.fixed_labels.array
+    warped = warp_labels(study.moving_labels, registration.to_numpy().resample(grid)).array
+    if not set(np.unique(truth)) & set(np.unique(warped)) - {0}:
+        raise ValueError(f"{study.name}: the two segmentations share no label after registration; "
+                         "give the same values to the same structures.")
+    residual = image_on(image_residual(fixed, moving, registration), registration.grid, grid)
+    _add(study, "", baselines(warped, grid, residual), warped, truth, rows)
+    for name in families:
+        probabilities = LabelProbabilities(study.moving_labels, grid)
+        found = disagreement(
+            create_sampler("equivariance", backbone, name, {}), fixed, moving, study.samples,
+            np.random.default_rng(study.seed), lambda name=name: advance(name),
+            probabilities.add)
+        on_grid = {text: image_on(values, registration.grid, grid) for text, values in (
+            ("u", found.uncertainty_mm),
+            ("displacement entropy", to_numpy(displacement_entropy(found.covariance))))}
+        maps = {text: LabelMap(values) for text, values in on_grid.items()}
+        # Last, because its row says that the family is done.
+        maps[ENTROPY] = LabelMap(probabilities.entropy(), *probabilities.top_label())
+        _add(study, name, maps, warped, truth, rows)
+
+
+def _add(study, family: str, maps: dict[str, LabelMap], warped, truth, rows: Rows) -> None:
+    dice = mean_dice(warped, truth)
+    for name, scores in judge(maps, warped, truth).items():
+        row = {**study.pair(), "family": family, "map": name}
+        if row not in rows:
+            rows.add({**{column: row[column] for column in KEY},
+                      **{k: "" if v is None else v for k, v in scores.items()},
+                      "mean": float(maps[name].score.mean()), "dice": dice})
+
+
+def in_words(rows: Rows) -> str:
+    """The summary table; with enough pairs also the correlation of entropy and Dice over them."""
+    lines = [table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS), "",
+             "In the ring around the true label boundaries; mean score over the whole image; "
+             f"intervals: 95 % bootstrap over pairs; {RESIDUAL} in intensities."]
+    entropy = [row for row in rows.all if row["map"] == ENTROPY]
+    if len(entropy) >= FEW_PAIRS:
+        found = spearmanr(*([float(row[name]) for row in entropy] for name in ("mean", "dice")))
+        lines.append(f"Spearman of mean label entropy and Dice over {len(entropy)} pairs: "
+                     f"{found.statistic:.2f} (p = {found.pvalue:.2g}).")
+    return "\n".join(lines)

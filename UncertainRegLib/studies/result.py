@@ -1,0 +1,194 @@
+"""Validation of a result folder against the fixed segmentation or landmarks that it names.
+
+Writes the numbers into ``result.json`` ("validation") and the curves as CSV beside it. Samples
+are read as they were kept, on the animation grid.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import read_field, read_image, read_labels
+from ..geometry.files import InputError
+from ..jobs import Job
+from ..metrics.calibration import bound_coverage
+from ..metrics.correlation import spearman
+from ..metrics.gaussian import chi2_calibration
+from ..metrics.protocols import SIR
+from ..metrics.sparsification import Risk, risk, sparsification_curve
+from ..posterior.labels import LabelProbabilities
+from .labels import LabelMap, baselines, judge, mean_dice
+
+CURVES = "validation"
+
+
+def validate(folder: str | Path, record: dict) -> dict:
+    """The "validation" entry of a result, with its curves written to ``folder``/validation.
+
+    Args:
+        folder: the result folder.
+        record: content of its ``result.json``.
+
+    Returns:
+        - "labels" (None without a fixed segmentation): mean dice, and for every map (label
+          entropy, u, one-hot, blurs) ring auroc, ause, ece, mce (`labels.judge`)
+        - "landmarks" (None without true points): count, mean, median and 95 % quantile of the
+          TRE, coverage of the 95 % ellipsoids, spearman of u and TRE, aurc, naurc, and the
+          coverage of the calibrated bound where there is one
+        - "curves": files, relative to the folder.
+
+    Raises:
+        InputError: the result has neither.
+    """
+    folder = Path(folder)
+    entry = {"labels": None, "landmarks": None, "curves": []}
+    if "fixed_labels" in record["inputs"]:
+        entry["labels"] = _labels(folder, record, entry["curves"])
+    if "fixed_points" in record["inputs"]:
+        entry["landmarks"] = _landmarks(folder, record, entry["curves"])
+    if entry["labels"] is None and entry["landmarks"] is None:
+        raise InputError(f"{folder}: was made without a fixed segmentation or true landmarks; run "
+                         "again with --fixed-labels or --fixed-points.")
+    return _plain(entry)
+
+
+def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
+    moving = read_labels(record["inputs"]["moving_labels"]["file"])
+    warped = read_labels(folder / record["warped_labels"])
+    grid = warped.grid
+    truth = read_labels(record["inputs"]["fixed_labels"]["file"]).resample(
+        grid, "nearest", 0).array
+    probabilities = LabelProbabilities(moving, grid)
+    samples = record["samples"]
+    for file, log_weight in zip(samples["files"], samples["log_weights"]):
+        probabilities.add(read_field(folder / file), log_weight)
+    entropy = LabelMap(probabilities.entropy(), *probabilities.top_label())
+    u = read_image(folder / record["maps"]["uncertainty_mm"]["file"]).array
+    found = judge({"label entropy": entropy, "u": LabelMap(u), **baselines(warped.array, grid)},
+                  warped.array, truth)
+    ring = SIR.mask(truth)
+    wrong = (warped.array != truth).astype(float)
+    _risk_curves(folder, "labels", entropy.score, wrong, ring, curves)
+    diagram = SIR.reliability(entropy.confidence, entropy.top == truth, truth)
+    _write(folder, "reliability", ("low", "high", "voxels", "confidence", "accuracy"),
+           (diagram.edges[:-1], diagram.edges[1:], diagram.count, diagram.confidence,
+            diagram.accuracy), curves)
+    return {"dice": mean_dice(warped.array, truth),
+            "mislabelled": float(wrong[ring].mean()), "maps": found}
+
+
+def _landmarks(folder: Path, record: dict, curves: list[str]) -> dict:
+    rows = [row for row in record["landmarks"] if row["tre_mm"] is not None]
+    tre, u, distance = (np.array([row[name] for row in rows])
+                        for name in ("tre_mm", "u_mm", "mahalanobis"))
+    areas: Risk = risk(u, tre)
+    _risk_curves(folder, "landmarks", u, tre, None, curves)
+    _write(folder, "ellipsoids", ("nominal", "observed"), chi2_calibration(distance**2), curves)
+    return {
+        "count": len(rows), "tre_mean_mm": float(tre.mean()),
+        "tre_median_mm": float(np.median(tre)), "tre_p95_mm": float(np.percentile(tre, 95)),
+        "inside95": float(np.mean([row["inside95"] for row in rows])),
+        "spearman": spearman(u, tre), "aurc_mm": areas.aurc, "naurc": areas.normalised,
+        "bound_coverage": landmarks_within(record, record.get("calibration", {}).get("factor"))}
+
+
+def _risk_curves(folder: Path, name: str, score, error, mask, curves: list[str]) -> None:
+    """Sparsification of a map and of its oracle; risk-coverage is the same, read backwards."""
+    removed, remaining = sparsification_curve(score, error, mask)
+    _, oracle = sparsification_curve(error, error, mask)
+    _write(folder, f"{name}_sparsification", ("removed", "remaining_error", "oracle"),
+           (removed, remaining, oracle), curves)
+    _write(folder, f"{name}_risk_coverage", ("coverage", "risk", "oracle"),
+           (1 - removed[::-1], remaining[::-1], oracle[::-1]), curves)
+
+
+def _write(folder: Path, name: str, head: tuple[str, ...], columns, curves: list[str]) -> None:
+    (folder / CURVES).mkdir(exist_ok=True)
+    curves.append(f"{CURVES}/{name}.csv")
+    with open(folder / curves[-1], "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(head)
+        writer.writerows([f"{value:.6g}" for value in line] for line in zip(*columns))
+
+
+def store(folder: str | Path, record: dict) -> None:
+    """Replace ``result.json`` in one step."""
+    target = Path(folder) / "result.json"
+    draft = target.with_suffix(".json.tmp")
+    draft.write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
+    os.replace(draft, target)
+
+
+def in_words(entry: dict) -> str:
+    """The numbers of a validation, for a person."""
+    lines = []
+    if entry["labels"]:
+        lines += [f"Mean Dice {entry['labels']['dice']:.3f}; "
+                  f"{100 * entry['labels']['mislabelled']:.1f} % of the ring voxels mislabelled",
+                  f"{'map':16} {'ring AUROC':>10} {'ring AUSE':>10} {'ring ECE':>9}"]
+        for name, one in entry["labels"]["maps"].items():
+            auroc, ause, ece = ("" if one[k] is None else f"{one[k]:.3f}"
+                                for k in ("auroc", "ause", "ece"))
+            lines.append(f"{name:16} {auroc:>10} {ause:>10} {ece:>9}")
+    if entry["landmarks"]:
+        found = entry["landmarks"]
+        lines.append(f"{found['count']} landmarks: TRE mean {found['tre_mean_mm']:.2f}, median "
+                     f"{found['tre_median_mm']:.2f}, 95 % {found['tre_p95_mm']:.2f} mm; "
+                     f"{100 * found['inside95']:.0f} % inside their 95 % ellipsoid")
+        if found["bound_coverage"] is not None:
+            lines.append(f"{100 * found['bound_coverage']:.0f} % within the calibrated bound")
+    return "\n".join([*lines, *entry["curves"]])
+
+
+def _plain(value):
+    """The same without NaN and infinity, which JSON does not know: None."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def job_of(folder: str | Path, record: dict) -> Job:
+    """The job that made a result, from its ``result.json``.
+
+    Raises:
+        InputError: the result is not complete, or does not name its perturbation.
+    """
+    if record["status"] != "complete":
+        raise InputError(f"{folder}: is a {record['status']} result; run it to the end first.")
+    parameters = dict(record["parameters"])
+    perturbation = parameters.pop("perturbation")
+    if not isinstance(perturbation, str):
+        raise InputError(f"{folder}: does not name its perturbation family; run it again.")
+    return Job(
+        out=str(folder), backbone=record["backbone"]["name"], method=record["method"],
+        perturbation=perturbation, seed=record["seed"], samples=record["samples"]["asked"],
+        device=record["device"], parameters=parameters,
+        **{name: one["file"] for name, one in record["inputs"].items()})
+
+
+def check_unchanged(folder: str | Path, record: dict, inputs: dict) -> None:
+    """Refuse inputs that are no longer what a result was made of.
+
+    Args:
+        inputs: the "inputs" entry of a fresh reading.
+
+    Raises:
+        InputError: a checksum differs.
+    """
+    for name, one in record["inputs"].items():
+        if inputs[name]["sha256"] != one["sha256"]:
+            raise InputError(f"{one['file']}: has changed since {folder} was made of it.")
+
+
+def landmarks_within(record: dict, factor: float | None) -> float | None:
+    """Fraction of true landmarks whose TRE is at most ``factor`` u; None where unknown."""
+    pairs = [(row["u_mm"], row["tre_mm"]) for row in record["landmarks"]
+             if row["tre_mm"] is not None]
+    if factor is None or not pairs:
+        return None
+    return bound_coverage(*np.array(pairs).T, factor)

@@ -1,0 +1,106 @@
+"""What the studies on one image have in common: settings, and the cases still to compute."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import DisplacementField, Image, warp_labels
+from .rows import Rows
+from .simulate import body, seen
+
+KEY = ("image", "backbone", "case", "number", "map", "samples", "seed")
+GROUP = ("image", "backbone", "case", "map")
+RESIDUAL = "image residual"  # the one-pass baseline beside the maps of the families
+
+
+@dataclass
+class Study:
+    """Settings of a study on one image.
+
+    Attributes:
+        image: a real image (numpy).
+        name: what its rows are called.
+        out: folder for rows.csv and what is made of it.
+        cases: kinds of simulated pairs; see the study.
+        labels: segmentation of the image; its foreground is the region of interest. None takes
+            the body (`simulate.body`).
+        backbone, backbone_settings: registration method, as in a job.
+        families: perturbation families.
+        samples: registrations a map.
+        repeats: random pairs of every kind; a kind that is a file counts once.
+        seed: of everything random.
+        device: "cpu" or "cuda".
+    """
+
+    image: Image
+    name: str
+    out: Path
+    cases: tuple[str, ...]
+    labels: Image | None = None
+    backbone: str = "demons"
+    backbone_settings: dict = field(default_factory=dict)
+    families: tuple[str, ...] = ("translation", "scale", "deform")
+    samples: int = 16
+    repeats: int = 3
+    seed: int = 1
+    device: str = "cpu"
+
+    def rows(self) -> Rows:
+        """The rows computed so far.
+
+        Raises:
+            ValueError: the folder holds another table.
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        return Rows(self.out / "rows.csv", KEY)
+
+    def missing(self, rows: Rows) -> list[tuple[str, dict, list[str]]]:
+        """Pairs that lack a row: the case, the columns that name the pair, and its maps."""
+        settings = json.dumps(self.backbone_settings) if self.backbone_settings else ""
+        todo = []
+        for case in self.cases:
+            file = bool(Path(case).suffix)
+            for number in range(1 if file else self.repeats):
+                pair = {"image": self.name, "backbone": f"{self.backbone} {settings}".strip(),
+                        "case": Path(case).stem if file else case, "number": number,
+                        "samples": self.samples, "seed": self.seed}
+                maps = [name for name in (RESIDUAL, *self.families)
+                        if {**pair, "map": name} not in rows]
+                if maps:
+                    todo.append((case, pair, maps))
+        return todo
+
+    def registrations(self) -> int:
+        """How many registrations of one pair for every missing map are still to do."""
+        return sum(1 + self.samples * len(set(maps) - {RESIDUAL})
+                   for _, _, maps in self.missing(self.rows()))
+
+    def generator(self, pair: dict, name: str = "") -> np.random.Generator:
+        """The random numbers of a pair, or of one map of it: the same in whatever order."""
+        return np.random.default_rng([self.seed, pair["number"], zlib.crc32(
+            pair["case"].encode()), *([zlib.crc32(name.encode())] if name else [])])
+
+    def region(self, fixed: Image, truth: DisplacementField) -> np.ndarray:
+        """Booleans on the grid of ``truth``: the region of interest where the truth is seen.
+
+        Args:
+            fixed: the simulated fixed image.
+            truth: deformation from it to the image of the study, on the working grid.
+
+        Raises:
+            ValueError: nothing is left.
+        """
+        if self.labels is None:
+            region = body(fixed.resample(truth.grid))
+        else:
+            region = warp_labels(self.labels, truth).array > 0
+        region &= seen(truth, self.image.grid)
+        if not region.any():
+            raise ValueError(f"{self.name}: no voxel of the region of interest is left; give "
+                             "labels of this image.")
+        return region
