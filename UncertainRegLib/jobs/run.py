@@ -109,7 +109,8 @@ class _Run:
         sampler, fixed, moving, registration = self._probe()
         if preflight_only:
             return
-        self.summary = Summary(self.inputs, registration)
+        self.summary = Summary(self.inputs, registration,
+                               getattr(sampler, "draws_per_perturbation", 1) > 1)
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
         generator = np.random.default_rng(self.job.seed)

@@ -26,7 +26,7 @@ from ..posterior.maps import (
     uncertainty,
 )
 from ..posterior.modes import find_modes, principal_components
-from ..posterior.moments import Moments, RunningMean
+from ..posterior.moments import Moments, NestedMoments, RunningMean
 from ..posterior.points import landmark_table
 from ..samplers import Sample
 from .inputs import Inputs
@@ -43,6 +43,8 @@ MEANINGS = {
     "axis_rl_mm": ("mm", "standard deviation along right-left"),
     "axis_ap_mm": ("mm", "standard deviation along anterior-posterior"),
     "axis_si_mm": ("mm", "standard deviation along superior-inferior"),
+    "spread_mm": ("mm", "intrinsic spread: what the method's own randomness does to its answer"),
+    "jitter_mm": ("mm", "bias jitter: how much its mean answer depends on the perturbation"),
     "displacement_entropy": ("nats", "entropy of a Gaussian with the samples' covariance"),
     "jacobian": ("", "local volume change of the registration; 0 or less is folding"),
     "folding": ("", "1 where the registration folds"),
@@ -57,12 +59,16 @@ class Summary:
     Args:
         inputs: images, segmentations and landmarks of the run.
         registration: the unperturbed registration, mm LPS on the working grid.
+        nested: several draws share a perturbation: intrinsic spread and bias jitter are told
+            apart.
     """
 
-    def __init__(self, inputs: Inputs, registration: DisplacementField) -> None:
+    def __init__(self, inputs: Inputs, registration: DisplacementField,
+                 nested: bool = False) -> None:
         self.inputs = inputs
         self.registration = registration
         self.moments = Moments()
+        self.nested = NestedMoments() if nested else None
         self.validity = RunningMean()
         self.labels: LabelProbabilities | None = None
         if inputs.moving_labels is not None:
@@ -81,6 +87,8 @@ class Summary:
         field, facts = sample.field, sample.facts
         self.grid = field.grid
         self.moments.add(field.vectors, sample.log_weight)
+        if self.nested is not None:
+            self.nested.add(field.vectors, sample.log_weight, sample.group)
         inside = inside_index(self.inputs.moving.grid.shape,
                               field.mapped_index(self.inputs.moving.grid))
         self.validity.add(as_like(inside, field.vectors), sample.log_weight)
@@ -139,6 +147,10 @@ class Summary:
             "displacement_entropy": displacement_entropy(covariance),
             "validity": self.validity.value,
         }
+        if self.nested is not None:
+            parts = self.nested.summary()
+            of_samples |= {"spread_mm": uncertainty(parts.spread),
+                           "jitter_mm": uncertainty(parts.jitter)}
         maps = {name: self._on_fixed(values, self.grid) for name, values in of_samples.items()}
         jacobian = jacobian_determinant(self.registration)
         for name, values in (("jacobian", jacobian),

@@ -19,12 +19,13 @@ body{font:15px/1.45 system-ui,sans-serif;color:#1c2430;max-width:1100px;margin:2
 padding:0 1em} h1{font-size:1.5em} h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #ccd}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums} th,td{padding:.25em .7em;
 text-align:right;border-bottom:1px solid #e4e8ee} th:first-child,td:first-child{text-align:left}
-thead th{background:#f2f5f9} .planes{display:flex;gap:6px;align-items:flex-start;background:#000;padding:6px}
-figure{margin:0;position:relative;flex:1} figure img{width:100%;display:block}
+thead th{background:#f2f5f9} .planes{display:flex;gap:6px;align-items:flex-start;background:#000;
+padding:6px} figure{margin:0;position:relative;flex:1} figure img{width:100%;display:block}
 figure b{position:absolute;color:#fff;font-size:12px;text-shadow:0 0 3px #000}
 figcaption{color:#bbb;font-size:12px;text-align:center} .scale{display:flex;align-items:center;
-gap:.6em;margin:.5em 0} .scale span{white-space:nowrap} .scale .note{white-space:normal} .ramp{height:14px;width:280px} .bar{display:inline-block;height:.7em;
-background:#d2751c} .warn{background:#fff4e0;border-left:4px solid #d2751c;padding:.5em 1em}
+gap:.6em;margin:.5em 0} .scale span{white-space:nowrap} .scale .note{white-space:normal}
+.ramp{height:14px;width:280px} .bar{display:inline-block;height:.7em;background:#d2751c}
+.warn{background:#fff4e0;border-left:4px solid #d2751c;padding:.5em 1em}
 .note{color:#566} .tag{background:#eef;border-radius:3px;padding:0 .4em}
 """
 HOW_TO_READ = (

@@ -6,12 +6,15 @@ import importlib.util
 from dataclasses import dataclass, fields
 
 from ..perturbations import family
+from .dropout import Dropout
 from .equivariance import Equivariance
 from .proposals import EquivarianceSeeded, Optimised, Trained
 from .sample import OnProgress, ignore
 from .sir import SIR
 
-METHODS = {"equivariance": "Equivariance under perturbations", "sir": "Structured SIR"}
+METHODS = {"equivariance": "Equivariance under perturbations", "sir": "Structured SIR",
+           "mc-dropout": "Repeated draws (MC dropout)"}
+DRAWS_PER_PERTURBATION = 2  # of a stochastic backbone: enough to tell spread and jitter apart
 PACKAGES = {"sir": ("torch",)}  # beyond what the backbone needs
 SOURCES = {"seeded": EquivarianceSeeded, "optimised": Optimised, "trained": Trained}
 NOT_SETTINGS = {"backbone", "proposal", "family", "device", "on_progress"}
@@ -77,6 +80,10 @@ def create_sampler(name: str, backbone, perturbation: str, parameters: dict, dev
     try:
         if name == "sir":
             return _sir(backbone, tau, device, on_progress, settings)
+        if name == "mc-dropout":
+            return Dropout(backbone, **settings)
+        if backbone.facts.stochastic:
+            settings = {"draws_per_perturbation": DRAWS_PER_PERTURBATION, **settings}
         return Equivariance(backbone, tau, **settings)
     except TypeError as error:
         raise ValueError(f"Method {name!r}: {error}.") from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from pathlib import Path
 
 import slicer
 import vtk
@@ -35,7 +37,8 @@ LANDMARK_COLUMNS = {
     "axes_mm": ("Ellipsoid", "mm", "Semi-axes of the 95 % ellipsoid, longest first"),
     "mean_lps": ("Mean", "mm", "Mean position in the fixed image (R, A, S)"),
     "tre_mm": ("TRE", "mm", "Distance of the registered from the true point"),
-    "mahalanobis": ("Mahalanobis", "", "Distance of the mean from the true point in units of the uncertainty"),
+    "mahalanobis": ("Mahalanobis", "",
+                    "Distance of mean and truth in units of u"),
     "inside95": ("In 95 %", "", "Is the true point inside the ellipsoid"),
 }
 
@@ -62,6 +65,23 @@ def fill_table(node: slicer.vtkMRMLTableNode, rows: list[dict], columns: dict) -
             node.SetColumnUnitLabel(key + suffix, unit)
             node.SetColumnDescription(key + suffix, meaning)
     node.EndModify(blocked)
+
+
+def write_csv(node: slicer.vtkMRMLTableNode, path: str | Path) -> None:
+    """Write a table node with its titles (units included) as CSV; missing values are empty.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    table = node.GetTable()
+    columns = [table.GetColumn(c) for c in range(table.GetNumberOfColumns())]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([node.GetColumnTitle(c.GetName()) or c.GetName() for c in columns])
+        for row in range(table.GetNumberOfRows()):
+            values = [column.GetValue(row) for column in columns]
+            writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value
+                             for value in values])
 
 
 def _components(key: str, values: list) -> list[tuple[str, list]]:

@@ -1,0 +1,48 @@
+"""Repeated calls of a stochastic backbone: MC-dropout, or draws of a sampled velocity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from ..geometry import Image
+from .sample import Sample
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """The same pair, registered again and again by a backbone that draws every time.
+
+    Its spread is the intrinsic spread alone: what nested equivariance sampling calls
+    E_tau[Cov(g|tau)] at tau = identity (Tian et al., Lemma 4.1; Gal and Ghahramani for dropout).
+
+    Attributes:
+        backbone: a registration whose calls differ (``facts.stochastic``).
+
+    Raises:
+        ValueError: the backbone is deterministic.
+    """
+
+    backbone: object
+
+    def __post_init__(self) -> None:
+        facts = self.backbone.facts
+        if not facts.stochastic:
+            raise ValueError(f"{facts.title} gives the same answer every time, so that repeating "
+                             "it shows nothing; choose a backbone with dropout, or the method "
+                             "equivariance.")
+
+    def expected_seconds(self, n: int, register_s: float) -> float:
+        """Rough time of n samples, from the time of one registration."""
+        return n * register_s
+
+    def sample(self, fixed: Image, moving: Image, n: int,
+               generator: np.random.Generator) -> Iterator[Sample]:
+        """n draws for two prepared images; the randomness is the backbone's own."""
+        for _ in range(n):
+            started = perf_counter()
+            yield Sample(self.backbone.register(fixed, moving),
+                         facts={"seconds": perf_counter() - started})
