@@ -310,15 +310,40 @@ def test_nodes_of_the_user_are_used_and_left_alone(folder, headless):
     assert moving.GetAttribute("UncertainReg.Run") is None
 
 
-def test_moving_image_under_a_foreign_transform_is_left_there(folder, headless):
-    scene = headless.scene
+def _moved_by_the_user(scene, folder, class_name: str):
     moving = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "MR")
     slicer.util.updateVolumeFromArray(moving, _file(folder, "moving.nrrd"))
-    foreign = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Couch")
-    moving.SetAndObserveTransformNodeID(foreign.GetID())
+    couch = scene.AddNewNodeByClass(class_name, "Couch")
+    moving.SetAndObserveTransformNodeID(couch.GetID())
+    return moving, couch
+
+
+def test_a_linear_transform_of_the_user_stays_between(folder, headless):
+    scene = headless.scene
+    moving, couch = _moved_by_the_user(scene, folder, "vtkMRMLLinearTransformNode")
     result = load_result(folder, scene, moving_node=moving)
-    assert moving.GetParentTransformNode() is foreign
+    assert result.warnings == []
+    assert moving.GetParentTransformNode() is couch
+    for under in ("transform", "sample_transform", "transform"):
+        display.show_moving(result, under)
+        assert couch.GetParentTransformNode() is getattr(result, under)
+    display.show_moving(result, None)
+    assert couch.GetParentTransformNode() is None
+    assert moving.GetParentTransformNode() is couch
+
+
+def test_a_transform_that_deforms_or_holds_the_fixed_image_is_left_alone(folder, headless):
+    scene = headless.scene
+    moving, warp = _moved_by_the_user(scene, folder, "vtkMRMLBSplineTransformNode")
+    result = load_result(folder, scene, moving_node=moving)
+    assert warp.GetParentTransformNode() is None
     assert len(result.warnings) == 1 and "Couch" in result.warnings[0]
+    moving, couch = _moved_by_the_user(scene, folder, "vtkMRMLLinearTransformNode")
+    fixed = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    slicer.util.updateVolumeFromArray(fixed, _file(folder, "fixed.nrrd"))
+    fixed.SetAndObserveTransformNodeID(couch.GetID())
+    result = load_result(folder, scene, fixed, moving)
+    assert couch.GetParentTransformNode() is None and len(result.warnings) == 1
 
 
 def test_second_run_takes_the_moving_image_over(folder, headless):

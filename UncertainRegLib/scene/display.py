@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .colors import legend_of
-from .nodes import RUN
+from .parents import put_under, users_parents
 from .samples import FRAMES_PER_SECOND
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def show_map(result: ResultNodes, name: str = "uncertainty_mm", opacity: float =
     if name not in result.maps:
         raise ValueError(f"The result has no map {name!r}; it has {', '.join(result.maps)}.")
     volume = result.maps[name]
-    for view in _slice_views(result.scene):
+    for view in slice_views(result.scene):
         if result.fixed is not None:
             view.SetBackgroundVolumeID(result.fixed.GetID())
         view.SetForegroundVolumeID(volume.GetID())
@@ -43,7 +44,7 @@ def refresh_legends(result: ResultNodes) -> None:
 
 def set_opacity(result: ResultNodes, opacity: float) -> None:
     """Opacity (0 to 1) of the map in every slice view."""
-    for view in _slice_views(result.scene):
+    for view in slice_views(result.scene):
         view.SetForegroundOpacity(opacity)
 
 
@@ -57,24 +58,22 @@ def set_threshold(result: ResultNodes, name: str, hide_below: float) -> None:
 def show_moving(result: ResultNodes, under: str | None) -> list[str]:
     """Put the moving image, its segmentation and its points under a transform of the run.
 
+    Linear transforms that the user has above them stay between, so that nothing moves otherwise.
+
     Args:
-        under: 'transform', 'mean_transform', 'sample_transform', or None for the native position.
+        under: 'transform', 'mean_transform', 'sample_transform', 'sweep_transform', or None for
+            the native position.
 
     Returns:
-        One sentence for each node that was left alone because the user has it under another
-        transform.
+        One sentence for each node that was left alone because it cannot be moved.
     """
     parent = getattr(result, under) if under else None
     left_alone = []
     for node in (result.moving, result.moving_segmentation, result.moving_points):
-        if node is None:
-            continue
-        present = node.GetParentTransformNode()
-        if present in (None, result.sample_transform) or present.GetAttribute(RUN):
-            node.SetAndObserveTransformNodeID(parent.GetID() if parent else None)
-        else:
-            left_alone.append(f"{node.GetName()} is under the transform {present.GetName()} and "
-                              "was left there; harden that transform to see it registered.")
+        if node is not None and not put_under(node, parent, result.fixed):
+            left_alone.append(f"{node.GetName()} is under the transform "
+                              f"{users_parents(node)[-1].GetName()} and was left there; harden "
+                              "that transform to see it registered.")
     return left_alone
 
 
@@ -100,6 +99,80 @@ def play_samples(result: ResultNodes, play: bool,
     show_moving(result, "sample_transform")
     result.sample_browser.SetPlaybackRateFps(frames_per_second)
     result.sample_browser.SetPlaybackActive(play)
+
+
+def show_glyphs(result: ResultNodes, show: bool) -> None:
+    """Draw arrows of the displacement, fixed to moving in mm, over the fixed image; or hide them.
+
+    Raises:
+        ValueError: the result has no transform.
+    """
+    if result.transform is None:
+        raise ValueError("The result has no registration to draw.")
+    display = result.transform.GetDisplayNode()
+    if display is None:
+        if not show:
+            return
+        result.transform.CreateDefaultDisplayNodes()
+        display = result.transform.GetDisplayNode()
+        display.SetVisualizationMode(display.VIS_MODE_GLYPH)
+        display.SetVisibility3D(False)  # arrows all over hide the rest
+        if result.fixed is not None:
+            display.SetAndObserveRegionNode(result.fixed)
+            display.SetGlyphSpacingMm(_glyph_spacing(result.fixed))
+    display.SetVisibility(show)
+    display.SetVisibility2D(show)
+
+
+def _glyph_spacing(volume: slicer.vtkMRMLScalarVolumeNode) -> float:
+    """About thirty arrows across the longest side, in mm."""
+    bounds = np.zeros(6)
+    volume.GetRASBounds(bounds)
+    return float(max(bounds[1::2] - bounds[::2]) / 30.0)
+
+
+@dataclass
+class Views:
+    """What the slice views showed once: layers, opacity, position and field of view."""
+
+    layers: dict[str, tuple]
+    slices: dict[str, tuple]
+
+
+def remember_views(scene: slicer.vtkMRMLScene) -> Views:
+    """Take note of every slice view, for ``restore_views``."""
+    layers = {view.GetID(): (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID(),
+                             view.GetForegroundOpacity(), view.GetLabelVolumeID(),
+                             view.GetLabelOpacity()) for view in slice_views(scene)}
+    slices = {}
+    for view in _nodes(scene, "vtkMRMLSliceNode"):
+        matrix = vtk.vtkMatrix4x4()
+        matrix.DeepCopy(view.GetSliceToRAS())
+        slices[view.GetID()] = (matrix, view.GetFieldOfView(), view.GetXYZOrigin())
+    return Views(layers, slices)
+
+
+def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
+    """Give the slice views back what they showed; what is gone from the scene is left out."""
+    for identifier, (background, foreground, opacity, label, label_opacity) in views.layers.items():
+        view = scene.GetNodeByID(identifier)
+        if view is None:
+            continue
+        background, foreground, label = (
+            name if name and scene.GetNodeByID(name) else None
+            for name in (background, foreground, label))
+        view.SetBackgroundVolumeID(background)
+        view.SetForegroundVolumeID(foreground)
+        view.SetForegroundOpacity(opacity)
+        view.SetLabelVolumeID(label)
+        view.SetLabelOpacity(label_opacity)
+    for identifier, (matrix, field_of_view, origin) in views.slices.items():
+        view = scene.GetNodeByID(identifier)
+        if view is not None:
+            view.GetSliceToRAS().DeepCopy(matrix)
+            view.SetFieldOfView(*field_of_view)
+            view.SetXYZOrigin(*origin)
+            view.UpdateMatrices()
 
 
 def worst_point(result: ResultNodes) -> np.ndarray:
@@ -138,7 +211,12 @@ def _need_samples(result: ResultNodes) -> None:
         raise ValueError("The result has no samples to show.")
 
 
-def _slice_views(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceCompositeNode]:
-    views = scene.GetNodesByClass("vtkMRMLSliceCompositeNode")
-    views.UnRegister(None)
-    return [views.GetItemAsObject(i) for i in range(views.GetNumberOfItems())]
+def slice_views(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceCompositeNode]:
+    """What the slice views show; there are such nodes even without a window."""
+    return _nodes(scene, "vtkMRMLSliceCompositeNode")
+
+
+def _nodes(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.vtkMRMLNode]:
+    found = scene.GetNodesByClass(class_name)
+    found.UnRegister(None)
+    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

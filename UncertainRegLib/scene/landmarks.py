@@ -73,7 +73,7 @@ def set_ellipsoids(node: slicer.vtkMRMLModelNode, rows: list[dict]) -> None:
     node.GetDisplayNode().SetScalarRange(0.0, max((row["u_mm"] for row in rows), default=1.0))
 
 
-def style_ellipsoids(node: slicer.vtkMRMLModelNode) -> None:
+def style_ellipsoids(node: slicer.vtkMRMLModelNode, legend: bool = True) -> None:
     """Translucent in 3D, outlines in the slices, coloured by u (mm)."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
@@ -84,5 +84,6 @@ def style_ellipsoids(node: slicer.vtkMRMLModelNode) -> None:
     display.SetScalarVisibility(True)
     display.SetAndObserveColorNodeID(color_table(node.GetScene(), "inferno").GetID())
     display.SetScalarRangeFlag(display.UseManualScalarRange)
-    add_legend(node, "Uncertainty (mm)")
-    legend_of(node).SetVisibility2D(False)  # in the slices the legend of the map is enough
+    if legend:
+        add_legend(node, "Uncertainty (mm)")
+        legend_of(node).SetVisibility2D(False)  # in the slices the legend of the map is enough

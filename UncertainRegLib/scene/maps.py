@@ -25,10 +25,11 @@ _STYLES = {
     "folding": ("Folding", "inferno"),
     "validity": ("Share of samples inside", "viridis"),
     "jacobian": ("Local volume change (Jacobian)", "diverging"),
+    "probability": ("Probability of the structure", "viridis"),
 }
 # (window low, window high, hide below)
 _FIXED_WINDOWS = {"folding": (0.0, 1.0, 0.01), "jacobian": (0.0, 2.0, -1e9),
-                  "validity": (0.0, 1.0, 0.0)}
+                  "validity": (0.0, 1.0, 0.0), "probability": (0.0, 1.0, 0.05)}
 _EVERYTHING = 1e9  # upper threshold: only low values are ever hidden
 
 
@@ -59,10 +60,22 @@ def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path, name: str, unit: s
     array = image.array.astype(np.float32)
     if inside is not None:  # Slicer may have loaded the fixed image with its slices reversed
         array[inside.resample(image.grid, "nearest", 0).array == 0] = np.nan
+    set_values(node, Image(array, image.grid), name, unit)
+
+
+def set_values(node: slicer.vtkMRMLScalarVolumeNode, image: Image, name: str,
+               unit: str | None = None) -> None:
+    """Fill a volume node with the values of a map; a new one gets its colours and its legend."""
     if node.GetDisplayNode() is None:  # before the values: an automatic window costs a histogram
         _style(node, name, unit)
-    _set(node, array, image.grid)
-    _follow(node, *window_of(array, name))
+    _set(node, image.array, image.grid)
+    _follow(node, *window_of(image.array, name))
+
+
+def in_order(names) -> list[str]:
+    """Names of maps as a person looks for them: known ones first, in the order of this file."""
+    known = list(_STYLES)
+    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
 
 
 def map_title(name: str, unit: str | None) -> str:

@@ -15,6 +15,7 @@ from . import inputs, landmarks, maps, nodes, tables
 from .display import show_moving
 from .folder import ResultFolder
 from .samples import update_samples
+from .sweep import is_current, remove_sweep
 from .transform import set_field
 
 
@@ -30,8 +31,13 @@ class ResultNodes:
         maps: name in result.json -> volume on the grid of the fixed image.
         sample_sequence, sample_browser, sample_transform: the samples; the transform always holds
             the selected one.
+        sweep_sequence, sweep_browser, sweep_transform: the main movement, if it was asked for.
+        modes: (weight, sample number) of groups of samples, heaviest first.
+        best_sample: number of the sample to show first, None if unknown.
         label_table, landmark_table: tables with units.
         landmarks, ellipsoids: mean points and 95 % ellipsoids in the fixed space.
+        surfaces: 5, 50 and 95 % surfaces of a structure, if they were asked for.
+        pins: readings that the user pinned.
         fixed, moving, moving_segmentation, moving_points: the inputs.
         warnings: one sentence for each part that could not be shown.
     """
@@ -44,10 +50,17 @@ class ResultNodes:
     sample_sequence: slicer.vtkMRMLSequenceNode | None = None
     sample_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
     sample_transform: slicer.vtkMRMLTransformNode | None = None
+    sweep_sequence: slicer.vtkMRMLSequenceNode | None = None
+    sweep_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
+    sweep_transform: slicer.vtkMRMLTransformNode | None = None
+    modes: list[tuple[float, int]] = field(default_factory=list)
+    best_sample: int | None = None
     label_table: slicer.vtkMRMLTableNode | None = None
     landmark_table: slicer.vtkMRMLTableNode | None = None
     landmarks: slicer.vtkMRMLMarkupsFiducialNode | None = None
     ellipsoids: slicer.vtkMRMLModelNode | None = None
+    surfaces: slicer.vtkMRMLSegmentationNode | None = None
+    pins: slicer.vtkMRMLMarkupsFiducialNode | None = None
     fixed: slicer.vtkMRMLScalarVolumeNode | None = None
     moving: slicer.vtkMRMLScalarVolumeNode | None = None
     moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None
@@ -103,6 +116,9 @@ def update_result(
     warnings = _fill_latest(result.scene, result.run, ResultFolder(folder), map_names)
     result = _collect(result.scene, result.run)
     result.warnings = warnings
+    if result.sweep_browser is not None and not is_current(result):
+        show_moving(result, "transform")
+        remove_sweep(result)
     return result
 
 
@@ -121,6 +137,14 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
             setattr(result, role, node)
     if result.sample_browser is not None:  # the proxy loses its tag when saved items have none
         result.sample_transform = result.sample_browser.GetProxyNode(result.sample_sequence)
+    if result.sweep_browser is not None:
+        result.sweep_transform = result.sweep_browser.GetProxyNode(result.sweep_sequence)
+    result.maps = {name: result.maps[name] for name in maps.in_order(result.maps)}
+    if result.transform is not None:
+        modes = json.loads(result.transform.GetAttribute("UncertainReg.Modes") or "[]")
+        result.modes = [(mode["weight"], mode["sample"]) for mode in modes]
+        result.best_sample = json.loads(
+            result.transform.GetAttribute("UncertainReg.BestSample") or "null")
     for name, node in inputs.linked(result.transform).items():
         setattr(result, name, node)
     return result
@@ -229,6 +253,8 @@ def _metadata(record: dict) -> dict[str, str]:
         "Samples": f"{samples.get('finished', 0)} of {samples.get('asked', 0)}",
         "Versions": json.dumps(record.get("versions") or {}),
         "Warnings": json.dumps(record.get("warnings") or []),
+        "Modes": json.dumps(record.get("modes") or []),
+        "BestSample": json.dumps(record.get("best_sample")),
     }
 
 

@@ -40,17 +40,18 @@ def update_samples(scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Pat
         sequence.RemoveDataNodeAtValue(str(index))
     sequence.EndModify(blocked)
     if sequence.GetNumberOfDataNodes():
-        _add_browser(scene, run, sequence)
+        add_browser(scene, run, sequence, "sample_browser", "Sample browser", FRAMES_PER_SECOND)
 
 
-def _add_browser(scene, run: str, sequence: slicer.vtkMRMLSequenceNode) -> None:
-    browser, is_new = nodes.find_or_add(
-        scene, run, "sample_browser", "vtkMRMLSequenceBrowserNode", "Sample browser")
+def add_browser(scene: slicer.vtkMRMLScene, run: str, sequence: slicer.vtkMRMLSequenceNode,
+                role: str, name: str, frames_per_second: float) -> None:
+    """Give a sequence of transforms its browser, looped and without skipping."""
+    browser, is_new = nodes.find_or_add(scene, run, role, "vtkMRMLSequenceBrowserNode", name)
     if is_new:
         browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
         browser.SetSaveChanges(sequence, False)
         browser.SetOverwriteProxyName(sequence, False)
-        browser.SetPlaybackRateFps(FRAMES_PER_SECOND)
+        browser.SetPlaybackRateFps(frames_per_second)
         browser.SetPlaybackItemSkippingEnabled(False)  # every sample counts the same
         browser.SetPlaybackLooped(True)
         browser.SetSelectedItemNumber(0)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..geometry import DisplacementField, read_field
+from ..geometry import DisplacementField, Grid, read_field
 from .frames import ijk_to_ras, lps_to_ras
 
 
@@ -41,3 +41,25 @@ def grid_transform(field: DisplacementField) -> slicer.vtkOrientedGridTransform:
     transform.SetDisplacementGridData(image)
     transform.SetInterpolationModeToLinear()
     return transform
+
+
+def field_of(node: slicer.vtkMRMLTransformNode) -> DisplacementField:
+    """The displacement field (mm LPS, float32) that a grid transform node was filled with.
+
+    Raises:
+        ValueError: the node holds another kind of transform.
+    """
+    transform = node.GetTransformFromParentAs("vtkOrientedGridTransform", False)
+    if transform is None or transform.GetDisplacementGrid() is None:
+        raise ValueError(f"{node.GetName()} holds no displacement field.")
+    image = transform.GetDisplacementGrid()
+    matrix = np.eye(4)
+    direction = transform.GetGridDirectionMatrix()
+    if direction is not None:
+        matrix[:3, :3] = slicer.util.arrayFromVTKMatrix(direction)[:3, :3]
+    matrix[:3, :3] *= image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    shape = image.GetDimensions()[::-1]
+    vectors = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(*shape, 3)
+    grid = Grid(shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix)
+    return DisplacementField(lps_to_ras(vectors.astype(np.float32, copy=False)), grid)

@@ -1,0 +1,63 @@
+"""The transforms above a node: the user's own linear ones, and on top of them those of a run."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import vtk
+
+from .nodes import RUN
+
+
+def is_of_a_run(transform: slicer.vtkMRMLTransformNode) -> bool:
+    """Did a run put it into the scene? The proxy of a sequence may have lost its attributes."""
+    if transform.GetAttribute(RUN):
+        return True
+    browsers = transform.GetScene().GetNodesByClass("vtkMRMLSequenceBrowserNode")
+    browsers.UnRegister(None)
+    found = [browsers.GetItemAsObject(i) for i in range(browsers.GetNumberOfItems())]
+    return any(b.GetAttribute(RUN) and b.IsProxyNode(transform.GetID()) for b in found)
+
+
+def users_parents(node: slicer.vtkMRMLTransformableNode) -> list[slicer.vtkMRMLTransformNode]:
+    """The user's transforms above a node, from the node upwards, up to those of a run."""
+    found, parent = [], node.GetParentTransformNode()
+    while parent is not None and not is_of_a_run(parent):
+        found.append(parent)
+        parent = parent.GetParentTransformNode()
+    return found
+
+
+def native_matrix(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
+    """4x4, RAS mm: from a node to where the user had it, under no transform of a run.
+
+    Raises:
+        ValueError: one of the user's transforms is not linear.
+    """
+    result = np.eye(4)
+    for parent in users_parents(node):
+        if not parent.IsLinear():
+            raise ValueError(f"{node.GetName()} is under the deformable transform "
+                             f"{parent.GetName()}; harden it.")
+        step = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToParent(step)
+        result = slicer.util.arrayFromVTKMatrix(step) @ result
+    return result
+
+
+def put_under(node: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode | None,
+              fixed: slicer.vtkMRMLTransformableNode | None) -> bool:
+    """Put a moving node, with the user's linear transforms above it, under one of a run.
+
+    What else the user keeps under those transforms comes along: it belongs to the moving image.
+
+    Returns:
+        False if that cannot be done: one of the transforms deforms, or holds the fixed image too.
+    """
+    chain = users_parents(node)
+    fixed_chain = users_parents(fixed) if fixed is not None else []
+    if any(not parent.IsLinear() or parent in fixed_chain for parent in chain):
+        return False
+    top = chain[-1] if chain else node
+    top.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)
+    return True

@@ -1,0 +1,134 @@
+"""Safety margins of a structure: where it may be (5 %), probably is (50 %) and surely is (95 %).
+
+They come from the samples and the moving segmentation that are in the scene, so they can be asked
+for at any time, also after the scene was saved and loaded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
+
+from ..geometry import Grid, Image
+from ..posterior.labels import LabelProbabilities
+from ..posterior.surfaces import LEVELS, probability_volume
+from . import maps, nodes
+from .frames import grid_of, ijk_to_ras
+from .segments import mask_of
+from .transform import field_of
+
+if TYPE_CHECKING:
+    from .result import ResultNodes
+
+VOXELS = 500_000  # the probability is computed around the structure on at most so many
+_COLORS = {0.05: (0.30, 0.72, 1.0), 0.5: (1.0, 1.0, 1.0), 0.95: (0.07, 0.71, 0.65)}
+_MAP = "probability"
+
+
+def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmentationNode:
+    """The 5, 50 and 95 % surfaces of a structure as segments, and its probability as a map.
+
+    They replace those of the structure shown before.
+
+    Args:
+        structure: name of a segment of the moving segmentation.
+
+    Raises:
+        ValueError: the scene lacks samples, segmentation or that structure.
+    """
+    probability = probability_of(result, structure)
+    volume, _ = nodes.find_or_add(result.scene, result.run, f"map:{_MAP}",
+                                  "vtkMRMLScalarVolumeNode", "Structure probability")
+    maps.set_values(volume, probability, _MAP)
+    volume.SetAttribute("UncertainReg.Structure", structure)
+    volume.SetDescription(f"Probability of {structure} over the samples")
+    node, is_new = nodes.find_or_add(result.scene, result.run, "surfaces",
+                                     "vtkMRMLSegmentationNode", "Surfaces (5, 50, 95 percent)")
+    segmentation = node.GetSegmentation()
+    if is_new:
+        node.CreateDefaultDisplayNodes()
+        segmentation.SetSourceRepresentationName("Closed surface")
+    segmentation.RemoveAllSegments()
+    display = node.GetDisplayNode()
+    for level in LEVELS:
+        segment = slicer.vtkSegment()
+        segment.SetName(f"{structure} {100 * level:.0f} %")
+        segment.SetColor(*_COLORS[level])
+        segment.AddRepresentation("Closed surface", _surface(probability, level))
+        identifier = f"{100 * level:.0f}"
+        segmentation.AddSegment(segment, identifier)
+        display.SetSegmentOpacity3D(identifier, {0.05: 0.25, 0.5: 0.4, 0.95: 1.0}[level])
+    display.SetVisibility(True)
+    display.SetVisibility2DFill(False)
+    display.SetSliceIntersectionThickness(2)
+    nodes.put_in_folder(result.scene, result.run, "UncertainReg", result.fixed)
+    return node
+
+
+def hide_surfaces(result: ResultNodes) -> None:
+    """Hide the surfaces; they stay in the scene."""
+    node = nodes.find(result.scene, result.run, "surfaces")
+    if node is not None:
+        node.GetDisplayNode().SetVisibility(False)
+
+
+def probability_of(result: ResultNodes, structure: str) -> Image:
+    """Probability of a structure over the samples, around it, with a border of zeros.
+
+    Raises:
+        ValueError: the scene lacks samples, segmentation or that structure.
+    """
+    if result.moving_segmentation is None:
+        raise ValueError("The moving segmentation is not in the scene.")
+    if result.sample_sequence is None or result.fixed is None:
+        raise ValueError("The result has no samples in the scene.")
+    mask = mask_of(result.moving_segmentation, structure)
+    sequence = result.sample_sequence
+    items = [sequence.GetNthDataNode(i) for i in range(sequence.GetNumberOfDataNodes())]
+    fields = [field_of(item) for item in items]
+    reach = max(float(np.abs(field.vectors).max()) for field in fields)
+    grid = _around(grid_of(result.fixed), mask.grid.corners(), reach)
+    if grid is None:
+        raise ValueError(f"{structure} lies outside the fixed image.")
+    probabilities = LabelProbabilities(mask, grid.at_most(VOXELS))
+    for item, field in zip(items, fields):
+        probabilities.add(field, float(item.GetAttribute("UncertainReg.LogWeight") or 0.0))
+    return probability_volume(probabilities, 1)
+
+
+def _around(grid: Grid, corners: np.ndarray, reach: float) -> Grid | None:
+    """The part of a grid within ``reach`` mm of a box given by its corners; None if outside."""
+    index = grid.to_index(corners.reshape(-1, 3))
+    margin = np.ceil(reach / grid.spacing) + 1
+    low = np.maximum(np.floor(index.min(0) - margin), 0).astype(int)
+    high = np.minimum(np.ceil(index.max(0) + margin), grid.size - 1).astype(int)
+    if (high < low).any():
+        return None
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.to_world(low)
+    return Grid(tuple((high - low + 1)[::-1]), affine)
+
+
+def _surface(probability: Image, level: float) -> vtk.vtkPolyData:
+    """The surface p = level in RAS mm; empty where nothing is so sure."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(*probability.grid.size.tolist())
+    image.GetPointData().SetScalars(numpy_to_vtk(probability.array.ravel(), deep=True))
+    contour = vtk.vtkFlyingEdges3D()
+    contour.SetInputData(image)
+    contour.SetValue(0, level)
+    to_ras = vtk.vtkTransform()
+    to_ras.SetMatrix(ijk_to_ras(probability.grid))
+    placed = vtk.vtkTransformPolyDataFilter()
+    placed.SetInputConnection(contour.GetOutputPort())
+    placed.SetTransform(to_ras)
+    if np.linalg.det(probability.grid.affine[:3, :3]) < 0:  # keep the triangles facing out
+        flipped = vtk.vtkReverseSense()
+        flipped.SetInputConnection(placed.GetOutputPort())
+        placed = flipped
+    placed.Update()
+    return placed.GetOutput()
