@@ -52,10 +52,11 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         with contextlib.suppress(PermissionError):  # leads its group already
             os.setsid()  # so that the parent can end this process with all its children
     job.check()
-    facts = backbone_class(job.backbone).facts
-    device = choose_device(job.device, facts, sampling_method(job.method))
-    create_sampler(job.method, backbones.create(job.backbone, device, **_settings(job)),
-                   job.perturbation, job.parameters)  # refuses wrong settings before any work
+    device = choose_device(job.device, backbone_class(job.backbone).facts,
+                           sampling_method(job.method))
+    backbone = backbones.create(job.backbone, device, **_settings(job))
+    create_sampler(job.method, backbone, job.perturbation, job.parameters)  # refuse early
+    facts = backbone.facts
     report("stage", text="Reading images")
     inputs = read_inputs(job)
     folder = ResultFolder(job.out, {
