@@ -9,6 +9,7 @@ import os
 import sys
 
 from .studies.cli import add_commands as add_studies
+from .training.cli import add_commands as add_training
 
 COMPLETE, CANCELLED = 0, 130
 
@@ -22,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_backbones(commands)
     _add_methods(commands)
+    add_training(commands)
     add_studies(commands)
     _add_report(commands)
     return top

@@ -88,6 +88,7 @@ def train_sir(
     out: str | Path,
     progress: bool = True,
     warn: Callable[[str], None] | None = None,
+    on_step: Callable[[dict], None] | None = None,
 ) -> SirUNet:
     """Train, or go on where a checkpoint in ``out`` stopped.
 
@@ -99,6 +100,7 @@ def train_sir(
         pairs: has ``pair(seed, device) -> Pair``, see ``synthetic`` and ``folder``.
         progress: show a progress bar on stderr.
         warn: takes warnings; default stderr.
+        on_step: takes the log of every step.
 
     Raises:
         ValueError: a checkpoint of other settings is in the way, or heavyball is missing.
@@ -132,6 +134,8 @@ def train_sir(
                 log |= validate(config, net, pairs)
             log_file.write(json.dumps(log) + "\n")
             log_file.flush()
+            if on_step is not None:
+                on_step(log)
             bar.set_postfix(loss=f"{log['loss']:.3f}")
             if (step + 1) % config.save_every == 0 or last:
                 _save(config, net, optimiser, step + 1, out / "checkpoint.pt")

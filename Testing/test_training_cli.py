@@ -1,0 +1,53 @@
+"""The command ``train sir``."""
+
+import json
+
+import pytest
+from phantoms import textured
+
+pytest.importorskip("torch")
+
+from UncertainRegLib.__main__ import main
+from UncertainRegLib.geometry import Grid, write_image
+from UncertainRegLib.networks.sir_unet import load
+
+TINY = ["--shape", "16", "16", "16", "--proposals", "3", "--keep", "2", "--rank", "2",
+        "--optimiser", "adam", "--mean-steps", "1", "--validate-every", "100"]
+
+
+def steps_of(folder):
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+def test_training_stops_resumes_and_tells_every_step(tmp_path, capsys):
+    out = tmp_path / "out"
+    for steps in ("2", "4"):
+        assert main(["train", "sir", "--synthetic", "--out", str(out), "--steps", steps,
+                     "--progress", "json", *TINY]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [log["step"] for log in told] == steps_of(out) == [0, 1, 2, 3]
+    assert [log["objective"] for log in told] == ["mean", "entropy", "entropy", "entropy"]
+    assert load(str(out / "checkpoint.pt")).settings["rank"] == 2
+
+
+def test_training_on_a_folder_of_images(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for seed in range(2):
+        write_image(textured(Grid.from_spacing((14, 15, 16)), seed), images / f"{seed}.nrrd")
+    assert main(["train", "sir", "--images", str(images), "--out", str(tmp_path / "out"),
+                 "--steps", "2", "--variant", "V+D", "--progress", "none", *TINY]) == 0
+    assert steps_of(tmp_path / "out") == [0, 1]
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--shape", "16", "20", "16"], "multiples of 8"),
+    (["--variant", "Q+D"], "is not V or S"),
+    (["--objective", "luck"], "train with one of"),
+])
+def test_wrong_options_are_one_sentence(tmp_path, capsys, options, message):
+    assert main(["train", "sir", "--synthetic", "--out", str(tmp_path / "out"), *TINY,
+                 *options]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

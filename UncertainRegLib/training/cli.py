@@ -1,0 +1,81 @@
+"""The command ``train``: the proposal network of Structured SIR, on images or without any."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+COMPLETE = 0
+
+
+def add_commands(commands) -> None:
+    """Add ``train`` to the command line (argparse sub-parsers)."""
+    top = commands.add_parser("train", help="train the network of a method")
+    methods = top.add_subparsers(required=True, metavar="method")
+    train = methods.add_parser(
+        "sir", help="the proposal network of Structured SIR; goes on where it was stopped")
+    source = train.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", default="", help="folder of images; pairs are drawn inside")
+    source.add_argument("--synthetic", action="store_true",
+                        help="random shapes, contrasts and warps instead of images")
+    train.add_argument("--out", required=True, help="folder for checkpoint.pt and log.jsonl")
+    train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
+                       help="voxels of the network's images, multiples of 8 [48 64 48]")
+    train.add_argument("--spacing", type=float, default=1.0,
+                       help="their voxel size in mm, with --images [1]")
+    train.add_argument("--variant", default="S+LC", help="V or S, +, D, LD, C or LC [S+LC]")
+    train.add_argument("--objective", default="entropy",
+                       help="of the S variants: paper, entropy or wake [entropy]")
+    train.add_argument("--steps", type=int, default=50_000, help="all steps [50000]")
+    train.add_argument("--mean-steps", type=int, default=2_000,
+                       help="how many of them first train the mean alone [2000]")
+    train.add_argument("--decay-steps", type=int, default=30_000,
+                       help="steps in which the learning rate falls [30000]")
+    train.add_argument("--proposals", type=int, default=32, help="weighed in a step [32]")
+    train.add_argument("--keep", type=int, default=4, help="kept of them [4]")
+    train.add_argument("--rank", type=int, default=25, help="columns of R [25]")
+    train.add_argument("--optimiser", default="soap", choices=("soap", "adam"))
+    train.add_argument("--validate-every", type=int, default=500, help="steps [500]")
+    train.add_argument("--save-every", type=int, default=500, help="steps [500]")
+    train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
+    train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    train.add_argument("--progress", default="bar", choices=("bar", "json", "none"),
+                       help="a bar, or one JSON object a step on stdout [bar]")
+    train.set_defaults(command=_train_sir, reporter=lambda options: None)
+
+
+def _train_sir(options, report) -> int:
+    from ..jobs.preflight import choose_device
+    from ..samplers import method
+
+    sir = method("sir")
+    if sir.remedy:
+        raise ValueError(f"Training needs torch: {sir.remedy}")
+    from .folder import FolderPairs
+    from .sir import SirTraining, train_sir
+    from .synthetic import SyntheticPairs
+
+    wrong = [n for n in options.shape if n < 8 or n % 8]
+    if wrong:
+        raise ValueError(f"--shape has {wrong[0]}; give multiples of 8.")
+    shape = tuple(options.shape)
+    pairs = (SyntheticPairs(shape) if options.synthetic else
+             FolderPairs(options.images, shape, options.spacing))
+    config = SirTraining(
+        variant=options.variant, s_objective=options.objective, steps=options.steps,
+        mean_steps=options.mean_steps, decay_steps=options.decay_steps,
+        proposals=options.proposals, keep=options.keep, rank=options.rank,
+        optimiser=options.optimiser, validate_every=options.validate_every,
+        save_every=options.save_every, seed=options.seed,
+        device=choose_device(options.device, sir))
+    train_sir(config, pairs, options.out, options.progress == "bar",
+              on_step=_print if options.progress == "json" else None)
+    if options.progress == "bar":
+        print(f"Trained: {options.out}/checkpoint.pt. Use it with --method sir --parameters "
+              f"'{{\"method\": {{\"source\": \"trained\", \"weights\": "
+              f"\"{options.out}/checkpoint.pt\"}}}}'", file=sys.stderr)
+    return COMPLETE
+
+
+def _print(log: dict) -> None:
+    print(json.dumps(log), flush=True)
