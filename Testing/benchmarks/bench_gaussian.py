@@ -5,6 +5,10 @@
 Compares our solvers with published ones that are installed: scipy's triangular solve, SuperLU
 (natural order, so that U keeps its pattern), MKL through torch's CSR triangular solve, and
 cholespy, which factorises the precision itself and so is tried on a small grid only.
+
+MKL's solve is the fastest of all for 16 samples or more: it takes about three quarters of the time
+of our raster kernel, which is the faster one for a single sample. The time to bring L into CSR form
+(seconds here, by scipy) is not counted.
 """
 
 import argparse

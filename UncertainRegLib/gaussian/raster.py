@@ -5,8 +5,14 @@ Needs numba; without it `solve.solve_upper` falls back to the wavefronts.
 Of the 13 neighbours of a voxel, 12 lie in rows (lines along X) that are solved already: their part
 is a vectorised sweep along the row, with weights and fields read in the order of memory. Only the
 13th, the next voxel of the same row, makes a chain, of one multiply-add a voxel. The weights of a
-row stay in the cache while all samples use them. (Samples as the last axis, with the vectors across
-them, were no faster for many samples and four times slower for one.)
+row stay in the cache while all samples use them.
+
+Two ways are faster for many samples at once, at the paper's size on one thread: a kernel with the
+samples as the last axis and vectors across them (7 to 9 ms a sample against 10 to 12 here, for 32
+to 64 samples) and MKL's triangular solve (about three quarters of the time here, for 16 or more).
+Both are slower for one sample; the first needs transposed fields and a second kernel, the second
+the matrix in CSR form, built anew for every L. Weighing a proposal costs several times its solve,
+so there is this one.
 """
 
 from functools import cache
