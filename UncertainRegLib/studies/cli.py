@@ -163,7 +163,7 @@ def _calibrate(options, report) -> int:
     record = read_result(options.folder)
     job = job_of(options.folder, record)
     backbone = backbones.create(job.backbone, job.device, **job.parameters.get("backbone", {}))
-    sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
+    sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters, job.device)
     inputs = read_inputs(job)
     check_unchanged(options.folder, record, inputs.record)
     samples = record["samples"]["finished"]

@@ -56,11 +56,13 @@ def _correlations(axes, cells: list[dict], case: str) -> None:
                   (max(0.0, v - cell[f"{name}_interval"][0]),
                    max(0.0, cell[f"{name}_interval"][1] - v))
                   for cell, v in zip(cells, values)]
-        axes.bar([k + 0.4 * place - 0.2 for k in range(len(cells))], values, 0.4,
-                 yerr=list(zip(*spread)), capsize=3, label=name.capitalize())
+        bars = list(zip(*spread)) if any(map(any, spread)) else None
+        axes.bar([k + 0.4 * place - 0.2 for k in range(len(cells))], values, 0.4, yerr=bars,
+                 capsize=3, label=name.capitalize())
     _name(axes, cells)
-    axes.set(ylabel="correlation of u with the error", title=f"true deformation: {case}")
-    axes.legend()
+    axes.set(ylabel="correlation of u with the error", title=f"true deformation: {case}",
+             ylim=(min(0, axes.get_ylim()[0]), 1))
+    axes.legend(loc="upper left")
 
 
 def _areas(axes, cells: list[dict]) -> None:
@@ -72,7 +74,7 @@ def _areas(axes, cells: list[dict]) -> None:
                      label=label)
     _name(axes, cells)
     axes.set(ylabel="mm", ylim=(0, None))
-    axes.legend()
+    axes.legend(loc="lower left")
 
 
 def _bins(axes, curves: list[dict]) -> None:
