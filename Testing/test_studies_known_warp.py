@@ -9,6 +9,7 @@ import pytest
 from phantoms import textured
 
 from UncertainRegLib.__main__ import main
+from UncertainRegLib.backbones import Facts
 from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,
@@ -100,8 +101,7 @@ def test_scores_of_a_perfect_a_constant_and_a_reversed_map():
 class Shaky:
     """Answers with the shift of the moving image's brightest voxel, and half of it too much."""
 
-    class facts:
-        outside = None
+    facts = Facts("shaky", "Shaky")
 
     def register(self, fixed, moving):
         at = np.unravel_index(moving.array.argmax(), moving.array.shape)[::-1]
