@@ -15,7 +15,7 @@ from UncertainRegLib.gaussian import (  # noqa: E402
     StructuredGaussian,
 )
 from UncertainRegLib.geometry import Grid, Image, write_image  # noqa: E402
-from UncertainRegLib.networks.sir_unet import load  # noqa: E402
+from UncertainRegLib.networks.sir_unet import SirUNet, load  # noqa: E402
 from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
 from UncertainRegLib.training.sir import SirTraining, train_sir  # noqa: E402
 from UncertainRegLib.training.sir_objectives import CollapseMonitor, bounds, sir_loss  # noqa: E402
@@ -228,3 +228,14 @@ def test_a_tiny_training_improves_its_bounds(tmp_path, variant):
         assert checks[-1][bound] > checks[0][bound] + 0.1  # nats per voxel
     last = [row["loss"] for row in log if row["objective"] != "mean"]
     assert np.mean(last[-20:]) < np.mean(last[:20])
+
+
+def test_a_start_gives_what_both_networks_have(tmp_path):
+    start = SirUNet("D")
+    with torch.no_grad():
+        start.mean.weight.add_(0.5)
+    net = train_sir(SirTraining(variant="V+LC", steps=0, mean_steps=0, optimiser="adam"), None,
+                    tmp_path, progress=False, start=start)
+    assert torch.equal(net.mean.weight, start.mean.weight)
+    assert torch.equal(net.encoder[0][0].weight, start.encoder[0][0].weight)
+    assert net.columns is not None

@@ -65,16 +65,22 @@ class FolderPairs:
         affine[:3, 3] = image.grid.center - grid.center
         return Grid(self.shape, affine)
 
+    def __len__(self) -> int:
+        return len(self._images)
+
     def pair(self, seed: int, device: str = "cpu") -> Pair:
         """A pair and its shifts, drawn with a seed."""
         rng = np.random.default_rng(seed)
-        chosen = rng.choice(len(self._images), 2, replace=False)
+        moving, fixed = rng.choice(len(self), 2, replace=False)
         common = rng.integers(-self.together, self.together + 1, 3)
-        tensors = []
-        for index in chosen:
-            shift = common + rng.integers(-self.apart, self.apart + 1, 3)
-            tensors.append([None if a is None else _shifted(a, shift, device)
-                            for a in self._images[index]])
+        shifts = [common + rng.integers(-self.apart, self.apart + 1, 3) for _ in range(2)]
+        return self.of(moving, fixed, device, shifts)
+
+    def of(self, moving: int, fixed: int, device: str = "cpu",
+           shifts=((0, 0, 0), (0, 0, 0))) -> Pair:
+        """The pair of two images by number (in order of file names), moved by whole voxels."""
+        tensors = [[None if a is None else _shifted(a, shift, device) for a in self._images[index]]
+                   for index, shift in zip((moving, fixed), shifts)]
         (moving, moving_labels), (fixed, fixed_labels) = tensors
         return Pair(moving, fixed, moving_labels, fixed_labels)
 

@@ -89,6 +89,7 @@ def train_sir(
     progress: bool = True,
     warn: Callable[[str], None] | None = None,
     on_step: Callable[[dict], None] | None = None,
+    start: SirUNet | None = None,
 ) -> SirUNet:
     """Train, or go on where a checkpoint in ``out`` stopped.
 
@@ -101,6 +102,7 @@ def train_sir(
         progress: show a progress bar on stderr.
         warn: takes warnings; default stderr.
         on_step: takes the log of every step.
+        start: a network to begin with; what the new one has beyond it starts fresh.
 
     Raises:
         ValueError: a checkpoint of other settings is in the way, or heavyball is missing.
@@ -113,6 +115,10 @@ def train_sir(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     net = SirUNet(config.variant.split("+")[1], config.rank, config.bound).to(config.device)
+    if start is not None:
+        known = net.state_dict()
+        net.load_state_dict({name: values for name, values in start.state_dict().items()
+                             if name in known}, strict=False)
     optimiser = _optimiser(config, net)
     first = _resume(config, net, optimiser, out / "checkpoint.pt")
     monitor, warned = CollapseMonitor(), False

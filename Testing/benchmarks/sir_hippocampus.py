@@ -1,0 +1,262 @@
+"""All eight variants of Structured SIR on hippocampus crops, and what costs no training.
+
+    python Testing/benchmarks/sir_hippocampus.py --data ../shared/data/hippocampus_msd --out study
+        [--seeds 3] [--mean-steps 250] [--steps 120] [--pairs 12] [--minutes 30]
+
+16 subjects train, 8 test. For every seed one mean-only network is trained, and each variant goes
+on from it for the same number of steps. Baselines around the mean-only network: no spread, and
+smooth noise that sees no image. Every model is judged with its own spread and with its spread
+scaled by one number so that its label entropy on training pairs equals that of 0.5 mm of smooth
+noise ("matched"; V+D matched is the "rescaled V+D"), since ECE and AUSE mostly follow the spread.
+
+Scores in the ring around the true boundaries (Structured SIR, 5.2), for uniform weights and for the
+paper's (T = 3). Rows are kept in rows.csv; a stopped study goes on. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from UncertainRegLib.gaussian import (
+    StructuredGaussian,
+    effective_sample_size,
+    resample,
+    smooth_factor,
+    temper_by_spread,
+)
+from UncertainRegLib.geometry import DisplacementField, Grid, jacobian_determinant
+from UncertainRegLib.metrics.calibration import reliability
+from UncertainRegLib.metrics.correlation import auroc
+from UncertainRegLib.metrics.overlap import dice_per_label
+from UncertainRegLib.metrics.protocols import SIR
+from UncertainRegLib.metrics.sparsification import ause
+from UncertainRegLib.networks.target import RegistrationTarget
+from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary, table
+from UncertainRegLib.training.folder import FolderPairs
+from UncertainRegLib.training.sir import SirTraining, train_sir
+
+SHAPE, TRAIN, RANK = (32, 48, 32), 16, 12
+VARIANTS = ("S+LC", "V+D", "V+LC", "S+LD", "S+D", "V+LD", "S+C", "V+C")
+NOISES_MM, LENGTH = (0.5, 1.0), 4.0  # smooth noise: sd, correlation length (half-grid voxels)
+REFERENCE = "smooth 0.5 mm"
+PROPOSALS, KEPT, TEMPERATURE = 48, 16, 3.0
+MATCHING_PAIRS, MATCHING_DRAWS = 4, 8
+KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps")
+COLUMNS = {"dice_mean": "Dice mean", "dice_resampled": "Dice resampled mean", "oracle": "oracle",
+           "gap": "oracle gap", "folds": "folds %", "ess_raw": "ESS raw", "ess": "ESS T=3",
+           "entropy": "entropy", "ece": "ECE", "ece_weighted": "ECE weighted", "ause": "AUSE",
+           "ause_weighted": "AUSE weighted", "auroc": "AUROC", "auroc_weighted": "AUROC weighted"}
+
+
+class Model:
+    """A proposal around a network's mean, its spread scaled by one number."""
+
+    def __init__(self, net, sd_mm: float | None = None):
+        self.net, self.sd_mm, self.scale = net, sd_mm, 1.0
+
+    @torch.no_grad()
+    def propose(self, pair):
+        """The unscaled Gaussian."""
+        q = self.net(pair.moving, pair.fixed)
+        if self.sd_mm is None:
+            return q
+        shape = q.mean.shape[2:]
+        sd = (max(self.sd_mm, 1e-3) / 2,) * 3  # voxels of the half grid are 2 mm
+        return StructuredGaussian(q.mean, smooth_factor(shape, sd, LENGTH))
+
+    @torch.no_grad()
+    def draw(self, pair, seeds):
+        """Fields, the mean, and log q up to a constant."""
+        q = self.propose(pair)
+        noise = q.noise(seeds)
+        mean = q.mean[:, None]
+        return mean + self.scale * (q.sample(noise) - mean), mean, q.log_prob_of_noise(noise)
+
+
+def memberships(pair, fields):
+    """(N, labels + 1, Z, Y, X): soft labels of the moving image after every field."""
+    parts = [RegistrationTarget(pair.fixed, (pair.moving_labels == label).float()).warp(fields)[0]
+             for label in (1, 2)]
+    return torch.stack((1 - parts[0] - parts[1], *parts), 1)
+
+
+def entropy_of(p):
+    return -(p * p.clamp_min(1e-30).log()).sum(0)
+
+
+def ring_entropy(model, pair, seeds) -> float:
+    fields = model.draw(pair, seeds)[0]
+    ring = SIR.mask(pair.fixed_labels[0, 0].long().numpy())
+    return float(entropy_of(memberships(pair, fields).mean(0)).numpy()[ring].mean())
+
+
+def match(model, pairs, wanted: float) -> None:
+    """Scale the spread of a model until its label entropy on training pairs is ``wanted``."""
+    low, high = 0.1, 10.0
+    for _ in range(6):
+        model.scale = (low * high) ** 0.5
+        found = np.mean([ring_entropy(model, p, range(MATCHING_DRAWS)) for p in pairs])
+        low, high = (model.scale, high) if found < wanted else (low, model.scale)
+    model.scale = (low * high) ** 0.5
+
+
+@torch.no_grad()
+def judge(model, pair, seed: int) -> dict[str, float]:
+    """All scores of a model on a test pair."""
+    fields, mean, log_q = model.draw(pair, range(seed, seed + PROPOSALS))
+    target = RegistrationTarget(pair.fixed, pair.moving)
+    log_weights = (target.log_prob(fields) - log_q)[0]
+    tempered = temper_by_spread(log_weights, TEMPERATURE)
+    chosen = resample(tempered, KEPT, torch.Generator().manual_seed(seed))
+    truth = pair.fixed_labels[0, 0].long().numpy()
+    soft = memberships(pair, fields)
+    of_mean = memberships(pair, mean)[0].argmax(0).numpy()
+    resampled_mean = memberships(pair, fields[:, chosen].mean(1, keepdim=True))[0]
+    row = {"dice_mean": dice(of_mean, truth),
+           "dice_resampled": dice(resampled_mean.argmax(0).numpy(), truth),
+           "oracle": max(dice(one.argmax(0).numpy(), truth) for one in soft[:KEPT]),
+           "oracle_resampled": max(dice(soft[i].argmax(0).numpy(), truth)
+                                   for i in chosen.unique()),
+           "folds": 100 * np.mean([folding(z) for z in fields[0, :4]]),
+           "folds_mean": 100 * folding(mean[0, 0]), "scale": model.scale,
+           "ess_raw": float(effective_sample_size(log_weights)),
+           "ess": float(effective_sample_size(tempered)),
+           "log_weight_sd": float(log_weights.std())}
+    row["gap"] = row["oracle"] - row["dice_mean"]
+    ring = SIR.mask(truth)
+    wrong = of_mean != truth
+    weights = {"": torch.full_like(tempered, 1 / PROPOSALS), "_weighted": tempered.softmax(-1)}
+    for name, w in weights.items():
+        p = torch.einsum("n,nlzyx->lzyx", w.float(), soft)
+        entropy, top = entropy_of(p).numpy(), p.argmax(0).numpy()
+        confidence = p.amax(0).clamp(0, 1).numpy()
+        row |= {f"ece{name}": reliability(confidence, top == truth, ring, SIR.ece_bins).ece,
+                f"ause{name}": ause(entropy, wrong, ring),
+                f"auroc{name}": auroc(entropy, wrong, ring),
+                f"entropy{name}": float(entropy[ring].mean())}
+    return row
+
+
+def dice(labels, truth) -> float:
+    return float(np.nanmean(list(dice_per_label(labels, truth, [1, 2]).values())))
+
+
+def folding(voxels) -> float:
+    """Folded fraction of a field in voxels of its grid (axes of the array)."""
+    vectors = np.ascontiguousarray(np.moveaxis(voxels.numpy(), 0, -1)[..., ::-1])
+    grid = Grid.from_spacing(vectors.shape[:3])
+    return float((jacobian_determinant(DisplacementField(vectors, grid)) <= 0).mean())
+
+
+def study(args) -> Rows:
+    """Whatever fits into the minutes."""
+    deadline = time.monotonic() + 60 * args.minutes
+    images, labels = args.data / "images", args.data / "labels"
+    names = tuple(sorted(f.name for f in images.iterdir() if f.name.endswith(".nii.gz")))
+    train = FolderPairs(str(images), SHAPE, 1.0, str(labels), names[:TRAIN], together=2, apart=2)
+    test = FolderPairs(str(images), SHAPE, 1.0, str(labels), names[TRAIN:])
+    ordered = [(m, f) for m in range(len(test)) for f in range(len(test)) if m != f]
+    np.random.default_rng(0).shuffle(ordered)
+    ordered = ordered[: args.pairs]
+    matching = [train.of(i, (i + 5) % len(train)) for i in range(MATCHING_PAIRS)]
+    rows = Rows(args.out / "rows.csv", KEY)
+
+    def evaluate(seed, name, model):
+        for spread in ("own", "matched"):
+            keys = [{"seed": seed, "model": name, "spread": spread, "moving": m, "fixed": f,
+                     "mean_steps": args.mean_steps, "steps": args.steps} for m, f in ordered]
+            if all(key in rows for key in keys) or (spread == "matched" and model.sd_mm == 0):
+                continue
+            if spread == "matched":
+                match(model, matching, wanted)
+            for key in keys:
+                if key not in rows:
+                    pair = test.of(int(key["moving"]), int(key["fixed"]))
+                    rows.add({**key, **judge(model, pair, 1000)})
+        (args.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
+
+    for seed in range(args.seeds):
+        common = {"seed": seed, "rank": RANK, "keep": 2, "proposals": args.proposals,
+                  "validate_every": 10**9, "save_every": 50}
+        folder = args.out / f"seed{seed}"
+        start = train_sir(SirTraining(variant="V+D", steps=args.mean_steps, decay_steps=10**6,
+                                      mean_steps=args.mean_steps, **common),
+                          train, folder / "mean", progress=False)
+        reference = Model(start, NOISES_MM[0])
+        wanted = np.mean([ring_entropy(reference, p, range(MATCHING_DRAWS)) for p in matching])
+        evaluate(seed, "mean only", Model(start, 0.0))
+        for sd in NOISES_MM:
+            evaluate(seed, f"smooth {sd:g} mm", Model(start, sd))
+        for variant in VARIANTS:
+            if time.monotonic() > deadline:
+                return rows
+            config = SirTraining(variant=variant, steps=args.steps, mean_steps=0,
+                                 decay_steps=args.steps, learning_rate=args.rate,
+                                 last_learning_rate=args.rate / 10, **common)
+            began = time.monotonic()
+            net = train_sir(config, train, folder / variant, progress=False, start=start)
+            print(f"seed {seed} {variant}: trained in {time.monotonic() - began:.0f} s", flush=True)
+            evaluate(seed, variant, Model(net))
+    return rows
+
+
+def in_words(rows: Rows) -> str:
+    """Means over pairs and seeds, then paired differences."""
+    parts = [table(summary(rows.all, ("model", "spread"), tuple(COLUMNS)), ("model", "spread"),
+                   COLUMNS)]
+    for spread in ("own", "matched"):
+        for reference in (REFERENCE, "V+D"):
+            parts.append(f"Paired differences to {reference}, {spread} spread "
+                         "(mean over pairs, 95 % bootstrap interval over fixed subjects)")
+            parts += paired(rows, spread, reference)
+    return "\n".join(parts)
+
+
+def paired(rows: Rows, spread: str, reference: str):
+    """Lines of paired differences; pairs of one fixed image and seeds are averaged first."""
+    def values(model):
+        return {(r["seed"], r["moving"], r["fixed"]): r for r in rows.all
+                if r["model"] == model and r["spread"] == spread}
+
+    theirs = values(reference)
+    for model in dict.fromkeys(row["model"] for row in rows.all):
+        mine = values(model)
+        common = sorted(mine.keys() & theirs.keys())
+        if model == reference or not common:
+            continue
+        words = []
+        for name in ("gap", "ece", "ause", "auroc", "dice_resampled"):
+            groups = {}
+            for key in common:
+                groups.setdefault(key[2], []).append(
+                    float(mine[key][name]) - float(theirs[key][name]))
+            means = np.array([np.mean(group) for group in groups.values()])
+            low, high = bootstrap_interval(means) or (np.nan, np.nan)
+            words.append(f"{name} {means.mean():+.4f} [{low:+.4f}, {high:+.4f}]")
+        yield f"  {model:14} " + "  ".join(words)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with images and labels")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--mean-steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=120, help="of each variant")
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the variants")
+    parser.add_argument("--proposals", type=int, default=12, help="weighed in a training step")
+    parser.add_argument("--pairs", type=int, default=12, help="test pairs, of 56")
+    parser.add_argument("--minutes", type=float, default=30, help="begin no variant after them")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    print(in_words(study(args)))
+
+
+if __name__ == "__main__":
+    main()
