@@ -197,7 +197,7 @@ def test_map_sliders_act_at_once_and_views_are_given_back(widget, inputs, host):
     assert ui.thresholdSlider.suffix == " mm"
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("label_entropy")
     assert views[1].GetForegroundVolumeID() == result.maps["label_entropy"].GetID()
-    assert ui.thresholdSlider.suffix == ""
+    assert ui.thresholdSlider.suffix == " nats"
     ui.showMapCheckBox.checked = False
     assert views[0].GetBackgroundVolumeID() == inputs[1].GetID()
     assert all(view.GetForegroundVolumeID() is None for view in views)

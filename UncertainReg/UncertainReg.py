@@ -8,12 +8,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Union
 
 import qt
 import slicer
 import vtk
 from slicer import (
+    vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsFiducialNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
@@ -32,6 +33,25 @@ from UncertainRegParts.results import ResultsPanel
 from UncertainRegParts.run import Run, duration
 from UncertainRegParts.selftest import UncertainRegTest  # noqa: F401 - Slicer looks for it here
 
+TUTORIAL = _("""
+<p><b>In three minutes</b>, with data that Slicer brings:</p>
+<ol>
+<li>Module <i>Sample Data</i>: load <i>MRBrainTumor1</i> and <i>MRBrainTumor2</i>.</li>
+<li>Here: <i>Fixed volume</i> MRBrainTumor1, <i>Moving volume</i> MRBrainTumor2, <i>Apply</i>.
+The map is there after two samples and becomes sharper with each one; <i>Cancel</i> keeps what is
+finished.</li>
+<li>Move the mouse over a slice: <i>At the mouse</i> reads out the disagreement in mm, its main
+direction and the 95 % ellipsoid. <i>Shift+P</i> pins a reading.</li>
+<li>Raise <i>Hide below</i> to the distance that matters to you: what stays coloured is not reliable
+to that distance.</li>
+<li><i>Samples</i>, <i>Play</i>: watch the moving volume jump where the registrations disagree.
+<i>Shift+F</i> flickers between the fixed and the registered moving volume.</li>
+<li>With a segmentation of the moving volume, click a row of <i>Structures</i> to see its most
+uncertain place, and <i>5/50/95 % surfaces</i> for its safety margin.</li>
+<li><i>Restore my view</i> gives the slice views back.</li>
+</ol>""")
+PERTURBING = ("equivariance", "sir")  # methods that use a family of perturbations
+
 
 class UncertainReg(ScriptedLoadableModule):
     """What Slicer's module list needs to know."""
@@ -45,7 +65,7 @@ class UncertainReg(ScriptedLoadableModule):
         self.parent.helpText = _(
             "Registers a moving volume to a fixed one many times, each time slightly disturbed, "
             "and shows in millimetres where the answers disagree. Disagreement is not the error "
-            "of the registration: it says where not to rely on it.")
+            "of the registration: it says where not to rely on it.") + TUTORIAL
         self.parent.acknowledgementText = _("For research use only.")
 
 
@@ -61,6 +81,8 @@ class UncertainRegParameterNode:
     movingVolume: vtkMRMLScalarVolumeNode
     movingSegmentation: vtkMRMLSegmentationNode
     movingLandmarks: vtkMRMLMarkupsFiducialNode
+    fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode]  # noqa: UP007
+    movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode]  # noqa: UP007
     backbone: str = "demons"
     method: str = "equivariance"
     perturbation: str = "deform"
@@ -77,6 +99,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = self.results = self._parameterNode = self._guiTag = None
+        self._shortcuts = []
         self._shownRun = None  # identifier of the run whose map the views were given
 
     def setup(self):
@@ -88,6 +111,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = UncertainRegLogic()
         self.logic.onChanged = self._showRun
         self.results = ResultsPanel(self.ui)
+        self._shortcuts = [self._shortcut("Shift+F", self.results.maps.flicker),
+                           self._shortcut("Shift+P", self.results.probe.pin)]
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -108,11 +133,21 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.results.refresh()
         self._showRun()
 
+    def _shortcut(self, keys: str, slot):
+        """A key combination for the whole application, off until the module is entered."""
+        shortcut = qt.QShortcut(self.parent)
+        shortcut.setKey(qt.QKeySequence(keys))
+        shortcut.setContext(qt.Qt.ApplicationShortcut)
+        shortcut.connect("activated()", slot)
+        shortcut.enabled = False
+        return shortcut
+
     def cleanup(self):
         """The module is unloaded or reloaded, or the application exits: leave nothing behind."""
         if self.logic is not None:
             self.logic.onChanged = lambda: None
             self.logic.cleanup()
+            self._setActive(False)
             self.results.removeObservers()
             self.setParameterNode(None)
         self.removeObservers()
@@ -120,9 +155,17 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         self.initializeParameterNode()
         self.results.refresh()
+        self._setActive(True)
 
     def exit(self):
+        self._setActive(False)
         self.setParameterNode(None)
+
+    def _setActive(self, active: bool):
+        """Shortcuts and read-out only work while the module is entered."""
+        self.results.probe.setActive(active)
+        for shortcut in self._shortcuts:
+            shortcut.enabled = active
 
     def onSceneStartClose(self, caller, event):
         self.logic.kill()
@@ -182,6 +225,9 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         path = self.ui.resultsPathLineEdit
         if path.currentPath != parameters.resultsFolder:
             path.currentPath = parameters.resultsFolder
+        perturbs = parameters.method in PERTURBING
+        self.ui.perturbationComboBox.visible = perturbs
+        self.ui.perturbationComboBoxLabel.visible = perturbs
         missing = self.logic.missing(parameters)
         running = self.logic.run is not None and self.logic.run.isActive
         self.ui.applyButton.enabled = not missing and not running
@@ -236,17 +282,25 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
 
     def choices(self):
         """For each choice of the panel: (name in the job, title, tooltip)."""
-        from UncertainRegLib.backbones import listing
+        from UncertainRegLib.backbones import listing as backbones
+        from UncertainRegLib.samplers import listing as methods
+
+        tips = {
+            "equivariance": _(
+                "Disturb the moving image a little, register again, undo the disturbance: a "
+                "reliable registration gives the same answer each time."),
+            "sir": _("Draw many alternatives, weigh them by how well they match the images, and "
+                     "keep the samples the images support."),
+        }
 
         def title(entry):
             return entry.title if entry.available else _("{title} (not installed)").format(
                 title=entry.title)
 
         return {
-            "backbone": [(e.name, title(e), e.remedy) for e in listing()],
-            "method": [("equivariance", _("Disagreement under perturbations"), _(
-                "Disturb the moving image a little, register again, undo the disturbance: a "
-                "reliable registration gives the same answer each time."))],
+            "backbone": [(e.name, title(e), e.remedy) for e in backbones()],
+            "method": [(m.name, title(m), m.remedy or tips.get(m.name, ""))
+                       for m in methods()],
             "perturbation": [
                 ("deform", _("Smooth deformation"), _("A random smooth deformation")),
                 ("translation", _("Shift"), _("A random shift")),
@@ -271,15 +325,21 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Select a moving volume")
         if parameters.fixedVolume is parameters.movingVolume:
             return _("Fixed and moving are the same")
-        from UncertainRegLib.backbones import BackboneError, entry
+        from UncertainRegLib.backbones import BackboneError
+        from UncertainRegLib.backbones import entry as backbone
+        from UncertainRegLib.samplers import method
 
-        try:
-            backbone = entry(parameters.backbone)
-        except BackboneError:
-            return _("Choose a registration")
-        if not backbone.available:
-            return _("{title} is not installed: {remedy}").format(
-                title=backbone.title, remedy=backbone.remedy)
+        for find, name, question in (
+            (backbone, parameters.backbone, _("Choose a registration")),
+            (method, parameters.method, _("Choose how uncertainty is found")),
+        ):
+            try:
+                chosen = find(name)
+            except (BackboneError, ValueError):
+                return question
+            if not chosen.available:
+                return _("{title} is not installed: {remedy}").format(
+                    title=chosen.title, remedy=chosen.remedy)
         return ""
 
     def start(self, parameters) -> bool:
@@ -295,7 +355,8 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return False
         nodes = {"fixed": parameters.fixedVolume, "moving": parameters.movingVolume,
                  "segmentation": parameters.movingSegmentation,
-                 "landmarks": parameters.movingLandmarks}
+                 "landmarks": parameters.movingLandmarks,
+                 "fixedMask": parameters.fixedMask, "movingMask": parameters.movingMask}
         names = ("backbone", "method", "perturbation", "samples", "seed", "device")
         settings = {name: getattr(parameters, name) for name in names}
         try:

@@ -48,7 +48,8 @@ class Parameter:
         base, *extra = typing.get_args(typing.Annotated[annotation, None])[:-1]
         self.name, self.type, self.default = name, base, default
         self.rules = [e for e in extra if isinstance(e, Validator)]
-        self.is_node = issubclass(base, slicer.vtkMRMLNode)
+        self.kinds = typing.get_args(base) or (base,)  # a union of node classes, or one type
+        self.is_node = all(issubclass(kind, slicer.vtkMRMLNode) for kind in self.kinds)
         if not self.is_node and base not in (int, float, str, bool):
             raise TypeError(f"{name}: the test host has no parameters of type {base}")
         if default is None and not self.is_node:
@@ -61,7 +62,7 @@ class Parameter:
         return text == "True" if self.type is bool else self.type(text)
 
     def write(self, node, value) -> None:
-        accepted = (int, float) if self.type is float else self.type
+        accepted = (int, float) if self.type is float else self.kinds
         if value is None and not self.is_node:
             raise ValueError(f"{self.name}: Value must not be None")
         if value is not None and not isinstance(value, accepted):
@@ -93,7 +94,7 @@ class Connection:
     def __init__(self, wrapper, name: str, widget) -> None:
         parameter = wrapper.allParameters[name]
         kinds, self.read, self._write, signal = CONNECTORS[type(widget).__name__]
-        if not issubclass(parameter.type, kinds):
+        if not all(issubclass(kind, kinds) for kind in parameter.kinds):
             raise RuntimeError(f"{type(widget).__name__} cannot show {name}: {parameter.type}")
         self.wrapper, self.name, self.widget = wrapper, name, widget
         limits = [r for r in parameter.rules if isinstance(r, WithinRange)]
@@ -102,7 +103,7 @@ class Connection:
         for rule in limits:
             widget.minimum, widget.maximum = rule.minimum, rule.maximum
         if parameter.is_node:
-            widget.nodeTypes = (parameter.type().GetClassName(),)
+            widget.nodeTypes = tuple(kind().GetClassName() for kind in parameter.kinds)
         self.to_widget()
         self._signal = getattr(widget, signal)
         self._signal.connect(self.to_parameter)

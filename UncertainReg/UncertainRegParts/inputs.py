@@ -21,11 +21,13 @@ class InputsError(ValueError):
     """A node cannot be used; the message names it and says what to do."""
 
 
-def writeInputs(fixed, moving, segmentation, landmarks, folder: Path) -> dict:
-    """Write the input nodes to ``folder``; segmentation and landmarks may be None.
+def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedMask=None,
+                movingMask=None) -> dict:
+    """Write the input nodes to ``folder``; all but the volumes may be None.
 
     Returns:
-        The entries of the job: fixed, moving, moving_labels, moving_points, label_names.
+        The entries of the job: fixed, moving, moving_labels, moving_points, label_names,
+        fixed_mask, moving_mask.
 
     Raises:
         InputsError: a node is empty or under a transform that is not linear.
@@ -44,17 +46,36 @@ def writeInputs(fixed, moving, segmentation, landmarks, folder: Path) -> dict:
     if landmarks is not None:
         job["moving_points"] = str(folder / "moving_points.csv")
         write_points(*landmarkPoints(landmarks), job["moving_points"])
+    for name, node in (("fixed_mask", fixedMask), ("moving_mask", movingMask)):
+        if node is not None:
+            job[name] = str(folder / f"{name}.nrrd")
+            write_image(maskImage(node), job[name])
     return job
 
 
-def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
+def maskImage(node):
+    """A segmentation (all its segments) or a label map as a mask ``Image`` of 0 and 1."""
+    from UncertainRegLib.geometry import Image
+
+    if node.IsA("vtkMRMLSegmentationNode"):
+        image = segmentationImage(node)
+    else:
+        image = volumeImage(node, "nearest")
+    mask = (image.array != 0).astype(np.uint8)
+    if not mask.any():
+        raise InputsError(_("The mask “{name}” is empty; choose none or another one.").format(
+            name=node.GetName()))
+    return Image(mask, image.grid)
+
+
+def volumeImage(node: slicer.vtkMRMLScalarVolumeNode, mode: str = "linear"):
     """A volume node as an ``Image`` where it is seen in the world."""
     if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
         raise InputsError(_("The volume “{name}” is empty; load or choose another one.").format(
             name=node.GetName()))
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    return _worldImage(slicer.util.arrayFromVolume(node), matrix, node, "linear")
+    return _worldImage(slicer.util.arrayFromVolume(node), matrix, node, mode)
 
 
 def _writeSegmentation(node: slicer.vtkMRMLSegmentationNode, path: str) -> dict[str, str]:
@@ -124,17 +145,17 @@ def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
 
     Transforms that an earlier run put there do not count: every run starts from the same place.
     """
-    matrix, parent = vtk.vtkMatrix4x4(), node.GetParentTransformNode()
-    while parent is not None:
-        if parent.GetAttribute("UncertainReg.Run") is None:
-            if not parent.IsLinear():
-                raise InputsError(_("“{name}” is under the deformable transform “{transform}”; "
-                                    "harden it or take it out of it.").format(
-                                        name=node.GetName(), transform=parent.GetName()))
-            step = vtk.vtkMatrix4x4()
-            parent.GetMatrixTransformToParent(step)
-            vtk.vtkMatrix4x4.Multiply4x4(step, matrix, matrix)
-        parent = parent.GetParentTransformNode()
+    from UncertainRegLib.scene.parents import users_parents
+
+    matrix = vtk.vtkMatrix4x4()
+    for parent in users_parents(node):
+        if not parent.IsLinear():
+            raise InputsError(_("“{name}” is under the deformable transform “{transform}”; "
+                                "harden it or take it out of it.").format(
+                                    name=node.GetName(), transform=parent.GetName()))
+        step = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToParent(step)
+        vtk.vtkMatrix4x4.Multiply4x4(step, matrix, matrix)
     return matrix
 
 

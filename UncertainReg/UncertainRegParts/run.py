@@ -36,7 +36,8 @@ class Run:
         """
         Args:
             folder: where inputs, job file and results go.
-            nodes: fixed, moving, segmentation, landmarks; the last two may be None.
+            nodes: fixed, moving, segmentation, landmarks, fixedMask, movingMask; all but the
+                first two may be None.
             settings: further entries of the job, e.g. backbone, samples, seed.
             onChanged: called whenever an attribute changed.
         """

@@ -131,6 +131,22 @@ def _glyph_spacing(volume: slicer.vtkMRMLScalarVolumeNode) -> float:
     return float(max(bounds[1::2] - bounds[::2]) / 30.0)
 
 
+def show_structure(result: ResultNodes, name: str, only: bool) -> None:
+    """Make a structure of the moving segmentation visible; ``only``: and hide the others.
+
+    Without ``only`` all are visible. Nothing happens if there is no such structure.
+    """
+    node = result.moving_segmentation
+    if node is None or node.GetSegmentation().GetSegmentIdBySegmentName(name) == "":
+        return
+    node.CreateDefaultDisplayNodes()
+    segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    display.SetVisibility(True)
+    for index in range(segmentation.GetNumberOfSegments()):
+        visible = not only or segmentation.GetNthSegment(index).GetName() == name
+        display.SetSegmentVisibility(segmentation.GetNthSegmentID(index), visible)
+
+
 @dataclass
 class Views:
     """What the slice views showed once: layers, opacity, position and field of view."""

@@ -1,0 +1,319 @@
+"""Every control of the results, clicked in the real panel, against the state of the scene."""
+
+import json
+
+import numpy as np
+import pytest
+from test_module_widget import (  # noqa: F401 - fixtures
+    add_volume,
+    apply_and_wait,
+    host,
+    inputs,
+    module,
+    widget,
+)
+
+
+def class_nodes(name: str):
+    import slicer
+
+    return list(slicer.util.getNodesByClass(name))
+
+
+@pytest.fixture
+def shown(widget, inputs, host):  # noqa: F811
+    """The panel after a run with samples, segmentation and landmarks."""
+    import slicer
+
+    from UncertainRegLib.scene.result import load_result
+
+    apply_and_wait(host, widget)
+    # The stub writes a result of its own images; its segmentation is only read from files.
+    folder = widget.logic.run.out
+    slicer.mrmlScene.Clear()
+    load_result(folder, slicer.mrmlScene)
+    widget.results.refresh(showMap=True)
+    return widget
+
+
+def core_row(ui) -> int:
+    return [ui.structuresTable.item(r, 0).text() for r in range(2)].index("Core")
+
+
+def crosshair():
+    return class_nodes("vtkMRMLCrosshairNode")[0]
+
+
+def center(result) -> np.ndarray:
+    bounds = np.zeros(6)
+    result.fixed.GetRASBounds(bounds)
+    return (bounds[::2] + bounds[1::2]) / 2
+
+
+def test_every_map_of_the_result_can_be_shown(shown):
+    ui, result = shown.ui, shown.results.result
+    names = [ui.mapComboBox.itemData(n) for n in range(ui.mapComboBox.count)]
+    assert names == ["uncertainty_mm", "axis_rl_mm", "label_entropy", "jacobian"]
+    for index, name in enumerate(names):
+        ui.mapComboBox.currentIndex = index
+        for view in class_nodes("vtkMRMLSliceCompositeNode"):
+            assert view.GetForegroundVolumeID() == result.maps[name].GetID()
+    assert ui.mapComboBox.toolTip == "About jacobian."
+
+
+def test_restore_gives_layers_and_position_back(widget, inputs, host):  # noqa: F811
+    views, slices = class_nodes("vtkMRMLSliceCompositeNode"), class_nodes("vtkMRMLSliceNode")
+    views[0].SetBackgroundVolumeID(inputs[1].GetID())
+    views[0].SetForegroundOpacity(0.2)
+    before = [view.GetSliceOffset() for view in slices]
+    apply_and_wait(host, widget)
+    ui = widget.ui
+    ui.structuresTable.cellClicked.emit(0, 0)
+    ui.glyphsCheckBox.checked = True
+    ui.ellipsoidCheckBox.checked = True
+    ui.opacitySlider.value = 0.9
+    assert [view.GetSliceOffset() for view in slices] != before
+    ui.restoreButton.click()
+    assert views[0].GetBackgroundVolumeID() == inputs[1].GetID()
+    assert views[0].GetForegroundVolumeID() is None and views[0].GetForegroundOpacity() == 0.2
+    np.testing.assert_allclose([view.GetSliceOffset() for view in slices], before, atol=1e-6)
+    assert not ui.showMapCheckBox.checked and not ui.glyphsCheckBox.checked
+    assert not widget.results.result.transform.GetDisplayNode().GetVisibility()
+    ui.showMapCheckBox.checked = True  # and it can be shown again
+    assert views[0].GetForegroundVolumeID() is not None
+
+
+def test_the_reading_follows_mouse_and_crosshair(shown):
+    ui, result = shown.ui, shown.results.result
+    point = center(result)
+    crosshair().SetCrosshairRAS(point.tolist())
+    assert ui.readingLabel.text.startswith("<b>") and " mm" in ui.readingLabel.text
+    assert "Core 100 %" in ui.readingLabel.text and "95 % ellipsoid" in ui.readingLabel.text
+    assert "local volume" in ui.readingLabel.text and ui.pinButton.enabled
+    crosshair().SetCursorPositionRAS([1e4, 0.0, 0.0])
+    assert ui.readingLabel.text.startswith("Nothing is known here") and not ui.pinButton.enabled
+    crosshair().SetCursorPositionRAS((point + [12.0, 0.0, 0.0]).tolist())
+    assert ui.readingLabel.text.startswith("<b>4.0 mm") or "mm" in ui.readingLabel.text
+    crosshair().SetCursorPositionInvalid()
+    assert "Core 100 %" in ui.readingLabel.text  # at the crosshair again
+
+
+def test_the_reading_names_the_chosen_map(shown):
+    ui, result = shown.ui, shown.results.result
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("label_entropy")
+    crosshair().SetCrosshairRAS(center(result).tolist())
+    assert "Label entropy (nats): 0." in ui.readingLabel.text
+
+
+def test_ellipsoid_and_pin_are_nodes(shown):
+    import slicer
+
+    from UncertainRegLib.scene.nodes import find
+
+    ui, result = shown.ui, shown.results.result
+    point = center(result)
+    ui.ellipsoidCheckBox.checked = True
+    crosshair().SetCursorPositionRAS(point.tolist())
+    model = find(slicer.mrmlScene, result.run, "probe_ellipsoid")
+    assert model.GetDisplayNode().GetVisibility() and model.GetDisplayNode().GetVisibility2D()
+    middle = slicer.util.arrayFromModelPoints(model).mean(0)
+    np.testing.assert_allclose(middle, point, atol=0.2)
+    ui.pinButton.click()
+    shown.results.refresh()
+    pins = shown.results.result.pins
+    assert pins.GetNumberOfControlPoints() == 1
+    np.testing.assert_allclose(pins.GetNthControlPointPosition(0), point)
+    assert " mm" in pins.GetNthControlPointLabel(0)
+    assert "Core" in pins.GetNthControlPointDescription(0)
+    ui.ellipsoidCheckBox.checked = False
+    assert find(slicer.mrmlScene, result.run, "probe_ellipsoid") is None
+
+
+def test_outside_the_module_nothing_is_read(shown):
+    shown.exit()
+    shown.ui.readingLabel.text = "old"
+    crosshair().SetCursorPositionRAS(center(shown.results.result).tolist())
+    assert shown.ui.readingLabel.text == "old"
+    shown.enter()
+    assert shown.ui.readingLabel.text != "old"
+
+
+def test_flicker_key_changes_the_volume_under_the_map(shown):
+    result = shown.results.result
+    view = class_nodes("vtkMRMLSliceCompositeNode")[0]
+    flicker, pin = shown._shortcuts
+    assert flicker.enabled
+    flicker.activated.emit()
+    assert view.GetBackgroundVolumeID() == result.moving.GetID()
+    assert result.moving.GetParentTransformNode() is result.transform
+    flicker.activated.emit()
+    assert view.GetBackgroundVolumeID() == result.fixed.GetID()
+    crosshair().SetCrosshairRAS(center(result).tolist())
+    pin.activated.emit()
+    shown.results.refresh()
+    assert shown.results.result.pins.GetNumberOfControlPoints() == 1
+    shown.exit()
+    assert not flicker.enabled and not pin.enabled
+    shown.enter()
+
+
+def test_arrows_of_the_displacement(shown):
+    ui, transform = shown.ui, shown.results.result.transform
+    ui.glyphsCheckBox.checked = True
+    assert transform.GetDisplayNode().GetVisibility2D()
+    shown.results.refresh()
+    assert ui.glyphsCheckBox.checked
+    ui.glyphsCheckBox.checked = False
+    assert not transform.GetDisplayNode().GetVisibility2D()
+
+
+def test_a_row_shows_its_structure_and_its_surfaces(shown):
+    ui, result = shown.ui, shown.results.result
+    segmentation = result.moving_segmentation
+    identifiers = [segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
+                   for name in ("Shell", "Core")]
+    ui.onlyStructureCheckBox.checked = True
+    ui.structuresTable.cellClicked.emit(core_row(ui), 0)
+    display = segmentation.GetDisplayNode()
+    assert [display.GetSegmentVisibility(i) for i in identifiers] == [False, True]
+    ui.onlyStructureCheckBox.checked = False
+    assert [display.GetSegmentVisibility(i) for i in identifiers] == [True, True]
+    assert "mm" in ui.readingLabel.text  # read out at its worst place
+    ui.surfacesCheckBox.checked = True
+    surfaces = shown.results.result.surfaces
+    names = [surfaces.GetSegmentation().GetNthSegment(n).GetName() for n in range(3)]
+    assert names == ["Core 5 %", "Core 50 %", "Core 95 %"]
+    assert surfaces.GetDisplayNode().GetVisibility() and ui.surfacesCheckBox.checked
+    assert ui.mapComboBox.itemText(ui.mapComboBox.findData("probability")) == (
+        "Probability of Core")
+    ui.structuresTable.cellClicked.emit(1 - core_row(ui), 0)
+    assert surfaces.GetSegmentation().GetNthSegment(0).GetName() == "Shell 5 %"
+    ui.surfacesCheckBox.checked = False
+    assert not surfaces.GetDisplayNode().GetVisibility()
+
+
+def test_surfaces_that_cannot_be_made_are_explained(shown, monkeypatch):
+    import slicer
+
+    said = []
+    monkeypatch.setattr(slicer.util, "errorDisplay", said.append)
+    slicer.mrmlScene.RemoveNode(shown.results.result.moving_segmentation)
+    shown.results.refresh()
+    shown.ui.surfacesCheckBox.checked = True
+    assert said == ["The surfaces cannot be shown: The moving segmentation is not in the scene."]
+    assert not shown.ui.surfacesCheckBox.checked
+
+
+def test_tables_are_saved(shown, monkeypatch, tmp_path):
+    from UncertainRegParts import tables
+
+    for button, name in ((shown.ui.structuresCsvButton, "structures.csv"),
+                         (shown.ui.landmarksCsvButton, "landmarks.csv")):
+        monkeypatch.setattr(tables, "askForPath", lambda given: str(tmp_path / given))
+        button.click()
+        assert (tmp_path / name).read_text("utf-8").count("\n") == 3
+        monkeypatch.setattr(tables, "askForPath", lambda given: "")
+        button.click()  # the user changed their mind
+
+
+def test_the_main_movement_is_played_like_samples(shown):
+    ui, result = shown.ui, shown.results.result
+    ui.playButton.click()
+    ui.movementComboBox.currentIndex = 1
+    assert not result.sample_browser.GetPlaybackActive()
+    browser = result.sweep_browser
+    assert ui.sampleSlider.maximum == browser.GetNumberOfItems() - 1
+    assert ui.sampleLabel.text == "-2.0 SD" and ui.fpsSpinBox.value == 8
+    assert result.moving.GetParentTransformNode() is result.sweep_transform
+    ui.sampleSlider.value = browser.GetNumberOfItems() // 2
+    assert ui.sampleLabel.text == "+2.0 SD"
+    ui.playButton.click()
+    assert browser.GetPlaybackActive()
+    ui.loopCheckBox.checked = False
+    assert not browser.GetPlaybackLooped()
+    shown.results.refresh()  # the same movement goes on
+    assert shown.results.result.sweep_browser is browser and ui.playButton.checked
+    ui.movementComboBox.currentIndex = 0
+    assert not browser.GetPlaybackActive()
+    assert result.moving.GetParentTransformNode() is result.sample_transform
+    assert ui.sampleLabel.text == "1 of 5"
+
+
+def test_modes_and_best_sample(shown):
+    ui, result = shown.ui, shown.results.result
+    assert not ui.modeAButton.visible and not ui.bestButton.visible  # the result names none
+    modes = [{"weight": 0.62, "sample": 3}, {"weight": 0.38, "sample": 1}]
+    result.transform.SetAttribute("UncertainReg.Modes", json.dumps(modes))
+    result.transform.SetAttribute("UncertainReg.BestSample", "4")
+    ui.samplesCollapsibleButton.collapsed = False
+    shown.results.refresh()
+    assert (ui.modeAButton.text, ui.modeBButton.text) == ("A: 62 %", "B: 38 %")
+    for button, sample in ((ui.modeBButton, 1), (ui.modeAButton, 3), (ui.bestButton, 4)):
+        button.click()
+        assert result.sample_browser.GetSelectedItemNumber() == sample
+        assert ui.backgroundComboBox.currentData == "sample"
+    assert result.moving.GetParentTransformNode() is result.sample_transform
+
+
+def test_masks_reach_the_job(widget, inputs, host):  # noqa: F811
+    import SimpleITK as sitk
+    import slicer
+
+    ui = widget.ui
+    array = np.zeros((20, 28, 24), np.uint8)
+    array[5:15, 5:20, 5:20] = 1
+    array[6, 6, 6] = 2
+    labelmap = slicer.util.addVolumeFromArray(
+        array, name="Lungs", nodeClassName="vtkMRMLLabelMapVolumeNode")
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
+    slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labelmap, segmentation)
+    ui.fixedMaskSelector.setCurrentNode(labelmap)
+    ui.movingMaskSelector.setCurrentNode(segmentation)
+    assert ui.fixedMaskSelector.currentNode() is labelmap
+    assert widget.logic.getParameterNode().movingMask is segmentation
+    apply_and_wait(host, widget)
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    fixed, moving = (sitk.ReadImage(job[name]) for name in ("fixed_mask", "moving_mask"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(fixed), array > 0)
+    assert sitk.GetArrayFromImage(moving).sum() == (array > 0).sum()
+    slicer.util.updateVolumeFromArray(labelmap, np.zeros_like(array))
+    ui.applyButton.click()
+    assert "“Lungs” is empty" in ui.statusLabel.text
+
+
+def test_methods_are_listed_with_their_remedy(widget, inputs, monkeypatch):  # noqa: F811
+    from UncertainRegLib.samplers import listing
+
+    combo = widget.ui.methodComboBox
+    assert [combo.itemData(n) for n in range(combo.count)] == [m.name for m in listing()]
+    parameters = widget.logic.getParameterNode()
+    parameters.method = "something else"
+    assert widget.ui.applyButton.text == "Choose how uncertainty is found"
+    assert not widget.ui.perturbationComboBox.visible
+    parameters.method = "equivariance"
+    assert widget.ui.perturbationComboBox.visible and widget.ui.applyButton.enabled
+
+
+def test_all_is_there_after_saving_and_loading(shown, tmp_path):
+    import slicer
+
+    from UncertainRegLib.scene.bundle import read_bundle, write_bundle
+
+    ui, scene = shown.ui, slicer.mrmlScene
+    crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
+    ui.pinButton.click()
+    ui.surfacesCheckBox.checked = True
+    ui.movementComboBox.currentIndex = 1
+    reading = ui.readingLabel.text
+    write_bundle(scene, tmp_path / "scene.mrb")
+    scene.Clear()
+    shown.logic.cleanup()  # the result folder is gone
+    read_bundle(tmp_path / "scene.mrb", scene)
+    result = shown.results.result
+    assert result.pins.GetNumberOfControlPoints() == 1 and ui.surfacesCheckBox.checked
+    assert result.sweep_browser is not None and "probability" in result.maps
+    crosshair().SetCrosshairRAS(center(result).tolist())
+    assert ui.readingLabel.text == reading
+    ui.movementComboBox.currentIndex = 0
+    ui.movementComboBox.currentIndex = 1
+    assert result.moving.GetParentTransformNode() is result.sweep_transform

@@ -1,0 +1,59 @@
+"""Small helpers for Qt widgets and slice views."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+
+import qt
+import slicer
+
+HIDDEN_COLUMNS = ("label", "voxels", "worst_voxel_lps_", "mean_lps_")
+
+
+@contextlib.contextmanager
+def blocked(widget):
+    """The widget, without signals: what is set in here came from the scene."""
+    before = widget.blockSignals(True)
+    try:
+        yield widget
+    finally:
+        widget.blockSignals(before)
+
+
+def connectAll(*connections) -> None:
+    """Connect (widget, signal, slot) triples."""
+    for widget, signal, slot in connections:
+        widget.connect(signal, slot)
+
+
+def crosshairNode() -> slicer.vtkMRMLCrosshairNode:
+    """The one crosshair of the scene."""
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+
+
+def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
+    """Show a table node, without its columns for machines, as a sortable QTableWidget."""
+    table = node.GetTable()
+    names = [table.GetColumnName(c) for c in range(table.GetNumberOfColumns())]
+    names = [name for name in names if not name.startswith(HIDDEN_COLUMNS) or name == names[0]]
+    widget.setSortingEnabled(False)
+    widget.setColumnCount(len(names))
+    widget.setRowCount(table.GetNumberOfRows())
+    for c, name in enumerate(names):
+        header = qt.QTableWidgetItem(node.GetColumnTitle(name) or name)
+        header.setToolTip(node.GetColumnDescription(name) or "")
+        widget.setHorizontalHeaderItem(c, header)
+        column = table.GetColumnByName(name)
+        for row in range(table.GetNumberOfRows()):
+            item = qt.QTableWidgetItem()
+            value = column.GetValue(row)
+            isNumber = not isinstance(value, str)
+            if isNumber and not math.isnan(value):  # numbers sort as numbers
+                item.setData(qt.Qt.DisplayRole, float(f"{value:.3g}"))
+            elif not isNumber:
+                item.setText(value)
+            item.setData(qt.Qt.UserRole, row)
+            widget.setItem(row, c, item)
+    widget.setSortingEnabled(True)
+    widget.resizeColumnsToContents()
