@@ -249,7 +249,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         ui.detailsText.plainText = run.worker.log if failed else ""
         ui.cancelButton.enabled = run.state == "running"
-        ui.cancelButton.text = _("Cancel") if run.state == "running" else _("Cancelling")
+        ui.cancelButton.text = _("Cancelling") if run.state == "cancelling" else _("Cancel")
         ui.progressBar.maximum, ui.progressBar.value = run.asked, run.finished
         ui.progressBar.format = _("{finished} of {asked} samples").format(
             finished=run.finished, asked=run.asked) + (

@@ -88,6 +88,8 @@ class ProbeSection(VTKObservationMixin):
         self.ui.pinButton.enabled = reading.is_known
         if reading.is_known:
             self.ui.readingLabel.text = f"<b>{headline(reading)}</b><br>{self._text(reading)}"
+        elif not crosshairNode().GetCursorPositionRAS([0.0, 0.0, 0.0]):
+            self.ui.readingLabel.text = _("Move the mouse over a slice to read millimetres.")
         else:
             self.ui.readingLabel.text = _("Nothing is known here: outside the body, or outside "
                                           "the moving volume.")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -22,7 +23,7 @@ class Run:
     """A registration with its uncertainty, from pressing Apply to the nodes in the scene.
 
     Attributes:
-        state: running, cancelling, complete, partial, cancelled or failed.
+        state: running, cancelling, loading, complete, partial, cancelled or failed.
         message: what to tell the user now, one sentence.
         finished, asked, secondsLeft: progress; secondsLeft is None as long as it is unknown.
         warnings: sentences from the worker and the scene.
@@ -52,8 +53,8 @@ class Run:
 
     @property
     def isActive(self) -> bool:
-        """Is the worker still there?"""
-        return self.state in ("running", "cancelling")
+        """Is the worker, or the reading of its result, not finished yet?"""
+        return self.state in ("running", "cancelling", "loading")
 
     def start(self) -> None:
         """Write the inputs and start the worker.
@@ -114,25 +115,48 @@ class Run:
 
     def _onEnd(self, exitCode: int) -> None:
         slicer.app.disconnect("aboutToQuit()", self.kill)
-        cancelled, record = self.state == "cancelling", self._record()
-        hasResult = bool(record.get("maps")) and self._load(None)
-        if hasResult:
-            self.finished = record["samples"]["finished"]
-        if hasResult and record["status"] == "complete":
+        self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
+        record = self._record()
+        if not record.get("maps") or not self._load(LIVE_MAPS):
+            self._endWithoutResult()
+            return
+        self.state, self.finished = "loading", record["samples"]["finished"]
+        self._rest = [(name,) for name in record["maps"] if name not in LIVE_MAPS] + [None]
+        self._say(_("Reading the maps."))
+        qt.QTimer.singleShot(0, self._loadRest)
+
+    def _loadRest(self) -> None:
+        """The other maps one at a time, so that the application goes on meanwhile."""
+        if self.state != "loading":  # killed
+            return
+        if not self._load(self._rest.pop(0)):
+            self._rest.clear()
+        if self._rest:
+            qt.QTimer.singleShot(0, self._loadRest)
+            return
+        status = self._record().get("status")
+        if status == "complete":
             self.state = "complete"
             self._say(_("{count} samples in {time}.").format(
                 count=self.asked, time=duration(time.monotonic() - self._started)))
-        elif cancelled and hasResult:
+        elif self._cancelled:
             self.state = "partial"
             self._say(_("Partial result: {finished} of {asked} samples.").format(
                 finished=self.finished, asked=self.asked))
-        elif cancelled:  # one sample alone has no disagreement
+        else:
+            self._fail()
+
+    def _endWithoutResult(self) -> None:
+        if self._cancelled:  # one sample alone has no disagreement
             self.state = "cancelled"
             self._say(_("Cancelled before two samples were finished."))
         else:
-            self.state = "failed"
-            self._say(self._error or _("The computation ended unexpectedly (exit code {code}); "
-                                       "see the details.").format(code=exitCode))
+            self._fail()
+
+    def _fail(self) -> None:
+        self.state = "failed"
+        self._say(self._error or _("The computation ended unexpectedly (exit code {code}); "
+                                   "see the details.").format(code=self._exitCode))
 
     def _record(self) -> dict:
         """Content of result.json; empty if there is none."""

@@ -54,13 +54,18 @@ def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path, name: str, unit: s
     somebody changes them.
     """
     if inside is None and node.GetImageData() is not None:
-        shown = np.isfinite(slicer.util.arrayFromVolume(node))
-        inside = Image(shown.astype(np.uint8), grid_of(node))
+        inside = area_of(node)
     image = from_sitk(sitk.ReadImage(str(path)))
     array = image.array.astype(np.float32)
     if inside is not None:  # Slicer may have loaded the fixed image with its slices reversed
         array[inside.resample(image.grid, "nearest", 0).array == 0] = np.nan
     set_values(node, Image(array, image.grid), name, unit)
+
+
+def area_of(node: slicer.vtkMRMLScalarVolumeNode) -> Image:
+    """Where a map says something: a uint8 mask on its grid."""
+    shown = np.isfinite(slicer.util.arrayFromVolume(node))
+    return Image(shown.astype(np.uint8), grid_of(node))
 
 
 def set_values(node: slicer.vtkMRMLScalarVolumeNode, image: Image, name: str,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import slicer
 
+from ..geometry import Image
 from . import inputs, landmarks, maps, nodes, tables
 from .display import show_moving
 from .folder import ResultFolder
@@ -85,7 +86,8 @@ def load_result(
     Args:
         folder: result folder.
         scene: the scene to add to.
-        map_names: maps to read, all by default (while a run is live, one is enough).
+        map_names: maps to read, all by default. While a run is live one is enough; the mean
+            transform is then left out, too.
 
     Raises:
         ResultError: not a result folder, or of an unknown schema; the scene is then unchanged.
@@ -172,6 +174,8 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     """Bring every part of a run up to date; parts the folder does not have are left alone."""
     record = source.record
     for role, name in (("transform", "Registration"), ("mean_transform", "Mean registration")):
+        if role == "mean_transform" and map_names is not None:
+            continue  # large, new with each sample, and not shown by itself
         path = source.file(record.get(role))
         if path is not None:
             nodes.fill(scene, run, role, "vtkMRMLGridTransformNode", name, path, set_field,
@@ -197,12 +201,9 @@ def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] |
     listed = source.record.get("maps") or {}
     wanted = set(listed) if map_names is None else set(map_names)
     names = [name for name in listed if name in wanted]
-    missing = any(nodes.find(scene, run, f"map:{name}") is None for name in names)
-    try:
-        inside = inputs.area_of_interest(scene, run, source) if missing else None
-    except RuntimeError as error:  # the mask cannot be read: show the maps everywhere
-        inside = None
-        source.warnings.append(str(error).strip().splitlines()[-1])
+    inside = None
+    if any(nodes.find(scene, run, f"map:{name}") is None for name in names):
+        inside = _area_of_maps(scene, run, source)
     for name in names:
         path, unit = source.file(listed[name].get("file")), listed[name].get("unit")
         if path is None:
@@ -214,6 +215,18 @@ def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] |
         if node is not None:
             node.SetDescription(listed[name].get("meaning") or "")
             node.SetAttribute("UncertainReg.Unit", unit or "")
+
+
+def _area_of_maps(scene, run: str, source: ResultFolder) -> Image | None:
+    """Where new maps mean something: where the main one does, if it is there already."""
+    main = nodes.find(scene, run, "map:uncertainty_mm")
+    if main is not None and main.GetImageData() is not None:
+        return maps.area_of(main)
+    try:
+        return inputs.area_of_interest(scene, run, source)
+    except RuntimeError as error:  # the mask cannot be read: show the maps everywhere
+        source.warnings.append(str(error).strip().splitlines()[-1])
+        return None
 
 
 def _fill_samples(scene, run: str, source: ResultFolder) -> None:

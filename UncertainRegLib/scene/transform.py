@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
 from ..geometry import DisplacementField, Grid, read_field
 from .frames import ijk_to_ras, lps_to_ras
@@ -29,8 +29,10 @@ def grid_transform(field: DisplacementField) -> slicer.vtkOrientedGridTransform:
     image.SetDimensions(*field.grid.size.tolist())
     image.SetOrigin([matrix.GetElement(row, 3) for row in range(3)])
     image.SetSpacing(field.grid.spacing.tolist())
-    vectors = lps_to_ras(np.asarray(field.vectors, dtype=np.float32)).reshape(-1, 3)
-    image.GetPointData().SetScalars(numpy_to_vtk(vectors, deep=True))
+    image.AllocateScalars(vtk.VTK_FLOAT, 3)
+    # Written where VTK keeps them: a field of a whole brain has 80 MB.
+    vectors = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(field.vectors.shape)
+    np.multiply(field.vectors, lps_to_ras(np.ones(3, np.float32)), out=vectors)
     direction = vtk.vtkMatrix4x4()
     for row in range(3):
         for column in range(3):
