@@ -1,6 +1,8 @@
 """Every control of the results, clicked in the real panel, against the state of the scene."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,6 +255,38 @@ def test_modes_and_best_sample(shown):
         assert result.sample_browser.GetSelectedItemNumber() == sample
         assert ui.backgroundComboBox.currentData == "sample"
     assert result.moving.GetParentTransformNode() is result.sample_transform
+    ui.differenceButton.click()
+    assert ui.mapComboBox.currentData == "mode_difference_mm"
+    import slicer
+
+    from UncertainRegLib.scene.transform import field_of
+
+    a, b = (field_of(result.sample_sequence.GetNthDataNode(n)).vectors for n in (3, 1))
+    found = slicer.util.arrayFromVolume(shown.results.result.maps["mode_difference_mm"])
+    inside = np.isfinite(found)
+    assert 0 < inside.sum() < found.size
+    np.testing.assert_allclose(found[inside], np.linalg.norm(a - b, axis=-1)[inside], rtol=1e-5)
+    view = class_nodes("vtkMRMLSliceCompositeNode")[0]
+    assert view.GetForegroundVolumeID() == shown.results.result.maps["mode_difference_mm"].GetID()
+
+
+def test_the_panel_as_a_picture(shown, host, tmp_path):  # noqa: F811
+    result, ui = shown.results.result, shown.ui
+    modes = [{"weight": 0.62, "sample": 3}, {"weight": 0.38, "sample": 1}]
+    result.transform.SetAttribute("UncertainReg.Modes", json.dumps(modes))
+    result.transform.SetAttribute("UncertainReg.BestSample", "4")
+    for section in (ui.samplesCollapsibleButton, ui.landmarksCollapsibleButton):
+        section.collapsed = False
+    for section in (ui.inputsCollapsibleButton, ui.methodCollapsibleButton):
+        section.collapsed = True
+    shown.results.refresh()
+    crosshair().SetCrosshairRAS((center(result) + [9.0, 0.0, 0.0]).tolist())
+    folder = Path(os.environ.get("UNCERTAINREG_PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    shown.parent.resize(460, 10)
+    shown.parent.resize(460, shown.parent.sizeHint.height())
+    host.process_events()
+    assert shown.parent.grab().save(str(folder / "module_results.png"))
 
 
 def test_masks_reach_the_job(widget, inputs, host):  # noqa: F811

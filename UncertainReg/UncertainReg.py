@@ -81,8 +81,8 @@ class UncertainRegParameterNode:
     movingVolume: vtkMRMLScalarVolumeNode
     movingSegmentation: vtkMRMLSegmentationNode
     movingLandmarks: vtkMRMLMarkupsFiducialNode
-    fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode]  # noqa: UP007
-    movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode]  # noqa: UP007
+    fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
+    movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     backbone: str = "demons"
     method: str = "equivariance"
     perturbation: str = "deform"

@@ -48,7 +48,10 @@ class Parameter:
         base, *extra = typing.get_args(typing.Annotated[annotation, None])[:-1]
         self.name, self.type, self.default = name, base, default
         self.rules = [e for e in extra if isinstance(e, Validator)]
-        self.kinds = typing.get_args(base) or (base,)  # a union of node classes, or one type
+        kinds = typing.get_args(base) or (base,)  # a union of node classes, or one type
+        if len(kinds) > 1 and type(None) not in kinds:
+            raise TypeError(f"{name}: a union of node classes must contain None")
+        self.kinds = tuple(kind for kind in kinds if kind is not type(None))
         self.is_node = all(issubclass(kind, slicer.vtkMRMLNode) for kind in self.kinds)
         if not self.is_node and base not in (int, float, str, bool):
             raise TypeError(f"{name}: the test host has no parameters of type {base}")

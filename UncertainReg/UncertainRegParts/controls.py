@@ -8,7 +8,7 @@ import math
 import qt
 import slicer
 
-HIDDEN_COLUMNS = ("label", "voxels", "worst_voxel_lps_", "mean_lps_")
+HIDDEN_COLUMNS = ("label", "voxels", "worst_voxel_lps_")
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ class SampleSection(VTKObservationMixin):
             (ui.loopCheckBox, "toggled(bool)", self._onLoop),
             (ui.modeAButton, "clicked(bool)", lambda: self._showMode(0)),
             (ui.modeBButton, "clicked(bool)", lambda: self._showMode(1)),
+            (ui.differenceButton, "clicked(bool)", self._showDifference),
             (ui.bestButton, "clicked(bool)", self._showBest))
 
     @property
@@ -60,6 +61,7 @@ class SampleSection(VTKObservationMixin):
             if mode is not None:
                 button.text = _("{name}: {percent} %").format(
                     name=name, percent=round(100 * mode[0]))
+        ui.differenceButton.visible = len(result.modes) > 1
         ui.bestButton.visible = result.best_sample is not None
         self._update()
 
@@ -102,6 +104,19 @@ class SampleSection(VTKObservationMixin):
 
     def _showMode(self, number: int) -> None:
         self._showSample(self.panel.result.modes[number][1])
+
+    def _showDifference(self) -> None:
+        from UncertainRegLib.scene.sweep import DIFFERENCE, add_difference
+
+        result, combo = self.panel.result, self.ui.mapComboBox
+        try:
+            add_difference(result, *(sample for _weight, sample in result.modes[:2]))
+        except ValueError as error:
+            slicer.util.errorDisplay(str(error))
+            return
+        self.panel.refresh()
+        combo.currentIndex = combo.findData(DIFFERENCE)
+        self.ui.showMapCheckBox.checked = True
 
     def _showBest(self) -> None:
         self._showSample(self.panel.result.best_sample)

@@ -59,7 +59,7 @@ class Probe:
     """
 
     def __init__(self, result: ResultNodes) -> None:
-        self._result = result
+        self._layers = _layers(result.moving_segmentation)
         self._transforms, log_weights = [], []
         sequence = result.sample_sequence
         for index in range(sequence.GetNumberOfDataNodes() if sequence else 0):
@@ -90,15 +90,10 @@ class Probe:
 
     def _labels(self, moving: np.ndarray) -> list[tuple[str, float]]:
         """Weighted votes of the samples; with overlapping segments they may sum to more than 1."""
-        node = self._result.moving_segmentation
-        if node is None:
-            return []
-        try:
-            layers = layers_of(node)
-        except ValueError:
+        if not self._layers:
             return []
         votes, free = {}, np.ones(len(moving), bool)
-        for layer in layers:
+        for layer in self._layers:
             found = _labels_at(layer, lps_to_ras(moving))
             for label in np.unique(found[found > 0]).tolist():
                 if label in layer.names:
@@ -150,6 +145,13 @@ def pin(result: ResultNodes, reading: Reading, label: str,
     node.SetNthControlPointDescription(index, text)
     node.SetNthControlPointLocked(index, True)
     return node
+
+
+def _layers(node: slicer.vtkMRMLSegmentationNode | None) -> list[Layer]:
+    try:
+        return layers_of(node) if node is not None else []
+    except ValueError:  # under a deformable transform of the user: no statement
+        return []
 
 
 def _map(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, np.ndarray]:

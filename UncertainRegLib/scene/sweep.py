@@ -1,4 +1,4 @@
-"""The movement that the samples disagree about most, as a sequence to play."""
+"""The movement that the samples disagree about most, and where two of them differ."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import slicer
 
-from ..geometry import DisplacementField
-from . import nodes
+from ..geometry import DisplacementField, Image
+from . import maps, nodes
 from .samples import add_browser
 from .transform import field_of, grid_transform
 
@@ -20,6 +20,7 @@ FRAMES = 16  # of one swing there and back
 FRAMES_PER_SECOND = 8.0
 SD = "UncertainReg.StandardDeviations"
 EXPLAINED = "UncertainReg.Explained"
+DIFFERENCE = "mode_difference_mm"
 _MADE_OF = "UncertainReg.MadeOfSamples"
 
 
@@ -65,6 +66,32 @@ def add_sweep(result: ResultNodes) -> None:
     result.sweep_sequence = sequence
     result.sweep_browser = nodes.find(result.scene, result.run, "sweep_browser")
     result.sweep_transform = result.sweep_browser.GetProxyNode(sequence)
+
+
+def add_difference(result: ResultNodes, first: int, second: int) -> None:
+    """How far two samples lie apart, in mm, as the map ``mode_difference_mm``.
+
+    Args:
+        first, second: numbers of the samples.
+
+    Raises:
+        ValueError: the scene does not have these samples.
+    """
+    source = result.sample_sequence
+    items = [source.GetNthDataNode(n) if source is not None else None for n in (first, second)]
+    if None in items:
+        raise ValueError("The samples that stand for the modes are not in the scene.")
+    a, b = (field_of(item) for item in items)
+    difference = Image(np.linalg.norm(a.vectors - b.vectors, axis=-1), a.grid)
+    if "uncertainty_mm" in result.maps:  # as bare as the other maps
+        inside = maps.area_of(result.maps["uncertainty_mm"]).resample(a.grid, "nearest", 0).array
+        difference.array[inside == 0] = np.nan
+    node, _ = nodes.find_or_add(result.scene, result.run, f"map:{DIFFERENCE}",
+                                "vtkMRMLScalarVolumeNode", maps.map_title(DIFFERENCE, "mm"))
+    maps.set_values(node, difference, DIFFERENCE, "mm")
+    node.SetAttribute("UncertainReg.Unit", "mm")
+    node.SetDescription(f"Distance between samples {first + 1} and {second + 1}")
+    nodes.put_in_folder(result.scene, result.run, "UncertainReg", result.fixed)
 
 
 def is_current(result: ResultNodes) -> bool:
