@@ -42,11 +42,17 @@ def job_of(folder, out, **method):
 
 
 @pytest.mark.parametrize("settings", [
-    {"seeds": 4, "voxels": 4000, "ess_fraction": 0.25},
+    {"source": "seeded", "seeds": 4, "voxels": 4000, "ess_fraction": 0.25},
     {"source": "optimised", "steps": 4, "rank": 2, "voxels": 3000},
-], ids=["seeded", "optimised"])
+    {"source": "trained", "affine": False},
+], ids=lambda settings: settings["source"])
 def test_run_from_files_to_result(pair, tmp_path, settings):
     pytest.importorskip("torch")
+    if settings["source"] == "trained":
+        from UncertainRegLib.networks.sir_unet import SirUNet, save
+
+        settings = {**settings, "weights": str(tmp_path / "sir.pt")}
+        save(SirUNet("LC", rank=3), settings["weights"])
     events = []
     out = tmp_path / "out"
     run(job_of(pair, out, **settings), lambda event, **facts: events.append((event, facts)))

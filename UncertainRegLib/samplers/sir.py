@@ -42,7 +42,7 @@ class SIR:
     proposals: int = 1200
     tempering: str = "ess"
     temperature: float = 3.0
-    ess_fraction: float = 0.2
+    ess_fraction: float = 0.5
     sigma: float = 0.5
     smoothness: float = 1.0
     memory_mb: int = 1500
