@@ -283,6 +283,7 @@ def test_the_panel_as_a_picture(shown, host, tmp_path):  # noqa: F811
     crosshair().SetCrosshairRAS((center(result) + [9.0, 0.0, 0.0]).tolist())
     folder = Path(os.environ.get("UNCERTAINREG_PICTURES", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
+    host.process_events()  # the layouts notice what was opened
     shown.parent.resize(460, 10)
     shown.parent.resize(460, shown.parent.sizeHint.height())
     host.process_events()

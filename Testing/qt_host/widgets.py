@@ -61,6 +61,11 @@ class ctkCollapsibleButton(QAbstractButton):
         hint.setHeight(hint.height() if self.isChecked() else self.TITLE_HEIGHT)
         return hint
 
+    def minimumSizeHint(self):
+        hint = self.layout().totalMinimumSize() if self.layout() else super().minimumSizeHint()
+        hint.setHeight(hint.height() if self.isChecked() else self.TITLE_HEIGHT)
+        return hint
+
     def paintEvent(self, event) -> None:
         option = QStyleOptionButton()
         option.initFrom(self)

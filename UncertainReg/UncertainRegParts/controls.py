@@ -41,7 +41,8 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
     widget.setColumnCount(len(names))
     widget.setRowCount(table.GetNumberOfRows())
     for c, name in enumerate(names):
-        header = qt.QTableWidgetItem(node.GetColumnTitle(name) or name)
+        title = node.GetColumnTitle(name) or name
+        header = qt.QTableWidgetItem(title.replace(" (", "\n("))  # narrow: more columns are seen
         header.setToolTip(node.GetColumnDescription(name) or "")
         widget.setHorizontalHeaderItem(c, header)
         column = table.GetColumnByName(name)
