@@ -5,10 +5,10 @@
 
 Demons registers C (affinely aligned) to A; the same equivariance samples make the plain map and
 seed the proposals. In the ring around the true labels of A: AUROC and AUSE of label entropy for
-mislabelled voxels, ECE of the most probable label. "uniform" rows use the proposals unweighed, so
-that what the weights do can be told from what the proposals do. "local" rows weigh every proposal
-at every voxel: a softmax over the proposals of BETA times the squared correlation of a window of 5
-voxels (BETA from the training pairs of sir_weights.py).
+voxels that the registration mislabels, ECE of the most probable label; Dice of that label anywhere.
+"uniform" rows use the proposals unweighed, so that what the weights do can be told from what the
+proposals do. "local" rows weigh every proposal at every voxel: a softmax over the proposals of BETA
+times the squared correlation of a window of 5 voxels (BETA from sir_weights.py, other anatomy).
 """
 
 from __future__ import annotations
@@ -142,11 +142,13 @@ def main() -> None:
         recorded.replay = 0
         maps[f"SIR {sd:g} mm, local"] = local_label_map(sampler, fixed, moving, segmentation)
     scores = judge(maps, warped, truth)
-    lines.append(f"{'map':24} {'AUROC':>7} {'AUSE':>7} {'ECE':>7}  Dice of mean, mean, best sample")
+    lines.append(f"{'map':24} {'AUROC':>7} {'AUSE':>7} {'ECE':>7} {'Dice':>7}  Dice of the "
+                 "samples' mean, their mean, their best")
     for name, one in scores.items():
         ece = "" if one["ece"] is None else f"{one['ece']:.4f}"
         dice = " ".join(f"{value:.4f}" for value in dices.get(name, ()))
-        lines.append(f"{name:24} {one['auroc']:7.4f} {one['ause']:7.4f} {ece:>7}  {dice}")
+        top = "" if maps[name].top is None else f"{mean_dice(maps[name].top, truth):.4f}"
+        lines.append(f"{name:24} {one['auroc']:7.4f} {one['ause']:7.4f} {ece:>7} {top:>7}  {dice}")
     (args.out / "table.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 

@@ -192,7 +192,7 @@ def study(args) -> Rows:
         evaluate(seed, "mean only", Model(start, 0.0))
         for sd in NOISES_MM:
             evaluate(seed, f"smooth {sd:g} mm", Model(start, sd))
-        for variant in VARIANTS:
+        for variant in args.variants:
             if time.monotonic() > deadline:
                 return rows
             config = SirTraining(variant=variant, steps=args.steps, mean_steps=0,
@@ -246,6 +246,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with images and labels")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--variants", nargs="+", default=VARIANTS)
     parser.add_argument("--mean-steps", type=int, default=250)
     parser.add_argument("--steps", type=int, default=120, help="of each variant")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the variants")

@@ -17,7 +17,7 @@ from ..perturbations import family as perturbation_family
 from .equivariance import Equivariance
 from .sample import OnProgress, ignore
 
-DRAW_S = 0.1  # a draw with gradient of 30,000 voxels, two CPU cores
+DRAW_S = 0.04  # a draw with gradient of 30,000 voxels, one CPU thread
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from .sample import OnProgress, Sample, ignore
 
 BYTES_PER_VOXEL = 200  # of the grid of Z, for one proposal: its noise, field, warped image, windows
 LARGEST_BATCH = 32
-WEIGH_S = 0.05  # a proposal of 120,000 voxels, two CPU cores
+WEIGH_S = 0.035  # a proposal of 120,000 voxels, one CPU thread
 TEMPERING = ("spread", "ess", "none")
 
 
