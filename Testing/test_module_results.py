@@ -345,6 +345,8 @@ def test_all_is_there_after_saving_and_loading(shown, tmp_path):
     shown.logic.cleanup()  # the result folder is gone
     read_bundle(tmp_path / "scene.mrb", scene)
     result = shown.results.result
+    assert ui.movementComboBox.currentIndex == 1 and ui.backgroundComboBox.currentData == "sample"
+    assert ui.sampleLabel.text == "-2.0 SD"
     assert result.pins.GetNumberOfControlPoints() == 1 and ui.surfacesCheckBox.checked
     assert result.sweep_browser is not None and "probability" in result.maps
     crosshair().SetCrosshairRAS(center(result).tolist())

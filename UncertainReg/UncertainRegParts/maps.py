@@ -52,10 +52,25 @@ class MapSection:
             ui.showMapCheckBox.checked = bool(inViews)
             if inViews:
                 ui.opacitySlider.value = shown[result.maps[chosen].GetID()]
+        with blocked(ui.backgroundComboBox) as combo:
+            combo.currentIndex = combo.findData(self._shownBackground(result))
         with blocked(ui.glyphsCheckBox):
             glyphs = result.transform.GetDisplayNode() if result.transform else None
             ui.glyphsCheckBox.checked = glyphs is not None and bool(glyphs.GetVisibility())
         self._updateThreshold()
+
+    def _shownBackground(self, result) -> str:
+        """What lies under the map according to the scene."""
+        from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.parents import run_parent
+
+        if result.moving is None:
+            return "fixed"
+        parent = run_parent(result.moving)
+        if parent is not None and parent in (result.sample_transform, result.sweep_transform):
+            return "sample"
+        shown = {view.GetBackgroundVolumeID() for view in slice_views(slicer.mrmlScene)}
+        return "registered" if result.moving.GetID() in shown else "fixed"
 
     def showMap(self) -> None:
         """Show the map in the slice views, or give them back; the layout stays as it is."""

@@ -46,13 +46,17 @@ class SampleSection(VTKObservationMixin):
 
     def show(self, result) -> None:
         """Follow the browser of a run."""
+        from UncertainRegLib.scene.parents import run_parent
+
         ui = self.ui
         self.removeObservers()
         if result is None:
             return
-        if self.transform == "sweep_transform" and result.sweep_browser is None:
-            with blocked(ui.movementComboBox):
-                ui.movementComboBox.currentIndex = 0
+        with blocked(ui.movementComboBox) as combo:
+            if result.sweep_browser is None:
+                combo.currentIndex = 0
+            elif result.moving is not None and run_parent(result.moving) is result.sweep_transform:
+                combo.currentIndex = 1  # so it was saved
         if self.browser is not None:
             self.addObserver(self.browser, vtk.vtkCommand.ModifiedEvent, self._update)
         for button, name, mode in zip((ui.modeAButton, ui.modeBButton), "AB",
@@ -80,8 +84,8 @@ class SampleSection(VTKObservationMixin):
                     add_sweep(result)
             except ValueError as error:
                 slicer.util.errorDisplay(str(error))
-        self.show(result)
         self._showMoving()
+        self.show(result)
 
     def _onPlay(self, playing: bool) -> None:
         if self.browser is not None:

@@ -33,6 +33,8 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
             self._checkRegistration(logic.run.result, parameters)
             self._checkDisagreement(logic.run.result)
             self._checkTables(logic.run.result)
+            self._checkReading(logic.run.result)
+            self._checkOnDemand(logic.run.result)
         finally:
             logic.cleanup()
         self.assertFalse(logic.temporaryFolders)
@@ -107,6 +109,43 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         points = slicer.util.arrayFromMarkupsControlPoints(result.landmarks)
         self.assertLess(np.linalg.norm(points - fixedLandmarks(), axis=1).max(), 2.5)
         self.assertEqual(result.landmark_table.GetTable().GetNumberOfRows(), 3)
+
+
+    def _checkReading(self, result):
+        """In the middle of the core: its name, a disagreement, an ellipsoid that belongs to it."""
+        from UncertainRegLib.scene.probe import Probe
+
+        reading = Probe(result).read(CENTER)
+        self.assertTrue(reading.is_known)
+        self.assertEqual(reading.labels[0][0], "Core")
+        sd = reading.axes_mm / 2.7955  # 95 % ellipsoid of a Gaussian in three dimensions
+        uncertainty = reading.values["uncertainty_mm"]
+        self.assertLess(abs(np.sqrt((sd**2).sum()) - uncertainty), 0.1 * uncertainty + 0.02)
+
+    def _checkOnDemand(self, result):
+        """Surfaces lie inside each other, and the main movement moves the moving volume."""
+        from UncertainRegLib.scene.display import show_moving
+        from UncertainRegLib.scene.surfaces import show_surfaces
+        from UncertainRegLib.scene.sweep import add_sweep
+
+        segmentation = show_surfaces(result, "Core").GetSegmentation()
+        widths = []
+        for index in range(segmentation.GetNumberOfSegments()):
+            bounds = np.zeros(6)
+            segmentation.GetNthSegment(index).GetBounds(bounds)
+            widths.append(bounds[1] - bounds[0])
+        self.assertEqual(len(widths), 3)
+        self.assertTrue(widths[0] >= widths[1] >= widths[2] > RADII["Core"][0])
+        add_sweep(result)
+        show_moving(result, "sweep_transform")
+        self.assertIs(result.moving.GetParentTransformNode(), result.sweep_transform)
+        places = []
+        for step in (0, result.sweep_browser.GetNumberOfItems() // 2):
+            result.sweep_browser.SetSelectedItemNumber(step)
+            transform = result.sweep_transform.GetTransformFromParent()
+            places.append(np.array(transform.TransformPoint(CENTER)))
+        self.assertGreater(np.linalg.norm(places[0] - places[1]), 0.0)
+        show_moving(result, "transform")
 
 
 def voxelCenters() -> np.ndarray:

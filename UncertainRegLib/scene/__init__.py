@@ -3,9 +3,11 @@
 =========================  ===================================================================
 result                     load_result, update_result, find_results: the way in
 display                    what the views show of a result; nothing happens unasked
+probe, surfaces, sweep     on demand: numbers at a point, safety margins, the main movement
 folder, inputs, nodes      result.json, the registered images, which node belongs to which run
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
 tables, landmarks, colors  rows with units, points and ellipsoids, colour tables and legends
+segments, parents          segmentations as arrays, transforms above the moving nodes
 body, frames               where maps mean something; the one LPS to RAS flip
 headless, bundle           a scene outside Slicer, and its .mrb file
 views, pictures            Slicer's own views drawn offscreen, as PNG and GIF

@@ -28,6 +28,14 @@ def users_parents(node: slicer.vtkMRMLTransformableNode) -> list[slicer.vtkMRMLT
     return found
 
 
+def run_parent(node: slicer.vtkMRMLTransformableNode) -> slicer.vtkMRMLTransformNode | None:
+    """The transform of a run that a node is under, or None."""
+    parent = node.GetParentTransformNode()
+    while parent is not None and not is_of_a_run(parent):
+        parent = parent.GetParentTransformNode()
+    return parent
+
+
 def native_matrix(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
     """4x4, RAS mm: from a node to where the user had it, under no transform of a run.
 
