@@ -8,7 +8,6 @@ by cubic interpolation (`upsample.upsample_cubic`).
 """
 
 import math
-import pickle
 
 import torch
 import torch.nn.functional as F
@@ -139,6 +138,6 @@ def load(path: str) -> SirUNet:
         content = torch.load(path, map_location="cpu", weights_only=True)
         net = SirUNet(**content["settings"])
         net.load_state_dict(content["model"])
-    except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except Exception as error:  # torch, zip and unpickling each raise errors of their own
         raise ValueError(f"{path} holds no weights of the SIR network: {error}") from error
     return net
