@@ -80,6 +80,8 @@ def test_complete_run_finds_the_known_truth(finished):
     record = read_result(out)
     assert record["status"] == "complete"
     assert record["error"] is None
+    assert record["parameters"] == {"perturbation": "deform",
+                                    "settings": {"backbone": {"affine": False}}}
     field = read_field(out / record["transform"])
     assert field.grid == GRID
     inside = read_image(out / "warped_moving.nrrd").array > 30

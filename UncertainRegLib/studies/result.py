@@ -156,18 +156,14 @@ def job_of(folder: str | Path, record: dict) -> Job:
     """The job that made a result, from its ``result.json``.
 
     Raises:
-        InputError: the result is not complete, or does not name its perturbation.
+        InputError: the result is not complete.
     """
     if record["status"] != "complete":
         raise InputError(f"{folder}: is a {record['status']} result; run it to the end first.")
-    parameters = dict(record["parameters"])
-    perturbation = parameters.pop("perturbation")
-    if not isinstance(perturbation, str):
-        raise InputError(f"{folder}: does not name its perturbation family; run it again.")
     return Job(
         out=str(folder), backbone=record["backbone"]["name"], method=record["method"],
-        perturbation=perturbation, seed=record["seed"], samples=record["samples"]["asked"],
-        device=record["device"], parameters=parameters,
+        perturbation=record["parameters"]["perturbation"], seed=record["seed"],
+        samples=record["samples"]["asked"], device=record["device"], parameters=record["parameters"]["settings"],
         **{name: one["file"] for name, one in record["inputs"].items()})
 
 
