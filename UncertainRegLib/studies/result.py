@@ -163,7 +163,8 @@ def job_of(folder: str | Path, record: dict) -> Job:
     return Job(
         out=str(folder), backbone=record["backbone"]["name"], method=record["method"],
         perturbation=record["parameters"]["perturbation"], seed=record["seed"],
-        samples=record["samples"]["asked"], device=record["device"], parameters=record["parameters"]["settings"],
+        samples=record["samples"]["asked"], device=record["device"],
+        parameters=record["parameters"]["settings"],
         **{name: one["file"] for name, one in record["inputs"].items()})
 
 
