@@ -17,6 +17,7 @@ from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.geometry import (
     Grid,
     Image,
+    identity,
     invert_at,
     read_field,
     read_image,
@@ -233,6 +234,28 @@ def test_preflight_says_minutes_and_leaves_nothing(pair, tmp_path, capsys):
     assert events[-1]["event"] == "preflight"
     assert events[-1]["minutes"] > 0
     assert not (tmp_path / "o").exists()
+
+
+class Stuck:
+    """A registration that sees nothing."""
+
+    facts = Facts("demons", "Stuck")
+
+    def prepare(self, fixed, moving):
+        """Nothing to prepare."""
+        return fixed, moving
+
+    def register(self, fixed, moving):
+        """Identity."""
+        return identity(fixed.grid)
+
+
+def test_an_incompetent_backbone_is_named_in_the_result(pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(backbones, "create", lambda *args, **kwargs: Stuck())
+    job = job_of(pair[0], tmp_path / "out", samples=2, competence=True, parameters={})
+    record = run(job, Silent())
+    assert record["competence"]["followed"] == {"1.0": 0.0, "4.0": 0.0, "10.0": 0.0}
+    assert any("Stuck" in text for text in record["warnings"])
 
 
 def test_out_of_memory_steps_down_and_says_so(pair, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 
+from .backbones.cli import add_commands as add_backbones
 from .studies.cli import add_commands as add_studies
 from .training.cli import add_commands as add_training
 
@@ -21,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
         description="Where can a deformable registration be trusted, in millimetres?")
     commands = top.add_subparsers(required=True, metavar="command")
     _add_run(commands)
-    _add_backbones(commands)
+    add_backbones(commands)
     _add_methods(commands)
     add_training(commands)
     add_studies(commands)
@@ -52,6 +53,8 @@ def _add_run(commands) -> None:
     run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     run.add_argument("--parameters", default="{}", type=_json, metavar="JSON",
                      help='settings, e.g. {"backbone": {"voxels": 500000}}')
+    run.add_argument("--competence", action="store_true",
+                     help="first check that the method follows shifts of 1, 4 and 10 mm")
     run.add_argument("--preflight", action="store_true",
                      help="only say device, memory and minutes, from one registration")
     run.add_argument("--progress", default="bar", choices=("bar", "json", "none"))
@@ -90,7 +93,8 @@ def _run(options, report) -> int:
             moving_points=options.moving_points, fixed_points=options.fixed_points,
             label_names=names, backbone=options.backbone, method=options.method,
             perturbation=options.perturbation, samples=options.samples, seed=options.seed,
-            device=options.device, scene=options.scene, parameters=options.parameters)
+            device=options.device, competence=options.competence, scene=options.scene,
+            parameters=options.parameters)
     if job.scene:
         _check_scene(job.scene)
     record = run(job, report, options.preflight)
@@ -142,13 +146,6 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _add_backbones(commands) -> None:
-    top = commands.add_parser("backbones", help="registration methods: list")
-    actions = top.add_subparsers(required=True, metavar="action")
-    listing = actions.add_parser("list", help="all methods, and what they need")
-    listing.set_defaults(command=_list_backbones, reporter=lambda options: None)
-
-
 def _add_methods(commands) -> None:
     top = commands.add_parser("methods", help="ways of sampling: list")
     actions = top.add_subparsers(required=True, metavar="action")
@@ -159,17 +156,7 @@ def _add_methods(commands) -> None:
 def _list_methods(options, report) -> int:
     from .samplers import listing
 
-    return _print(listing())
-
-
-def _list_backbones(options, report) -> int:
-    from .backbones import listing
-
-    return _print(listing())
-
-
-def _print(entries) -> int:
-    for entry in entries:
+    for entry in listing():
         state = "ready" if entry.available else f"not installed: {entry.remedy}"
         print(f"{entry.name:14} {entry.title:32} {state}", file=sys.stdout)
     return COMPLETE

@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from .. import backbones
+from ..backbones.competence import probe
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
 from ..samplers import create_sampler
@@ -109,6 +110,8 @@ class _Run:
 
     def go(self, preflight_only: bool) -> None:
         sampler, fixed, moving, registration = self._probe()
+        if self.job.competence:
+            self._check_competence(sampler.backbone, fixed, moving)
         if preflight_only:
             return
         self.summary = Summary(self.inputs, registration,
@@ -192,6 +195,18 @@ class _Run:
         if done == total or self.sampling_since - self.progress_at > PROGRESS_S:
             self.progress_at = self.sampling_since
             self.report("stage", text=f"{text}: {done} of {total}")
+
+    def _check_competence(self, backbone, fixed, moving) -> None:
+        """Where a backbone does not follow a shift, its agreement says nothing (it is then
+        confidently wrong)."""
+        self.report("stage", text="Checking that the method follows known shifts")
+        found = probe(backbone, fixed, moving)
+        self.folder.record["competence"] = {
+            "followed": {str(mm): part for mm, part in found.followed.items()},
+            "warnings": list(found.warnings)}
+        self.report("competence", followed=self.folder.record["competence"]["followed"])
+        for text in found.warnings:
+            self._warn(text)
 
     def _step_down(self, backbone, settings: dict) -> dict:
         """The next step of the ladder: half the working voxels, then the CPU."""
