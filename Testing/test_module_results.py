@@ -316,6 +316,58 @@ def test_masks_reach_the_job(widget, inputs, host):  # noqa: F811
     assert "“Lungs” is empty" in ui.statusLabel.text
 
 
+def test_truth_on_the_fixed_volume_only_judges(widget, inputs, host):  # noqa: F811
+    import SimpleITK as sitk
+    import slicer
+
+    ui, logic = widget.ui, slicer.modules.segmentations.logic()
+    array = np.zeros((20, 28, 24), np.uint8)
+    array[5:10], array[10:15] = 1, 2
+    segmentations = []
+    for names in (("Liver", "Spleen"), ("Spleen", "Kidney")):
+        labelmap = slicer.util.addVolumeFromArray(
+            array, name="Labels", nodeClassName="vtkMRMLLabelMapVolumeNode")
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
+        logic.ImportLabelmapToSegmentationNode(labelmap, node)
+        for index, name in enumerate(names):
+            node.GetSegmentation().GetNthSegment(index).SetName(name)
+        segmentations.append(node)
+    points = []
+    for shift in (0.0, 2.0):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Points")
+        slicer.util.updateMarkupsControlPointsFromArray(node, np.full((2, 3), 5.0 + shift))
+        points.append(node)
+    ui.fixedSegmentationSelector.setCurrentNode(segmentations[1])
+    ui.fixedLandmarksSelector.setCurrentNode(points[1])
+    apply_and_wait(host, widget)  # nothing on the moving volume to compare with
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    assert "fixed_labels" not in job and "fixed_points" not in job
+    ui.segmentationSelector.setCurrentNode(segmentations[0])
+    ui.landmarksSelector.setCurrentNode(points[0])
+    apply_and_wait(host, widget)
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    assert job["label_names"] == {"1": "Liver", "2": "Spleen"}
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(job["fixed_labels"]))
+    assert set(np.unique(labels)) == {0, 2}  # Spleen; there is no Kidney to compare with
+    assert (labels == 2).sum() == (array == 1).sum()
+    assert "-7" in Path(job["fixed_points"]).read_text()  # LPS
+    segmentations[1].GetSegmentation().GetNthSegment(0).SetName("Heart")
+    ui.applyButton.click()
+    assert ui.statusLabel.text.startswith("No segment of “Organs")
+
+
+def test_the_film_is_seen_without_the_map(shown):
+    ui, result = shown.ui, shown.results.result
+    ui.showMapCheckBox.checked = False
+    ui.playButton.click()
+    views = class_nodes("vtkMRMLSliceCompositeNode")
+    assert {view.GetBackgroundVolumeID() for view in views} == {result.moving.GetID()}
+    shown.results.refresh()
+    assert ui.backgroundComboBox.currentData == "sample" and not ui.showMapCheckBox.checked
+    ui.restoreButton.click()
+    assert {view.GetForegroundVolumeID() for view in views} == {None}
+
+
 def test_methods_are_listed_with_their_remedy(widget, inputs, monkeypatch):  # noqa: F811
     from UncertainRegLib.samplers import listing
 

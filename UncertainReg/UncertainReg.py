@@ -81,6 +81,8 @@ class UncertainRegParameterNode:
     movingVolume: vtkMRMLScalarVolumeNode
     movingSegmentation: vtkMRMLSegmentationNode
     movingLandmarks: vtkMRMLMarkupsFiducialNode
+    fixedSegmentation: vtkMRMLSegmentationNode
+    fixedLandmarks: vtkMRMLMarkupsFiducialNode
     fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     backbone: str = "demons"
@@ -356,6 +358,8 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         nodes = {"fixed": parameters.fixedVolume, "moving": parameters.movingVolume,
                  "segmentation": parameters.movingSegmentation,
                  "landmarks": parameters.movingLandmarks,
+                 "fixedSegmentation": parameters.fixedSegmentation,
+                 "fixedLandmarks": parameters.fixedLandmarks,
                  "fixedMask": parameters.fixedMask, "movingMask": parameters.movingMask}
         names = ("backbone", "method", "perturbation", "samples", "seed", "device")
         settings = {name: getattr(parameters, name) for name in names}

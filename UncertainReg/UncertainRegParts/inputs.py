@@ -21,13 +21,16 @@ class InputsError(ValueError):
     """A node cannot be used; the message names it and says what to do."""
 
 
-def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedMask=None,
-                movingMask=None) -> dict:
+def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedSegmentation=None,
+                fixedLandmarks=None, fixedMask=None, movingMask=None) -> dict:
     """Write the input nodes to ``folder``; all but the volumes may be None.
+
+    ``segmentation`` and ``landmarks`` are on the moving volume. Those on the fixed one only judge,
+    and are left out where there is nothing on the moving one to compare them with.
 
     Returns:
         The entries of the job: fixed, moving, moving_labels, moving_points, label_names,
-        fixed_mask, moving_mask.
+        fixed_labels, fixed_points, fixed_mask, moving_mask.
 
     Raises:
         InputsError: a node is empty or under a transform that is not linear.
@@ -46,6 +49,12 @@ def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedMask=
     if landmarks is not None:
         job["moving_points"] = str(folder / "moving_points.csv")
         write_points(*landmarkPoints(landmarks), job["moving_points"])
+    if segmentation is not None and fixedSegmentation is not None:
+        job["fixed_labels"] = str(folder / "fixed_labels.nrrd")
+        write_image(matchingImage(fixedSegmentation, segmentation), job["fixed_labels"])
+    if landmarks is not None and fixedLandmarks is not None:
+        job["fixed_points"] = str(folder / "fixed_points.csv")
+        write_points(*landmarkPoints(fixedLandmarks), job["fixed_points"])
     for name, node in (("fixed_mask", fixedMask), ("moving_mask", movingMask)):
         if node is not None:
             job[name] = str(folder / f"{name}.nrrd")
@@ -85,16 +94,36 @@ def _writeSegmentation(node: slicer.vtkMRMLSegmentationNode, path: str) -> dict[
     from UncertainRegLib.geometry.image import to_sitk
 
     image = to_sitk(segmentationImage(node))
-    names = {}
-    for index in range(node.GetSegmentation().GetNumberOfSegments()):
+    names = {str(index): name for index, name in enumerate(_names(node), 1)}
+    for index in range(len(names)):
         segment = node.GetSegmentation().GetNthSegment(index)
-        names[str(index + 1)] = segment.GetName()
         # The keys of Slicer's .seg.nrrd; names go into the job, where any letter is allowed.
         color = " ".join(f"{value:.4f}" for value in segment.GetColor())
         image.SetMetaData(f"Segment{index}_LabelValue", str(index + 1))
         image.SetMetaData(f"Segment{index}_Color", color)
     sitk.WriteImage(image, path, False)
     return names
+
+
+def matchingImage(node: slicer.vtkMRMLSegmentationNode, other: slicer.vtkMRMLSegmentationNode):
+    """A segmentation as a label ``Image`` with the labels that ``other`` gets, matched by name.
+
+    Segments that ``other`` does not have become background.
+    """
+    from UncertainRegLib.geometry import Image
+
+    image, wanted = segmentationImage(node), _names(other)
+    if not set(_names(node)) & set(wanted):
+        raise InputsError(_("No segment of “{name}” has the name of one of “{other}”.").format(
+            name=node.GetName(), other=other.GetName()))
+    labels = [0] + [wanted.index(name) + 1 if name in wanted else 0 for name in _names(node)]
+    return Image(np.array(labels, dtype=image.array.dtype)[image.array], image.grid)
+
+
+def _names(node: slicer.vtkMRMLSegmentationNode) -> list[str]:
+    segmentation = node.GetSegmentation()
+    count = segmentation.GetNumberOfSegments()
+    return [segmentation.GetNthSegment(index).GetName() for index in range(count)]
 
 
 def segmentationImage(node: slicer.vtkMRMLSegmentationNode):

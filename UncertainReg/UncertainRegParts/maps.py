@@ -97,8 +97,8 @@ class MapSection:
         isSample = self.ui.backgroundComboBox.currentData == "sample"
         show_moving(self.panel.result,
                     self.panel.samples.transform if isSample else "transform")
-        if self.ui.showMapCheckBox.checked:
-            self._setBackground()
+        self.panel.rememberViews()
+        self._setBackground()
 
     def flicker(self) -> None:
         """Fixed volume instead of the registered moving one, or the other way round."""
@@ -106,8 +106,6 @@ class MapSection:
         if self.panel.result is not None:
             combo.currentIndex = combo.findData(
                 "registered" if combo.currentData == "fixed" else "fixed")
-            self.panel.rememberViews()
-            self._setBackground()
 
     def _setBackground(self) -> None:
         from UncertainRegLib.scene.display import slice_views

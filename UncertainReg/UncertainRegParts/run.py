@@ -37,8 +37,7 @@ class Run:
         """
         Args:
             folder: where inputs, job file and results go.
-            nodes: fixed, moving, segmentation, landmarks, fixedMask, movingMask; all but the
-                first two may be None.
+            nodes: the arguments of ``writeInputs``.
             settings: further entries of the job, e.g. backbone, samples, seed.
             onChanged: called whenever an attribute changed.
         """
