@@ -159,6 +159,18 @@ def test_flicker_key_changes_the_volume_under_the_map(shown):
     shown.enter()
 
 
+def test_an_unloaded_module_leaves_no_shortcuts(module, host):  # noqa: F811
+    import qt
+
+    made = host.make_widget(module.UncertainRegWidget)
+    shortcuts, parent = list(made._shortcuts), made.parent
+    assert all(shortcut.enabled for shortcut in shortcuts)
+    host.unload(made)
+    host.application.sendPostedEvents(None, 52)  # QEvent::DeferredDelete
+    assert not any(shortcuts) and not made._shortcuts
+    assert parent.findChildren(qt.QShortcut) == ()
+
+
 def test_arrows_of_the_displacement(shown):
     ui, transform = shown.ui, shown.results.result.transform
     ui.glyphsCheckBox.checked = True

@@ -150,6 +150,9 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.onChanged = lambda: None
             self.logic.cleanup()
             self._setActive(False)
+            for shortcut in self._shortcuts:  # a reloaded module makes its own
+                shortcut.deleteLater()
+            self._shortcuts = []
             self.results.removeObservers()
             self.setParameterNode(None)
         self.removeObservers()
