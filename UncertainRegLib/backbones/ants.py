@@ -10,26 +10,26 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import DisplacementField, Image
+from .bspline import after, seen_through
 from .facts import Facts
+from .linear import affine_alignment
 from .prepare import normalise
 
 
 @dataclass(frozen=True)
 class AntsSyN:
-    """ANTs' affine stage, then SyN.
+    """SyN, after our own affine start: that of ANTs samples at random, so two calls differ.
 
     Attributes:
-        affine: run the affine stage first.
+        affine: estimate an affine map first.
         metric: "CC" (local correlation, same modality) or "mattes" (mutual information, any).
         iterations: SyN steps from the coarsest to the finest level.
-        seed: of the affine stage's random sampling.
         voxels: size of the working grid, about.
     """
 
     affine: bool = True
     metric: str = "CC"
     iterations: tuple[int, ...] = (40, 20, 10)
-    seed: int = 1
     voxels: int = 1_000_000
 
     facts = Facts(
@@ -46,32 +46,18 @@ class AntsSyN:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
         import ants
 
+        start = affine_alignment(fixed, moving) if self.affine else np.eye(4)
+        aligned = seen_through(moving, start).resample(fixed.grid, outside=0.0)
         with tempfile.TemporaryDirectory() as folder:
             found = ants.registration(
-                _to_ants(fixed), _to_ants(moving), outprefix=str(Path(folder) / "syn"),
-                type_of_transform="SyN" if self.affine else "SyNOnly", syn_metric=self.metric,
-                reg_iterations=tuple(self.iterations), random_seed=self.seed)
-            field = None
-            grid = fixed.grid
-            points = grid.points().astype(np.float64)
-            moved = points
-            for path in found["fwdtransforms"]:  # the warp first, then the affine map
-                if path.endswith((".nii", ".nii.gz")):
-                    field = sitk.ReadImage(path, sitk.sitkVectorFloat64)
-                    field = DisplacementField(
-                        sitk.GetArrayFromImage(field).astype(np.float32), grid)
-                    moved = moved + field.vectors
-                else:
-                    moved = _linear(path, moved)
-        return DisplacementField((moved - points).astype(np.float32), grid)
-
-
-def _linear(path: str, points: np.ndarray) -> np.ndarray:
-    """Points (Z, Y, X, 3), LPS mm, through the affine map of a .mat file."""
-    affine = sitk.AffineTransform(sitk.ReadTransform(path))
-    matrix = np.array(affine.GetMatrix()).reshape(3, 3)
-    center, shift = np.array(affine.GetCenter()), np.array(affine.GetTranslation())
-    return (points - center) @ matrix.T + center + shift
+                _to_ants(fixed), _to_ants(aligned), outprefix=str(Path(folder) / "syn"),
+                type_of_transform="SyNOnly", initial_transform="identity",
+                syn_metric=self.metric, reg_iterations=tuple(self.iterations),
+                # antspyx takes this as bins of mattes, but as the radius of CC: 32 never ends
+                syn_sampling=32 if self.metric == "mattes" else 4)
+            warp = next(path for path in found["fwdtransforms"] if path.endswith(".nii.gz"))
+            vectors = sitk.GetArrayFromImage(sitk.ReadImage(warp)).astype(np.float32)
+        return after(start, DisplacementField(vectors, fixed.grid))
 
 
 def _to_ants(image: Image):
