@@ -231,8 +231,9 @@ def test_preflight_says_minutes_and_leaves_nothing(pair, tmp_path, capsys):
                  "--progress", "json"])
     assert code == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert events[-1]["event"] == "preflight"
-    assert events[-1]["minutes"] > 0
+    preflight = next(event for event in events if event["event"] == "preflight")
+    assert preflight["minutes"] > 0
+    assert not [event for event in events if event["event"] == "sample"]
     assert not (tmp_path / "o").exists()
 
 
