@@ -14,7 +14,7 @@ if __package__ in (None, ""):  # started as a script: the folder above must be f
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     __package__ = "UncertainRegLib"
 
-COMPLETE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
+FAILED, CANCELLED = 1, 130
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -68,11 +68,6 @@ def _antialias(array: np.ndarray, old: Grid, new: Grid) -> np.ndarray:
     return ndimage.gaussian_filter(array.astype(np.float32), sigma, mode="nearest", truncate=3.0)
 
 
-def zeros(grid: Grid) -> Image:
-    """A float32 numpy image of zeros."""
-    return Image(np.zeros(grid.shape, np.float32), grid)
-
-
 def to_sitk(image: Image) -> sitk.Image:
     """SimpleITK image with the same values and geometry (LPS)."""
     return set_geometry(sitk.GetImageFromArray(to_numpy(image.array)), image.grid)
