@@ -1,6 +1,7 @@
 """backbones list | install | verify | clear, without network."""
 
 import argparse
+from importlib.util import find_spec
 
 import pytest
 
@@ -26,7 +27,9 @@ def test_everything_is_listed_with_state_licence_and_remedy(capsys):
     for item in listing():
         assert item.name in text and item.title in text
         assert item.available or item.remedy in text
-    assert "backbones install unigradicon" in text and "weights Apache-2.0" in text
+    assert "weights Apache-2.0" in text
+    if find_spec("torch") is not None:  # else the missing package comes first
+        assert "backbones install unigradicon" in text
     assert "--backbone MANIFEST.json" in text
 
 
