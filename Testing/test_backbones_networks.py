@@ -160,7 +160,7 @@ def own_moved_error(backbone, fixed, moving, voxels, padding):
 
 @pytest.mark.parametrize("name, backbone", list(small_brains()), ids=lambda v: str(v)[:12])
 def test_warped_image_is_the_brain_networks_own_moved_image(name, backbone, pair):
-    error = own_moved_error(backbone, *pair, backbone.voxels, "border")
+    error = own_moved_error(backbone, *pair, backbone.displacement_voxels, "border")
     assert error < 1e-3
 
 

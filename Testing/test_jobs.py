@@ -276,6 +276,29 @@ def test_out_of_memory_steps_down_and_says_so(pair, tmp_path, monkeypatch):
     assert sum("halved" in text for text in record["warnings"]) == 2
 
 
+def test_a_network_that_runs_out_of_gpu_memory_goes_on_on_the_cpu(pair, tmp_path, monkeypatch):
+    """Its grid is fixed, so there is nothing to halve."""
+    from UncertainRegLib.backbones.clapirn import ConditionalLapIRN
+    from UncertainRegLib.jobs import run as of_run
+
+    class Network(ConditionalLapIRN):
+        facts = Facts("demons", "A network")
+
+        def prepare(self, fixed, moving):
+            if self.device == "cuda":
+                raise RuntimeError("CUDA out of memory.")
+            return fixed, moving
+
+        def register(self, fixed, moving):
+            return identity(fixed.grid)
+
+    monkeypatch.setattr(backbones, "create", lambda name, device, **_: Network(device=device))
+    monkeypatch.setattr(sys.modules[of_run.__module__], "choose_device", lambda *_: "cuda")
+    record = run(job_of(pair[0], tmp_path / "out", samples=2, parameters={}), Silent())
+    assert (record["status"], record["device"]) == ("complete", "cpu")
+    assert any("goes on on the CPU" in text for text in record["warnings"])
+
+
 def test_a_failing_run_is_labelled(pair, tmp_path, monkeypatch):
     from UncertainRegLib.samplers import Equivariance
 

@@ -17,8 +17,8 @@ class BrainNetwork:
     """Base of backbones whose network was trained on affinely aligned, skull-stripped brains.
 
     A subclass has ``affine``, ``device``, a ``network`` (a loaded torch module) and
-    ``voxels(moving, fixed)``, which calls it: (1, 1, Z, Y, X) tensors to the displacement
-    (1, 3, Z, Y, X) in voxels, channel c along array axis c.
+    ``displacement_voxels(moving, fixed)``, which calls it: (1, 1, Z, Y, X) tensors to the
+    displacement (1, 3, Z, Y, X) in voxels, channel c along array axis c.
     """
 
     shape = SHAPE
@@ -44,7 +44,8 @@ class BrainNetwork:
         import torch
 
         with torch.inference_mode():
-            voxels = self.voxels(moving.array[None, None], fixed.array[None, None])
+            voxels = self.displacement_voxels(moving.array[None, None],
+                                              fixed.array[None, None])
         return field_from_voxels(voxels[0].permute(1, 2, 3, 0), fixed.grid, moving.grid)
 
 

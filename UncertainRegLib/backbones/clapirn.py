@@ -52,7 +52,7 @@ class ConditionalLapIRN(BrainNetwork):
         network.load_published(read_state(self.weights or checked_path(self.facts.weights)))
         return ready(network, self.device)
 
-    def voxels(self, moving, fixed):
+    def displacement_voxels(self, moving, fixed):
         """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
         unit = self.network(moving, fixed, self.smoothness)
         half = unit.new_tensor([(size - 1) / 2 for size in unit.shape[:1:-1]])

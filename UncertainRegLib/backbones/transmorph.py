@@ -44,7 +44,7 @@ class TransMorph(BrainNetwork):
         network.load_published(read_state(self.weights or checked_path(self.facts.weights)))
         return ready(network, self.device)
 
-    def voxels(self, moving, fixed):
+    def displacement_voxels(self, moving, fixed):
         """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
         return self.network(moving, fixed)
 
@@ -69,7 +69,7 @@ class TransMorphBayes(TransMorph):
         outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
     )
 
-    def voxels(self, moving, fixed):
+    def displacement_voxels(self, moving, fixed):
         """One draw of the displacement in voxels, (1, 3, Z, Y, X)."""
         import torch
 

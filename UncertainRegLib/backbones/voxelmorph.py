@@ -64,7 +64,7 @@ class VoxelMorph(BrainNetwork):
             self.facts = replace(self.facts, stochastic=True)
         return ready(network, self.device)
 
-    def voxels(self, moving, fixed):
+    def displacement_voxels(self, moving, fixed):
         """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
         import torch
 
