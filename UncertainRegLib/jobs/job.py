@@ -31,7 +31,7 @@ class Job:
         device: "auto", "cpu" or "cuda".
         scene: an .mrb file to write as well, or empty.
         parameters: settings of the "backbone", "perturbation" and "method", each a dictionary.
-        competence: first check that the backbone follows known shifts (four registrations); a
+        competence: first check that the backbone follows known shifts (three registrations); a
             warning goes into the result where it does not.
         parent_pid: the run cancels itself when this process has ended (0: not watched).
     """

@@ -111,7 +111,7 @@ class _Run:
     def go(self, preflight_only: bool) -> None:
         sampler, fixed, moving, registration = self._probe()
         if self.job.competence:
-            self._check_competence(sampler.backbone, fixed, moving)
+            self._check_competence(sampler.backbone, fixed, moving, registration)
         if preflight_only:
             return
         self.summary = Summary(self.inputs, registration,
@@ -142,17 +142,16 @@ class _Run:
     def finish(self, status: str) -> None:
         """Write what there is under ``status``."""
         record = self.folder.record
+        record["status"] = status  # on disk with the files, in one step
         if self.summary is not None and self.summary.count >= FIRST_SUMMARY:
             self.report("stage", text="Writing maps and tables")
             started = perf_counter()
             self._warn_late()
-            record["status"] = status
             self.folder.write_summary(self.summary, final=True)
             self.timings["summary_s"] = perf_counter() - started
         else:
             self._warn("Stopped before two samples were finished: there is no map of "
                        "disagreement.")
-        record["status"] = status
         record["peak_memory_mb"] = peak_memory_mb()
         self.folder.commit()
 
@@ -196,11 +195,11 @@ class _Run:
             self.progress_at = self.sampling_since
             self.report("stage", text=f"{text}: {done} of {total}")
 
-    def _check_competence(self, backbone, fixed, moving) -> None:
+    def _check_competence(self, backbone, fixed, moving, registration) -> None:
         """Where a backbone does not follow a shift, its agreement says nothing (it is then
         confidently wrong)."""
         self.report("stage", text="Checking that the method follows known shifts")
-        found = probe(backbone, fixed, moving)
+        found = probe(backbone, fixed, moving, registration=registration)
         self.folder.record["competence"] = {
             "followed": {str(mm): part for mm, part in found.followed.items()},
             "warnings": list(found.warnings)}
