@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,3 +18,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real image pairs (../shared/data, or UNCERTAINREG_DATA) are not here")
     return folder
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def convert(request):
+    """Arrays of each library; torch is skipped where it is absent."""
+    if request.param == "numpy":
+        return np.asarray
+    return pytest.importorskip("torch").as_tensor

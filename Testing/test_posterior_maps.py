@@ -11,14 +11,6 @@ from UncertainRegLib.posterior import maps
 SIX = [0, 1, 2, 4, 5, 8]
 
 
-@pytest.fixture(params=["numpy", "torch"])
-def convert(request):
-    """Arrays of each library; torch is skipped where it is absent."""
-    if request.param == "numpy":
-        return np.asarray
-    return pytest.importorskip("torch").as_tensor
-
-
 def random_covariances(shape, seed=0):
     root = np.random.default_rng(seed).normal(size=(*shape, 3, 4))
     full = root @ root.swapaxes(-1, -2)

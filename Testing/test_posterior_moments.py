@@ -12,14 +12,6 @@ from UncertainRegLib.posterior.moments import Moments, NestedMoments, RunningMea
 SIX = [0, 1, 2, 4, 5, 8]
 
 
-@pytest.fixture(params=["numpy", "torch"])
-def convert(request):
-    """Arrays of each library; torch is skipped where it is absent."""
-    if request.param == "numpy":
-        return np.asarray
-    return pytest.importorskip("torch").as_tensor
-
-
 def dense(samples, weights=None):
     """Weighted mean (…, 3) and biased covariance (…, 6) of (N, …, 3)."""
     weights = np.ones(len(samples)) if weights is None else np.asarray(weights, float)
