@@ -1,0 +1,99 @@
+"""The training loop: resume is exact, a bad loss stops, foreign checkpoints are refused."""
+
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from UncertainRegLib.training.loop import descend, run_steps
+
+
+class Regression:
+    """A line fitted to noise that torch draws: enough to tell every source of randomness."""
+
+    def __init__(self):
+        torch.manual_seed(3)
+        self.net = torch.nn.Linear(4, 1)
+        self.optimiser = torch.optim.Adam(self.net.parameters(), 0.1)
+        self.state = {"network": self.net, "optimiser": self.optimiser}
+
+    def step(self, n):
+        x = torch.randn(8, 4)
+        return {"loss": descend((self.net(x) - x.sum(1, keepdim=True)).square().mean(),
+                                self.optimiser)}
+
+
+def test_resumed_equals_uninterrupted(tmp_path):
+    whole, halves = Regression(), Regression()
+    run_steps(whole.step, whole.state, 20, tmp_path / "a", {"rate": 0.1}, progress=False)
+    run_steps(halves.step, halves.state, 7, tmp_path / "b", {"rate": 0.1}, progress=False)
+    halves = Regression()
+    run_steps(halves.step, halves.state, 20, tmp_path / "b", {"rate": 0.1}, progress=False)
+    assert torch.equal(whole.net.weight, halves.net.weight)
+    assert (tmp_path / "a/log.jsonl").read_text() == (tmp_path / "b/log.jsonl").read_text()
+
+
+def test_steps_after_the_last_checkpoint_are_done_again(tmp_path):
+    whole, broken = Regression(), Regression()
+    run_steps(whole.step, whole.state, 12, tmp_path / "a", {}, progress=False, save_every=5)
+
+    def breaks(n):
+        if n == 8:
+            raise KeyboardInterrupt
+        return broken.step(n)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_steps(breaks, broken.state, 12, tmp_path / "b", {}, progress=False, save_every=5)
+    assert len((tmp_path / "b/log.jsonl").read_text().splitlines()) == 8
+    broken, told = Regression(), []
+    run_steps(broken.step, broken.state, 12, tmp_path / "b", {}, progress=False, save_every=5,
+              on_step=told.append)
+    assert [log["step"] for log in told] == list(range(5, 12))
+    assert torch.equal(whole.net.weight, broken.net.weight)
+    lines = (tmp_path / "b/log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(12))
+
+
+def test_another_seed_gives_another_training(tmp_path):
+    one, two = Regression(), Regression()
+    run_steps(one.step, one.state, 2, tmp_path / "a", {}, progress=False)
+    run_steps(two.step, two.state, 2, tmp_path / "b", {}, progress=False, seed=1)
+    assert not torch.equal(one.net.weight, two.net.weight)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
+    fit = Regression()
+
+    def step(n):
+        return {"loss": float("nan")} if n == 6 else fit.step(n)
+
+    with pytest.raises(FloatingPointError, match="step 6"):
+        run_steps(step, fit.state, 9, tmp_path, {}, progress=False, save_every=5)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert content["step"] == 5
+
+
+def test_no_step_of_an_optimiser_follows_a_loss_that_is_no_number():
+    fit = Regression()
+    before = fit.net.weight.clone()
+    descend(fit.net(torch.full((1, 4), float("nan"))).sum(), fit.optimiser)
+    assert torch.equal(fit.net.weight, before)
+
+
+@pytest.mark.parametrize("change", [{"settings": {"rate": 1}}, {"seed": 4}])
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
+    fit = Regression()
+    run_steps(fit.step, fit.state, 1, tmp_path, {"rate": 0}, progress=False)
+    with pytest.raises(ValueError, match=f"another {'seed' if 'seed' in change else 'rate'}"):
+        run_steps(fit.step, fit.state, 2, tmp_path, **{"settings": {"rate": 0}, **change},
+                  progress=False)
+
+
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+    fit = Regression()
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        run_steps(fit.step, fit.state, 1, tmp_path, {}, progress=False)

@@ -1,0 +1,140 @@
+"""The loop that every training shares: steps, checkpoint, resume, log."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def data_seed(seed: int, step: int) -> int:
+    """The seed from which a training step draws its data and noise."""
+    return seed * 2**32 + step
+
+
+def run_steps(
+    step: Callable[[int], dict],
+    state: dict,
+    steps: int,
+    out: str | Path,
+    settings: dict,
+    *,
+    seed: int = 0,
+    save_every: int = 500,
+    progress: bool = True,
+    on_step: Callable[[dict], None] | None = None,
+) -> None:
+    """Train, or go on where a checkpoint in ``out`` stopped.
+
+    Writes ``out/checkpoint.pt`` and ``out/log.jsonl``, one JSON object a step. Before a step
+    torch's random numbers are seeded by the seed and the step's number, and data must be drawn by
+    ``data_seed``: then a resumed training ends, on a CPU, in the very numbers of one that was
+    never interrupted.
+
+    Args:
+        step: step(n) does training step n (from 0) and returns what to log, with "loss" in it.
+        state: all that a step changes: networks, optimisers, schedules, by name; each has
+            ``state_dict()`` and ``load_state_dict()``.
+        steps: number of the last step; a finished training can be prolonged.
+        settings: of the training, as JSON knows them; a checkpoint of others is refused.
+        seed: of everything random.
+        save_every: steps between checkpoints.
+        progress: show a progress bar on stderr.
+        on_step: takes the log of every step.
+
+    Raises:
+        ValueError: a checkpoint of other settings is in the way, or cannot be read.
+        FloatingPointError: the loss is no number; the last checkpoint is kept.
+    """
+    from tqdm import tqdm
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    settings = json.loads(json.dumps({**settings, "seed": seed}))
+    first = _resume(state, settings, out / "checkpoint.pt")
+    _cut(out / "log.jsonl", first)
+    with open(out / "log.jsonl", "a", encoding="utf-8") as log_file:
+        bar = tqdm(range(first, steps), initial=first, total=steps, disable=not progress,
+                   unit="step")
+        for n in bar:
+            torch.manual_seed(_noise_seed(seed, n))
+            log = {"step": n, **step(n)}
+            if not math.isfinite(log["loss"]):
+                raise FloatingPointError(f"The loss of step {n} is {log['loss']}; lower the "
+                                         "learning rate and start again.")
+            log_file.write(json.dumps(log) + "\n")
+            log_file.flush()
+            if on_step is not None:
+                on_step(log)
+            bar.set_postfix(loss=f"{log['loss']:.4f}", refresh=False)
+            if (n + 1) % save_every == 0 or n + 1 == steps:
+                _save(state, settings, n + 1, out / "checkpoint.pt")
+
+
+def descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> float:
+    """One step of an optimiser down a loss; the loss as a number.
+
+    A loss that is no number changes nothing: `run_steps` then stops with all weights whole.
+    """
+    value = float(loss.detach())
+    if math.isfinite(value):
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return value
+
+
+def mixed_precision(device: str):
+    """On a GPU, bfloat16 for the operations that allow it; on a CPU nothing changes."""
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda")
+
+
+def _noise_seed(seed: int, step: int) -> int:
+    """A hash: torch's generator on the CPU hears only the last 32 bits of a seed."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
+
+
+def _save(state: dict, settings: dict, step: int, file: Path) -> None:
+    """Written beside and moved over, so that an interruption leaves the old checkpoint whole."""
+    content = {"step": step, "settings": settings,
+               "state": {name: part.state_dict() for name, part in state.items()}}
+    torch.save(content, file.with_suffix(".part"))
+    os.replace(file.with_suffix(".part"), file)
+
+
+def _resume(state: dict, settings: dict, file: Path) -> int:
+    """Load a checkpoint; the step to go on with, 0 without one."""
+    if not file.exists():
+        return 0
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        theirs, parts = content["settings"], content["state"]
+    except Exception as error:  # torch has many ways to say that a file is damaged
+        raise ValueError(f"{file} is not a checkpoint of a training; remove it to start "
+                         "again.") from error
+    changed = sorted(k for k in {**settings, **theirs} if settings.get(k) != theirs.get(k))
+    if changed or set(parts) != set(state):
+        raise ValueError(f"{file} was trained with another {', '.join(changed) or 'method'}; "
+                         "choose another folder, or remove it to start again.")
+    for name, part in state.items():
+        part.load_state_dict(parts[name])
+    return content["step"]
+
+
+def _cut(log: Path, steps: int) -> None:
+    """Drop what a log tells beyond the checkpoint; those steps are done again."""
+    if not log.exists():
+        return
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        if len(kept) == steps:
+            break
+        kept.append(line + "\n")
+    log.write_text("".join(kept), encoding="utf-8")

@@ -1,0 +1,69 @@
+"""Losses of image registration, on tensors (B, C, Z, Y, X).
+
+A 2-D image is a volume of one slice: axes of one voxel take no part in windows and gradients.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Keeps flat windows at 0 instead of 0 / 0: variances of images in [0, 1] that are constant up to
+# rounding multiply to less than 1e-12.
+FLAT = 1e-9
+
+
+def nlcc(a: Tensor, b: Tensor, window: int = 5) -> Tensor:
+    """Mean squared local normalised cross-correlation, 0 ... 1 (Gong et al., Eq. 1).
+
+    A similarity: the loss is its negative.
+
+    Args:
+        a, b: images in [0, 1], equal shapes.
+        window: edge of the cubic window in voxels, odd; at the border it covers what is inside.
+    """
+    size = [min(window, n + (n + 1) % 2) for n in a.shape[2:]]  # a single slice: 1
+
+    def local_mean(x: Tensor) -> Tensor:
+        return F.avg_pool3d(x, size, 1, [n // 2 for n in size], count_include_pad=False)
+
+    mean_a, mean_b = local_mean(a), local_mean(b)
+    cross = local_mean(a * b) - mean_a * mean_b
+    variance_a = (local_mean(a * a) - mean_a.square()).clamp(min=0)
+    variance_b = (local_mean(b * b) - mean_b.square()).clamp(min=0)
+    return (cross.square() / (variance_a * variance_b + FLAT)).mean()
+
+
+def mse(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean of weight (a - b)², weight 1 where none is given."""
+    squared = (a - b).square()
+    return squared.mean() if weight is None else (weight * squared).mean()
+
+
+def soft_dice(a: Tensor, b: Tensor) -> Tensor:
+    """Soft Dice, 0 ... 1, mean over the classes (Gong et al., Eq. 2: C channels, background too).
+
+    A similarity: the loss is its negative.
+
+    Args:
+        a, b: memberships in [0, 1], (B, C, Z, Y, X). A class that neither has counts as 1.
+    """
+    axes = (0, 2, 3, 4)
+    both, sizes = (a * b).sum(axes), (a + b).sum(axes)
+    return torch.where(sizes > 0, 2 * both / sizes.clamp(min=1e-6), 1.0).mean()
+
+
+def smoothness(field: Tensor) -> Tensor:
+    """||grad field||²: squared differences of neighbours, summed over axes, mean over the rest.
+
+    Args:
+        field: displacement or velocity in voxels, or any other map (B, C, Z, Y, X).
+    """
+    return sum(field.diff(dim=axis).square().mean() for axis in (2, 3, 4) if field.shape[axis] > 1)
+
+
+def one_hot(labels: Tensor, values: tuple[int, ...]) -> Tensor:
+    """Memberships (B, C, Z, Y, X) of integer labels (B, 1, Z, Y, X); other values are in none."""
+    wanted = torch.as_tensor(values, device=labels.device).view(1, -1, 1, 1, 1)
+    return (labels == wanted).float()
