@@ -7,10 +7,15 @@ import SimpleITK as sitk
 slicer = pytest.importorskip("slicer")
 
 from fake_result import write_fake_result  # noqa: E402
+from phantoms import GRID_PAIRS, textured  # noqa: E402
 
+from UncertainRegLib.geometry import read_field, write_image  # noqa: E402
+from UncertainRegLib.jobs import Job, run  # noqa: E402
+from UncertainRegLib.scene.bundle import read_bundle, write_bundle  # noqa: E402
 from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
-from UncertainRegLib.scene.result import load_result  # noqa: E402
+from UncertainRegLib.scene.result import find_results, load_result  # noqa: E402
+from UncertainRegLib.scene.transform import field_of  # noqa: E402
 
 
 @pytest.fixture(params=[False, True], ids=["oblique", "left-handed"])
@@ -114,3 +119,31 @@ def test_roles_name_fixed_and_moving(case):
     for moved in (result.moving, result.moving_segmentation, result.moving_points):
         assert moved.GetParentTransformNode() is transform
     assert result.fixed.GetParentTransformNode() is None
+
+
+@pytest.mark.parametrize("pair", ["oblique", "left-handed"])
+def test_the_scene_has_the_working_grid_and_the_same_map(pair, tmp_path):
+    """Registered on a coarse grid; the scene, also a saved one, agrees with transform.nrrd."""
+    fixed_grid, moving_grid = GRID_PAIRS[pair]
+    fixed, moving = textured(fixed_grid), textured(moving_grid, seed=1)
+    write_image(fixed, tmp_path / "fixed.nrrd")
+    write_image(moving, tmp_path / "moving.nrrd")
+    out = tmp_path / "out"
+    run(Job(fixed=str(tmp_path / "fixed.nrrd"), moving=str(tmp_path / "moving.nrrd"),
+            out=str(out), samples=2, parameters={"backbone": {"voxels": 8000}}),
+        lambda event, **values: None)
+    with HeadlessScene() as headless, HeadlessScene() as other:
+        load_result(out, headless.scene)
+        write_bundle(headless.scene, tmp_path / "scene.mrb")
+        read_bundle(tmp_path / "scene.mrb", other.scene)
+        for scene in (headless.scene, other.scene):
+            result = find_results(scene)[0]
+            for name in ("transform", "mean_transform"):
+                node, truth = getattr(result, name), read_field(out / f"{name}.nrrd")
+                assert field_of(node).grid.size.prod() < 9000 < truth.grid.size.prod()
+                at = truth.grid.points(np.zeros(0))[::3, ::3, ::3].reshape(-1, 3)
+                found = node.GetTransformFromParent()
+                mapped = np.array([found.TransformPoint(point) for point in lps_to_ras(at)])
+                wanted = at + truth.vectors[::3, ::3, ::3].reshape(-1, 3)
+                np.testing.assert_allclose(lps_to_ras(mapped), wanted, atol=2e-3)  # mm, edges too
+                assert np.linalg.norm(wanted - at, axis=-1).max() > 1.0

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import DisplacementField, Image, write_field, write_image
+from ..geometry import DisplacementField, Grid, Image, write_field, write_image
 from ..geometry.files import InputError
 from ..geometry.image import set_geometry
 from ..samplers import Sample
@@ -53,9 +53,13 @@ class ResultFolder:
     def write_registration(self, summary: Summary) -> None:
         """The unperturbed registration, the warped moving image and its labels; then commit."""
         fixed = summary.inputs.fixed.grid
-        write_field(summary.registration.to_numpy().resample(fixed), self.path / "transform.nrrd")
+        registration = summary.registration.to_numpy()
+        write_field(registration.resample(fixed), self.path / "transform.nrrd")
         write_image(summary.warped_moving(), self.path / "warped_moving.nrrd")
         self.record.update(transform="transform.nrrd", warped="warped_moving.nrrd")
+        if _is_coarser(registration.grid, fixed):
+            write_field(registration, self.path / "transform_working.nrrd")
+            self.record["transform_working"] = "transform_working.nrrd"
         if summary.inputs.moving_labels is not None:
             labels = summary.warped_labels(fixed)
             kind = np.uint8 if labels.array.max() < 256 else np.int32
@@ -88,8 +92,11 @@ class ResultFolder:
             file = f"maps/{name}{suffix}.nrrd"
             write_image(Image(values, fixed), new(file), compress=final)
             record[name] = {"file": file, **dict(zip(("unit", "meaning"), MEANINGS[name]))}
-        mean = f"mean_transform{suffix}.nrrd"
-        write_field(summary.mean().resample(fixed), new(mean))
+        mean, mean_field = f"mean_transform{suffix}.nrrd", summary.mean()
+        write_field(mean_field.resample(fixed), new(mean))
+        if _is_coarser(mean_field.grid, fixed):
+            self.record["mean_transform_working"] = f"mean_transform_working{suffix}.nrrd"
+            write_field(mean_field, new(self.record["mean_transform_working"]))
         covariance = f"covariance_mm2{suffix}.nrrd"
         values, grid = summary.covariance()
         sitk.WriteImage(set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
@@ -129,6 +136,12 @@ def read_result(folder: str | Path) -> dict:
         raise InputError(f"{path}: has schema {record.get('schema')!r}, this version reads "
                          f"{SCHEMA!r}.")
     return record
+
+
+def _is_coarser(grid: Grid, fixed: Grid) -> bool:
+    """Is a field on ``grid`` worth keeping as it is? Resampling it back from the fixed grid would
+    smooth it (0.28 mm were seen), and a scene with fields on the fixed grid is huge."""
+    return np.prod(grid.shape) < np.prod(fixed.shape)
 
 
 def _plain(value):

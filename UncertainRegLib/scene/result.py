@@ -17,7 +17,7 @@ from .display import show_moving
 from .folder import ResultFolder
 from .samples import update_samples
 from .sweep import is_current, remove_sweep
-from .transform import set_field
+from .transform import make_linear, set_field
 
 
 @dataclass
@@ -141,6 +141,9 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
         result.sample_transform = result.sample_browser.GetProxyNode(result.sample_sequence)
     if result.sweep_browser is not None:
         result.sweep_transform = result.sweep_browser.GetProxyNode(result.sweep_sequence)
+    for node in (result.transform, result.mean_transform, result.sample_transform,
+                 result.sweep_transform):
+        make_linear(node)
     result.maps = {name: result.maps[name] for name in maps.in_order(result.maps)}
     if result.transform is not None:
         modes = json.loads(result.transform.GetAttribute("UncertainReg.Modes") or "[]")
@@ -176,7 +179,8 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     for role, name in (("transform", "Registration"), ("mean_transform", "Mean registration")):
         if role == "mean_transform" and map_names is not None:
             continue  # large, new with each sample, and not shown by itself
-        path = source.file(record.get(role))
+        # On its own grid a field is the same map with an eighth of the voxels, or fewer.
+        path = source.file(record.get(f"{role}_working") or record.get(role))
         if path is not None:
             nodes.fill(scene, run, role, "vtkMRMLGridTransformNode", name, path, set_field,
                        source.warnings)

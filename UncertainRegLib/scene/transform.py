@@ -14,12 +14,16 @@ from .frames import ijk_to_ras, lps_to_ras
 
 
 def set_field(node: slicer.vtkMRMLTransformNode, path: Path) -> None:
-    """Fill a transform node from a displacement field file (vector NRRD, mm LPS, fixed grid).
+    """Fill a transform node from a displacement field file (vector NRRD, mm LPS, fixed space).
 
     A displacement field maps fixed points to moving points, which in MRML is "from parent": the
     moving volume under this node is drawn in the fixed space.
     """
     node.SetAndObserveTransformFromParent(grid_transform(read_field(path)))
+    if node.GetScene() is not None and node.GetStorageNode() is None:
+        storage = slicer.vtkMRMLTransformStorageNode()
+        storage.SetDefaultWriteFileExtension("nii.gz")  # the usual .h5 is twice as large
+        node.SetAndObserveStorageNodeID(node.GetScene().AddNode(storage).GetID())
 
 
 def grid_transform(field: DisplacementField) -> slicer.vtkOrientedGridTransform:
@@ -43,6 +47,13 @@ def grid_transform(field: DisplacementField) -> slicer.vtkOrientedGridTransform:
     transform.SetDisplacementGridData(image)
     transform.SetInterpolationModeToLinear()
     return transform
+
+
+def make_linear(node: slicer.vtkMRMLTransformNode | None) -> None:
+    """Interpolate linearly again: fields read from a saved scene are cubic (0.4 mm off, slower)."""
+    transform = node.GetTransformFromParentAs("vtkOrientedGridTransform", False) if node else None
+    if transform is not None:
+        transform.SetInterpolationModeToLinear()
 
 
 def field_of(node: slicer.vtkMRMLTransformNode) -> DisplacementField:
