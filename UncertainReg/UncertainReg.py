@@ -70,6 +70,10 @@ class UncertainRegParameterNode:
     backbone: str = "demons"
     method: str = "equivariance"
     perturbation: str = "deform"
+    sirSource: str = "seeded"
+    sirProposals: Annotated[int, WithinRange(10, 10000)] = 1200
+    sirWeights: str = ""
+    competence: bool = False
     samples: Annotated[int, WithinRange(2, 256)] = 16
     seed: Annotated[int, WithinRange(0, 999999)] = 1
     device: str = "auto"
@@ -103,6 +107,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self._combos = {"backbone": self.ui.backboneComboBox, "method": self.ui.methodComboBox,
                         "perturbation": self.ui.perturbationComboBox,
+                        "sirSource": self.ui.sirSourceComboBox,
                         "device": self.ui.deviceComboBox}
         for name, offered in choices().items():
             combo = self._combos[name]
@@ -110,7 +115,10 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 combo.addItem(title, value)
                 combo.setItemData(combo.count - 1, toolTip, qt.Qt.ToolTipRole)
             combo.connect("currentIndexChanged(int)", self._onChoice)
-        self.ui.resultsPathLineEdit.connect("currentPathChanged(QString)", self._onChoice)
+        self._paths = {"resultsFolder": self.ui.resultsPathLineEdit,
+                       "sirWeights": self.ui.sirWeightsPathLineEdit}
+        for path in self._paths.values():
+            path.connect("currentPathChanged(QString)", self._onChoice)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
         self.initializeParameterNode()
@@ -193,28 +201,34 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic.run.cancel()
 
     def _onChoice(self):
-        """A combo box or the folder was changed by the user."""
+        """A combo box or a path was changed by the user."""
         if self._parameterNode is None:
             return
         with slicer.util.NodeModify(self._parameterNode):
             for name, combo in self._combos.items():
                 if combo.currentIndex >= 0:
                     setattr(self._parameterNode, name, combo.itemData(combo.currentIndex))
-            self._parameterNode.resultsFolder = self.ui.resultsPathLineEdit.currentPath
+            for name, path in self._paths.items():
+                setattr(self._parameterNode, name, path.currentPath)
 
     def _showParameters(self, caller=None, event=None):
-        """Combo boxes, folder and Apply follow the parameter node."""
+        """Combo boxes, paths and Apply follow the parameter node."""
         parameters = self._parameterNode
         for name, combo in self._combos.items():
             wasBlocked = combo.blockSignals(True)
             combo.currentIndex = combo.findData(getattr(parameters, name))
             combo.blockSignals(wasBlocked)
-        path = self.ui.resultsPathLineEdit
-        if path.currentPath != parameters.resultsFolder:
-            path.currentPath = parameters.resultsFolder
-        perturbs = parameters.method in PERTURBING
+        for name, path in self._paths.items():
+            if path.currentPath != getattr(parameters, name):
+                path.currentPath = getattr(parameters, name)
+        isSir, source = parameters.method == "sir", parameters.sirSource
+        perturbs = parameters.method in PERTURBING or (isSir and source == "seeded")
         self.ui.perturbationComboBox.visible = perturbs
         self.ui.perturbationComboBoxLabel.visible = perturbs
+        self.ui.sirWidget.visible = isSir
+        self.ui.sirWeightsPathLineEdit.visible = source == "trained"
+        self.ui.sirWeightsPathLineEditLabel.visible = source == "trained"
+        self.ui.samplesSpinBoxLabel.text = _("Kept of them:") if isSir else _("Samples:")
         missing = self.logic.missing(parameters)
         running = self.logic.run is not None and self.logic.run.isActive
         self.ui.applyButton.enabled = not missing and not running
@@ -309,8 +323,10 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
                  "fixedSegmentation": parameters.fixedSegmentation,
                  "fixedLandmarks": parameters.fixedLandmarks,
                  "fixedMask": parameters.fixedMask, "movingMask": parameters.movingMask}
-        names = ("backbone", "method", "perturbation", "samples", "seed", "device")
+        names = ("backbone", "method", "perturbation", "samples", "seed", "device", "competence")
         settings = {name: getattr(parameters, name) for name in names}
+        if parameters.method == "sir":
+            settings["parameters"] = {"method": sirSettings(parameters)}
         try:
             folder = self._newFolder(parameters)
             self.run = Run(folder, nodes, settings, lambda: self.onChanged())
@@ -364,6 +380,14 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         folder = Path(tempfile.mkdtemp(prefix="UncertainReg-", dir=slicer.app.temporaryPath))
         self.temporaryFolders.append(folder)
         return folder
+
+
+def sirSettings(parameters) -> dict:
+    """Settings of the method "sir", as the job wants them."""
+    settings = {"source": parameters.sirSource, "proposals": parameters.sirProposals}
+    if parameters.sirSource == "trained" and parameters.sirWeights:
+        settings["weights"] = parameters.sirWeights
+    return settings
 
 
 def findLibrary() -> None:

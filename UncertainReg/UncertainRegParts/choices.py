@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-PERTURBING = ("equivariance", "sir")  # methods that use a family of perturbations
+PERTURBING = ("equivariance",)  # methods that always use a family of perturbations
 TUTORIAL = _("""
 <p><b>In three minutes</b>, with data that Slicer brings:</p>
 <ol>
@@ -53,6 +53,12 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
             ("shear", _("Shear"), _("A random shear")),
             ("affine", _("Affine"), _("A random affine map")),
             ("mixture", _("Mixture"), _("Shift, shear, scaling and deformation in turn")),
+        ],
+        "sirSource": [
+            ("seeded", _("Disturbed registrations"),
+             _("Around the scatter of registrations of the disturbed moving image")),
+            ("optimised", _("A fit to this pair"), _("Fitted to the two images, no training")),
+            ("trained", _("A trained network"), _("Needs the file of a trained model")),
         ],
         "device": [
             ("auto", _("Automatic"), ""),
