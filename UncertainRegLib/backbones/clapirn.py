@@ -54,6 +54,8 @@ class ConditionalLapIRN(BrainNetwork):
 
     def displacement_voxels(self, moving, fixed):
         """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
+        import torch
+
         unit = self.network(moving, fixed, self.smoothness)
-        half = unit.new_tensor([(size - 1) / 2 for size in unit.shape[:1:-1]])
-        return (unit * half.view(1, 3, 1, 1, 1)).flip(1)
+        return torch.stack([unit[:, 2 - axis] * ((size - 1) / 2)
+                            for axis, size in enumerate(unit.shape[2:])], 1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image
-from ..geometry.arrays import Array, as_like
+from ..geometry.arrays import Array, turned
 from ..geometry.image import mask_of
 
 TOWARDS = {"L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "S": (0, 0, 1),
@@ -79,8 +79,7 @@ def field_from_voxels(displacement: Array, fixed: Grid, moving: Grid) -> Displac
         fixed, moving: grids of the two network inputs, of equal shape; index p of the fixed one
             corresponds to index p + displacement of the moving one.
     """
-    linear = as_like(np.ascontiguousarray(moving.affine[:3, 2::-1].T), displacement)
-    vectors = displacement @ linear
+    vectors = turned(displacement, moving.affine[:3, 2::-1].T)
     if fixed != moving:
         vectors = vectors + fixed.affine_points(moving.affine - fixed.affine, displacement)
     return DisplacementField(vectors, fixed)

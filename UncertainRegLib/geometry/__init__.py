@@ -3,6 +3,7 @@
 from .field import (
     DisplacementField,
     compose,
+    determinant_of_slopes,
     folding_fraction,
     identity,
     invert,
@@ -16,8 +17,8 @@ from .interpolate import inside_index, interpolate
 from .warp import warp, warp_labels, warp_one_hot
 
 __all__ = [
-    "DisplacementField", "Grid", "Image", "compose", "folding_fraction", "identity",
-    "inside_index", "interpolate", "invert", "invert_at", "jacobian_determinant", "read_field",
-    "read_image", "read_labels", "read_points", "warp", "warp_labels", "warp_one_hot",
-    "write_field", "write_image",
+    "DisplacementField", "Grid", "Image", "compose", "determinant_of_slopes", "folding_fraction",
+    "identity", "inside_index", "interpolate", "invert", "invert_at", "jacobian_determinant",
+    "read_field", "read_image", "read_labels", "read_points", "warp", "warp_labels",
+    "warp_one_hot", "write_field", "write_image",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import Array, as_like, is_torch, namespace, to_numpy
+from .arrays import Array, as_like, is_torch, namespace, to_numpy, turned
 from .grid import Grid
 from .interpolate import interpolate
 
@@ -39,8 +39,9 @@ class DisplacementField:
     def mapped_index(self, grid: Grid) -> Array:
         """(Z, Y, X, 3) voxel index in ``grid`` (moving space) of phi(x), x over all voxels."""
         to_index = np.linalg.inv(grid.affine)
-        base = self.grid.affine_points(to_index @ self.grid.affine, self.vectors)
-        return base + self.vectors @ as_like(to_index[:3, :3].T, self.vectors)
+        index = self.grid.affine_points(to_index @ self.grid.affine, self.vectors)
+        index += turned(self.vectors, to_index[:3, :3].T)
+        return index
 
     def resample(self, grid: Grid) -> DisplacementField:
         """The same map sampled on another grid of the fixed space (linear)."""
@@ -114,14 +115,22 @@ def jacobian_determinant(field: DisplacementField) -> Array:
 
     Central differences inside, one-sided at the border; a single-voxel axis counts as rigid.
     """
-    to_index = np.linalg.inv(field.grid.affine[:3, :3])
-    d = field.vectors
-    # gradient[a][..., c] = d d_c / d index_a, with a over (i, j, k)
-    gradient = [_difference(d, axis) for axis in (2, 1, 0)]
+    slopes = [_difference(field.vectors, axis) for axis in (2, 1, 0)]
+    return determinant_of_slopes(slopes, field.grid)
+
+
+def determinant_of_slopes(slopes: list[Array], grid: Grid) -> Array:
+    """det of the Jacobian of phi from the derivatives of its displacement along (i, j, k).
+
+    Args:
+        slopes: three arrays (..., 3): change of the displacement (mm, LPS) per voxel.
+        grid: whose voxels they are.
+    """
+    to_index = np.linalg.inv(grid.affine[:3, :3])
     m = [[None] * 3 for _ in range(3)]
     for c in range(3):
         for b in range(3):  # d d_c / d x_b = sum over a of (d d_c / d index_a)(d index_a / d x_b)
-            m[c][b] = sum(gradient[a][..., c] * float(to_index[a, b]) for a in range(3))
+            m[c][b] = sum(slopes[a][..., c] * float(to_index[a, b]) for a in range(3))
             if b == c:
                 m[c][b] = m[c][b] + 1.0
     return (m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])

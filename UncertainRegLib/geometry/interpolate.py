@@ -73,7 +73,7 @@ def _torch(values, index, mode: str):
     values = values if values.is_floating_point() else values.float()
     channels = values[None, None] if values.ndim == 3 else values.permute(3, 0, 1, 2)[None]
     size = torch.as_tensor(values.shape[:3][::-1], dtype=index.dtype, device=index.device)
-    unit = 2.0 * index / torch.clamp(size - 1, min=1) - 1.0
+    unit = (index * (2.0 / torch.clamp(size - 1, min=1))).sub_(1.0)
     where = unit[None] if index.ndim == 4 else unit.reshape(1, 1, 1, -1, 3)
     result = torch.nn.functional.grid_sample(
         channels, where.to(values.dtype), mode="bilinear" if mode == "linear" else "nearest",

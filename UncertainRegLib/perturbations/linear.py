@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry import DisplacementField, Grid
-from ..geometry.arrays import Array, as_like
+from ..geometry.arrays import Array, as_like, turned
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class LinearMap:
 
     def push(self, field: DisplacementField) -> DisplacementField:
         """tau after phi: the registration ``field`` of the perturbed image, in original space."""
-        moved = self.points(field.grid.points(field.vectors) + field.vectors)
-        return DisplacementField(moved - field.grid.points(field.vectors), field.grid)
+        reached = field.grid.points(field.vectors) + field.vectors
+        moved = turned(reached, self.matrix.T - np.eye(3)) + as_like(self.offset, reached)
+        return DisplacementField(field.vectors + moved, field.grid)
 
     def field(self, grid: Grid, like: Array | None = None) -> DisplacementField:
         """Displacement tau(x) − x in mm on all voxels of ``grid``."""
