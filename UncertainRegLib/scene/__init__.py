@@ -7,6 +7,7 @@ probe, surfaces, sweep     on demand: numbers at a point, safety margins, the ma
 folder, inputs, nodes      result.json, the registered images, which node belongs to which run
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
 tables, landmarks, colors  rows with units, points and ellipsoids, colour tables and legends
+plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
 body, frames               where maps mean something; the one LPS to RAS flip
 headless, bundle           a scene outside Slicer, and its .mrb file

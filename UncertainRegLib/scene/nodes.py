@@ -12,7 +12,8 @@ ROLE = "UncertainReg.Role"
 _FILE = "UncertainReg.File"
 # Sequences and browsers have no place in the data tree of Slicer
 _LISTED = ("vtkMRMLVolumeNode", "vtkMRMLTransformNode", "vtkMRMLTableNode", "vtkMRMLModelNode",
-           "vtkMRMLMarkupsNode", "vtkMRMLSegmentationNode")
+           "vtkMRMLMarkupsNode", "vtkMRMLSegmentationNode", "vtkMRMLPlotSeriesNode",
+           "vtkMRMLPlotChartNode")
 
 
 def runs(scene: slicer.vtkMRMLScene) -> list[str]:

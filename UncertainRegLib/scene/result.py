@@ -12,7 +12,7 @@ from pathlib import Path
 import slicer
 
 from ..geometry import Image
-from . import inputs, landmarks, maps, nodes, tables
+from . import inputs, landmarks, maps, nodes, plots, tables
 from .display import show_moving
 from .folder import ResultFolder
 from .samples import update_samples
@@ -40,6 +40,9 @@ class ResultNodes:
         surfaces: 5, 50 and 95 % surfaces of a structure, if they were asked for.
         pins: readings that the user pinned.
         fixed, moving, moving_segmentation, moving_points: the inputs.
+        validation_table: numbers of the validation, if there was one; its plots: ``plots.charts``.
+        calibration: the "calibration" entry of result.json, None if there is none.
+        folder: the result folder that the nodes were filled from; it may be gone.
         warnings: one sentence for each part that could not be shown.
     """
 
@@ -66,6 +69,9 @@ class ResultNodes:
     moving: slicer.vtkMRMLScalarVolumeNode | None = None
     moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None
     moving_points: slicer.vtkMRMLMarkupsNode | None = None
+    validation_table: slicer.vtkMRMLTableNode | None = None
+    calibration: dict | None = None
+    folder: str = ""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -150,6 +156,9 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
         result.modes = [(mode["weight"], mode["sample"]) for mode in modes]
         result.best_sample = json.loads(
             result.transform.GetAttribute("UncertainReg.BestSample") or "null")
+        result.calibration = json.loads(
+            result.transform.GetAttribute("UncertainReg.Calibration") or "null")
+        result.folder = result.transform.GetAttribute("UncertainReg.Folder") or ""
     for name, node in inputs.linked(result.transform).items():
         setattr(result, name, node)
     return result
@@ -194,7 +203,9 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
             table, _ = nodes.find_or_add(scene, run, role, "vtkMRMLTableNode", name)
             tables.fill_table(table, rows, columns)
     _fill_landmarks(scene, run, record.get("landmarks") or [])
-    for key, value in _metadata(record).items():
+    plots.fill_validation(scene, run, source)
+    metadata = _metadata(record) | {"Folder": str(source.path.absolute())}
+    for key, value in metadata.items():
         for node in nodes.of_run(scene, run):
             node.SetAttribute(f"UncertainReg.{key}", value)
     fixed = inputs.linked(nodes.find(scene, run, "transform"))["fixed"]
@@ -272,6 +283,7 @@ def _metadata(record: dict) -> dict[str, str]:
         "Warnings": json.dumps(record.get("warnings") or []),
         "Modes": json.dumps(record.get("modes") or []),
         "BestSample": json.dumps(record.get("best_sample")),
+        "Calibration": json.dumps(record.get("calibration")),
     }
 
 
