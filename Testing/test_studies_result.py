@@ -91,6 +91,19 @@ def test_a_calibration_is_stored_in_the_result(finished, capsys):
     assert (entry["factor"] is None) == (entry["refused"] is not None)
     if entry["factor"] is not None:
         assert 0 <= entry["landmarks_within"] <= 1
+    # whoever was validated before, or is validated again, learns it
+    assert record_of(finished)["validation"]["landmarks"]["bound_coverage"] == \
+        entry["landmarks_within"]
+
+
+def test_a_calibration_can_be_cancelled_and_leaves_the_result_as_it_was(finished, capsys):
+    before = (finished / "result.json").read_text()
+    (finished / "cancel").touch()
+    code = main(["evaluate", "calibrate", str(finished), "--warps", "2", "--progress", "json"])
+    lines = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert code == 130 and lines == ["started", "sample"]
+    assert (finished / "result.json").read_text() == before
+    assert not (finished / "cancel").exists()
 
 
 def test_a_result_without_truth_cannot_be_validated(finished, tmp_path, capsys):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-COMPLETE = 0
+COMPLETE, CANCELLED = 0, 130
 
 
 def add_commands(commands) -> None:
@@ -25,7 +27,8 @@ def add_commands(commands) -> None:
     _add_calibrate(actions)
     check = actions.add_parser("result", help="validation numbers and curves of a result folder")
     check.add_argument("folder", help="made with --fixed-labels or --fixed-points")
-    check.set_defaults(command=_result, reporter=lambda options: None)
+    _progress(check)
+    check.set_defaults(command=_result)
 
 
 def _add_image_study(actions, name: str, command, text: str, cases: tuple[str, ...],
@@ -155,11 +158,13 @@ def _calibrate(options, report) -> int:
 
     from .. import backbones
     from ..jobs import read_result
+    from ..jobs.cancel import CancelFlag, Cancelled
     from ..jobs.inputs import read_inputs
     from ..samplers import create_sampler
     from .calibration import calibrate, registrations
-    from .result import check_unchanged, job_of, landmarks_within, store
+    from .result import check_unchanged, job_of, store, with_calibration
 
+    report("started", pid=os.getpid())
     record = read_result(options.folder)
     job = job_of(options.folder, record)
     backbone = backbones.create(job.backbone, job.device, **job.parameters.get("backbone", {}))
@@ -167,12 +172,17 @@ def _calibrate(options, report) -> int:
     inputs = read_inputs(job)
     check_unchanged(options.folder, record, inputs.record)
     samples = record["samples"]["finished"]
-    entry = calibrate(backbone, sampler, inputs.fixed, inputs.moving, samples, options.warps,
-                      np.random.default_rng(job.seed + 1),
-                      Counter(report, registrations(samples, options.warps)))
-    entry["landmarks_within"] = landmarks_within(record, entry["factor"])
-    record["calibration"] = entry
-    store(options.folder, record)
+    flag = CancelFlag(Path(options.folder))
+    flag.listen()
+    try:
+        entry = calibrate(backbone, sampler, inputs.fixed, inputs.moving, samples, options.warps,
+                          np.random.default_rng(job.seed + 1),
+                          Counter(report, registrations(samples, options.warps), flag.check))
+    except Cancelled:
+        return CANCELLED
+    finally:
+        flag.file.unlink(missing_ok=True)
+    store(options.folder, with_calibration(record, entry))
     report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
     if options.progress == "bar":
         print(_calibration_in_words(entry))
@@ -195,23 +205,35 @@ def _result(options, report) -> int:
     from ..jobs import read_result
     from .result import in_words, store, validate
 
+    report("started", pid=os.getpid())
+    report("stage", text="Comparing with the truth")
     record = read_result(options.folder)
     record["validation"] = validate(options.folder, record)
     store(options.folder, record)
-    print(in_words(record["validation"]))
+    report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
+    if options.progress == "bar":
+        print(in_words(record["validation"]))
     return COMPLETE
 
 
 class Counter:
-    """Counts registrations and reports them as the samples of a run."""
+    """Counts registrations and reports them as the samples of a run.
 
-    def __init__(self, report, total: int) -> None:
+    Args:
+        report: takes events, see ``jobs.events``.
+        total: registrations to come.
+        check: called after each one; it may raise to stop the study.
+    """
+
+    def __init__(self, report, total: int, check: Callable[[], None] = lambda: None) -> None:
         self.report, self.total, self.done, self.begun = report, total, 0, perf_counter()
+        self.check = check
 
     def __call__(self, text: str = "") -> None:
         self.done += 1
         left = (perf_counter() - self.begun) / self.done * max(self.total - self.done, 0)
         self.report("sample", finished=self.done, asked=self.total, eta_s=round(left, 1))
+        self.check()
 
 
 def _stem(path: str) -> str:

@@ -182,6 +182,18 @@ def check_unchanged(folder: str | Path, record: dict, inputs: dict) -> None:
             raise InputError(f"{one['file']}: has changed since {folder} was made of it.")
 
 
+def with_calibration(record: dict, entry: dict) -> dict:
+    """A result's record with a calibration (`calibration.calibrate`) and what follows from it.
+
+    The entry gets "landmarks_within"; a validation made before learns its bound's coverage.
+    """
+    within = landmarks_within(record, entry["factor"])
+    record = {**record, "calibration": {**entry, "landmarks_within": within}}
+    if (record.get("validation") or {}).get("landmarks"):
+        record["validation"]["landmarks"]["bound_coverage"] = within
+    return record
+
+
 def landmarks_within(record: dict, factor: float | None) -> float | None:
     """Fraction of true landmarks whose TRE is at most ``factor`` u; None where unknown."""
     pairs = [(row["u_mm"], row["tre_mm"]) for row in record["landmarks"]
