@@ -5,6 +5,8 @@ printed it prefers images that do not match), and the term of Eq. 8 in the mean 
 training loss, since it is the same for all samples of a pair.
 """
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -87,12 +89,20 @@ class RegistrationTarget:
         return covariance**2 / (variance * (self._fixed_variance.clamp_min(0) + FLAT))
 
     def _average(self, x: Tensor) -> Tensor:
-        """Mean over the window's voxels inside the image, (B, N, Z, Y, X); separable."""
-        for axis in range(3):
-            kernel = [1, 1, 1]
-            kernel[axis] = min(self.window, (x.shape[axis + 2] - 1) // 2 * 2 + 1)
-            x = F.avg_pool3d(x, kernel, 1, [k // 2 for k in kernel], count_include_pad=False)
-        return x
+        """Mean over the window's voxels inside the image, (B, N, Z, Y, X); separable.
+
+        Products with banded matrices: several times faster than pooling, and so is their gradient.
+        """
+        z, y, x_axis = (_window_mean(n, self.window).to(x) for n in x.shape[2:])
+        return z.matmul((y @ x @ x_axis.T).flatten(3)).unflatten(3, x.shape[3:])
+
+
+@lru_cache(maxsize=32)
+def _window_mean(n: int, window: int) -> Tensor:
+    """(n, n) means of the ``window`` samples around each of n, of those inside; rows sum to one."""
+    index = torch.arange(n)
+    inside = ((index[:, None] - index).abs() <= window // 2).double()
+    return inside / inside.sum(1, keepdim=True)
 
 
 def gradient_energy(fields: Tensor) -> Tensor:
