@@ -253,11 +253,15 @@ class TransMorph(nn.Module):
             (B, 3, Z, Y, X), channel c along array axis c.
         """
         images = torch.cat((moving, fixed), 1)
+        features = self.transformer(images, rate)
+        return self.reg_head(self.decode(images, features, rate))
+
+    def decode(self, images: Tensor, features: list[Tensor], rate: float = 0.0) -> Tensor:
+        """The two images (B, 2, Z, Y, X) and the encoder's features to the last features."""
         half = F.dropout3d(self.c1(F.avg_pool3d(images, 3, 2, 1)), rate)
         full = F.dropout3d(self.c2(images), rate)
-        features = self.transformer(images, rate)
         x = self.up0(features[3], features[2])
         x = self.up1(x, features[1])
         x = self.up2(x, features[0])
         x = self.up3(x, half)
-        return self.reg_head(self.up4(x, full))
+        return self.up4(x, full)

@@ -2,7 +2,8 @@
 
 Tensors are (B, C, Z, Y, X). Points are (B, Z, Y, X, 3), last axis (x, y, z), in the coordinates of
 ``grid_sample`` with ``align_corners=True``: -1 and 1 are the centres of the corner voxels.
-Displacements in voxels are (B, 3, Z, Y, X) with channel c along array axis c.
+Displacements in voxels are (B, 3, Z, Y, X) with channel c along array axis c. A 2-D image is a
+volume of one slice, in which a displacement along z does nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def add_identity(points: Tensor) -> Tensor:
 
 def points_of(displacement: Tensor) -> Tensor:
     """Points reached from every voxel by a displacement in voxels."""
-    scale = displacement.new_tensor([2.0 / (size - 1) for size in displacement.shape[2:]])
+    scale = displacement.new_tensor([2.0 / max(size - 1, 1) for size in displacement.shape[2:]])
     offsets = (displacement.permute(0, 2, 3, 4, 1) * scale).flip(-1).contiguous()
     return add_identity(offsets)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +26,13 @@ class FolderPairs:
 
     Attributes:
         folder: images; labels: a folder with files of the same names, or None.
-        shape: (Z, Y, X) of the network's images, multiples of 8.
+        shape: (Z, Y, X) of the network's images; (1, Y, X) takes the middle slice of each.
         spacing_mm: their voxel size.
         names: use only these files.
         together, apart: augmentation, largest shift in voxels of both images and of each
             (section 4.1 of Structured SIR: 8 and 2).
+        intensity: "percentiles" (0.5 and 99.5 of an image to 0 and 1) or "minmax".
+        files: the image files, in the order in which they are numbered.
     """
 
     folder: str
@@ -38,18 +42,23 @@ class FolderPairs:
     names: tuple[str, ...] | None = None
     together: int = 8
     apart: int = 2
+    intensity: str = "percentiles"
+    files: list[Path] = field(default_factory=list, init=False, repr=False)
     _images: list = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not Path(self.folder).is_dir():
+            raise ValueError(f"{self.folder} is no folder; give one with images.")
         files = sorted(f for f in Path(self.folder).iterdir() if f.name.endswith(ENDINGS))
-        files = [f for f in files if self.names is None or f.name in self.names]
-        if len(files) < 2:
-            raise ValueError(f"{self.folder} holds {len(files)} of the images asked for; training "
-                             "needs at least two.")
-        for file in files:
+        self.files = [f for f in files if self.names is None or f.name in self.names]
+        if len(self.files) < 2:
+            raise ValueError(f"{self.folder} holds {len(self.files)} of the images asked for; "
+                             "training needs at least two.")
+        for file in self.files:
             image = read_image(file)
             grid = self._grid(image)
-            low, high = np.percentile(image.array, PERCENTILES)
+            low, high = np.percentile(image.array, PERCENTILES) if (
+                self.intensity == "percentiles") else (image.array.min(), image.array.max())
             array = np.clip((image.resample(grid).array - low) / max(high - low, 1e-6), 0, 1)
             labels = None
             if self.labels is not None:
@@ -67,6 +76,18 @@ class FolderPairs:
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def only(self, numbers: Sequence[int]) -> FolderPairs:
+        """The same pairs among some of the images, by number."""
+        part = copy(self)
+        part.files = [self.files[n] for n in numbers]
+        part._images = [self._images[n] for n in numbers]
+        return part
+
+    def label_values(self) -> tuple[int, ...]:
+        """Every label that occurs, without 0; empty without segmentations."""
+        found = [np.unique(labels) for _, labels in self._images if labels is not None]
+        return tuple(int(v) for v in np.unique(np.concatenate(found)) if v) if found else ()
 
     def pair(self, seed: int, device: str = "cpu") -> Pair:
         """A pair and its shifts, drawn with a seed."""

@@ -23,15 +23,17 @@ def nlcc(a: Tensor, b: Tensor, window: int = 5) -> Tensor:
         a, b: images in [0, 1], equal shapes.
         window: edge of the cubic window in voxels, odd; at the border it covers what is inside.
     """
-    size = [min(window, n + (n + 1) % 2) for n in a.shape[2:]]  # a single slice: 1
-
     def local_mean(x: Tensor) -> Tensor:
-        return F.avg_pool3d(x, size, 1, [n // 2 for n in size], count_include_pad=False)
+        for axis, size in enumerate(x.shape[2:]):
+            width = min(window, size + (size + 1) % 2)  # a single slice: 1
+            kernel = [width if other == axis else 1 for other in range(3)]
+            x = F.avg_pool3d(x, kernel, 1, [n // 2 for n in kernel], count_include_pad=False)
+        return x
 
-    mean_a, mean_b = local_mean(a), local_mean(b)
-    cross = local_mean(a * b) - mean_a * mean_b
-    variance_a = (local_mean(a * a) - mean_a.square()).clamp(min=0)
-    variance_b = (local_mean(b * b) - mean_b.square()).clamp(min=0)
+    mean_a, mean_b, aa, bb, ab = local_mean(torch.cat((a, b, a * a, b * b, a * b), 1)).chunk(5, 1)
+    cross = ab - mean_a * mean_b
+    variance_a = (aa - mean_a.square()).clamp(min=0)
+    variance_b = (bb - mean_b.square()).clamp(min=0)
     return (cross.square() / (variance_a * variance_b + FLAT)).mean()
 
 
@@ -67,3 +69,12 @@ def one_hot(labels: Tensor, values: tuple[int, ...]) -> Tensor:
     """Memberships (B, C, Z, Y, X) of integer labels (B, 1, Z, Y, X); other values are in none."""
     wanted = torch.as_tensor(values, device=labels.device).view(1, -1, 1, 1, 1)
     return (labels == wanted).float()
+
+
+def laplace_nll(error: Tensor, log_scale: Tensor) -> Tensor:
+    """Mean of |error| / u + log u (Gong et al., Eq. 6), u = exp(log_scale).
+
+    The negative log-likelihood, up to log 2, of a Laplace distribution of scale u. The paper's sum
+    over voxels is a mean here, as in the terms it is added to.
+    """
+    return (error.abs() * torch.exp(-log_scale) + log_scale).mean()

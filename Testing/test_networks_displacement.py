@@ -1,0 +1,87 @@
+"""The displacement networks that are trained here, in 3-D and 2-D, and their uncertainty heads."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from UncertainRegLib.networks.displacement import LOG_SCALE, DisplacementNet  # noqa: E402
+from UncertainRegLib.networks.unet import UNet  # noqa: E402
+
+TINY = {"encoder": (4, 4), "decoder": (4, 4, 4)}
+TINY_TRANSMORPH = {"backbone": "transmorph",
+                   "transmorph": {"channels": 8, "window": (2, 2, 2), "heads": (2, 2, 2, 2),
+                                  "head_channels": 4}}
+
+
+def images(shape):
+    g = torch.Generator().manual_seed(0)
+    return [torch.rand((1, 1, *shape), generator=g) for _ in range(2)]
+
+
+@pytest.mark.parametrize("sizes", [TINY, TINY_TRANSMORPH])
+@pytest.mark.parametrize("shape", [(8, 12, 16), (7, 9, 10)])
+def test_any_size_is_registered_and_training_begins_at_the_identity(sizes, shape):
+    torch.manual_seed(0)
+    network = DisplacementNet(**sizes)
+    displacement = network(*images(shape))
+    assert displacement.shape == (1, 3, *shape)
+    assert 0 < displacement.abs().max() < 1e-2
+
+
+def test_a_network_is_made_again_from_its_settings():
+    first = DisplacementNet(**TINY, classes=3, refine=True, dropout=0.1, int_steps=2)
+    again = DisplacementNet(**first.settings)
+    again.load_state_dict(first.state_dict())
+    first.eval(), again.eval()
+    assert torch.equal(first(*images((8, 8, 8))), again(*images((8, 8, 8))))
+
+
+def test_a_slice_is_displaced_within_its_plane():
+    network = DisplacementNet(**TINY, ndim=2, int_steps=3)
+    torch.nn.init.normal_(network.flow.weight, std=0.5)
+    displacement = network(*images((1, 12, 16)))
+    assert displacement.shape == (1, 3, 1, 12, 16)
+    assert torch.all(displacement[:, 0] == 0)
+    assert torch.isfinite(displacement).all() and displacement[:, 1:].abs().max() > 0.1
+
+
+@pytest.mark.parametrize("sizes", [TINY, TINY_TRANSMORPH])
+def test_dropout_draws_in_training_mode_only(sizes):
+    torch.manual_seed(0)
+    network = DisplacementNet(**sizes, dropout=0.5)
+    torch.nn.init.normal_(network.flow.weight, std=0.5)
+    pair = images((8, 12, 16))
+    network.eval()
+    assert torch.equal(network(*pair), network(*pair))
+    network.train()
+    assert not torch.equal(network(*pair), network(*pair))
+
+
+def test_heads_begin_at_the_warped_labels_and_stay_in_bounds():
+    torch.manual_seed(0)
+    network = DisplacementNet(**TINY, classes=2, refine=True)
+    features = network.features(*images((8, 8, 8)))
+    warped = torch.rand(1, 1, 8, 8, 8)
+    warped = torch.cat((warped, 1 - warped), 1)
+    refined = network.refine(features, warped)
+    assert torch.allclose(refined, warped, atol=2e-3)  # up to the smallest membership
+    torch.nn.init.normal_(network.refine.second.weight)
+    assert torch.allclose(network.refine(features, warped).sum(1), torch.tensor(1.0))
+    scale = network.log_scale(1e4 * features)
+    assert scale.shape == (1, 2, 8, 8, 8) and scale.abs().max() <= LOG_SCALE
+
+
+def test_a_unet_ends_with_what_it_is_asked_for():
+    x = torch.rand(1, 1, 1, 8, 8)
+    assert UNet(1, 5, **TINY, ndim=2)(x).shape == (1, 5, 1, 8, 8)
+    assert UNet(1, 0, **TINY, ndim=2)(x).shape == (1, 4, 1, 8, 8)
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"backbone": "other"}, "not one of"),
+    ({"backbone": "transmorph", "ndim": 2}, "three dimensions"),
+    ({"encoder": (4,), "decoder": (4,)}, "more entries"),
+])
+def test_wrong_settings_are_one_sentence(settings, message):
+    with pytest.raises(ValueError, match=message):
+        DisplacementNet(**settings)

@@ -1,0 +1,265 @@
+"""Training of registration with predictive and empirical uncertainty.
+
+Gong et al., "Uncertainty Learning towards Unsupervised Deformable Medical Image Registration",
+WACV 2022.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..networks.displacement import DisplacementNet
+from ..networks.memory import keep_freed_memory
+from ..networks.warp import warp
+from .loop import data_seed, descend, mixed_precision, run_steps
+from .losses import laplace_nll, nlcc, one_hot, smoothness, soft_dice
+from .model_folder import provenance, save_model
+
+ENSEMBLES = ("", "bootstrap", "dropout", "snapshot")
+MAY_CHANGE = ("steps", "members", "save_every", "device")  # between a checkpoint and going on
+
+
+@dataclass(frozen=True)
+class GongTraining:
+    """How to train (defaults: the paper, section 4.1).
+
+    Attributes:
+        predictive: with the uncertainty head u and the refinement R ("Ours" of the paper).
+        ensemble: "" for one network, "bootstrap", "dropout" or "snapshot".
+        backbone: "voxelmorph" or "transmorph".
+        steps: of each network; the paper's 200 epochs of 208 images.
+        batch: pairs a step; on a CPU two cost little more than one.
+        learning_rate: of Adam; window: of NLCC, voxels.
+        smoothness, uncertainty_weight: weights of ||grad φ||² and of Eq. 6.
+        dropout: probability, after the encoder's last convolution.
+        members: networks of an ensemble; share: of the images that a bootstrap member sees.
+        cycles, snapshot_rate: of the snapshot ensemble's learning rate (Eq. 8), by SGD.
+        save_every: steps between checkpoints.
+    """
+
+    predictive: bool = False
+    ensemble: str = ""
+    backbone: str = "voxelmorph"
+    steps: int = 41_600
+    batch: int = 1
+    learning_rate: float = 1e-4
+    window: int = 5
+    smoothness: float = 0.01
+    uncertainty_weight: float = 0.1
+    dropout: float = 0.1
+    members: int = 8
+    share: float = 0.9
+    cycles: int = 20
+    snapshot_rate: float = 0.1
+    save_every: int = 500
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.ensemble not in ENSEMBLES:
+            raise ValueError(f"Ensemble {self.ensemble!r} is not one of "
+                             f"{', '.join(ENSEMBLES[1:])}.")
+        if self.ensemble == "snapshot" and not self.members <= self.cycles <= self.steps:
+            raise ValueError(f"{self.members} snapshots need as many cycles, and each cycle a "
+                             f"step; there are {self.cycles} cycles and {self.steps} steps.")
+
+    @property
+    def kind(self) -> str:
+        """Of the model folder."""
+        return self.ensemble or ("predictive" if self.predictive else "voxelmorph")
+
+
+class Prediction(NamedTuple):
+    """What a network makes of a pair, tensors (B, C, Z, Y, X).
+
+    Attributes:
+        displacement: voxels; image: the warped moving image.
+        memberships: Ŝ, the warped labels, refined where the network has R; None without labels.
+        log_scale: log u of each class (of the image without labels), or None.
+    """
+
+    displacement: Tensor
+    image: Tensor
+    memberships: Tensor | None
+    log_scale: Tensor | None
+
+
+def predict(network: DisplacementNet, moving: Tensor, fixed: Tensor,
+            memberships: Tensor | None = None) -> Prediction:
+    """Register a pair; ``memberships`` of the moving labels (B, C, Z, Y, X) are warped along."""
+    features = network.features(moving, fixed).float()
+    displacement = network.displacement(features)
+    stack = moving if memberships is None else torch.cat((moving, memberships), 1)
+    warped = warp(stack, displacement, "border")
+    image, labels = warped[:, :1], None
+    if memberships is not None:
+        labels = warped[:, 1:]
+        if network.refine is not None:
+            labels = network.refine(features, labels)
+    scale = None if network.uncertainty is None else network.log_scale(features)
+    return Prediction(displacement, image, labels, scale)
+
+
+def gong_loss(config: GongTraining, found: Prediction, fixed: Tensor,
+              truth: Tensor | None) -> tuple[Tensor, dict[str, float]]:
+    """L_reg + 0.1 L_uncert (Eq. 4 and 6), and its parts for the log.
+
+    Without segmentations (``truth`` None) Eq. 6 learns the image residual |A∘φ - B| instead of the
+    label error.
+    """
+    parts = {"nlcc": nlcc(found.image, fixed, config.window),
+             "smoothness": smoothness(found.displacement)}
+    loss = config.smoothness * parts["smoothness"] - parts["nlcc"]
+    error = found.image - fixed
+    if truth is not None:
+        parts["dice"] = soft_dice(found.memberships, truth)
+        loss = loss - parts["dice"]
+        error = found.memberships - truth
+    if found.log_scale is not None:
+        parts["uncertainty"] = laplace_nll(error, found.log_scale)
+        loss = loss + config.uncertainty_weight * parts["uncertainty"]
+    return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+
+def cyclic_rate(step: int, steps: int, cycles: int, rate: float) -> float:
+    """Eq. 8: a cosine from ``rate`` towards 0 in each cycle; step from 0, so t = step + 1."""
+    length = math.ceil(steps / cycles)
+    return 0.5 * rate * (math.cos(math.pi * (step % length) / length) + 1)
+
+
+class Snapshots:
+    """The weights at the end of each cycle; part of a checkpoint."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict] = []
+
+    def take(self, network: torch.nn.Module) -> None:
+        """Keep a copy of the weights."""
+        self.taken.append({k: v.detach().clone() for k, v in network.state_dict().items()})
+
+    def state_dict(self) -> dict:
+        """For a checkpoint."""
+        return {str(index): weights for index, weights in enumerate(self.taken)}
+
+    def load_state_dict(self, state: dict) -> None:
+        """From a checkpoint."""
+        self.taken = [state[str(index)] for index in range(len(state))]
+
+
+def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = True,
+               on_step: Callable[[dict], None] | None = None,
+               licence: str = "not stated") -> Path:
+    """Train one network or an ensemble, or go on where it stopped; returns its ``model.json``.
+
+    A bootstrap ensemble has a folder for each member inside ``out``, others train in ``out``.
+
+    Args:
+        pairs: `folder.FolderPairs` with "minmax" or "percentiles" intensities.
+        licence: of the images, for the model's provenance.
+
+    Raises:
+        ValueError: see `run_steps`.
+        FloatingPointError: see `run_steps`.
+    """
+    out = Path(out)
+    classes = pairs.label_values()
+    values = (0, *classes) if classes else ()
+    if config.ensemble == "bootstrap":
+        weights = {}
+        for m in range(config.members):
+            rng = np.random.default_rng((config.seed, m))
+            count = max(2, round(config.share * len(pairs)))
+            seen = np.sort(rng.choice(len(pairs), count, replace=False))
+            network, _ = _train_one(config, pairs.only(seen), values, config.seed * 1000 + m,
+                                    out / f"member-{m}", progress, on_step)
+            weights[f"member-{m}"] = network.state_dict()
+    else:
+        network, snapshots = _train_one(config, pairs, values, config.seed, out, progress, on_step)
+        weights = {"member-0": network.state_dict()}
+        if config.ensemble == "snapshot":
+            rng = np.random.default_rng(config.seed)
+            chosen = np.sort(rng.choice(config.cycles, config.members, replace=False))
+            weights = {f"cycle-{c}": snapshots.taken[c] for c in chosen.tolist()}
+    loss = f"-NLCC {config.window}^3 + {config.smoothness} smoothness"
+    loss += " - soft Dice" * bool(classes)
+    loss += f" + {config.uncertainty_weight} Laplace NLL" * config.predictive
+    made_of = provenance(pairs.files, steps=config.steps, seed=config.seed, loss=loss,
+                         licence=licence, labels=list(classes), settings=asdict(config))
+    return save_model(out, config.kind, network.settings, weights, pairs.shape, pairs.spacing_mm,
+                      pairs.intensity, made_of)
+
+
+def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, out: Path,
+               progress: bool, on_step) -> tuple[DisplacementNet, Snapshots]:
+    """One network; ``values`` are the labels with the background, or nothing."""
+    keep_freed_memory()
+    torch.manual_seed(seed)
+    network = DisplacementNet(
+        config.backbone, dropout=config.dropout if config.ensemble == "dropout" else 0.0,
+        ndim=2 if pairs.shape[0] == 1 else 3,
+        classes=max(len(values), 1) if config.predictive else 0,
+        refine=config.predictive and bool(values)).to(config.device)
+    cyclic, snapshots = config.ensemble == "snapshot", Snapshots()
+    optimiser = (torch.optim.SGD(network.parameters(), config.snapshot_rate, momentum=0.9)
+                 if cyclic else torch.optim.Adam(network.parameters(), config.learning_rate))
+    length = math.ceil(config.steps / config.cycles)
+
+    def step(n: int) -> dict:
+        drawn = [pairs.pair(data_seed(seed, n * config.batch + i), config.device)
+                 for i in range(config.batch)]
+        moving, fixed = (torch.cat([getattr(pair, name) for pair in drawn])
+                         for name in ("moving", "fixed"))
+        moving_labels, truth = (one_hot(torch.cat([getattr(pair, name) for pair in drawn]), values)
+                                if values else None for name in ("moving_labels", "fixed_labels"))
+        if cyclic:
+            rate = cyclic_rate(n, config.steps, config.cycles, config.snapshot_rate)
+            optimiser.param_groups[0]["lr"] = rate
+        with mixed_precision(config.device):
+            found = predict(network, moving, fixed, moving_labels)
+        loss, log = gong_loss(config, found, fixed, truth)
+        log["loss"] = descend(loss, optimiser)
+        if cyclic and ((n + 1) % length == 0 or n + 1 == config.steps):
+            snapshots.take(network)
+        return log
+
+    free = [name for name in MAY_CHANGE if not (cyclic and name == "steps")]
+    settings = {k: v for k, v in asdict(config).items() if k not in free and k != "seed"}
+    state = {"network": network, "optimiser": optimiser, "snapshots": snapshots}
+    run_steps(step, state, config.steps, out, {**settings, "labels": list(values)}, seed=seed,
+              save_every=config.save_every, progress=progress, on_step=on_step)
+    return network, snapshots
+
+
+def ensemble_moments(fields: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over the first axis, the members (Eq. 7: divided by N)."""
+    return fields.mean(0), fields.var(0, correction=0)
+
+
+def combine(memberships: Tensor, scales: Tensor | None = None,
+            laplace_variance: bool = False) -> tuple[Tensor, Tensor]:
+    """The Bayesian combination, Eq. 9, in label space: Ŝ and u of an ensemble.
+
+    u² = mean over n of (Ŝ - Ŝ_n)² + u_n². The paper adds the flow's variance to the label's scale;
+    here both are of the labels.
+
+    Args:
+        memberships: Ŝ_n, (N, ...); scales: u_n of the same shape, or None for members that
+            predict none.
+        laplace_variance: add 2 u_n², the variance of a Laplace distribution of scale u_n, instead
+            of the paper's u_n².
+
+    Returns:
+        Ŝ and u, without the first axis.
+    """
+    mean, variance = ensemble_moments(memberships)
+    if scales is not None:
+        variance = variance + (2 if laplace_variance else 1) * scales.square().mean(0)
+    return mean, variance.sqrt()
