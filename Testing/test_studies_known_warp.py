@@ -23,7 +23,15 @@ from UncertainRegLib.perturbations import Translation
 from UncertainRegLib.samplers import Equivariance
 from UncertainRegLib.studies import known_warp
 from UncertainRegLib.studies.disagreement import disagreement, image_residual
-from UncertainRegLib.studies.known_warp import binned, in_words, scores
+from UncertainRegLib.studies.known_warp import (
+    ABOUT,
+    SMOOTHED,
+    binned,
+    in_words,
+    scores,
+    variant,
+    variants,
+)
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
 from UncertainRegLib.studies.simulate import TRUTHS, body, deformed, draw_truth, error_mm, seen
 from UncertainRegLib.studies.study import KEY, RESIDUAL, Study
@@ -127,6 +135,23 @@ def test_disagreement_is_the_spread_of_the_samples_and_calls_for_each():
     assert np.allclose(found.halves[0], np.sqrt(np.var(fields[::2], axis=0).sum(-1)), atol=1e-3)
 
 
+def test_variants_of_a_map_are_smoothed_or_about_the_registration():
+    image = textured(GRID)
+    found = disagreement(Equivariance(Shaky(image), Translation(0.1)), image, image, 6,
+                         np.random.default_rng(0))
+    shift = np.float32([3.0, 0.0, 4.0])
+    elsewhere = DisplacementField(found.mean.vectors + shift, found.mean.grid)
+    everywhere = np.ones(GRID.shape, bool)
+    got = variants("deform", found, elsewhere, everywhere)
+    assert list(got) == [f"deform{SMOOTHED}", f"deform{ABOUT}", "deform"]
+    u = found.uncertainty_mm
+    np.testing.assert_allclose(got[f"deform{ABOUT}"][0], np.hypot(u, 5.0), rtol=1e-4)
+    assert np.ptp(got[f"deform{SMOOTHED}"][0]) <= np.ptp(u)
+    assert got["deform"][0] is u
+    same = variants("deform", found, found.mean, everywhere)[f"deform{ABOUT}"][0]
+    np.testing.assert_allclose(same, u, rtol=1e-5)
+
+
 def test_the_image_residual_sees_where_the_registration_is_wrong():
     image = textured(GRID)
     vectors = np.zeros((*GRID.shape, 3), np.float32)
@@ -144,7 +169,8 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
     known_warp.run(study(tmp_path), steps.append)
     assert len(steps) == 1 + 4
     rows = Rows(tmp_path / "rows.csv", KEY)
-    assert [row["map"] for row in rows.all] == [RESIDUAL, "translation"]
+    assert [row["map"] for row in rows.all if not variant(row["map"])] == [RESIDUAL, "translation"]
+    assert len(rows.all) == 4
     before = (tmp_path / "rows.csv").read_text()
     known_warp.run(study(tmp_path), steps.append)
     assert len(steps) == 5 and (tmp_path / "rows.csv").read_text() == before
@@ -153,9 +179,11 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
     known_warp.run(more, steps.append)
     assert len(steps) == 10
     with open(tmp_path / "rows.csv", newline="") as stream:
-        assert [row["map"] for row in csv.DictReader(stream)] == [RESIDUAL, "translation", "scale"]
+        names = [row["map"] for row in csv.DictReader(stream)]
+    assert [name for name in names if not variant(name)] == [RESIDUAL, "translation", "scale"]
+    assert names[1:4] == [f"translation{SMOOTHED}", f"translation{ABOUT}", "translation"]
     with open(tmp_path / "bins.csv", newline="") as stream:
-        assert len(list(csv.DictReader(stream))) == 3 * known_warp.BINS
+        assert len(list(csv.DictReader(stream))) == 7 * known_warp.BINS
 
 
 def test_rows_of_a_case_share_their_error(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from .known_warp import variant
 from .rows import Rows, summary
 from .study import GROUP, RESIDUAL
 
@@ -27,8 +28,9 @@ def known_warp_figures(rows: Rows, bins: Rows, folder: Path) -> list[Path]:
     from matplotlib.figure import Figure  # no pyplot: no window, no global state
 
     columns = ("spearman", "pearson", "aurc", "oracle_aurc", "mean_error")
-    entries = summary(rows.all, GROUP, columns)
-    curves = summary(bins.all, (*GROUP, "bin"), ("uncertainty", "error"))
+    plain = [[row for row in one.all if not variant(row["map"])] for one in (rows, bins)]
+    entries = summary(plain[0], GROUP, columns)
+    curves = summary(plain[1], (*GROUP, "bin"), ("uncertainty", "error"))
     files = []
     for page in dict.fromkeys((e["image"], e["backbone"]) for e in entries):
         chosen = [e for e in entries if (e["image"], e["backbone"]) == page]

@@ -2,7 +2,9 @@
 
 A real image A is deformed by a known phi into B = A∘phi, the pair is registered, and the map u of
 every perturbation family is compared with ‖phi_hat − phi‖ inside a region of interest. Beside it
-stands a baseline that costs one registration: the smoothed local image residual.
+stands a baseline that costs one registration: the smoothed local image residual. Two variants of
+every map come from the same samples: smoothed like the residual, and the spread about the
+registration itself, which is what is shown, instead of about the mean of the samples.
 """
 
 from __future__ import annotations
@@ -11,20 +13,22 @@ from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
+from scipy import ndimage
 
 from .. import backbones
-from ..geometry import jacobian_determinant
+from ..geometry import DisplacementField, jacobian_determinant
 from ..geometry.arrays import to_numpy
 from ..metrics.calibration import conformal_factor
 from ..metrics.correlation import pearson, spearman
 from ..metrics.sparsification import risk
 from ..samplers import create_sampler
-from .disagreement import disagreement, image_residual
+from .disagreement import RESIDUAL_SIGMA, Disagreement, disagreement, image_residual
 from .rows import Rows, summary, table
 from .simulate import deformed, draw_truth, error_mm
 from .study import GROUP, KEY, RESIDUAL, Study
 
 BINS = 20
+SMOOTHED, ABOUT = ", smoothed", ", about the registration"  # ends of the names of variants
 COLUMNS = {
     "mean_error": "mean error", "aurc": "AURC", "naurc": "nAURC", "spearman": "Spearman",
     "pearson": "Pearson", "p95_error": "p95 error", "oracle_aurc": "oracle AURC",
@@ -72,23 +76,51 @@ def _pair(study: Study, backbone, case, pair, maps, rows, bins, advance) -> None
     for name in maps:
         begun = perf_counter()
         if name == RESIDUAL:
-            score, here = image_residual(fixed, moving, registration), region
-            own = {"repeatability": "", "mean_field_error": ""}
+            scored = {name: (image_residual(fixed, moving, registration), "")}
+            here, mean_error = region, ""
         else:
             found = disagreement(
                 create_sampler("equivariance", backbone, name, {}), fixed, moving, study.samples,
                 study.generator(pair, name),
                 lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"))
-            score, here = found.uncertainty_mm, region & found.inside
-            own = {"repeatability": spearman(*found.halves, here),
-                   "mean_field_error": float(error_mm(found.mean, truth)[here].mean())}
+            here = region & found.inside
+            scored = variants(name, found, registration, here)
+            mean_error = float(error_mm(found.mean, truth)[here].mean())
             seconds = perf_counter() - begun
-        key = {column: {**pair, "map": name}[column] for column in KEY}
-        rows.add({**key, **scores(score, error, here), **own, **about,
-                  "validity": float(here.sum() / region.sum()), "voxels": int(here.sum()),
-                  "seconds": seconds})
-        for one in binned(score, error, here):
-            bins.add({**key, **one})
+        for title, (score, repeatability) in scored.items():
+            key = {column: {**pair, "map": title}[column] for column in KEY}
+            if key in rows:  # a study that was interrupted here
+                continue
+            for one in binned(score, error, here):
+                if {**key, **one} not in bins:
+                    bins.add({**key, **one})
+            # Last, and of the variants the map itself: its row says that all is done.
+            rows.add({**key, **scores(score, error, here), "repeatability": repeatability,
+                      "mean_field_error": mean_error, **about,
+                      "validity": float(here.sum() / region.sum()), "voxels": int(here.sum()),
+                      "seconds": seconds})
+
+
+def variants(name: str, found: Disagreement, registration: DisplacementField, mask: np.ndarray
+             ) -> dict[str, tuple[np.ndarray, float | str]]:
+    """Maps of the same samples by name, the plain one last, with their repeatability.
+
+    Args:
+        name: the perturbation family.
+        found: its samples summed up.
+        registration: the unperturbed one.
+        mask: where the maps of independent halves of the samples are compared (Spearman).
+    """
+    def smooth(u: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(u, RESIDUAL_SIGMA)
+
+    gap = found.mean.vectors - registration.to_numpy().vectors
+    about = np.sqrt(found.uncertainty_mm**2 + (gap**2).sum(axis=-1))
+    return {
+        name + SMOOTHED: (smooth(found.uncertainty_mm),
+                          spearman(*map(smooth, found.halves), mask)),
+        name + ABOUT: (about, ""),
+        name: (found.uncertainty_mm, spearman(*found.halves, mask))}
 
 
 def scores(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -117,18 +149,27 @@ def in_words(rows: Rows) -> str:
     baseline = {tuple(e[name] for name in GROUP[:-1]): e["naurc"]
                 for e in entries if e["map"] == RESIDUAL}
     maps = [e for e in entries if e["map"] != RESIDUAL]
-    worse = [e for e in maps if not e["aurc"] < e["mean_error"]]
-    behind = [e for e in maps if tuple(e[n] for n in GROUP[:-1]) in baseline
-              and e["naurc"] > baseline[tuple(e[n] for n in GROUP[:-1])]]
 
     def named(cells: list[dict]) -> str:
         return "; ".join(", ".join(e[name] for name in GROUP) for e in cells) or "none"
 
+    lines = [table(entries, GROUP, COLUMNS), ""]
+    for ending in ("", SMOOTHED, ABOUT):
+        mine = [e for e in maps if variant(e["map"]) == ending]
+        worse = [e for e in mine if not e["aurc"] < e["mean_error"]]
+        behind = [e for e in mine if e["naurc"] > baseline.get(
+            tuple(e[n] for n in GROUP[:-1]), float("inf"))]
+        lines += [
+            f"Maps{ending}: AURC below the mean error in {len(mine) - len(worse)} of {len(mine)} "
+            f"cells; not in: {named(worse)}.",
+            f"Maps{ending}: nAURC better than the image residual's in {len(mine) - len(behind)} "
+            f"of {len(mine)} cells; not in: {named(behind)}."]
     return "\n".join([
-        table(entries, GROUP, COLUMNS), "",
-        f"AURC below the mean error in {len(maps) - len(worse)} of {len(maps)} cells; not in: "
-        f"{named(worse)}.",
-        f"nAURC better than the image residual's in {len(maps) - len(behind)} of {len(maps)} "
-        f"cells; not in: {named(behind)}.",
+        *lines,
         "Errors in mm; intervals: 95 % bootstrap over pairs; repeatability: Spearman of two maps "
         "of half the samples each; q95: factor that makes 95 % of errors lie within q u."])
+
+
+def variant(name: str) -> str:
+    """The ending of a map's name: "", SMOOTHED or ABOUT."""
+    return next((ending for ending in (SMOOTHED, ABOUT) if name.endswith(ending)), "")
