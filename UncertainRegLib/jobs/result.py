@@ -104,7 +104,8 @@ class ResultFolder:
         self.record.update(
             maps=record, mean_transform=mean, covariance=covariance,
             labels=summary.label_rows(maps["uncertainty_mm"], maps["validity"]),
-            landmarks=summary.landmark_rows(), **summary.representatives())
+            landmarks=summary.landmark_rows(), **summary.representatives(),
+            oracle_sample=summary.oracle())
         self.record["samples"]["effective"] = summary.effective()
         self.commit()
         for old in self._written - names:

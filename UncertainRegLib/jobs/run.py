@@ -70,7 +70,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
                     "log_weights": [], "status": []},
         "transform": None, "mean_transform": None, "maps": {}, "warped": None,
         "warped_labels": None, "covariance": None, "labels": [], "landmarks": [],
-        "modes": [], "best_sample": None,
+        "modes": [], "best_sample": None, "oracle_sample": None,
         "timings": {}, "peak_memory_mb": None, "device": device, "versions": versions(),
         "warnings": [],
     })

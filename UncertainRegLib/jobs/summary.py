@@ -34,6 +34,7 @@ from .inputs import Inputs
 LABEL_VOXELS = 8_000_000  # label probabilities live on the fixed grid, or a coarser one of this
 ANIMATION_VOXELS = 300_000  # samples are kept on this grid: 64³ to 70³, 3.6 MB each
 MODE_VOXELS = 5_000  # modes are found on a coarse copy of the samples, 60 KB each
+ORACLE_VOXELS = 500_000  # samples are compared with a true segmentation on this grid
 SAMPLES_FOR_MODES = 4
 INSIDE = 0.5  # a voxel counts where at least half of the samples stay in the moving image
 
@@ -77,6 +78,7 @@ class Summary:
         self.positions: list[np.ndarray] = []
         self.log_weights: list[float] = []
         self.evidence: list[float] = []  # log-weight before resampling
+        self.errors: list[float] = []  # distance from the truth, where it is known
         self.draws: list[int] = []  # number of what was drawn: copies of one draw share it
         self.coarse: list[np.ndarray] = []
         self.grid = registration.grid  # of the samples; known with the first one
@@ -99,6 +101,9 @@ class Summary:
         self.draws.append(facts.get("proposal", self.count))
         self.evidence.append(facts.get("log_weight", sample.log_weight))
         self.log_weights.append(float(sample.log_weight))
+        error = self._error(field)
+        if error is not None:
+            self.errors.append(error)
         kept = field.resample(self.animation_grid).to_numpy()
         self.coarse.append(kept.resample(self.animation_grid.at_most(MODE_VOXELS)).vectors)
         return kept
@@ -131,6 +136,24 @@ class Summary:
         best = max(range(self.count), key=lambda i: (self.evidence[i], -distance[i]))
         return {"modes": [{"weight": mode.weight, "sample": mode.sample}
                           for mode in find_modes(components)], "best_sample": best}
+
+    def oracle(self) -> int | None:
+        """The sample nearest to the true landmarks, else segmentation; None without a truth."""
+        return int(np.argmin(self.errors)) if self.errors else None
+
+    def _error(self, field: DisplacementField) -> float | None:
+        """Mean distance in mm from the true landmarks, else the share of voxels with a label, true
+        or found, that have the wrong one; None without a truth."""
+        inputs = self.inputs
+        if inputs.fixed_points is not None:
+            found = field.to_numpy().map(inputs.fixed_points.astype(np.float32))
+            return float(np.linalg.norm(found - inputs.moving_points, axis=-1).mean())
+        if inputs.fixed_labels is None:
+            return None
+        grid = inputs.fixed.grid.at_most(ORACLE_VOXELS)
+        found = warp_labels(inputs.moving_labels, field.to_numpy().resample(grid)).array
+        true = inputs.fixed_labels.resample(grid, "nearest", 0).array
+        return float((found != true)[(found > 0) | (true > 0)].mean())
 
     def mean(self) -> DisplacementField:
         """Mean of the samples, on their grid."""

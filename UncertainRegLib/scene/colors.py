@@ -5,6 +5,7 @@ The tables are nodes of the scene, as Slicer's own perceptual ones are files of 
 
 from __future__ import annotations
 
+import numpy as np
 import slicer
 
 from ..palette import colors
@@ -12,8 +13,16 @@ from ..palette import colors
 _ATTRIBUTE = "UncertainReg.ColorTable"
 
 
+LOGARITHMIC = " log"  # end of the name of a table that shows the logarithm
+DECADES = 2.0  # of the window that a logarithmic table spans
+
+
 def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:
-    """The colour table node 'inferno', 'viridis' or 'diverging', made once per scene."""
+    """The colour table node 'inferno', 'viridis' or 'diverging', made once per scene.
+
+    'inferno log' and 'viridis log' spread the colours over the logarithm: two decades below the
+    upper end of the window (which has to start at 0).
+    """
     tables = scene.GetNodesByClass("vtkMRMLColorTableNode")
     tables.UnRegister(None)
     for i in range(tables.GetNumberOfItems()):
@@ -26,9 +35,19 @@ def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTab
     table.SetAttribute("Category", "UncertainReg")
     table.SetHideFromEditors(False)  # hidden colour nodes would not be saved with the scene
     table.SetNumberOfColors(256)
-    for index, rgb in enumerate(colors(name) / 255.0):
+    rows = colors(name.removesuffix(LOGARITHMIC)) / 255.0
+    if name.endswith(LOGARITHMIC):
+        share = 1.0 + np.log10(np.arange(1, 257) / 256.0) / DECADES
+        rows = rows[np.round(255 * share.clip(0.0)).astype(int)]
+    for index, rgb in enumerate(rows):
         table.SetColor(index, f"{name} {index}", *rgb.tolist(), 1.0)
     return scene.AddNode(table)
+
+
+def table_name(display: slicer.vtkMRMLDisplayNode) -> str:
+    """Name of the table made here that a display node uses, '' if it is another one."""
+    node = display.GetColorNode()
+    return (node.GetAttribute(_ATTRIBUTE) or "") if node is not None else ""
 
 
 def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str) -> None:

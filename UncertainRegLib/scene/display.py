@@ -10,7 +10,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .colors import legend_of
+from .colors import DECADES, LOGARITHMIC, color_table, legend_of, table_name
+from .maps import automatic_floor
 from .parents import put_under, users_parents
 from .samples import FRAMES_PER_SECOND
 
@@ -53,6 +54,35 @@ def set_threshold(result: ResultNodes, name: str, hide_below: float) -> None:
     display = result.maps[name].GetDisplayNode()
     display.SetThreshold(hide_below, display.GetUpperThreshold())
     display.ApplyThresholdOn()
+
+
+def can_be_log(result: ResultNodes, name: str) -> bool:
+    """Has the map a colour table, and a window from 0 on, for which a logarithm makes sense?"""
+    display = result.maps[name].GetDisplayNode()
+    table = table_name(display).removesuffix(LOGARITHMIC)
+    return table in ("inferno", "viridis") and display.GetWindowLevelMin() == 0.0
+
+
+def is_log(result: ResultNodes, name: str) -> bool:
+    """Does the map show its logarithm?"""
+    return table_name(result.maps[name].GetDisplayNode()).endswith(LOGARITHMIC)
+
+
+def set_log(result: ResultNodes, name: str, log: bool) -> None:
+    """Colour a map by the logarithm of its values, or by the values; these stay as they are.
+
+    Nothing happens to a map for which that makes no sense (``can_be_log``).
+    """
+    if can_be_log(result, name):
+        node = result.maps[name]
+        display = node.GetDisplayNode()
+        table = table_name(display).removesuffix(LOGARITHMIC) + (LOGARITHMIC if log else "")
+        display.SetAndObserveColorNodeID(color_table(result.scene, table).GetID())
+        # A logarithm is for the small values: nothing of its decades is hidden at first.
+        floors = [automatic_floor(node), display.GetWindowLevelMax() / 10**DECADES]
+        if np.isclose(display.GetLowerThreshold(), floors[not log]):
+            set_threshold(result, name, floors[log])
+        refresh_legends(result)
 
 
 def show_moving(result: ResultNodes, under: str | None) -> list[str]:
@@ -161,7 +191,7 @@ def remember_views(scene: slicer.vtkMRMLScene) -> Views:
                              view.GetForegroundOpacity(), view.GetLabelVolumeID(),
                              view.GetLabelOpacity()) for view in slice_views(scene)}
     slices = {}
-    for view in _nodes(scene, "vtkMRMLSliceNode"):
+    for view in slice_nodes(scene):
         matrix = vtk.vtkMatrix4x4()
         matrix.DeepCopy(view.GetSliceToRAS())
         slices[view.GetID()] = (matrix, view.GetFieldOfView(), view.GetXYZOrigin())
@@ -230,6 +260,11 @@ def _need_samples(result: ResultNodes) -> None:
 def slice_views(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceCompositeNode]:
     """What the slice views show; there are such nodes even without a window."""
     return _nodes(scene, "vtkMRMLSliceCompositeNode")
+
+
+def slice_nodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceNode]:
+    """Where the slice views are."""
+    return _nodes(scene, "vtkMRMLSliceNode")
 
 
 def _nodes(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.vtkMRMLNode]:

@@ -16,11 +16,13 @@ from .frames import grid_of, ijk_to_ras
 # name in result.json: (title on the legend, colour table)
 _STYLES = {
     "uncertainty_mm": ("Uncertainty (mm)", "inferno"),
+    "spread_mm": ("Intrinsic spread (mm)", "inferno"),
+    "jitter_mm": ("Bias jitter (mm)", "inferno"),
     "largest_axis_mm": ("Largest axis (mm)", "inferno"),
     "axis_rl_mm": ("Right-left (mm)", "inferno"),
     "axis_ap_mm": ("Anterior-posterior (mm)", "inferno"),
     "axis_si_mm": ("Superior-inferior (mm)", "inferno"),
-    "mode_difference_mm": ("Modes A and B differ by (mm)", "inferno"),
+    "mode_difference_mm": ("Modes A and B differ by (mm)", "diverging"),
     "displacement_entropy": ("Displacement entropy (nats)", "viridis"),
     "label_entropy": ("Label entropy (nats)", "viridis"),
     "folding": ("Folding", "inferno"),
@@ -104,6 +106,9 @@ def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
     part = part[np.isfinite(part)]
     if part.size == 0:
         return 0.0, 1.0, 0.0
+    if _STYLES.get(name, ("", ""))[1] == "diverging":  # two colours with grey at 0
+        high = max(_round(np.percentile(np.abs(part), 99)), 1e-3)
+        return -high, high, -_EVERYTHING
     first, middle, last = np.percentile(part, [1, 50, 99])
     low = 0.0 if first >= 0 else _round(first)
     return low, max(_round(last), low + 1e-3), _round(middle)
@@ -131,6 +136,11 @@ def _follow(node: slicer.vtkMRMLScalarVolumeNode, low: float, high: float, floor
     if _is_ours(node, "UncertainReg.AutoThreshold", [display.GetLowerThreshold()]):
         display.SetThreshold(floor, _EVERYTHING)
         node.SetAttribute("UncertainReg.AutoThreshold", f"{floor}")
+
+
+def automatic_floor(node: slicer.vtkMRMLScalarVolumeNode) -> float:
+    """The limit below which a map is hidden as long as nobody chooses another one."""
+    return float(node.GetAttribute("UncertainReg.AutoThreshold") or 0.0)
 
 
 def _is_ours(node: slicer.vtkMRMLScalarVolumeNode, attribute: str, present: list[float]) -> bool:

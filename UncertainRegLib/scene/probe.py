@@ -12,14 +12,16 @@ from scipy.special import chdtri
 
 from ..geometry import inside_index
 from . import landmarks, nodes
+from .bound import bound_factor
 from .frames import lps_to_ras
+from .samples import sample_weights
 from .segments import Layer, layers_of
 
 if TYPE_CHECKING:
     from .result import ResultNodes
 
 LEVEL = 0.95
-_SCALE = float(np.sqrt(chdtri(3, 1.0 - LEVEL)))  # semi-axis in units of the standard deviation
+SCALE = float(np.sqrt(chdtri(3, 1.0 - LEVEL)))  # semi-axis in units of the standard deviation
 _ISOTROPIC = 1.2  # ratio of the longest to the middle axis below which no direction stands out
 _ALONG = 0.4  # an anatomical axis is named from this component on, 66 degrees
 
@@ -36,6 +38,7 @@ class Reading:
         main: anatomical axes along which the longest one runs, of 'RL', 'AP', 'SI'; empty when no
             direction stands out.
         labels: (structure, probability), most probable first; '' is outside all structures.
+        bound_mm: the calibrated 95 % bound of the error; NaN: none may be stated.
     """
 
     point: np.ndarray
@@ -44,6 +47,7 @@ class Reading:
     directions: np.ndarray
     main: tuple[str, ...]
     labels: list[tuple[str, float]]
+    bound_mm: float = np.nan
 
     @property
     def is_known(self) -> bool:
@@ -60,14 +64,12 @@ class Probe:
 
     def __init__(self, result: ResultNodes) -> None:
         self._layers = _layers(result.moving_segmentation)
-        self._transforms, log_weights = [], []
         sequence = result.sample_sequence
-        for index in range(sequence.GetNumberOfDataNodes() if sequence else 0):
-            item = sequence.GetNthDataNode(index)
-            self._transforms.append(item.GetTransformFromParent())
-            log_weights.append(float(item.GetAttribute("UncertainReg.LogWeight") or 0.0))
-        weights = np.exp(np.array(log_weights) - max(log_weights, default=0.0))
-        self._weights = weights / weights.sum() if weights.size else weights
+        count = sequence.GetNumberOfDataNodes() if sequence else 0
+        self._transforms = [sequence.GetNthDataNode(index).GetTransformFromParent()
+                            for index in range(count)]
+        self._weights = sample_weights(sequence) if count else np.zeros(0)
+        self._factor = bound_factor(result.calibration)
         self._maps = {name: _map(node) for name, node in result.maps.items()
                       if node.GetImageData() is not None}
 
@@ -81,12 +83,14 @@ class Probe:
             moving = np.array([transform.TransformPoint(point) for transform in self._transforms])
             axes, directions = self._ellipsoid(moving)
             labels = self._labels(moving)
-        return Reading(point, values, axes, directions, _main_axes(axes, directions), labels)
+        bound = values.get("uncertainty_mm", np.nan) * (self._factor or np.nan)
+        return Reading(point, values, axes, directions, _main_axes(axes, directions), labels,
+                       bound)
 
     def _ellipsoid(self, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         offset = moving - self._weights @ moving
         variances, vectors = np.linalg.eigh((offset * self._weights[:, None]).T @ offset)
-        return _SCALE * np.sqrt(variances[::-1].clip(0.0)), vectors[:, ::-1].T
+        return SCALE * np.sqrt(variances[::-1].clip(0.0)), vectors[:, ::-1].T
 
     def _labels(self, moving: np.ndarray) -> list[tuple[str, float]]:
         """Weighted votes of the samples; with overlapping segments they may sum to more than 1."""

@@ -13,6 +13,7 @@ import slicer
 
 from ..geometry import Image
 from . import inputs, landmarks, maps, nodes, plots, tables
+from .bound import show_bound, with_bound
 from .display import show_moving
 from .folder import ResultFolder
 from .samples import update_samples
@@ -35,6 +36,9 @@ class ResultNodes:
         sweep_sequence, sweep_browser, sweep_transform: the main movement, if it was asked for.
         modes: (weight, sample number) of groups of samples, heaviest first.
         best_sample: number of the sample to show first, None if unknown.
+        oracle_sample: number of the sample nearest to the truth, None where there is none.
+        competence, sampling: entries of result.json about the run as a whole: does the backbone
+            follow known shifts, and "samples" without its lists.
         label_table, landmark_table: tables with units.
         landmarks, ellipsoids: mean points and 95 % ellipsoids in the fixed space.
         surfaces: 5, 50 and 95 % surfaces of a structure, if they were asked for.
@@ -59,6 +63,9 @@ class ResultNodes:
     sweep_transform: slicer.vtkMRMLTransformNode | None = None
     modes: list[tuple[float, int]] = field(default_factory=list)
     best_sample: int | None = None
+    oracle_sample: int | None = None
+    competence: dict | None = None
+    sampling: dict = field(default_factory=dict)
     label_table: slicer.vtkMRMLTableNode | None = None
     landmark_table: slicer.vtkMRMLTableNode | None = None
     landmarks: slicer.vtkMRMLMarkupsFiducialNode | None = None
@@ -154,10 +161,14 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
     if result.transform is not None:
         modes = json.loads(result.transform.GetAttribute("UncertainReg.Modes") or "[]")
         result.modes = [(mode["weight"], mode["sample"]) for mode in modes]
-        result.best_sample = json.loads(
-            result.transform.GetAttribute("UncertainReg.BestSample") or "null")
-        result.calibration = json.loads(
-            result.transform.GetAttribute("UncertainReg.Calibration") or "null")
+        result.best_sample, result.oracle_sample = (
+            json.loads(result.transform.GetAttribute(f"UncertainReg.{which}Sample") or "null")
+            for which in ("Best", "Oracle"))
+        result.calibration, result.competence = (
+            json.loads(result.transform.GetAttribute(f"UncertainReg.{which}") or "null")
+            for which in ("Calibration", "Competence"))
+        result.sampling = json.loads(
+            result.transform.GetAttribute("UncertainReg.Sampling") or "{}")
         result.folder = result.transform.GetAttribute("UncertainReg.Folder") or ""
     for name, node in inputs.linked(result.transform).items():
         setattr(result, name, node)
@@ -201,13 +212,14 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     ):
         if rows:
             table, _ = nodes.find_or_add(scene, run, role, "vtkMRMLTableNode", name)
-            tables.fill_table(table, rows, columns)
+            tables.fill_table(table, with_bound(rows, record.get("calibration")), columns)
     _fill_landmarks(scene, run, record.get("landmarks") or [])
     plots.fill_validation(scene, run, source)
     metadata = _metadata(record) | {"Folder": str(source.path.absolute())}
     for key, value in metadata.items():
         for node in nodes.of_run(scene, run):
             node.SetAttribute(f"UncertainReg.{key}", value)
+    show_bound(nodes.find(scene, run, "map:uncertainty_mm"), record.get("calibration"))
     fixed = inputs.linked(nodes.find(scene, run, "transform"))["fixed"]
     nodes.put_in_folder(scene, run, _title(record), fixed)
 
@@ -283,7 +295,11 @@ def _metadata(record: dict) -> dict[str, str]:
         "Warnings": json.dumps(record.get("warnings") or []),
         "Modes": json.dumps(record.get("modes") or []),
         "BestSample": json.dumps(record.get("best_sample")),
+        "OracleSample": json.dumps(record.get("oracle_sample")),
         "Calibration": json.dumps(record.get("calibration")),
+        "Competence": json.dumps(record.get("competence")),
+        "Sampling": json.dumps({key: value for key, value in samples.items()
+                                if not isinstance(value, list)}),
     }
 
 

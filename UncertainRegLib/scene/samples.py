@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import slicer
 
 from . import nodes
@@ -41,6 +42,14 @@ def update_samples(scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Pat
     sequence.EndModify(blocked)
     if sequence.GetNumberOfDataNodes():
         add_browser(scene, run, sequence, "sample_browser", "Sample browser", FRAMES_PER_SECOND)
+
+
+def sample_weights(sequence: slicer.vtkMRMLSequenceNode) -> np.ndarray:
+    """(N,) normalised weights of the samples in a sequence."""
+    items = [sequence.GetNthDataNode(n) for n in range(sequence.GetNumberOfDataNodes())]
+    log = np.array([float(item.GetAttribute("UncertainReg.LogWeight") or 0.0) for item in items])
+    weights = np.exp(log - log.max())
+    return weights / weights.sum()
 
 
 def add_browser(scene: slicer.vtkMRMLScene, run: str, sequence: slicer.vtkMRMLSequenceNode,

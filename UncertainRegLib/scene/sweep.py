@@ -9,6 +9,7 @@ import slicer
 
 from ..geometry import DisplacementField, Image
 from . import maps, nodes
+from .colors import legend_of
 from .samples import add_browser
 from .transform import field_of, grid_transform
 
@@ -21,6 +22,7 @@ FRAMES_PER_SECOND = 8.0
 SD = "UncertainReg.StandardDeviations"
 EXPLAINED = "UncertainReg.Explained"
 DIFFERENCE = "mode_difference_mm"
+DIFFERENCE_VOXELS = 1_000_000
 _MADE_OF = "UncertainReg.MadeOfSamples"
 
 
@@ -68,11 +70,18 @@ def add_sweep(result: ResultNodes) -> None:
     result.sweep_transform = result.sweep_browser.GetProxyNode(sequence)
 
 
-def add_difference(result: ResultNodes, first: int, second: int) -> None:
-    """How far two samples lie apart, in mm, as the map ``mode_difference_mm``.
+def add_difference(result: ResultNodes, first: int, second: int) -> str:
+    """Where two samples differ, in two colours, as the map ``mode_difference_mm``.
+
+    The value is their distance in mm, positive (orange) where the first one puts the anatomy
+    further along the returned direction, negative (blue) where the second one does. The smaller
+    half is left out, so that the anatomy shows.
 
     Args:
         first, second: numbers of the samples.
+
+    Returns:
+        The anatomical direction along which they differ most: "left", "posterior" or "superior".
 
     Raises:
         ValueError: the scene does not have these samples.
@@ -82,16 +91,30 @@ def add_difference(result: ResultNodes, first: int, second: int) -> None:
     if None in items:
         raise ValueError("The samples that stand for the modes are not in the scene.")
     a, b = (field_of(item) for item in items)
-    difference = Image(np.linalg.norm(a.vectors - b.vectors, axis=-1), a.grid)
+    # A field maps fixed to moving points: where it is larger, the anatomy is put less far.
+    difference = DisplacementField(b.vectors - a.vectors, a.grid)
+    grid, inside = a.grid, np.ones(a.grid.shape, bool)
     if "uncertainty_mm" in result.maps:  # as bare as the other maps
-        inside = maps.area_of(result.maps["uncertainty_mm"]).resample(a.grid, "nearest", 0).array
-        difference.array[inside == 0] = np.nan
+        area = maps.area_of(result.maps["uncertainty_mm"])
+        grid = area.grid.at_most(DIFFERENCE_VOXELS)
+        inside = area.resample(grid, "nearest", 0).array > 0
+    shift = difference.resample(grid).vectors
+    axis = int(np.argmax(np.square(shift[inside]).sum(0))) if inside.any() else 0
+    length = np.linalg.norm(shift, axis=-1)
+    values = np.where(shift[..., axis] < 0, -length, length).astype(np.float32)
+    if inside.any():
+        inside &= length >= np.median(length[inside])
+    values[~inside] = np.nan
+    direction = ("left", "posterior", "superior")[axis]
     node, _ = nodes.find_or_add(result.scene, result.run, f"map:{DIFFERENCE}",
-                                "vtkMRMLScalarVolumeNode", maps.map_title(DIFFERENCE, "mm"))
-    maps.set_values(node, difference, DIFFERENCE, "mm")
+                                "vtkMRMLScalarVolumeNode", "Modes A and B differ by (mm)")
+    maps.set_values(node, Image(values, grid), DIFFERENCE, "mm")
+    legend_of(node).SetTitleText(f"{direction.capitalize()} (mm)\n+ A    - B")
     node.SetAttribute("UncertainReg.Unit", "mm")
-    node.SetDescription(f"Distance between samples {first + 1} and {second + 1}")
+    node.SetDescription(f"Distance between samples {first + 1} (A) and {second + 1} (B): orange "
+                        f"where A puts the anatomy further {direction}, blue where B does")
     nodes.put_in_folder(result.scene, result.run, "UncertainReg", result.fixed)
+    return direction
 
 
 def is_current(result: ResultNodes) -> bool:

@@ -17,6 +17,8 @@ LABEL_COLUMNS = {
     "label": ("Label", "", "Number in the segmentation"),
     "u_p50_mm": ("Typical u", "mm", "Median uncertainty at the boundary"),
     "u_p95_mm": ("High u", "mm", "95th percentile of the uncertainty at the boundary"),
+    "bound_mm": ("95 % bound", "mm", "Calibrated: 95 % of such places are within this distance; "
+                 "of the high uncertainty at the boundary"),
     "worst_u_mm": ("Worst u", "mm", "Largest uncertainty in the structure"),
     "volume_ml": ("Volume", "mL", "Mean volume over the samples"),
     "volume_low_ml": ("Volume low", "mL", "Lower end of the 95 % interval of the volume"),
@@ -34,6 +36,7 @@ LABEL_COLUMNS = {
 LANDMARK_COLUMNS = {
     "label": ("Landmark", "", ""),
     "u_mm": ("u", "mm", "Uncertainty: root of the trace of the covariance"),
+    "bound_mm": ("95 % bound", "mm", "Calibrated: 95 % of such places are within this distance"),
     "tre_mm": ("TRE", "mm", "Distance of the registered from the true point"),
     "inside95": ("In 95 %", "", "Is the true point inside the ellipsoid"),
     "axes_mm": ("Ellipsoid", "mm", "Semi-axes of the 95 % ellipsoid, longest first"),

@@ -1,0 +1,125 @@
+"""95 % ellipsoids of the samples on a grid in the planes that the slice views show.
+
+A slice cuts each of them into an ellipse of true size in mm: long where the registration is free
+to slide, small where it is certain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+
+from ..geometry import Grid, interpolate
+from . import landmarks, nodes
+from .display import slice_nodes
+from .frames import lps_to_ras
+from .probe import SCALE
+from .samples import sample_weights
+from .transform import field_of
+
+if TYPE_CHECKING:
+    from .result import ResultNodes
+
+ACROSS = 18  # ellipsoids along the longest side of the fixed image
+_ROLE = "axes"
+_COLOR = (0.35, 1.0, 0.75)
+
+
+def show_axes(result: ResultNodes) -> slicer.vtkMRMLModelNode:
+    """Draw the ellipsoids in the present planes of all slice views; they replace those before.
+
+    Raises:
+        ValueError: the scene has fewer than two samples.
+    """
+    sequence = result.sample_sequence
+    if sequence is None or sequence.GetNumberOfDataNodes() < 2:
+        raise ValueError("Axes need two samples or more in the scene.")
+    if result.fixed is None:
+        raise ValueError("The fixed image is not in the scene.")
+    node, is_new = nodes.find_or_add(result.scene, result.run, _ROLE, "vtkMRMLModelNode",
+                                     "Ellipsoids in the slices")
+    if is_new:
+        landmarks.style_ellipsoids(node, legend=False)
+        display = node.GetDisplayNode()
+        display.SetVisibility3D(False)  # they belong to the slices
+        display.SetScalarVisibility(False)  # colours of the map would vanish in the map
+        display.SetColor(_COLOR)
+        for each in (node, node.GetDisplayNode()):
+            each.SetSaveWithScene(False)  # made again for the planes of the day
+    points = np.concatenate([_in_plane(result, view) for view in slice_nodes(result.scene)])
+    node.SetAndObservePolyData(_mesh(*_ellipsoids(result, points)))
+    return node
+
+
+def hide_axes(result: ResultNodes) -> None:
+    """Take the ellipsoids out of the scene."""
+    node = nodes.find(result.scene, result.run, _ROLE)
+    if node is not None:
+        result.scene.RemoveNode(node)
+
+
+def has_axes(result: ResultNodes) -> bool:
+    """Are they shown?"""
+    return nodes.find(result.scene, result.run, _ROLE) is not None
+
+
+def _in_plane(result: ResultNodes, view: slicer.vtkMRMLSliceNode) -> np.ndarray:
+    """(N, 3) RAS mm: a grid on the plane of a slice view, inside the fixed image."""
+    to_ras = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+    bounds = np.zeros(6)
+    result.fixed.GetRASBounds(bounds)
+    low, high = bounds[::2], bounds[1::2]
+    step = (high - low).max() / ACROSS
+    corners = np.array(np.meshgrid(*zip(low, high), indexing="ij")).reshape(3, -1).T
+    along = (corners - to_ras[:3, 3]) @ to_ras[:3, :2]
+    ticks = [np.arange(np.floor(along[:, a].min() / step), along[:, a].max() / step + 1) * step
+             for a in (0, 1)]
+    u, v = (axis.ravel() for axis in np.meshgrid(*ticks))
+    points = to_ras[:3, 3] + u[:, None] * to_ras[:3, 0] + v[:, None] * to_ras[:3, 1]
+    return points[((points >= low) & (points <= high)).all(-1)]
+
+
+def _ellipsoids(result: ResultNodes, points: np.ndarray):
+    """Where the samples say something: points (N, 3) and semi-axes as rows (N, 3, 3), RAS mm."""
+    volume = result.maps["uncertainty_mm"]
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetRASToIJKMatrix(matrix)
+    to_index = slicer.util.arrayFromVTKMatrix(matrix)
+    u = interpolate(slicer.util.arrayFromVolume(volume),
+                    points @ to_index[:3, :3].T + to_index[:3, 3], "nearest", np.nan)
+    points = points[np.isfinite(u)]
+    sequence = result.sample_sequence
+    fields = [field_of(sequence.GetNthDataNode(i)) for i in range(sequence.GetNumberOfDataNodes())]
+    weights = sample_weights(sequence)
+    found = np.stack([lps_to_ras(_at(field.vectors, field.grid, points)) for field in fields], 1)
+    offset = found - np.einsum("s,nsc->nc", weights, found)[:, None]
+    covariance = np.einsum("s,nsa,nsb->nab", weights, offset, offset)
+    variances, vectors = np.linalg.eigh(covariance)
+    return points, (SCALE * np.sqrt(variances.clip(0.0)))[..., None] * vectors.swapaxes(1, 2)
+
+
+def _at(vectors: np.ndarray, grid: Grid, points_ras: np.ndarray) -> np.ndarray:
+    return interpolate(vectors, grid.to_index(lps_to_ras(points_ras)))
+
+
+def _mesh(points: np.ndarray, axes: np.ndarray) -> vtk.vtkPolyData:
+    """All ellipsoids as one mesh."""
+    sphere = vtk.vtkSphereSource()
+    sphere.SetRadius(1.0)
+    sphere.SetThetaResolution(14)
+    sphere.SetPhiResolution(9)
+    sphere.Update()
+    unit = vtk_to_numpy(sphere.GetOutput().GetPoints().GetData()).astype(float)
+    triangles = vtk_to_numpy(sphere.GetOutput().GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    all_points = (points[:, None] + unit @ axes).reshape(-1, 3)
+    corners = (triangles + len(unit) * np.arange(len(points))[:, None, None]).reshape(-1, 3)
+    mesh, place, cells = vtk.vtkPolyData(), vtk.vtkPoints(), vtk.vtkCellArray()
+    place.SetData(numpy_to_vtk(all_points.astype(np.float32), deep=True))
+    cells.SetData(3, numpy_to_vtkIdTypeArray(corners.astype(np.int64).ravel(), deep=True))
+    mesh.SetPoints(place)
+    mesh.SetPolys(cells)
+    return mesh
