@@ -8,8 +8,10 @@ from slicer.i18n import tr as _
 from .controls import blocked
 from .maps import MapSection
 from .probe import ProbeSection
+from .report import ReportSection
 from .samples import SampleSection
 from .tables import TableSection
+from .validate import ValidateSection
 
 
 class ResultsPanel:
@@ -19,8 +21,8 @@ class ResultsPanel:
     sequence browser, the numbers in table nodes. So a saved scene comes back with all of it.
 
     Attributes:
-        maps, samples, tables, probe: the parts of the panel; each shows one run and is told with
-            ``show(result)`` when that changes.
+        maps, samples, tables, probe, validate: the parts of the panel; each shows one run and is
+            told with ``show(result)`` when that changes.
     """
 
     def __init__(self, ui) -> None:
@@ -29,6 +31,8 @@ class ResultsPanel:
         self.maps = MapSection(self)
         self.tables = TableSection(self)
         self.probe = ProbeSection(self)
+        self.report = ReportSection(self)
+        self.validate = ValidateSection(self)
         ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
         ui.restoreButton.connect("clicked(bool)", self.restoreViews)
 
@@ -66,7 +70,7 @@ class ResultsPanel:
 
     def removeObservers(self) -> None:
         """Stop listening to the scene."""
-        for section in (self.samples, self.probe):
+        for section in (self.samples, self.probe, self.validate):
             section.removeObservers()
 
     def rememberViews(self) -> None:
@@ -92,8 +96,8 @@ class ResultsPanel:
 
         ui = self.ui
         views, self._views = self._views, None
-        for box in (ui.glyphsCheckBox, ui.ellipsoidCheckBox, ui.surfacesCheckBox,
-                    ui.showMapCheckBox):
+        for box in (ui.glyphsCheckBox, ui.ellipsoidCheckBox, ui.axesCheckBox, ui.surfacesCheckBox,
+                    ui.showMapCheckBox, ui.showPlotCheckBox):
             box.checked = False
         if views is not None:
             restore_views(slicer.mrmlScene, views)
@@ -114,8 +118,30 @@ class ResultsPanel:
         result, ui = self.result, self.ui
         ui.resultsCollapsibleButton.visible = result is not None
         ui.resultComboBox.visible = ui.resultComboBoxLabel.visible = len(self.results) > 1
-        for section in (self.maps, self.samples, self.tables, self.probe):
+        ui.verdictLabel.text = "<br>".join(verdict(result)) if result is not None else ""
+        ui.verdictLabel.visible = ui.verdictLabel.text != ""
+        for section in (self.maps, self.samples, self.tables, self.probe, self.validate):
             section.show(result)
+
+
+def verdict(result) -> list[str]:
+    """What is known about a run as a whole, one line of HTML each."""
+    lines = []
+    if result.competence is not None:
+        followed = ", ".join(
+            _("{percent} % of {mm} mm").format(percent=round(100 * part), mm=f"{float(mm):g}")
+            for mm, part in result.competence["followed"].items())
+        lines.append(_("<b>Does not follow a known shift</b> ({followed}): small disagreement does "
+                       "not mean small error here.").format(followed=followed)
+                     if result.competence["warnings"] else
+                     _("Follows a known shift: {followed}.").format(followed=followed))
+    sampling = result.sampling
+    if "ess_raw" in sampling:
+        lines.append(_("Of {count} alternatives the weight lies on {raw} (effective number); "
+                       "tempered, to keep more of them: {tempered}.").format(
+                           count=sampling["proposals"], raw=f"{sampling['ess_raw']:.1f}",
+                           tempered=f"{sampling['ess_tempered']:.0f}"))
+    return lines
 
 
 def resultTitle(result) -> str:

@@ -67,7 +67,7 @@ class Run:
         job |= self._settings | {"out": str(self.out), "parent_pid": os.getpid()}
         jobFile = self._folder / "job.json"
         jobFile.write_text(json.dumps(job, indent=2), encoding="utf-8")
-        self.worker.start(workerScript(), jobFile, self.out)
+        self.worker.start(workerScript(), ["run", "--job", str(jobFile)], self.out)
         slicer.app.connect("aboutToQuit()", self.kill)
         self._say(_("Starting."))
 

@@ -20,7 +20,7 @@ LOG_LIMIT = 20_000  # characters kept of what the worker says on stderr
 
 
 class Worker:
-    """One run of ``UncertainRegLib`` in its own process.
+    """One command of ``UncertainRegLib`` in its own process.
 
     A QProcess, because a Python thread gets no time while Slicer waits for the user. Its
     JSON lines become ``onEvent(event)``; ``onEnd(exitCode)`` comes once, last, and not after
@@ -43,15 +43,15 @@ class Worker:
         self._grace.setSingleShot(True)
         self._grace.connect("timeout()", self._killTree)
 
-    def start(self, script: Path, job: Path, out: Path) -> None:
-        """Run the job file; its result goes to the folder ``out``.
+    def start(self, script: Path, arguments: list[str], out: Path) -> None:
+        """Start a command, for instance "run --job FILE", that works on the folder ``out``.
 
         Raises:
             RuntimeError: the program cannot be started.
         """
         program = pythonProgram()
         self._cancelFile = out / "cancel"
-        self._process.start(program, [str(script), "run", "--job", str(job), "--progress", "json"])
+        self._process.start(program, [str(script), *arguments, "--progress", "json"])
         if not self._process.waitForStarted(10_000):
             raise RuntimeError(_("Cannot start {program}; check the installation of Slicer.")
                                .format(program=program))
