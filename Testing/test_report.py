@@ -1,5 +1,6 @@
 """The report holds what the result says, in one file, and survives missing parts."""
 
+import json
 import re
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 from fake_result import write_fake_result
 from phantoms import GRID_PAIRS, textured
 
+from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Image
 from UncertainRegLib.report.html import write_report
 from UncertainRegLib.report.planes import PLANES, draw, plane_grid, png
+from UncertainRegLib.report.summary import write_summary_picture
 
 
 @pytest.mark.parametrize("name", PLANES)
@@ -47,3 +50,26 @@ def test_report_of_a_result(tmp_path):
     assert not re.search(r'(src|href)="(?!data:)', text), "everything must be inside the page"
     for words in ("not the error", "For research use only", "Structures", "Landmarks", "sha256"):
         assert words in text
+
+
+def test_summary_is_one_picture(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    folder = write_fake_result(tmp_path / "result")
+    assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 0
+    page = np.asarray(pillow.open(tmp_path / "page.png")).astype(int)
+    assert page.shape[1] > 1500 and 800 < page.shape[0] < 1500
+    black = (page[..., :3].max(-1) == 0).mean()
+    assert 0.2 < black < 0.7, "three planes on black"
+    planes = page[130:560, :1400]
+    assert (np.ptp(planes, axis=-1) > 60).mean() > 0.02, "the map in colours"
+    tables = page[700:, :]
+    assert (tables.min(-1) < 100).mean() > 0.005, "numbers below"
+
+
+def test_summary_needs_a_map(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    path = folder / "result.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"maps": {}}))
+    with pytest.raises(ValueError, match="no map of disagreement"):
+        write_summary_picture(folder)

@@ -122,8 +122,8 @@ def test_logarithm_changes_colours_and_not_values(result):
 
 
 def test_the_bound_is_stated_where_it_was_calibrated(result, folder):
-    point = lps_to_ras(np.array([r["worst_voxel_lps"] for r in json.loads(
-        (folder / "result.json").read_text())["labels"]][0]))
+    record = json.loads((folder / "result.json").read_text())
+    point = lps_to_ras(np.array(record["labels"][0]["worst_voxel_lps"]))
     assert np.isnan(Probe(result).read(point).bound_mm)
     assert result.label_table.GetColumnIndex("bound_mm") < 0
     _edit(folder, calibration=CALIBRATION)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Image, read_image, read_labels
 from ..jobs.result import read_result
 from ..palette import colors
-from .planes import PLANES, draw, png
+from .overlay import read_overlay
+from .planes import PLANES, png
 
-HIDE_INVALID = 0.5  # the map is blank where fewer samples stay inside the moving image
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1c2430;max-width:1100px;margin:2em auto;
 padding:0 1em} h1{font-size:1.5em} h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #ccd}
@@ -78,31 +77,12 @@ def _heading(record: dict) -> str:
 
 def _pictures(folder: Path, record: dict) -> str:
     """Three planes through the worst place that is seen by at least half of the samples."""
-    fixed = read_image(record["inputs"]["fixed"]["file"])
-    values = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
-    array = values.array.copy()
-    array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
-    if "fixed_mask" in record["inputs"]:  # the registration saw nothing else
-        mask = read_labels(record["inputs"]["fixed_mask"]["file"])
-        array[mask.resample(fixed.grid, "nearest", 0).array == 0] = np.nan
-    labels = None
-    if record["warped_labels"]:
-        labels = read_labels(folder / record["warped_labels"])
-    body = fixed.array > np.percentile(fixed.array, 20) if labels is None else labels.array > 0
-    body &= np.isfinite(array)
-    if not body.any():
+    overlay = read_overlay(folder, record)
+    if overlay is None:
         return ""
-    high, hidden = np.percentile(array[body], (99, 50))
-    rows = [row for row in record["labels"] if row["worst_voxel_lps"]]
-    worst = np.argwhere(body)[array[body].argmax()][::-1]
-    point = (max(rows, key=lambda row: row["worst_u_mm"])["worst_voxel_lps"] if rows
-             else fixed.grid.to_world(worst))
-    array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
-    overlay = Image(array, fixed.grid)
     figures = []
     for name, (_, _, letters) in PLANES.items():
-        picture = draw(name, point, fixed, overlay, (0.0, high, hidden), labels)
-        data = base64.b64encode(png(picture)).decode("ascii")
+        data = base64.b64encode(png(overlay.plane(name))).decode("ascii")
         places = ("left:3px;top:48%", "right:3px;top:48%", "left:49%;top:2px",
                   "left:49%;bottom:18px")
         marks = "".join(f'<b style="{place}">{letter}</b>'
@@ -112,17 +92,9 @@ def _pictures(folder: Path, record: dict) -> str:
     ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
     return (f'<h2>Where the samples disagree</h2><div class="planes">{"".join(figures)}</div>'
             f'<div class="scale"><span>0 mm</span><span class="ramp" style="background:'
-            f'linear-gradient(90deg,{ramp})"></span><span>{high:.1f} mm</span>'
-            f'<span class="note">not drawn below {hidden:.1f} mm (the median); outlines: '
-            f"registered structures; cross: most uncertain boundary point</span></div>")
-
-
-def _map(folder: Path, record: dict, name: str, shape, default: float) -> np.ndarray:
-    if name not in record["maps"]:
-        return np.full(shape, default)
-    import SimpleITK as sitk
-
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / record["maps"][name]["file"])))
+            f'linear-gradient(90deg,{ramp})"></span><span>{overlay.high:.1f} mm</span>'
+            f'<span class="note">not drawn below {overlay.hidden:.1f} mm (the median); outlines: '
+            f"registered structures; cross: {overlay.what}</span></div>")
 
 
 def _calibration(record: dict) -> str:

@@ -1,0 +1,80 @@
+"""The disagreement of a result over its fixed image, through its most uncertain place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import Image, read_image, read_labels
+from .planes import draw
+
+HIDE_INVALID = 0.5  # the map is blank where fewer samples stay inside the moving image
+
+
+@dataclass
+class Overlay:
+    """What the pictures of a result show.
+
+    Attributes:
+        fixed: anatomy.
+        values: disagreement in mm; NaN where it is not drawn at all.
+        labels: registered structures, or None.
+        point: (3,) LPS mm, the most uncertain place.
+        what: what kind of place that is.
+        high, hidden: mm; top of the colours (99th percentile in the body), and the median, below
+            which nothing is drawn.
+    """
+
+    fixed: Image
+    values: Image
+    labels: Image | None
+    point: np.ndarray
+    what: str
+    high: float
+    hidden: float
+
+    def plane(self, name: str) -> np.ndarray:
+        """One plane through the point, (H, W, 3) uint8; see ``planes.PLANES``."""
+        return draw(name, self.point, self.fixed, self.values, (0.0, self.high, self.hidden),
+                    self.labels)
+
+
+def read_overlay(folder: Path, record: dict) -> Overlay | None:
+    """The overlay of a result folder; None where the map says nothing anywhere.
+
+    Raises:
+        InputError: the fixed image or a file of the result cannot be read.
+    """
+    fixed = read_image(record["inputs"]["fixed"]["file"])
+    values = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
+    array = values.array.copy()
+    array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
+    if "fixed_mask" in record["inputs"]:  # the registration saw nothing else
+        mask = read_labels(record["inputs"]["fixed_mask"]["file"])
+        array[mask.resample(fixed.grid, "nearest", 0).array == 0] = np.nan
+    labels = read_labels(folder / record["warped_labels"]) if record["warped_labels"] else None
+    body = fixed.array > np.percentile(fixed.array, 20) if labels is None else labels.array > 0
+    body &= np.isfinite(array)
+    if not body.any():
+        return None
+    high, hidden = np.percentile(array[body], (99, 50))
+    rows = [row for row in record["labels"] if row["worst_voxel_lps"]]
+    if rows:
+        worst = max(rows, key=lambda row: row["worst_u_mm"])
+        point, what = worst["worst_voxel_lps"], f"most uncertain boundary point ({worst['name']})"
+    else:
+        point = fixed.grid.to_world(np.argwhere(body)[array[body].argmax()][::-1])
+        what = "most uncertain place"
+    array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
+    return Overlay(fixed, Image(array, fixed.grid), labels, np.asarray(point, float), what,
+                   float(high), float(hidden))
+
+
+def _map(folder: Path, record: dict, name: str, shape, default: float) -> np.ndarray:
+    if name not in record["maps"]:
+        return np.full(shape, default)
+    import SimpleITK as sitk
+
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / record["maps"][name]["file"])))

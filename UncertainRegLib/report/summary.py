@@ -1,0 +1,217 @@
+"""The one-page summary: a picture for a slide, a mail or the wall of the planning room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..jobs.result import read_result
+from ..palette import colors
+from .overlay import Overlay, read_overlay
+from .planes import PLANES
+
+WIDTH, MARGIN, PLANE, BAR = 1680, 36, 500, 130  # pixels: page, edge, height of planes, colour bar
+ROWS = 6  # worst structures and landmarks that are listed
+INK, SOFT, WARN, PAPER = (28, 36, 48), (96, 106, 120), (176, 84, 10), (255, 255, 255)
+NOTE = ("Disagreement of the samples, not the error of the registration: high values are a reason "
+        "not to rely on it there, low values are no proof. For research use only.")
+
+
+def write_summary_picture(folder: str | Path, path: str | Path | None = None) -> Path:
+    """Write the summary of a result folder as a PNG file.
+
+    Args:
+        folder: a result folder, complete or partial, with a map of disagreement.
+        path: the picture; ``summary.png`` in the folder by default.
+
+    Returns:
+        The file written.
+
+    Raises:
+        InputError: no result, or one whose fixed image cannot be read any more.
+        ValueError: the result has no map yet.
+    """
+    folder = Path(folder)
+    record = read_result(folder)
+    path = folder / "summary.png" if path is None else Path(path)
+    overlay = read_overlay(folder, record) if "uncertainty_mm" in record["maps"] else None
+    if overlay is None:
+        raise ValueError(f"{folder}: has no map of disagreement to draw; let the run finish two "
+                         "samples or more.")
+    page = _Page(1500)
+    page.text(_title(record), 30)
+    page.text(_subtitle(record), 19, SOFT)
+    page.down(14)
+    _planes(page, overlay)
+    for text in _sentences(record):
+        page.text(text, 19, WARN if text.startswith("!") else INK)
+    page.down(14)
+    top = page.y
+    page.table("Most uncertain structures", *_structures(record["labels"]), MARGIN)
+    bottom, page.y = page.y, top
+    page.table("Most uncertain landmarks", *_landmarks(record["landmarks"]), WIDTH // 2 + MARGIN)
+    page.y = max(bottom, page.y) + 16
+    page.text(NOTE, 16, SOFT)
+    page.save(path)
+    return path
+
+
+class _Page:
+    """A white page that is filled from above."""
+
+    def __init__(self, height: int) -> None:
+        from PIL import Image, ImageDraw
+
+        self.image = Image.new("RGB", (WIDTH, height), PAPER)
+        self.draw = ImageDraw.Draw(self.image)
+        self.y = MARGIN
+
+    def down(self, pixels: int) -> None:
+        self.y += pixels
+
+    def font(self, size: int):
+        from PIL import ImageFont
+
+        return ImageFont.load_default(size)
+
+    def text(self, text: str, size: int, color=INK) -> None:
+        """A paragraph across the page."""
+        font, line = self.font(size), ""
+        for word in text.lstrip("!").split(" "):
+            longer = f"{line} {word}".strip()
+            if line and self.draw.textlength(longer, font) > WIDTH - 2 * MARGIN:
+                self._line(line, font, size, color)
+                longer = word
+            line = longer
+        self._line(line, font, size, color)
+
+    def _line(self, line: str, font, size: int, color) -> None:
+        self.draw.text((MARGIN, self.y), line, color, font)
+        self.y += round(1.4 * size)
+
+    def table(self, title: str, columns: dict[str, float], rows: list[list[str]],
+              left: int) -> None:
+        """A table in one half of the page: the first column to the left, numbers to the right.
+
+        ``columns``: heading -> where its right edge is, as a share of the width.
+        """
+        if not rows:
+            return
+        self.draw.text((left, self.y), title, INK, self.font(21))
+        self.y += 34
+        font, width = self.font(18), WIDTH // 2 - 2 * MARGIN
+        edges = [width * share for share in columns.values()]
+        for number, row in enumerate([list(columns), *rows]):
+            color = SOFT if number == 0 else INK
+            for column, cell in enumerate(row):
+                if column == 0:
+                    self.draw.text((left, self.y), _fitting(self, cell, font, edges[0]), color,
+                                   font)
+                else:
+                    self.draw.text((left + edges[column], self.y), cell, color, font, anchor="ra")
+            self.y += 28
+            if number == 0:
+                self.draw.line((left, self.y - 3, left + width, self.y - 3), SOFT)
+
+    def save(self, path: Path) -> None:
+        self.image.crop((0, 0, WIDTH, self.y + MARGIN)).save(path)
+
+
+def _fitting(page: _Page, text: str, font, width: float) -> str:
+    while page.draw.textlength(text, font) > width and len(text) > 4:
+        text = text[:-3].rstrip(".") + ".."
+    return text
+
+
+def _planes(page: _Page, overlay: Overlay) -> None:
+    """Three planes of one scale on black, their letters, and the colours with their numbers."""
+    from PIL import Image
+
+    pictures = [Image.fromarray(_cropped(overlay.plane(name))) for name in PLANES]
+    inner = WIDTH - 2 * MARGIN
+    scale = min((PLANE - 20) / max(p.height for p in pictures),
+                (inner - BAR - 4 * 56) / sum(p.width for p in pictures))
+    page.draw.rectangle((MARGIN, page.y, WIDTH - MARGIN, page.y + PLANE + 40), (0, 0, 0))
+    font, white = page.font(17), (235, 235, 235)
+    gap = (inner - BAR - scale * sum(p.width for p in pictures)) / 4
+    left = MARGIN + gap
+    for name, picture in zip(PLANES, pictures):
+        size = (round(scale * picture.width), round(scale * picture.height))
+        top = page.y + 28 + (PLANE - 20 - size[1]) // 2
+        page.image.paste(picture.resize(size, Image.Resampling.BICUBIC), (round(left), top))
+        letters = PLANES[name][2]
+        middle = (left + size[0] / 2, top + size[1] / 2)
+        for letter, place in zip(letters, ((left - 14, middle[1]), (left + size[0] + 14, middle[1]),
+                                           (middle[0], top - 12))):
+            page.draw.text(place, letter, white, font, anchor="mm")
+        page.draw.text((middle[0], page.y + PLANE + 26), f"{name}", white, font, anchor="mm")
+        left += size[0] + gap
+    bar = np.repeat(colors("inferno")[::-1][:, None], 22, axis=1)
+    height, x, y = 340, WIDTH - MARGIN - 120, page.y + 90
+    page.image.paste(Image.fromarray(bar).resize((22, height)), (x, y))
+    page.draw.text((x + 40, y - 34), "mm", white, page.font(20), anchor="mm")
+    for share in np.linspace(0, 1, 5):
+        page.draw.text((x + 32, y + height * (1 - share)), f"{share * overlay.high:.1f}", white,
+                       font, anchor="lm")
+    page.down(PLANE + 52)
+    page.text(f"Disagreement in mm over the fixed image; not drawn below {overlay.hidden:.1f} mm "
+              f"(the median). Blue: registered structures. Cross: {overlay.what}.", 16, SOFT)
+    page.down(10)
+
+
+def _cropped(picture: np.ndarray) -> np.ndarray:
+    """Without the black margins."""
+    rows, columns = (np.flatnonzero((picture.max(-1) > 24).any(axis)) for axis in (1, 0))
+    if rows.size == 0 or columns.size == 0:
+        return picture
+    return picture[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+
+
+def _title(record: dict) -> str:
+    names = [Path(record["inputs"][key]["file"]).name for key in ("moving", "fixed")]
+    return f"{names[0]} registered to {names[1]}"
+
+
+def _subtitle(record: dict) -> str:
+    samples = record["samples"]
+    return (f"{record['backbone']['title']}, {record['method']}, {samples['finished']} of "
+            f"{samples['asked']} samples, {record['status']}")
+
+
+def _sentences(record: dict) -> list[str]:
+    """The main numbers; what begins with "!" is a warning."""
+    found = []
+    errors = [row["tre_mm"] for row in record["landmarks"] if row.get("tre_mm") is not None]
+    if errors:
+        inside = sum(bool(row["inside95"]) for row in record["landmarks"])
+        found.append(f"{len(errors)} landmarks with a known truth: mean error (TRE) "
+                     f"{np.mean(errors):.2f} mm, {inside} of them inside their 95 % ellipsoid.")
+    calibration = record.get("calibration")
+    if calibration and calibration.get("refused"):
+        found.append(f"!No bound is stated: {calibration['refused']}")
+    elif calibration:
+        found.append(f"Calibrated on simulated deformations: 95 % of the places are within "
+                     f"{calibration['factor']:.2f} times their disagreement.")
+    return found + [f"!{text}" for text in record["warnings"][:4]]
+
+
+def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
+    worst = sorted((row for row in rows if row["u_p95_mm"] is not None),
+                   key=lambda row: -row["u_p95_mm"])[:ROWS]
+    return ({"Structure": 0.3, "median": 0.42, "95 %": 0.56, "volume": 0.74, "95 % interval": 1.0},
+            [[str(row["name"]), f"{row['u_p50_mm']:.1f} mm", f"{row['u_p95_mm']:.1f} mm",
+              f"{row['volume_ml']:.1f} ml",
+              f"{row['volume_low_ml']:.1f} to {row['volume_high_ml']:.1f} ml"] for row in worst])
+
+
+def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
+    worst = sorted(rows, key=lambda row: -row["u_mm"])[:ROWS]
+    truth = any(row.get("tre_mm") is not None for row in worst)
+    return ({"Landmark": 0.2, "u": 0.34, "95 % ellipsoid": 0.68,
+             **({"TRE": 0.84, "inside": 1.0} if truth else {})},
+            [[str(row["label"]), f"{row['u_mm']:.1f} mm",
+              " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) + " mm",
+              *(["-" if row["tre_mm"] is None else f"{row['tre_mm']:.1f} mm",
+                 {True: "yes", False: "no", None: "-"}[row["inside95"]]] if truth else [])]
+             for row in worst])
