@@ -26,6 +26,7 @@ class MapSection:
             (ui.backgroundComboBox, "currentIndexChanged(int)", self.showBackground),
             (ui.opacitySlider, "valueChanged(double)", self._onOpacity),
             (ui.thresholdSlider, "valueChanged(double)", self._onThreshold),
+            (ui.logCheckBox, "toggled(bool)", self._onLog),
             (ui.glyphsCheckBox, "toggled(bool)", self._onGlyphs))
 
     @property
@@ -118,10 +119,16 @@ class MapSection:
                 view.SetBackgroundVolumeID(volume.GetID())
 
     def _updateThreshold(self) -> None:
-        """Range, unit and value of the slider from the display of the chosen map."""
-        node = self.panel.result.maps.get(self.name)
+        """Range, unit and value of the slider, and the log box, from the display of the map."""
+        from UncertainRegLib.scene.display import can_be_log, is_log
+
+        result = self.panel.result
+        node = result.maps.get(self.name)
         if node is None:
             return
+        with blocked(self.ui.logCheckBox) as box:
+            box.checked = is_log(result, self.name)
+            box.enabled = can_be_log(result, self.name)
         display = node.GetDisplayNode()
         low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
         unit = (node.GetAttribute("UncertainReg.Unit") or "").strip("1")
@@ -144,6 +151,14 @@ class MapSection:
         result = self.panel.result
         if result is not None and self.name in result.maps:
             set_threshold(result, self.name, value)
+
+    def _onLog(self, log: bool) -> None:
+        from UncertainRegLib.scene.display import set_log
+
+        result = self.panel.result
+        if result is not None and self.name in result.maps:
+            set_log(result, self.name, log)
+            self._updateThreshold()
 
     def _onGlyphs(self, show: bool) -> None:
         from UncertainRegLib.scene.display import show_glyphs

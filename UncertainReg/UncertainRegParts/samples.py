@@ -28,7 +28,8 @@ class SampleSection(VTKObservationMixin):
             (ui.modeAButton, "clicked(bool)", lambda: self._showMode(0)),
             (ui.modeBButton, "clicked(bool)", lambda: self._showMode(1)),
             (ui.differenceButton, "clicked(bool)", self._showDifference),
-            (ui.bestButton, "clicked(bool)", self._showBest))
+            (ui.bestButton, "clicked(bool)", self._showBest),
+            (ui.oracleButton, "clicked(bool)", self._showOracle))
 
     @property
     def transform(self) -> str:
@@ -67,6 +68,7 @@ class SampleSection(VTKObservationMixin):
                     name=name, percent=round(100 * mode[0]))
         ui.differenceButton.visible = len(result.modes) > 1
         ui.bestButton.visible = result.best_sample is not None
+        ui.oracleButton.visible = result.oracle_sample is not None
         self._update()
 
     def _onMovement(self) -> None:
@@ -124,6 +126,9 @@ class SampleSection(VTKObservationMixin):
 
     def _showBest(self) -> None:
         self._showSample(self.panel.result.best_sample)
+
+    def _showOracle(self) -> None:
+        self._showSample(self.panel.result.oracle_sample)
 
     def _showSample(self, index: int) -> None:
         self.ui.movementComboBox.currentIndex = 0
