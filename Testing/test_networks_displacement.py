@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from UncertainRegLib.networks.displacement import LOG_SCALE, DisplacementNet  # noqa: E402
+from UncertainRegLib.networks.displacement import LOG_SCALE, DisplacementNet, fold, unfold  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
 
 TINY = {"encoder": (4, 4), "decoder": (4, 4, 4)}
@@ -57,9 +57,28 @@ def test_dropout_draws_in_training_mode_only(sizes):
     assert not torch.equal(network(*pair), network(*pair))
 
 
-def test_heads_begin_at_the_warped_labels_and_stay_in_bounds():
+def test_blocks_are_folded_and_unfolded():
+    x = torch.arange(2 * 3 * 4 * 6 * 8.0).view(2, 3, 4, 6, 8)
+    folded = fold(x, 2)
+    assert torch.equal(folded[1, 8:16, 1, 2, 3], x[1, 1, 2:4, 4:6, 6:8].flatten())
+    assert torch.equal(unfold(folded, 2), x)
+
+
+def test_blocks_displace_every_voxel_and_need_their_multiple():
+    network = DisplacementNet(**TINY, blocks=2)
+    torch.nn.init.zeros_(network.flow.weight)
+    torch.nn.init.constant_(network.flow.bias, 1.5)
+    displacement = network(*images((8, 16, 8)))
+    assert displacement.shape == (1, 3, 8, 16, 8)
+    assert torch.allclose(displacement, torch.tensor(3.0))  # voxels of the image, not blocks
+    with pytest.raises(ValueError, match="multiples of"):
+        network(*images((8, 12, 8)))
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_heads_begin_at_the_warped_labels_and_stay_in_bounds(blocks):
     torch.manual_seed(0)
-    network = DisplacementNet(**TINY, classes=2, refine=True)
+    network = DisplacementNet(**TINY, classes=2, refine=True, blocks=blocks)
     features = network.features(*images((8, 8, 8)))
     warped = torch.rand(1, 1, 8, 8, 8)
     warped = torch.cat((warped, 1 - warped), 1)
@@ -80,6 +99,7 @@ def test_a_unet_ends_with_what_it_is_asked_for():
 @pytest.mark.parametrize(("settings", "message"), [
     ({"backbone": "other"}, "not one of"),
     ({"backbone": "transmorph", "ndim": 2}, "three dimensions"),
+    ({"backbone": "transmorph", "blocks": 2}, "Blocks are for"),
     ({"encoder": (4,), "decoder": (4,)}, "more entries"),
 ])
 def test_wrong_settings_are_one_sentence(settings, message):

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .norm import instance_norm
 from .transmorph import TransMorph
 from .unet import UNet, conv
-from .warp import integrate
+from .warp import integrate, resize_field, warp
 
 BACKBONES = ("voxelmorph", "transmorph")
 LOG_SCALE = 7.0  # log u stays within plus and minus this: an error of nothing cannot reach log 0
 # Sizes of the small TransMorph: the widths and windows that 32 to 64 voxels a side deserve.
 SMALL_TRANSMORPH = {"channels": 16, "depths": (2, 2, 2, 2), "heads": (2, 2, 4, 4),
                     "window": (4, 4, 4), "head_channels": 16}
+
+
+class Prediction(NamedTuple):
+    """What a network makes of a pair, tensors (B, C, Z, Y, X).
+
+    Attributes:
+        displacement: from fixed to moving points, voxels; image: the warped moving image.
+        memberships: the warped labels Ŝ, refined where the network has R; None without labels.
+        log_scale: log u of each class (of the image, trained without labels), or None.
+    """
+
+    displacement: Tensor
+    image: Tensor
+    memberships: Tensor | None
+    log_scale: Tensor | None
 
 
 class DisplacementNet(nn.Module):
@@ -34,24 +51,35 @@ class DisplacementNet(nn.Module):
         ndim: 3, or 2 for images (B, 1, 1, Y, X) of one slice; VoxelMorph only.
         classes: channels of the uncertainty head (Gong et al.), 0 for none.
         refine: with a block R that refines the warped labels (Gong et al.).
+        blocks: 2 lets the U-Net see every block of 2 x 2 x 2 voxels as one of eight times the
+            channels: an eighth of the work, the displacement interpolated, u and R still of every
+            voxel. Image sizes must then be multiples of ``multiple``. VoxelMorph in 3-D only.
+
+    Raises:
+        ValueError: unknown backbone, or settings it cannot have.
     """
 
     def __init__(self, backbone: str = "voxelmorph", encoder: Sequence[int] = (16, 16, 32),
                  decoder: Sequence[int] = (32, 32, 16, 16), transmorph: dict | None = None,
                  int_steps: int = 0, dropout: float = 0.0, ndim: int = 3, classes: int = 0,
-                 refine: bool = False) -> None:
+                 refine: bool = False, blocks: int = 1) -> None:
         super().__init__()
         if backbone not in BACKBONES:
             raise ValueError(f"Backbone {backbone!r} is not one of {', '.join(BACKBONES)}.")
         if backbone == "transmorph" and ndim != 3:
             raise ValueError("TransMorph is made for three dimensions; choose voxelmorph.")
+        if blocks != 1 and (backbone, ndim, int_steps) != ("voxelmorph", 3, 0):
+            raise ValueError("Blocks are for VoxelMorph in three dimensions without integration.")
         self.settings = {"backbone": backbone, "encoder": list(encoder), "decoder": list(decoder),
                          "transmorph": transmorph, "int_steps": int_steps, "dropout": dropout,
-                         "ndim": ndim, "classes": classes, "refine": refine}
-        self.int_steps, self.ndim = int_steps, ndim
+                         "ndim": ndim, "classes": classes, "refine": refine,
+                         "blocks": blocks}
+        self.int_steps, self.ndim, self.blocks = int_steps, ndim, blocks
         if backbone == "voxelmorph":
-            self.trunk = UNet(2, 0, encoder, decoder, dropout, ndim)
-            self.multiple, channels = self.trunk.multiple, decoder[-1]
+            self.trunk = UNet(2 * blocks**3, 0, encoder, decoder, dropout, ndim)
+            self.trunk.apply(_he)
+            self.multiple = tuple(n * blocks for n in self.trunk.multiple)
+            channels = decoder[-1]
         else:
             sizes = {**SMALL_TRANSMORPH, **(transmorph or {})}
             self.trunk = _TransMorphTrunk(dropout, **sizes)
@@ -59,28 +87,51 @@ class DisplacementNet(nn.Module):
         self.flow = conv(channels, ndim, ndim)
         nn.init.normal_(self.flow.weight, std=1e-5)  # training begins at the identity
         nn.init.zeros_(self.flow.bias)
-        self.uncertainty = nn.Conv3d(channels, classes, 1) if classes else None
-        self.refine = Refinement(channels, classes, ndim) if refine else None
+        self.uncertainty = nn.Conv3d(channels, classes * blocks**3, 1) if classes else None
+        self.refine = Refinement(channels, classes, ndim, blocks) if refine else None
 
     def features(self, moving: Tensor, fixed: Tensor) -> Tensor:
-        """(B, 1, Z, Y, X) each to (B, channels, Z, Y, X); any size, the border is repeated."""
+        """(B, 1, Z, Y, X) each to (B, channels, Z, Y, X), of any size: the border is repeated.
+
+        With blocks the features have the size of the blocks.
+        """
         sizes = moving.shape[2:]
         pads = [-n % m for n, m in zip(sizes, self.multiple)]
-        x = torch.cat((moving, fixed), 1)
+        # Mean 0 and variance 1, and weights that keep a signal's size: without the two the images
+        # drown in the biases, and training stays at the identity for thousands of steps.
+        x = instance_norm(torch.cat((moving, fixed), 1))
+        if self.blocks != 1:
+            if any(pads):
+                raise ValueError(f"Images of {tuple(sizes)} voxels do not divide into blocks; give "
+                                 f"multiples of {self.multiple}.")
+            return self.trunk(fold(x, self.blocks))
         if any(pads):
             x = F.pad(x, (0, pads[2], 0, pads[1], 0, pads[0]), mode="replicate")
         return self.trunk(x)[..., : sizes[0], : sizes[1], : sizes[2]]
 
     def displacement(self, features: Tensor) -> Tensor:
         """(B, 3, Z, Y, X) in voxels, channel c along array axis c; 0 along z in 2-D."""
-        velocity = self.flow(features)
+        velocity = resize_field(self.flow(features), self.blocks)
         if self.ndim == 2:
             velocity = F.pad(velocity, (0, 0, 0, 0, 0, 0, 1, 0))
         return integrate(velocity, self.int_steps) if self.int_steps else velocity
 
     def log_scale(self, features: Tensor) -> Tensor:
         """log u, (B, classes, Z, Y, X): the expected error |Ŝ - S| of each class, Eq. 6."""
-        return self.uncertainty(features).clamp(-LOG_SCALE, LOG_SCALE)
+        return unfold(self.uncertainty(features), self.blocks).clamp(-LOG_SCALE, LOG_SCALE)
+
+    def predict(self, moving: Tensor, fixed: Tensor,
+                memberships: Tensor | None = None) -> Prediction:
+        """All there is to know of a pair; ``memberships`` of the moving labels are warped along."""
+        features = self.features(moving, fixed).float()
+        displacement = self.displacement(features)
+        stack = moving if memberships is None else torch.cat((moving, memberships), 1)
+        warped = warp(stack, displacement, "border")
+        labels = None if memberships is None else warped[:, 1:]
+        if self.refine is not None and labels is not None:
+            labels = self.refine(features, labels)
+        scale = None if self.uncertainty is None else self.log_scale(features)
+        return Prediction(displacement, warped[:, :1], labels, scale)
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """The displacement in voxels, (B, 3, Z, Y, X), of images (B, 1, Z, Y, X) in [0, 1]."""
@@ -94,17 +145,41 @@ class Refinement(nn.Module):
     training begins with the warped labels themselves. The paper gives no depth.
     """
 
-    def __init__(self, channels: int, classes: int, ndim: int = 3) -> None:
+    def __init__(self, channels: int, classes: int, ndim: int = 3, blocks: int = 1) -> None:
         super().__init__()
-        self.first = conv(channels + classes, channels, ndim)
-        self.second = nn.Conv3d(channels, classes, 1)
+        self.blocks, count = blocks, classes * blocks**3
+        self.first = conv(channels + count, channels, ndim)
+        self.second = nn.Conv3d(channels, count, 1)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
     def forward(self, features: Tensor, warped: Tensor) -> Tensor:
         """Memberships (B, classes, Z, Y, X) in [0, 1] that add up to 1."""
-        x = F.leaky_relu(self.first(torch.cat((features, warped), 1)), 0.2)
-        return torch.softmax(torch.log(warped.clamp(min=1e-3)) + self.second(x), 1)
+        x = torch.cat((features, fold(warped, self.blocks)), 1)
+        change = self.second(F.leaky_relu(self.first(x), 0.2))
+        return torch.softmax(torch.log(warped.clamp(min=1e-3)) + unfold(change, self.blocks), 1)
+
+
+def fold(x: Tensor, n: int) -> Tensor:
+    """(B, C, Z, Y, X) to (B, C n³, Z/n, Y/n, X/n): the voxels of a block become its channels."""
+    b, c, *sizes = x.shape
+    z, y, w = (size // n for size in sizes)
+    x = x.view(b, c, z, n, y, n, w, n).permute(0, 1, 3, 5, 7, 2, 4, 6)
+    return x.reshape(b, c * n**3, z, y, w)
+
+
+def unfold(x: Tensor, n: int) -> Tensor:
+    """The inverse of `fold`."""
+    b, c, z, y, w = x.shape
+    x = x.view(b, c // n**3, n, n, n, z, y, w).permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return x.reshape(b, c // n**3, z * n, y * n, w * n)
+
+
+def _he(layer: nn.Module) -> None:
+    """He et al., "Delving Deep into Rectifiers", ICCV 2015, as VoxelMorph began."""
+    if isinstance(layer, nn.Conv3d):
+        nn.init.kaiming_normal_(layer.weight, a=0.2)
+        nn.init.zeros_(layer.bias)
 
 
 class _TransMorphTrunk(TransMorph):

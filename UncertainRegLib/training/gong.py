@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..networks.displacement import DisplacementNet
+from ..networks.displacement import DisplacementNet, Prediction
 from ..networks.memory import keep_freed_memory
-from ..networks.warp import warp
 from .loop import data_seed, descend, mixed_precision, run_steps
 from .losses import laplace_nll, nlcc, one_hot, smoothness, soft_dice
 from .model_folder import provenance, save_model
@@ -34,7 +32,7 @@ class GongTraining:
     Attributes:
         predictive: with the uncertainty head u and the refinement R ("Ours" of the paper).
         ensemble: "" for one network, "bootstrap", "dropout" or "snapshot".
-        backbone: "voxelmorph" or "transmorph".
+        network: settings of `DisplacementNet`, such as {"backbone": "transmorph"}.
         steps: of each network; the paper's 200 epochs of 208 images.
         batch: pairs a step; on a CPU two cost little more than one.
         learning_rate: of Adam; window: of NLCC, voxels.
@@ -47,7 +45,7 @@ class GongTraining:
 
     predictive: bool = False
     ensemble: str = ""
-    backbone: str = "voxelmorph"
+    network: dict = field(default_factory=dict)
     steps: int = 41_600
     batch: int = 1
     learning_rate: float = 1e-4
@@ -75,37 +73,6 @@ class GongTraining:
     def kind(self) -> str:
         """Of the model folder."""
         return self.ensemble or ("predictive" if self.predictive else "voxelmorph")
-
-
-class Prediction(NamedTuple):
-    """What a network makes of a pair, tensors (B, C, Z, Y, X).
-
-    Attributes:
-        displacement: voxels; image: the warped moving image.
-        memberships: Ŝ, the warped labels, refined where the network has R; None without labels.
-        log_scale: log u of each class (of the image without labels), or None.
-    """
-
-    displacement: Tensor
-    image: Tensor
-    memberships: Tensor | None
-    log_scale: Tensor | None
-
-
-def predict(network: DisplacementNet, moving: Tensor, fixed: Tensor,
-            memberships: Tensor | None = None) -> Prediction:
-    """Register a pair; ``memberships`` of the moving labels (B, C, Z, Y, X) are warped along."""
-    features = network.features(moving, fixed).float()
-    displacement = network.displacement(features)
-    stack = moving if memberships is None else torch.cat((moving, memberships), 1)
-    warped = warp(stack, displacement, "border")
-    image, labels = warped[:, :1], None
-    if memberships is not None:
-        labels = warped[:, 1:]
-        if network.refine is not None:
-            labels = network.refine(features, labels)
-    scale = None if network.uncertainty is None else network.log_scale(features)
-    return Prediction(displacement, image, labels, scale)
 
 
 def gong_loss(config: GongTraining, found: Prediction, fixed: Tensor,
@@ -203,7 +170,7 @@ def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, 
     keep_freed_memory()
     torch.manual_seed(seed)
     network = DisplacementNet(
-        config.backbone, dropout=config.dropout if config.ensemble == "dropout" else 0.0,
+        **config.network, dropout=config.dropout if config.ensemble == "dropout" else 0.0,
         ndim=2 if pairs.shape[0] == 1 else 3,
         classes=max(len(values), 1) if config.predictive else 0,
         refine=config.predictive and bool(values)).to(config.device)
@@ -223,7 +190,7 @@ def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, 
             rate = cyclic_rate(n, config.steps, config.cycles, config.snapshot_rate)
             optimiser.param_groups[0]["lr"] = rate
         with mixed_precision(config.device):
-            found = predict(network, moving, fixed, moving_labels)
+            found = network.predict(moving, fixed, moving_labels)
         loss, log = gong_loss(config, found, fixed, truth)
         log["loss"] = descend(loss, optimiser)
         if cyclic and ((n + 1) % length == 0 or n + 1 == config.steps):
@@ -238,28 +205,12 @@ def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, 
     return network, snapshots
 
 
-def ensemble_moments(fields: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance over the first axis, the members (Eq. 7: divided by N)."""
-    return fields.mean(0), fields.var(0, correction=0)
-
-
-def combine(memberships: Tensor, scales: Tensor | None = None,
-            laplace_variance: bool = False) -> tuple[Tensor, Tensor]:
-    """The Bayesian combination, Eq. 9, in label space: Ŝ and u of an ensemble.
-
-    u² = mean over n of (Ŝ - Ŝ_n)² + u_n². The paper adds the flow's variance to the label's scale;
-    here both are of the labels.
+def nearest_atlas(fixed: Tensor, pairs, window: int = 5) -> int:
+    """The number of the training image most like a fixed image by NLCC (section 4.2.1).
 
     Args:
-        memberships: Ŝ_n, (N, ...); scales: u_n of the same shape, or None for members that
-            predict none.
-        laplace_variance: add 2 u_n², the variance of a Laplace distribution of scale u_n, instead
-            of the paper's u_n².
-
-    Returns:
-        Ŝ and u, without the first axis.
+        fixed: (1, 1, Z, Y, X), prepared as the images of ``pairs``.
     """
-    mean, variance = ensemble_moments(memberships)
-    if scales is not None:
-        variance = variance + (2 if laplace_variance else 1) * scales.square().mean(0)
-    return mean, variance.sqrt()
+    likeness = [float(nlcc(pairs.of(k, k, str(fixed.device)).moving, fixed, window))
+                for k in range(len(pairs))]
+    return int(np.argmax(likeness))

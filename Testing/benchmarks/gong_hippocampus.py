@@ -1,0 +1,189 @@
+"""Table 1 of Gong et al. (WACV 2022): predictive and empirical uncertainty on hippocampus crops.
+
+    python Testing/benchmarks/gong_hippocampus.py --data ../shared/data/hippocampus_msd --out study
+        [--steps 600] [--members 4] [--rate 0.003] [--train 16]
+
+All eight rows: VoxelMorph and the predictive network ("Ours"), each alone and as bootstrap,
+MC-dropout and snapshot ensemble. The moving image of a test image is the training image most like
+it by NLCC. Uncertainty is ranked in label space (Eq. 9 where members predict u); for VoxelMorph
+alone it is the warping error of the image, as in the paper. The paper's size:
+
+        --paper --train 208 --data FOLDER_WITH_ALL_260
+
+A stopped study goes on: trainings from their checkpoints, finished rows are kept in rows.csv. One
+thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from UncertainRegLib.metrics.overlap import dice_per_label
+from UncertainRegLib.metrics.protocols import GONG, class_ause
+from UncertainRegLib.metrics.similarity import local_ncc, mean_squared_error, mutual_information
+from UncertainRegLib.networks.displacement import DisplacementNet
+from UncertainRegLib.posterior.combination import combine, ensemble_moments
+from UncertainRegLib.studies.rows import Rows, summary
+from UncertainRegLib.training.folder import FolderPairs
+from UncertainRegLib.training.gong import GongTraining, nearest_atlas, train_gong
+from UncertainRegLib.training.losses import one_hot
+from UncertainRegLib.training.model_folder import load_model
+
+ENSEMBLES = {"": "", "bootstrap": "+Boot", "dropout": "+Drop", "snapshot": "+Snap"}
+ROWS = {name + suffix: (predictive, ensemble)
+        for predictive, name in ((False, "VoxelMorph"), (True, "Ours"))
+        for ensemble, suffix in ENSEMBLES.items()}
+LICENCE = "CC BY-SA 4.0 (Medical Segmentation Decathlon, Task04)"
+KEY = ("row", "fixed", "steps")
+COLUMNS = {"mse": "MSE", "mi": "MI", "nlcc": "NLCC %", "dice": "Dice %", "err": "AUSE ERR",
+           "mr": "AUSE MR", "fdr": "AUSE FDR", "flow_mm": "flow sd mm", "flow_err": "ERR by flow"}
+DIGITS = {"mse": 4, "mi": 3, "nlcc": 2, "dice": 2, "err": 5, "mr": 4, "fdr": 4, "flow_mm": 2,
+          "flow_err": 5}
+
+
+def config_of(args, predictive: bool, ensemble: str) -> GongTraining:
+    common = {"predictive": predictive, "ensemble": ensemble, "seed": args.seed,
+              "device": args.device}
+    if args.paper:
+        return GongTraining(**common)
+    return GongTraining(
+        **common, steps=args.steps, batch=2, network={"blocks": 2}, learning_rate=args.rate,
+        members=args.members, cycles=args.cycles, snapshot_rate=args.snapshot_rate,
+        save_every=100)
+
+
+@torch.no_grad()
+def predictions(folder: Path, config: GongTraining, moving, fixed, memberships):
+    """What every member, or every pass with dropout, makes of a pair."""
+    manifest, states = load_model(folder)
+    network = DisplacementNet(**manifest["network"]).to(config.device)
+    passes = config.members if config.ensemble == "dropout" else 1
+    network.train(config.ensemble == "dropout")
+    torch.manual_seed(config.seed)
+    found = []
+    for state in states.values():
+        network.load_state_dict(state)
+        found += [network.predict(moving, fixed, memberships) for _ in range(passes)]
+    return found
+
+
+def judge(found, predictive: bool, fixed, truth, spacing_mm: float) -> dict[str, float]:
+    """The row of a test pair; flow-space uncertainty (Eq. 7) as two further columns."""
+    image = torch.stack([p.image for p in found]).mean(0)[0, 0].cpu().numpy()
+    fixed, truth = fixed[0, 0].cpu().numpy(), truth[0, 0].cpu().numpy().astype(int)
+    memberships = torch.stack([p.memberships[0] for p in found]).cpu().numpy()
+    scales = None
+    if predictive:
+        scales = torch.stack([p.log_scale[0].exp() for p in found]).cpu().numpy()
+    soft, spread = combine(memberships, scales)
+    labels = soft.argmax(0)
+    classes = list(range(1, len(soft)))
+    uncertainty = spread[1:]
+    if len(found) == 1 and not predictive:
+        uncertainty = np.abs(image - fixed)
+    areas = class_ause(uncertainty, labels, truth, classes, GONG)
+    row = {"mse": mean_squared_error(image, fixed), "mi": mutual_information(image, fixed),
+           "nlcc": 100 * local_ncc(image, fixed),
+           "dice": 100 * float(np.nanmean(list(dice_per_label(labels, truth, classes).values()))),
+           **areas, "flow_mm": float("nan"), "flow_err": float("nan")}
+    if len(found) > 1:
+        _, variance = ensemble_moments(torch.stack([p.displacement[0] for p in found]))
+        flow = variance.sum(0).sqrt().cpu().numpy() * spacing_mm
+        row |= {"flow_mm": float(flow.mean()),
+                "flow_err": class_ause(flow, labels, truth, classes, GONG)["err"]}
+    return row
+
+
+def study(args) -> Rows:
+    """Whatever is missing of the eight rows."""
+    images, labels = args.data / "images", args.data / "labels"
+    names = tuple(sorted(f.name for f in images.iterdir() if f.name.endswith(".nii.gz")))
+    options = {"labels": str(labels), "intensity": "minmax"}
+    train = FolderPairs(str(images), args.shape, 1.0, names=names[:args.train], together=2,
+                        apart=1, **options)
+    test = FolderPairs(str(images), args.shape, 1.0, names=names[args.train:], **options)
+    values = (0, *train.label_values())
+    atlases = [nearest_atlas(test.of(k, k, args.device).fixed, train) for k in range(len(test))]
+    rows = Rows(args.out / "rows.csv", KEY)
+    for name in args.rows:
+        config = config_of(args, *ROWS[name])
+        folder = args.out / name
+        keys = [{"row": name, "fixed": file.name, "steps": config.steps} for file in test.files]
+        if all(key in rows for key in keys):
+            continue
+        began = time.process_time()
+        train_gong(config, train, folder, progress=args.progress, licence=LICENCE)
+        minutes = (time.process_time() - began) / 60
+        for k, key in enumerate(keys):
+            if key in rows:
+                continue
+            atlas, target = train.of(atlases[k], atlases[k]), test.of(k, k)
+            moving, fixed = atlas.moving.to(args.device), target.fixed.to(args.device)
+            memberships = one_hot(atlas.moving_labels.to(args.device), values)
+            found = predictions(folder, config, moving, fixed, memberships)
+            rows.add({**key, **judge(found, config.predictive, fixed, target.fixed_labels, 1.0),
+                      "atlas": train.files[atlases[k]].name, "cpu_minutes": minutes})
+        (args.out / "gong_results.md").write_text(in_words(rows, args), encoding="utf-8")
+        print(f"{name}: {minutes:.1f} CPU minutes", flush=True)
+    return rows
+
+
+def in_words(rows: Rows, args) -> str:
+    """The table of the paper, mean ± standard deviation over the test images, and the command."""
+    config = config_of(args, False, "")
+    command = " ".join(arg if "/" not in arg else Path(arg).name for arg in sys.argv[1:])
+    lines = ["# Predictive and empirical uncertainty: what was measured", "",
+             f"Written by `gong_hippocampus.py {command}`.", "",
+             f"{args.train} subjects train, {len({r['fixed'] for r in rows.all})} test; "
+             f"{' × '.join(map(str, args.shape))} voxels of 1 mm; {config.steps} steps of "
+             f"{config.batch} pairs a network, {config.members} members or passes.", "",
+             "| method | " + " | ".join(COLUMNS.values()) + " | CPU min |",
+             "|---" * (len(COLUMNS) + 2) + "|"]
+    found = [row for row in rows.all if row["steps"] == str(config.steps)]
+    for entry in summary(found, ("row",), (*COLUMNS, "cpu_minutes")):
+        mine = [row for row in found if row["row"] == entry["row"]]
+        cells = []
+        for name, digits in DIGITS.items():
+            values = np.array([float(row[name]) for row in mine])
+            text = "" if np.isnan(values).all() else f"{values.mean():.{digits}f}"
+            if name in ("mse", "mi", "nlcc", "dice"):
+                text += f" ± {values.std():.{digits}f}"
+            cells.append(text)
+        lines.append(f"| {entry['row']} | " + " | ".join(cells)
+                     + f" | {entry['cpu_minutes']:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with images and labels")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="ROW")
+    parser.add_argument("--train", type=int, default=16, help="first images, by name; others test")
+    parser.add_argument("--shape", type=int, nargs=3, default=(32, 48, 32))
+    parser.add_argument("--steps", type=int, default=600, help="of each network")
+    parser.add_argument("--members", type=int, default=4, help="of an ensemble")
+    parser.add_argument("--cycles", type=int, default=6, help="of the snapshot ensemble")
+    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate of Adam")
+    parser.add_argument("--snapshot-rate", type=float, default=0.1, help="of SGD")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--paper", action="store_true", help="the paper's size and settings")
+    parser.add_argument("--progress", action="store_true", help="show bars")
+    args = parser.parse_args()
+    args.shape = (48, 64, 48) if args.paper else tuple(args.shape)
+    torch.set_num_threads(1 if args.device == "cpu" and not args.paper else
+                          torch.get_num_threads())
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows = study(args)
+    print(in_words(rows, args))
+
+
+if __name__ == "__main__":
+    main()
