@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import sys
 
 import numpy as np
 import pytest
-from phantoms import textured
+from phantoms import smooth_field, textured
 
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.backbones import Facts
@@ -19,9 +20,10 @@ from UncertainRegLib.geometry import (
     write_field,
     write_image,
 )
-from UncertainRegLib.perturbations import Translation
+from UncertainRegLib.perturbations import LinearMap, Translation
 from UncertainRegLib.samplers import Equivariance
 from UncertainRegLib.studies import known_warp
+from UncertainRegLib.studies.calibration import nonaffine_mm
 from UncertainRegLib.studies.disagreement import disagreement, image_residual
 from UncertainRegLib.studies.known_warp import (
     ABOUT,
@@ -32,8 +34,17 @@ from UncertainRegLib.studies.known_warp import (
     variant,
     variants,
 )
-from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
-from UncertainRegLib.studies.simulate import TRUTHS, body, deformed, draw_truth, error_mm, seen
+from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary, write_parquet
+from UncertainRegLib.studies.simulate import (
+    TRUTHS,
+    affine_part,
+    body,
+    deformed,
+    draw_truth,
+    error_mm,
+    registration_truth,
+    seen,
+)
 from UncertainRegLib.studies.study import KEY, RESIDUAL, Study
 
 GRID = Grid.from_spacing((20, 24, 28), (1.5, 1.5, 2.0), (-10, 5, 3))
@@ -67,6 +78,43 @@ def test_a_field_file_is_a_truth_and_an_unknown_name_is_refused(tmp_path):
     assert np.allclose(found.vectors, vectors)
     with pytest.raises(ValueError, match="Unknown truth 'elastik'"):
         draw_truth("elastik", GRID, np.random.default_rng(0))
+
+
+def test_a_registration_of_two_real_images_is_a_truth_without_its_affine_part():
+    image = textured(GRID)
+    bent, shift = smooth_field(GRID, 1.5), np.float32([2.0, -1.0, 0.5])
+    there = DisplacementField(bent.vectors + shift, GRID)
+    found = registration_truth(warp(image, there, None), image)
+    inside = body(image)
+    assert np.abs(affine_part(found, inside) - np.eye(4))[:3, :3].max() < 0.02
+    size = np.linalg.norm(found.vectors, axis=-1)[inside].mean()
+    assert 0.4 * nonaffine_mm(bent, inside) < size < 2.0 * nonaffine_mm(bent, inside) + 0.2
+    assert folding_fraction(found) == 0
+
+
+def test_the_affine_part_of_an_affine_map_is_the_map():
+    matrix = np.array([[1.1, 0.05, 0], [0, 0.9, 0], [0.02, 0, 1]])
+    tau = LinearMap(matrix, np.array([5.0, -3.0, 2.0]), {})
+    everywhere = np.ones(GRID.shape, bool)
+    found = affine_part(tau.field(GRID), everywhere)
+    points = GRID.to_world(np.array([[0, 0, 0], [20, 3, 7.0]]))
+    np.testing.assert_allclose(points @ found[:3, :3].T + found[:3, 3], tau.points(points),
+                               atol=1e-3)
+    with pytest.raises(ValueError, match="region of interest is empty"):
+        affine_part(tau.field(GRID), ~everywhere)
+
+
+def test_rows_become_a_parquet_file_or_a_sentence(tmp_path, monkeypatch):
+    rows = [{"map": "deform", "naurc": "0.5", "pairs": "1"},
+            {"map": "scale", "naurc": "", "pairs": "2"}]
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(ValueError, match=r"pip install pyarrow.*rows\.csv"):
+            write_parquet(rows, tmp_path / "rows.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_parquet(rows, tmp_path / "rows.parquet")
+    assert parquet.read_table(tmp_path / "rows.parquet").to_pydict() == {
+        "map": ["deform", "scale"], "naurc": [0.5, None], "pairs": [1.0, 2.0]}
 
 
 def test_the_truth_maps_fixed_points_to_the_same_anatomy_in_the_moving_image():
@@ -233,6 +281,9 @@ def test_the_command_prints_a_table_and_draws_figures(tmp_path, capsys):
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
     write_image(textured(GRID), tmp_path / "phantom.nrrd")
-    code = main(["evaluate", "known-warp", "--image", str(tmp_path / "phantom.nrrd"), "--out",
-                 str(tmp_path / "out"), "--truths", "elastik"])
-    assert code == 1 and "Unknown truth" in capsys.readouterr().err
+    options = ["evaluate", "known-warp", "--image", str(tmp_path / "phantom.nrrd"), "--out",
+               str(tmp_path / "out"), "--truths"]
+    assert main([*options, "elastik"]) == 1
+    assert "Unknown truth" in capsys.readouterr().err
+    assert main([*options, "registration"]) == 1
+    assert "--truth-moving" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from ..geometry import DisplacementField, Image, compose
 from ..metrics.calibration import bound_coverage, conformal_factor
 from ..perturbations import Deform
 from .disagreement import disagreement
-from .simulate import body, deformed, error_mm, seen
+from .simulate import affine_part, body, deformed, error_mm, seen
 
 LEVEL = 0.95
 ELASTIC = Deform(10, 0.4)  # the largest that cannot fold
@@ -142,23 +142,16 @@ def _composed(fields: list[DisplacementField], scale: float) -> DisplacementFiel
     return reduce(compose, scaled)
 
 
-def nonaffine_mm(field: DisplacementField, region: np.ndarray, most: int = 50_000) -> float:
+def nonaffine_mm(field: DisplacementField, region: np.ndarray) -> float:
     """Mean length in mm of what is left of a displacement (numpy) after its affine part.
 
     Args:
         field: mm LPS.
-        region: booleans on its grid: where the affine map is fitted, by least squares.
-        most: voxels used, evenly spread.
+        region: booleans on its grid: where the affine map is fitted, and the mean taken.
     """
-    chosen = np.flatnonzero(region)
-    if chosen.size < 8:
-        raise ValueError("The region of interest is empty: give a mask that marks the anatomy.")
-    chosen = chosen[:: max(1, chosen.size // most)]
-    index = np.stack(np.unravel_index(chosen, field.grid.shape)[::-1], axis=-1)
-    basis = np.column_stack([field.grid.to_world(index) - field.grid.center, np.ones(len(chosen))])
-    vectors = field.vectors.reshape(-1, 3)[chosen].astype(np.float64)
-    rest = vectors - basis @ np.linalg.lstsq(basis, vectors, rcond=None)[0]
-    return float(np.linalg.norm(rest, axis=1).mean())
+    affine = affine_part(field, region)
+    linear = field.grid.affine_points((affine - np.eye(4)) @ field.grid.affine)
+    return float(np.linalg.norm((field.vectors - linear)[region], axis=-1).mean())
 
 
 def _region(image: Image, field: DisplacementField) -> np.ndarray:

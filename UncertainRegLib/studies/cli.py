@@ -19,7 +19,8 @@ def add_commands(commands) -> None:
     _add_image_study(actions, "known-warp", _known_warp,
                      "does u rank the true error, where the truth is known?",
                      ("elastic", "affine", "translation"),
-                     "translation, affine, elastic, elastic2, or files of displacement fields")
+                     "translation, affine, elastic, elastic2, registration (with "
+                     "--truth-moving), or files of displacement fields")
     _add_image_study(actions, "anatomy", _anatomy,
                      "does u see a resection, or a truncated field of view?",
                      ("resection", "truncation"), "resection, truncation")
@@ -43,6 +44,10 @@ def _add_image_study(actions, name: str, command, text: str, cases: tuple[str, .
     option = "truths" if name == "known-warp" else "cases"
     study.add_argument(f"--{option}", dest="cases", nargs="+", default=list(cases),
                        help=f"{choices} [{' '.join(cases)}]")
+    if name == "known-warp":
+        study.add_argument("--truth-moving", default="", metavar="FILE",
+                           help="another real image: what demons finds between the two, without "
+                           "its affine part, is the truth named registration")
     study.add_argument("--warps", type=int, default=3, help="random pairs of every kind [3]")
     _common(study, ("translation", "scale", "deform"))
     study.set_defaults(command=command)
@@ -70,6 +75,8 @@ def _common(study, families: tuple[str, ...]) -> None:
     study.add_argument("--samples", type=int, default=16, help="registrations a map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
     study.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    study.add_argument("--parquet", action="store_true",
+                       help="also write rows.parquet (needs pyarrow)")
     _progress(study)
 
 
@@ -103,15 +110,42 @@ def _image_study(options, study_module, report):
     labels = read_labels(options.labels) if options.labels else None
     if labels is not None:
         check_overlap(image.grid, labels.grid, options.image, options.labels)
+    cases = tuple(options.cases)
+    if "registration" in cases:
+        cases = tuple(_registration(options, image) if case == "registration" else case
+                      for case in cases)
     study = Study(
-        image, options.name or _stem(options.image), Path(options.out), tuple(options.cases),
+        image, options.name or _stem(options.image), Path(options.out), cases,
         labels, options.backbone, options.backbone_settings, tuple(options.families),
         options.samples, options.warps, options.seed, _device(options))
     twice = 2 if study_module.__name__.endswith("anatomy") else 1  # a pair and its control
     rows = study_module.run(study, Counter(report, twice * study.registrations()))
+    _finish(options, rows, study_module, report)
+    return study, rows
+
+
+def _finish(options, rows, study_module, report) -> None:
+    """Write the rows in the other format if asked, and print the summary."""
+    from .rows import write_parquet
+
+    if options.parquet:
+        write_parquet(rows.all, rows.path.with_suffix(".parquet"))
     report("finished", status="complete", result=str(rows.path))
     print(study_module.in_words(rows))
-    return study, rows
+
+
+def _registration(options, image) -> str:
+    """The file of the truth "registration"; it is estimated once a study."""
+    from ..geometry import read_image, write_field
+    from .simulate import registration_truth
+
+    if not options.truth_moving:
+        raise ValueError("The truth 'registration' needs another real image: give --truth-moving.")
+    file = Path(options.out) / "registration.nrrd"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_field(registration_truth(image, read_image(options.truth_moving)), file)
+    return str(file)
 
 
 def _known_warp(options, report) -> int:
@@ -147,9 +181,8 @@ def _labels(options, report) -> int:
         Path(options.out), inputs.fixed, inputs.moving, inputs.fixed_labels,
         inputs.moving_labels, options.backbone, options.backbone_settings,
         tuple(options.families), options.samples, options.seed, _device(options))
-    rows = label_study.run(study, Counter(report, study.registrations()))
-    report("finished", status="complete", result=str(rows.path))
-    print(label_study.in_words(rows))
+    _finish(options, label_study.run(study, Counter(report, study.registrations())), label_study,
+            report)
     return COMPLETE
 
 

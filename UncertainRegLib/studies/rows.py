@@ -55,6 +55,28 @@ class Rows:
         return tuple(str(row[name]) for name in self.key)
 
 
+def write_parquet(rows: list[dict], path: Path) -> None:
+    """Write rows as a Parquet file; columns of numbers become float64, empty cells null.
+
+    Raises:
+        ValueError: the package pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError("Parquet needs the package pyarrow: pip install pyarrow. rows.csv holds "
+                         "the same rows.") from None
+    columns = {}
+    for name in rows[0]:
+        texts = [row[name] for row in rows]
+        try:
+            columns[name] = [float(text) if text != "" else None for text in texts]
+        except ValueError:
+            columns[name] = texts
+    parquet.write_table(pyarrow.table(columns), path)
+
+
 def summary(rows: Iterable[dict], group: tuple[str, ...], columns: tuple[str, ...]) -> list[dict]:
     """Mean over the pairs of every group, in order of appearance.
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from .. import backbones
+from ..backbones.bspline import after
 from ..geometry import DisplacementField, Grid, Image, compose, inside_index, read_field, warp
 from ..perturbations import Affine, Deform, Translation
 
@@ -37,8 +39,7 @@ def draw_truth(name: str, grid: Grid, generator: np.random.Generator) -> Displac
     """A known deformation phi, fixed to moving, mm LPS on ``grid``.
 
     Args:
-        name: one of TRUTHS, or the file of a displacement field (a field estimated between two
-            real images: "real" in the paper).
+        name: one of TRUTHS, or the file of a displacement field (see `registration_truth`).
         grid: grid of the image to deform.
         generator: source of the draw; a file is always the same.
 
@@ -51,6 +52,50 @@ def draw_truth(name: str, grid: Grid, generator: np.random.Generator) -> Displac
         raise ValueError(f"Unknown truth {name!r}; choose one of {', '.join(TRUTHS)}, or the file "
                          "of a displacement field.")
     return read_field(name).resample(grid)
+
+
+def registration_truth(image: Image, moving: Image) -> DisplacementField:
+    """What demons finds between two real images, without its affine part: "real" in the paper.
+
+    The affine part is a truth of its own, and may move the anatomy out of the field of view.
+
+    Args:
+        image: the image that the study will deform (numpy); the grid of the field is its grid.
+        moving: another real image of the same anatomy.
+
+    Raises:
+        ValueError: the images cannot be registered.
+    """
+    backbone = backbones.create("demons")
+    field = backbone.register(*backbone.prepare(image, moving))
+    affine = affine_part(field, body(image.resample(field.grid)))
+    return after(np.linalg.inv(affine), field).resample(image.grid)
+
+
+def affine_part(field: DisplacementField, region: np.ndarray, most: int = 50_000) -> np.ndarray:
+    """The affine map (4x4, LPS mm) nearest to x + d(x) inside ``region``, by least squares.
+
+    Args:
+        field: numpy, mm LPS.
+        region: booleans on its grid.
+        most: voxels used, evenly spread.
+
+    Raises:
+        ValueError: the region has fewer than eight voxels.
+    """
+    chosen = np.flatnonzero(region)
+    if chosen.size < 8:
+        raise ValueError("The region of interest is empty: give a mask that marks the anatomy.")
+    chosen = chosen[:: max(1, chosen.size // most)]
+    index = np.stack(np.unravel_index(chosen, field.grid.shape)[::-1], axis=-1)
+    center = field.grid.center
+    away = field.grid.to_world(index) - center
+    moved = away + field.vectors.reshape(-1, 3)[chosen]
+    found = np.linalg.lstsq(np.column_stack([away, np.ones(len(away))]), moved, rcond=None)[0]
+    affine = np.eye(4)
+    affine[:3, :3] = found[:3].T
+    affine[:3, 3] = found[3] + center - affine[:3, :3] @ center
+    return affine
 
 
 def deformed(image: Image, truth: DisplacementField) -> Image:
