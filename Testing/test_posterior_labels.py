@@ -177,3 +177,24 @@ def test_empty_segmentation_is_told():
     probabilities = LabelProbabilities(Image(np.ones(grid.shape, int), grid), grid)
     with pytest.raises(ValueError, match="no sample"):
         probabilities.entropy()
+
+
+def test_weights_of_voxels_against_the_dense_sum(case, convert):
+    segmentation, grid, fields = case
+    log_weights = 0.3 * np.arange(len(fields))
+    generator = np.random.default_rng(1)
+    local = [ndimage.gaussian_filter(generator.normal(size=grid.shape), 2).astype(np.float32) * 20
+             for _ in fields]
+    probabilities = LabelProbabilities(segmentation, grid)
+    for field, whole, voxel in zip(fields, log_weights, local):
+        probabilities.add(convert(field), whole, Image(voxel, grid))
+    weights = np.exp(log_weights[:, None, None, None] + np.stack(local))
+    p = np.einsum("nzyx,nlzyx->lzyx", weights / weights.sum(0), dense(segmentation, fields))
+    for place, label in enumerate(VALUES, start=1):
+        assert np.allclose(volume(probabilities, label), p[place], atol=2e-5)
+    entropy = -(p * np.log(np.maximum(p, 1e-30))).sum(0)
+    assert np.allclose(probabilities.entropy(), entropy, atol=2e-4)
+    assert np.allclose(probabilities.top_label()[1], p.max(0), atol=2e-5)
+    as_wholes = fill(segmentation, grid, fields, convert, log_weights)
+    assert np.allclose(probabilities.pairwise_dice(), as_wholes.pairwise_dice())
+    assert np.abs(as_wholes.entropy() - entropy).max() > 0.05

@@ -127,6 +127,23 @@ def test_resampling_finds_the_shift_that_the_images_show(tempering):
     assert all(s.log_weight == 0 and s.group == s.facts["proposal"] for s in samples)
 
 
+def test_voxel_weights_say_which_sample_is_right_where():
+    grid = Grid.from_spacing((16, 16, 24), (2, 2, 2))
+    fixed, moved = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))
+    # Half of the moving image, by y, is shifted: a shift is right in one half, none in the other.
+    array = fixed.array.copy()
+    array[:, 8:] = moved.array[:, 8:]
+    sampler = SIR(Fixed(shift_proposal(grid, 1.0)), weighting="voxel")
+    samples = list(sampler.sample(fixed, Image(array, grid), 40, np.random.default_rng(0)))
+    shift = np.array([s.field.vectors[..., 0].mean() for s in samples])
+    log = np.stack([s.voxel_log_weight.array for s in samples])
+    assert all(s.log_weight == 0 and s.voxel_log_weight.grid == grid for s in samples)
+    assert log.min() >= 0 and log.max() <= sampler.voxel_beta + 1e-3
+    best = shift[log.argmax(0)]
+    assert best[:, :4, 4:-4].mean() == pytest.approx(0, abs=1)
+    assert best[:, 12:, 4:-4].mean() > best[:, :4, 4:-4].mean() + 1
+
+
 def test_result_does_not_depend_on_the_memory_budget():
     grid = Grid.from_spacing((12, 12, 16), (2, 2, 2))
     fixed, moving = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))

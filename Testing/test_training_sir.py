@@ -135,10 +135,11 @@ def test_unknown_names_are_refused():
 
 
 def test_learning_rate_falls_and_stays():
-    config = SirTraining(steps=50, decay_steps=30)
-    assert config.rate(0) == 2e-3
-    assert config.rate(15) == pytest.approx(1.1e-3)
-    assert config.rate(30) == config.rate(49) == pytest.approx(2e-4)
+    config = SirTraining(steps=60, mean_steps=10, decay_steps=30)
+    for phase, length in ((0, 10), (10, 30)):  # the mean's, then that of all
+        assert config.rate(phase) == 2e-3
+        assert config.rate(phase + length // 2) == pytest.approx(1.1e-3)
+    assert config.rate(40) == config.rate(59) == pytest.approx(2e-4)
 
 
 def test_synthetic_pairs():

@@ -95,7 +95,7 @@ class Summary:
                               field.mapped_index(self.inputs.moving.grid))
         self.validity.add(as_like(inside, field.vectors), sample.log_weight)
         if self.labels is not None:
-            self.labels.add(field, sample.log_weight)
+            self.labels.add(field, sample.log_weight, sample.voxel_log_weight)
         if self.inputs.moving_points is not None:
             self.positions.append(map_to_fixed(field, self.inputs.moving_points))
         self.draws.append(facts.get("proposal", self.count))

@@ -19,6 +19,7 @@ from ..gaussian.stencil import CROSS, OFFSETS
 COVARIANCES = ("D", "LD", "C", "LC")  # L: low-rank part; D: diagonal, C: sparse triangular factor
 MULTIPLE = 8  # image sizes must be multiples of this: three halvings
 MIN_DIAG = 1e-4
+SLOPE = 0.2  # of the leaky rectifiers
 
 
 class SirUNet(nn.Module):
@@ -71,6 +72,8 @@ class SirUNet(nn.Module):
                 f"Image sizes must be multiples of {MULTIPLE}, got {tuple(fixed.shape[2:])}."
             )
         x = torch.cat((moving, fixed), 1)
+        x = x - x.mean((2, 3, 4), keepdim=True)  # without biases a constant cannot be learnt away
+        x = x / x.std((2, 3, 4), keepdim=True, correction=0).clamp_min(1e-3)
         levels = []
         for block in self.encoder:
             x = block(F.avg_pool3d(x, 2) if levels else x)
@@ -106,10 +109,13 @@ def bounded(diag: Tensor, off: Tensor, cross: Tensor, bound: float | None):
 
 
 def _block(channels: int, out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv3d(channels, out, 3, padding=1, bias=False), nn.LeakyReLU(0.2),
-        nn.Conv3d(out, out, 3, padding=1, bias=False), nn.LeakyReLU(0.2),
-    )
+    """Two convolutions that keep the size of their input (torch's default shrinks it to 0.4)."""
+    layers = []
+    for inputs in (channels, out):
+        layer = nn.Conv3d(inputs, out, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+        layers += [layer, nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*layers)
 
 
 def _head(channels: int, out: int) -> nn.Conv3d:

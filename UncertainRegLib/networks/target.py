@@ -37,7 +37,7 @@ class RegistrationTarget:
         sigma: likelihood scale; smoothness: lambda; window: edge of the windows, voxels of fixed.
     """
 
-    def __init__(self, fixed, moving, start=None, linear=None, *, sigma=0.5, smoothness=1.0,
+    def __init__(self, fixed, moving, start=None, linear=None, *, sigma=0.5, smoothness=4.0,
                  window=9):
         self.fixed, self.moving = fixed, moving
         self.sigma, self.smoothness, self.window = sigma, smoothness, window

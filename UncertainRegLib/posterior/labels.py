@@ -53,22 +53,29 @@ class LabelProbabilities:
         self._corner_labels: Array = compact
         self._cells: Array = _cells(compact)
         self._bricks: Bricks | None = None
+        self._total_place = 0  # of the sum of weights at every voxel, when they have their own
         self._reference = -math.inf  # sums hold exp(log_weight - reference)
         self._soft_sizes: list[np.ndarray] = []
         self._hard_sizes: list[np.ndarray] = []
         self._centroids: list[np.ndarray] = []
 
-    def add(self, field: DisplacementField, log_weight: float = 0.0) -> None:
+    def add(self, field: DisplacementField, log_weight: float = 0.0,
+            voxel_log_weight: Image | None = None) -> None:
         """Take in one sample.
 
         Args:
             field: displacement, fixed to moving; every sample from the same library and device.
             log_weight: logarithm of its weight.
+            voxel_log_weight: logarithm of a further factor of its weight at every voxel, on any
+                grid; it counts in the probabilities alone, not in volumes, centroids and pairwise
+                Dice, which are of whole samples. Every sample has one, or none.
         """
         index = field.resample(self.grid).mapped_index(self._moving_grid)
         xp = namespace(index)
         if self._bricks is None:
-            count = len(self.labels)
+            if voxel_log_weight is not None:
+                self._total_place = len(self.labels) + 1
+            count = self._total_place or len(self.labels)
             self._bricks = Bricks(self.grid.shape, count, channels=2, like=index)
             self._corner_labels = xp.asarray(self._corner_labels.ravel(), device=index.device)
             self._cells = xp.asarray(self._cells.ravel(), device=index.device)
@@ -76,11 +83,16 @@ class LabelProbabilities:
             self._bricks.scale(math.exp(self._reference - log_weight))
             self._reference = log_weight
         weight = math.exp(log_weight - self._reference) if log_weight > -math.inf else 0.0
+        local = None
+        if voxel_log_weight is not None:
+            local = np.exp(voxel_log_weight.to_numpy().resample(self.grid).array)
+            local = xp.asarray(local, dtype=xp.float32, device=index.device)
         # Sums over the sample, for each label: membership, hard voxels, membership × (i, j, k).
         sums = np.zeros((5, len(self.labels) + 1))
         for layer in range(self._bricks.layers):
-            planes = index[layer * EDGE : (layer + 1) * EDGE]
-            sums += self._add_layer(layer, planes.reshape(-1, 3), weight)
+            here = slice(layer * EDGE, (layer + 1) * EDGE)
+            there = None if local is None else local[here].reshape(-1)
+            sums += self._add_layer(layer, index[here].reshape(-1, 3), weight, there)
         self.log_weights.append(float(log_weight))
         size, hard, *moment = sums[:, 1:]
         self._soft_sizes.append(size)
@@ -88,16 +100,24 @@ class LabelProbabilities:
         with np.errstate(invalid="ignore"):
             self._centroids.append(self.grid.to_world((np.stack(moment) / size).T))
 
-    def _add_layer(self, layer: int, index: Array, weight: float) -> np.ndarray:
+    def _add_layer(self, layer: int, index: Array, weight: float, local: Array | None):
         """One layer of voxels, their moving index positions (n, 3); returns the sums of `add`."""
         xp = namespace(index)
+
+        def soft(position):
+            return weight if local is None else weight * local[position]
+
+        if local is not None:  # the sum of weights, as one label more that is everywhere
+            voxels = xp.asarray(np.arange(len(index)), device=index.device)
+            address = self._bricks.address(xp.full_like(voxels, self._total_place), layer, voxels)
+            self._bricks.add(SOFT, address, soft(voxels))
         base, fraction = self._locate(index)
         code = xp.where(inside_index(self._moving_grid.shape, index), self._cells[base], 0)
 
         pure = xp.where(code > 0)[0]
         label = xp.asarray(code[pure], dtype=xp.int64)
         address = self._bricks.address(label, layer, pure)
-        self._bricks.add(SOFT, address, weight)
+        self._bricks.add(SOFT, address, soft(pure))
         self._bricks.add(HARD, address, weight)
         sums = self._sums(layer, label, pure)
         sums = np.stack([sums[0], sums[0], *sums[1:]])
@@ -108,7 +128,7 @@ class LabelProbabilities:
         labels, shares = self._corners(base[mixed], [f[mixed] for f in fraction])
         addresses = [self._bricks.address(corner, layer, mixed) for corner in labels]
         for corner, (label, share) in enumerate(zip(labels, shares)):
-            self._bricks.add(SOFT, addresses[corner], weight * share)
+            self._bricks.add(SOFT, addresses[corner], soft(mixed) * share)
             sums[[0, 2, 3, 4]] += self._sums(layer, label, mixed, share)
         winner = _winner(labels, shares)
         each = xp.arange(len(mixed), device=mixed.device)
@@ -186,7 +206,10 @@ class LabelProbabilities:
             raise ValueError(f"label {label} lies outside the fixed image in every sample")
         affine = self.grid.affine.copy()
         affine[:3, 3] = self.grid.to_world([s.start for s in box[::-1]])
-        return Image(sums / self._total(), Grid(sums.shape, affine))
+        total = self._total()
+        if self._total_place:
+            total = self._filled().dense(self._total_place, SOFT)[1][box]
+        return Image(sums / total, Grid(sums.shape, affine))
 
     def top_label(self) -> tuple[np.ndarray, np.ndarray]:
         """The most probable label of every fixed voxel, background included, and its probability.
@@ -194,12 +217,12 @@ class LabelProbabilities:
         Returns:
             Label values (Z, Y, X) int32 and probabilities (Z, Y, X) float32.
         """
-        bricks, total = self._filled(), self._total()
+        bricks, total = self._filled(), self._totals()
         left = np.ones((math.prod(bricks.blocks), EDGE**3), np.float32)  # of background
         best, top = np.zeros_like(left), np.zeros(left.shape, np.int32)
         for place, label in enumerate(self.labels, start=1):
             blocks, p = bricks.blockwise(place, SOFT)
-            p /= total
+            p /= total[blocks]
             left[blocks] -= p
             top[blocks] = np.where(p > best[blocks], label, top[blocks])
             best[blocks] = np.maximum(p, best[blocks])
@@ -215,12 +238,12 @@ class LabelProbabilities:
         Returns:
             (Z, Y, X) float32, nats (or a fraction).
         """
-        bricks, total = self._filled(), self._total()
+        bricks, total = self._filled(), self._totals()
         left = np.ones((math.prod(bricks.blocks), EDGE**3), np.float32)
         entropy = np.zeros_like(left)
         for place in range(1, len(self.labels) + 1):
             blocks, p = bricks.blockwise(place, SOFT)
-            p /= total
+            p /= total[blocks]
             left[blocks] -= p
             entropy[blocks] += _surprise(p)
         # What rounding leaves of the background is not a background.
@@ -256,6 +279,13 @@ class LabelProbabilities:
         if self._bricks is None:
             raise ValueError("no sample was added yet")
         return self._bricks
+
+    def _totals(self) -> np.ndarray:
+        """Sum of weights in every block, (number of blocks, 1 or EDGE**3)."""
+        if self._total_place:
+            totals = self._filled().blockwise(self._total_place, SOFT)[1]
+            return np.maximum(totals, np.float32(1e-30))  # voxels of blocks beyond the grid have 0
+        return np.full((math.prod(self._filled().blocks), 1), self._total(), np.float32)
 
     def _total(self) -> float:
         return float(np.exp(np.array(self.log_weights) - self._reference).sum())

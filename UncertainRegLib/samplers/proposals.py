@@ -134,7 +134,7 @@ class Optimised:
     rank: int = 8
     learning_rate: float = 0.02
     sigma: float = 0.5
-    smoothness: float = 1.0
+    smoothness: float = 4.0
     voxels: int = 30_000
     device: str = "cpu"
 

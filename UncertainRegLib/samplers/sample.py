@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..geometry import DisplacementField
+from ..geometry import DisplacementField, Image
 
 OnProgress = Callable[[str, int, int], None]  # what is done, how many of it, of how many
 
@@ -24,6 +24,8 @@ class Sample:
         group: number of the perturbation it came from (nested sampling shares groups).
         facts: what was drawn and how long it took, for the record.
         of_all: facts of the sampling as a whole, the same in each of its samples.
+        voxel_log_weight: unnormalised log-weight of the sample at every voxel, on any grid over the
+            fixed image, for label probabilities; None for one weight everywhere.
     """
 
     field: DisplacementField
@@ -31,3 +33,4 @@ class Sample:
     group: int = 0
     facts: dict = field(default_factory=dict)
     of_all: dict = field(default_factory=dict)
+    voxel_log_weight: Image | None = None

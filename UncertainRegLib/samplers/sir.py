@@ -16,6 +16,8 @@ BYTES_PER_VOXEL = 200  # of the grid of Z, for one proposal: its noise, field, w
 LARGEST_BATCH = 32
 WEIGH_S = 0.035  # a proposal of 120,000 voxels, one CPU thread
 TEMPERING = ("spread", "ess", "none")
+WEIGHTINGS = ("whole", "voxel")
+VOXEL_WINDOW = 5  # voxels of the grid of Z, of the correlation that weighs a voxel
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,22 @@ class SIR:
     """
 
     proposal: object
+    weighting: str = "whole"
+    voxel_beta: float = 10.0
     proposals: int = 1200
     tempering: str = "ess"
     temperature: float = 3.0
     ess_fraction: float = 0.5
     sigma: float = 0.5
-    smoothness: float = 1.0
+    smoothness: float = 4.0
     memory_mb: int = 1500
     device: str = "cpu"
     on_progress: OnProgress = ignore
 
     def __post_init__(self) -> None:
+        if self.weighting not in WEIGHTINGS:
+            known = ", ".join(WEIGHTINGS)
+            raise ValueError(f"Weighting {self.weighting!r} is not one of {known}.")
         if self.tempering not in TEMPERING:
             raise ValueError(f"Tempering {self.tempering!r} is not one of {', '.join(TEMPERING)}.")
         if self.proposals < 1 or not 0 < self.ess_fraction <= 1:
@@ -67,21 +74,42 @@ class SIR:
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time on a CPU, from the time of one registration."""
-        return self.proposal.expected_seconds(register_s) + self.proposals * WEIGH_S
+        weighed = n if self.weighting == "voxel" else self.proposals
+        return self.proposal.expected_seconds(register_s) + weighed * WEIGH_S
 
     def sample(self, fixed: Image, moving: Image, n: int,
                generator: np.random.Generator) -> Iterator[Sample]:
-        """n resampled registrations of two prepared images, of equal weight.
+        """n registrations of two prepared images, of equal weight (as wholes).
 
-        ``facts`` of a sample: its proposal's number (``group`` too) and raw log-weight; ``of_all``:
-        the number of proposals and their effective number, raw and tempered.
+        ``facts`` of a resampled one: its proposal's number (``group`` too) and raw log-weight;
+        ``of_all``: the number of proposals and their effective number, raw and tempered.
         """
+        import torch
+
+        with torch.no_grad():
+            proposal = self.proposal.propose(fixed, moving, generator, self.on_progress)
+        one = self._by_voxel if self.weighting == "voxel" else self._resampled
+        yield from one(fixed, moving, n, generator, proposal)
+
+    def _by_voxel(self, fixed, moving, n, generator, proposal) -> Iterator[Sample]:
+        import torch
+
+        target = target_of(fixed, moving, proposal, self.device, window=VOXEL_WINDOW)
+        for index, seed in enumerate(generator.integers(2**63, size=n)):
+            started = perf_counter()
+            with torch.no_grad():
+                z = proposal.gaussian.sample(proposal.gaussian.noise([seed]))
+                log_weight = self.voxel_beta * target.squared_ncc(target.warp(z))[0, 0]
+            yield Sample(proposal.field(z[0, 0]), 0.0, index,
+                         {"seconds": perf_counter() - started}, {"weighting": "voxel"},
+                         Image(log_weight.cpu().numpy(), proposal.grid))
+
+    def _resampled(self, fixed, moving, n, generator, proposal) -> Iterator[Sample]:
         import torch
 
         from ..gaussian import resample
 
         with torch.no_grad():
-            proposal = self.proposal.propose(fixed, moving, generator, self.on_progress)
             seeds = generator.integers(2**63, size=self.proposals)
             log_weights = self._log_weights(fixed, moving, proposal, seeds)
             tempered, of_all = self._temper(log_weights)

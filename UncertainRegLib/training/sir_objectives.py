@@ -33,7 +33,7 @@ def sir_loss(
     seeds: Sequence[int],
     keep: int = 4,
     temperature: float = 3.0,
-    mean_smoothness: float = 2.5,
+    mean_smoothness: float = 0.0,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of one pair, and what to log of it.
 
