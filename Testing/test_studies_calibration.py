@@ -14,6 +14,7 @@ from UncertainRegLib.samplers import create_sampler
 from UncertainRegLib.studies.calibration import (
     calibrate,
     matched_truth,
+    missing_mm,
     nonaffine_mm,
     registrations,
 )
@@ -50,6 +51,12 @@ def test_small_amplitudes_are_at_least_half_a_voxel_and_large_ones_stay_fold_fre
     large = matched_truth(image, 50.0, np.random.default_rng(2))
     assert 1 < nonaffine_mm(large, body(image)) < 10
     assert folding_fraction(large) == 0
+
+
+def test_what_the_disagreement_lacks_of_the_error():
+    u, error = np.full(1000, 3.0), np.full(1000, np.sqrt(9.0 + 3 * 2.0**2))
+    assert missing_mm([(u, error), (u, error)]) == pytest.approx(2.0)
+    assert missing_mm([(error, u)]) == 0.0
 
 
 class Deaf:

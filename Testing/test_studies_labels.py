@@ -9,9 +9,24 @@ import pytest
 from phantoms import smooth_field, textured
 
 from UncertainRegLib.__main__ import main
-from UncertainRegLib.geometry import Grid, Image, warp, warp_labels, write_image
+from UncertainRegLib.geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    warp,
+    warp_labels,
+    write_image,
+)
 from UncertainRegLib.metrics.rings import boundary_ring
-from UncertainRegLib.studies.labels import LabelMap, baselines, blurred, judge, mean_dice
+from UncertainRegLib.posterior.labels import LabelProbabilities
+from UncertainRegLib.studies.labels import (
+    LabelMap,
+    baselines,
+    blurred,
+    broadened,
+    judge,
+    mean_dice,
+)
 
 GRID = Grid.from_spacing((20, 22, 24), (1.0, 1.0, 2.0))
 
@@ -54,6 +69,23 @@ def test_blurred_labels_are_probabilities_with_the_width_in_millimetres():
     assert np.allclose(found.score[0, 0, inner], entropy[inner], atol=5e-3)
     assert np.allclose(found.confidence[0, 0, inner], np.maximum(p, 1 - p)[inner], atol=5e-3)
     assert np.array_equal(found.top[0, 0], labels[0, 0])
+
+
+def test_samples_are_broadened_label_by_label_on_top_of_what_they_say():
+    labels = Image(boxes(), GRID)
+    still = DisplacementField(np.zeros((*GRID.shape, 3), np.float32), GRID)
+    moved = DisplacementField(still.vectors + np.float32([0, 0, 6.0]), GRID)
+    once, twice = (LabelProbabilities(labels, GRID) for _ in range(2))
+    once.add(still)
+    same, constant = broadened(once, 1.5), blurred(boxes(), GRID, 1.5)
+    # one sample alone: a blur of constant width
+    np.testing.assert_allclose(same.score, constant.score, atol=1e-5)
+    np.testing.assert_allclose(same.confidence, constant.confidence, atol=1e-5)
+    assert np.array_equal(same.top, constant.top)
+    for field in (still, moved):
+        twice.add(field)
+    np.testing.assert_allclose(broadened(twice, 1e-3).score, twice.entropy(), atol=1e-5)
+    assert broadened(twice, 1.5).score.sum() > max(twice.entropy().sum(), same.score.sum())
 
 
 def test_a_thin_label_is_outvoted_by_its_blurred_neighbours():

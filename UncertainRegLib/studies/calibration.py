@@ -53,9 +53,10 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
 
     Returns:
         The "calibration" entry of ``result.json``: level, factor (None when refused), warps,
-        samples, amplitude_mm (mean simulated displacement), pair_amplitude_mm, coverage_check
-        (mean coverage of each simulated pair by the factor of the others), coverages, competence,
-        refused (None or a sentence), warning, seconds.
+        samples, amplitude_mm (mean simulated displacement), pair_amplitude_mm, missing_mm (root
+        mean square along an axis of the part of the simulated error that exceeds u),
+        coverage_check (mean coverage of each simulated pair by the factor of the others),
+        coverages, competence, refused (None or a sentence), warning, seconds.
 
     Raises:
         ValueError: fewer than two warps.
@@ -73,7 +74,8 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
         advance()
     own = nonaffine_mm(registration.to_numpy(), region)
     entry = {"level": LEVEL, "factor": None, "warps": 0, "samples": samples,
-             "pair_amplitude_mm": own, "amplitude_mm": None, "coverage_check": None,
+             "pair_amplitude_mm": own, "amplitude_mm": None, "missing_mm": None,
+             "coverage_check": None,
              "coverages": [], "competence": {
                  "followed": {f"{mm:g}": part for mm, part in competence.followed.items()},
                  "enough": ENOUGH, "warnings": list(competence.warnings)},
@@ -102,6 +104,7 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
         keep = generator.permutation(np.flatnonzero(here))[:VOXELS_A_WARP]
         pairs.append((found.uncertainty_mm.ravel()[keep], error.ravel()[keep]))
     entry["warps"], entry["amplitude_mm"] = warps, float(np.mean(sizes))
+    entry["missing_mm"] = missing_mm(pairs)
     for left_out, (u, error) in enumerate(pairs):
         others = [pair for k, pair in enumerate(pairs) if k != left_out]
         entry["coverages"].append(bound_coverage(u, error, _factor(others)))
@@ -122,6 +125,19 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
 def _factor(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
     u, error = (np.concatenate(values) for values in zip(*pairs))
     return conformal_factor(u, error, level=LEVEL)
+
+
+def missing_mm(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Error that the disagreement lacks, standard deviation along an axis in mm; 0 if none.
+
+    With <e²> = <u²> + 3 s² over the voxels of simulated pairs, s is what an independent isotropic
+    error would have to add.
+
+    Args:
+        pairs: u and error in mm of every simulated pair.
+    """
+    u, error = (np.concatenate(values).astype(np.float64) for values in zip(*pairs))
+    return float(np.sqrt(max(0.0, (error**2).mean() - (u**2).mean()) / 3))
 
 
 def matched_truth(image: Image, amplitude_mm: float,

@@ -17,7 +17,15 @@ from ..posterior.labels import LabelProbabilities
 from ..posterior.maps import displacement_entropy
 from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
-from .labels import LabelMap, baselines, image_on, judge, mean_dice
+from .labels import (
+    BROADENED_MM,
+    LabelMap,
+    baselines,
+    broadened,
+    image_on,
+    judge,
+    mean_dice,
+)
 from .rows import Rows, summary, table
 from .study import RESIDUAL
 
@@ -117,6 +125,8 @@ def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
             ("u", found.uncertainty_mm),
             ("displacement entropy", to_numpy(displacement_entropy(found.covariance))))}
         maps = {text: LabelMap(values) for text, values in on_grid.items()}
+        maps |= {f"{ENTROPY}, broadened {width:g} mm": broadened(probabilities, width)
+                 for width in BROADENED_MM}
         # Last, because its row says that the family is done.
         maps[ENTROPY] = LabelMap(probabilities.entropy(), *probabilities.top_label())
         _add(study, name, maps, warped, truth, rows)

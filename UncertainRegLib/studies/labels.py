@@ -19,8 +19,10 @@ from ..metrics.correlation import auroc
 from ..metrics.overlap import dice_per_label
 from ..metrics.protocols import SIR
 from ..metrics.sparsification import ause
+from ..posterior.labels import LabelProbabilities
 
 BLURS_MM = (1.0, 2.0, 4.0)
+BROADENED_MM = (0.5, 1.0, 1.5, 2.0)  # on top of the samples
 
 
 @dataclass(frozen=True)
@@ -89,22 +91,50 @@ def blurred(labels: np.ndarray, grid: Grid, width_mm: float) -> LabelMap:
         labels: integers (Z, Y, X) on ``grid``, 0 = background.
         width_mm: standard deviation.
     """
+    boxes = enumerate(ndimage.find_objects(labels), start=1)
+    return _blur(((value, box, (labels[box] == value).astype(np.float32))
+                  for value, box in boxes if box is not None), grid, width_mm)
+
+
+def broadened(probabilities: LabelProbabilities, width_mm: float) -> LabelMap:
+    """Label probabilities of samples, blurred on top with a constant width: entropy, top label.
+
+    The blur stands for the part of the error that the samples do not show; "missing_mm" of a
+    calibration (`calibration.calibrate`) estimates it.
+
+    Args:
+        probabilities: after all samples.
+        width_mm: standard deviation along each axis.
+    """
+    grid = probabilities.grid
+
+    def parts():
+        for value in probabilities.labels:
+            image = probabilities.probability(value)
+            start = np.round(grid.to_index(image.grid.origin)).astype(int)[::-1]
+            yield value, tuple(slice(a, a + n) for a, n in zip(start, image.grid.shape)), \
+                image.array
+
+    return _blur(parts(), grid, width_mm)
+
+
+def _blur(parts, grid: Grid, width_mm: float) -> LabelMap:
+    """Blur label by label. ``parts``: label value, box of voxels, probabilities in that box."""
     sigma = width_mm / grid.spacing[::-1]
     margin = np.ceil(4 * sigma).astype(int)
-    left = np.ones(labels.shape, np.float32)  # of background
+    left = np.ones(grid.shape, np.float32)  # of background
     entropy, best = np.zeros_like(left), np.zeros_like(left)
-    top = np.zeros(labels.shape, labels.dtype)
-    for value, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
-        box = tuple(slice(max(s.start - m, 0), min(s.stop + m, n))
-                    for s, m, n in zip(box, margin, labels.shape))
-        p = ndimage.gaussian_filter((labels[box] == value).astype(np.float32), sigma,
-                                    mode="nearest")
-        left[box] -= p
-        entropy[box] += _surprise(p)
-        top[box] = np.where(p > best[box], value, top[box])
-        best[box] = np.maximum(best[box], p)
+    top = np.zeros(grid.shape, np.int32)
+    for value, box, inside in parts:
+        wide = tuple(slice(max(s.start - m, 0), min(s.stop + m, n))
+                     for s, m, n in zip(box, margin, grid.shape))
+        p = np.zeros([s.stop - s.start for s in wide], np.float32)
+        p[tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(box, wide))] = inside
+        p = ndimage.gaussian_filter(p, sigma, mode="nearest")
+        left[wide] -= p
+        entropy[wide] += _surprise(p)
+        top[wide] = np.where(p > best[wide], value, top[wide])
+        best[wide] = np.maximum(best[wide], p)
     left[left < 1e-6] = 0.0
     top[left >= best] = 0
     confidence = np.maximum(left, best).clip(0.0, 1.0)

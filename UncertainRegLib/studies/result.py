@@ -75,9 +75,10 @@ def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
     wrong = (warped.array != truth).astype(float)
     _risk_curves(folder, "labels", entropy.score, wrong, ring, curves)
     diagram = SIR.reliability(entropy.confidence, entropy.top == truth, truth)
+    bins = np.stack([diagram.edges[:-1], diagram.edges[1:], diagram.count, diagram.confidence,
+                     diagram.accuracy])
     _write(folder, "reliability", ("low", "high", "voxels", "confidence", "accuracy"),
-           (diagram.edges[:-1], diagram.edges[1:], diagram.count, diagram.confidence,
-            diagram.accuracy), curves)
+           bins[:, diagram.count > 0], curves)
     return {"dice": mean_dice(warped.array, truth),
             "mislabelled": float(wrong[ring].mean()), "maps": found}
 
