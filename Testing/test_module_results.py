@@ -12,6 +12,7 @@ from test_module_widget import (  # noqa: F401 - fixtures
     host,
     inputs,
     module,
+    run_until,
     widget,
 )
 
@@ -256,13 +257,16 @@ def test_the_main_movement_is_played_like_samples(shown):
 def test_modes_and_best_sample(shown):
     ui, result = shown.ui, shown.results.result
     assert not ui.modeAButton.visible and not ui.bestButton.visible  # the result names none
+    assert not ui.oracleButton.visible  # there was no truth
     modes = [{"weight": 0.62, "sample": 3}, {"weight": 0.38, "sample": 1}]
     result.transform.SetAttribute("UncertainReg.Modes", json.dumps(modes))
     result.transform.SetAttribute("UncertainReg.BestSample", "4")
+    result.transform.SetAttribute("UncertainReg.OracleSample", "2")
     ui.samplesCollapsibleButton.collapsed = False
     shown.results.refresh()
     assert (ui.modeAButton.text, ui.modeBButton.text) == ("A: 62 %", "B: 38 %")
-    for button, sample in ((ui.modeBButton, 1), (ui.modeAButton, 3), (ui.bestButton, 4)):
+    for button, sample in ((ui.modeBButton, 1), (ui.modeAButton, 3), (ui.bestButton, 4),
+                           (ui.oracleButton, 2)):
         button.click()
         assert result.sample_browser.GetSelectedItemNumber() == sample
         assert ui.backgroundComboBox.currentData == "sample"
@@ -277,9 +281,147 @@ def test_modes_and_best_sample(shown):
     found = slicer.util.arrayFromVolume(shown.results.result.maps["mode_difference_mm"])
     inside = np.isfinite(found)
     assert 0 < inside.sum() < found.size
-    np.testing.assert_allclose(found[inside], np.linalg.norm(a - b, axis=-1)[inside], rtol=1e-5)
+    distance = np.linalg.norm(a - b, axis=-1)[inside]
+    np.testing.assert_allclose(np.abs(found[inside]), distance, rtol=1e-5)
+    assert "A puts the anatomy further" in ui.mapComboBox.toolTip
     view = class_nodes("vtkMRMLSliceCompositeNode")[0]
     assert view.GetForegroundVolumeID() == shown.results.result.maps["mode_difference_mm"].GetID()
+
+
+def test_log_colours_are_a_property_of_the_map(shown):
+    ui, result = shown.ui, shown.results.result
+    display = result.maps["uncertainty_mm"].GetDisplayNode()
+    assert ui.logCheckBox.enabled and not ui.logCheckBox.checked
+    ui.logCheckBox.checked = True
+    assert display.GetColorNode().GetName() == "UncertainReg inferno log"
+    assert ui.thresholdSlider.value == pytest.approx(display.GetWindowLevelMax() / 100, abs=0.01)
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
+    assert not ui.logCheckBox.enabled and not ui.logCheckBox.checked
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("uncertainty_mm")
+    assert ui.logCheckBox.checked
+    ui.logCheckBox.checked = False
+    assert display.GetColorNode().GetName() == "UncertainReg inferno"
+
+
+def test_ellipsoids_on_a_grid_follow_the_slices(shown, host):  # noqa: F811
+    import slicer
+
+    from UncertainRegLib.scene.nodes import find
+
+    ui, result = shown.ui, shown.results.result
+    shown.results.jump(center(result))
+    ui.axesCheckBox.checked = True
+    model = find(slicer.mrmlScene, result.run, "axes")
+    before = slicer.util.arrayFromModelPoints(model).copy()
+    assert len(before) > 0
+    view = class_nodes("vtkMRMLSliceNode")[0]
+    view.SetSliceOffset(view.GetSliceOffset() + 3.0)
+    run_until(host, lambda: not ui.axesCheckBox.checked or not np.array_equal(
+        before, slicer.util.arrayFromModelPoints(model)))
+    shown.results.refresh()
+    assert ui.axesCheckBox.checked
+    ui.restoreButton.click()
+    assert find(slicer.mrmlScene, result.run, "axes") is None
+
+
+def edit_result(widget, **entries):  # noqa: F811
+    """Change result.json as an evaluation does, and bring it into the scene."""
+    from UncertainRegLib.scene.result import update_result
+
+    result = widget.results.result
+    path = Path(result.folder) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+    update_result(result, result.folder)
+    widget.results.refresh()
+
+
+def test_the_bound_is_read_out_or_refused(shown):
+    ui, table = shown.ui, shown.ui.structuresTable
+
+    def titles():
+        return [table.horizontalHeaderItem(c).text() for c in range(table.columnCount)]
+
+    crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
+    assert "bound" not in ui.readingLabel.text and "95 % bound\n(mm)" not in titles()
+    calibration = {"level": 0.95, "factor": 3.0, "refused": None, "warning": "", "warps": 4,
+                   "amplitude_mm": 2.0, "coverage_check": 0.94}
+    edit_result(shown, calibration=calibration)
+    crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
+    u = shown.results.probe.read().values["uncertainty_mm"]
+    assert f"95 % bound {3 * u:.1f} mm" in ui.readingLabel.text
+    assert "95 % bound\n(mm)" in titles()
+    ui.pinButton.click()
+    shown.results.refresh()
+    pinned = shown.results.result.pins.GetNthControlPointDescription(0)
+    assert "95 % bound" in pinned and "<" not in pinned
+    edit_result(shown, calibration=calibration | {"factor": None, "refused": "It is stuck."})
+    assert "no bound can be stated" in ui.readingLabel.text
+    assert "95 % bound\n(mm)" not in titles() and "It is stuck." in ui.calibrationLabel.text
+
+
+def test_the_verdict_on_the_run_as_a_whole(shown):
+    ui = shown.ui
+    assert not ui.verdictLabel.visible
+    edit_result(shown, competence={"followed": {"1.0": 0.98, "10.0": 0.61}, "warnings": []})
+    assert ui.verdictLabel.text == "Follows a known shift: 98 % of 1 mm, 61 % of 10 mm."
+    edit_result(shown, competence={"followed": {"10.0": 0.2}, "warnings": ["It does not."]},
+                samples=json.loads((Path(shown.results.result.folder) / "result.json").read_text())[
+                    "samples"] | {"proposals": 1200, "ess_raw": 1.24, "ess_tempered": 600.0})
+    assert "Does not follow a known shift</b> (20 % of 10 mm)" in ui.verdictLabel.text
+    assert "1200 alternatives the weight lies on 1.2" in ui.verdictLabel.text
+    assert "600" in ui.verdictLabel.text
+
+
+def test_report_and_summary_are_written_where_the_user_says(shown, monkeypatch, tmp_path):
+    import slicer
+    from UncertainRegParts import report
+
+    asked, said = [], []
+    folder = Path(shown.results.result.folder)
+
+    def ask(path, kind):
+        asked.append(path)
+        return str(tmp_path / Path(path).name)
+
+    monkeypatch.setattr(report, "askForPath", ask)
+    monkeypatch.setattr(slicer.util, "errorDisplay", said.append)
+    shown.ui.reportButton.click()
+    shown.ui.pictureButton.click()
+    assert asked == [str(folder / "report.html"), str(folder / "summary.png")] and not said
+    assert "Structures" in (tmp_path / "report.html").read_text("utf-8")
+    assert (tmp_path / "summary.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(report, "askForPath", lambda path, kind: "")
+    shown.ui.reportButton.click()  # the user changed their mind
+    shown.logic.cleanup()  # the result folder is gone
+    shown.ui.reportButton.click()
+    assert len(said) == 1 and "are gone" in said[0] and "Keep results in" in said[0]
+
+
+def test_settings_of_sir_reach_the_job(widget, inputs, host):  # noqa: F811
+    ui, parameters = widget.ui, widget.logic.getParameterNode()
+    assert not ui.sirWidget.visible
+    ui.methodComboBox.currentIndex = ui.methodComboBox.findData("sir")
+    assert ui.sirWidget.visible and ui.perturbationComboBox.visible
+    assert ui.samplesSpinBoxLabel.text == "Kept of them:"
+    ui.sirProposalsSpinBox.value = 300
+    ui.sirSourceComboBox.currentIndex = ui.sirSourceComboBox.findData("optimised")
+    assert (parameters.sirSource, parameters.sirProposals) == ("optimised", 300)
+    assert not ui.perturbationComboBox.visible and not ui.sirWeightsPathLineEdit.visible
+    ui.competenceCheckBox.checked = True
+    apply_and_wait(host, widget)
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    assert job["parameters"] == {"method": {"source": "optimised", "proposals": 300}}
+    assert job["competence"] is True
+    ui.sirSourceComboBox.currentIndex = ui.sirSourceComboBox.findData("trained")
+    assert ui.sirWeightsPathLineEdit.visible
+    ui.sirWeightsPathLineEdit.currentPath = "/models/sir.pt"
+    apply_and_wait(host, widget)
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    assert job["parameters"]["method"]["weights"] == "/models/sir.pt"
+    ui.methodComboBox.currentIndex = ui.methodComboBox.findData("equivariance")
+    apply_and_wait(host, widget)
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    assert "parameters" not in job and not ui.sirWidget.visible
 
 
 def test_the_panel_as_a_picture(shown, host, tmp_path):  # noqa: F811
