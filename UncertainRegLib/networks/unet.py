@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+SLOPE = 0.2  # of the leaky ReLU
 
 class UNet(nn.Module):
     """VoxelMorph's U-Net: one convolution a level, pooling, skip connections.
@@ -45,6 +46,9 @@ class UNet(nn.Module):
                                  for i, skip, o in zip(before, joined, decoder)])
         self.out = None
         if outputs:
+            for layer in (*self.down, *self.up):  # keeps a signal's size from layer to layer
+                nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+                nn.init.zeros_(layer.bias)
             self.out = conv(decoder[-1], outputs, ndim)
             nn.init.normal_(self.out.weight, std=1e-3)
             nn.init.constant_(self.out.bias, start)
@@ -53,12 +57,12 @@ class UNet(nn.Module):
         """(B, inputs, Z, Y, X), sizes multiples of ``multiple``, to (B, outputs, Z, Y, X)."""
         x, skips = images, []
         for layer in self.down:
-            x = F.leaky_relu(layer(x), 0.2)
+            x = F.leaky_relu(layer(x), SLOPE)
             skips.append(x)
             x = F.max_pool3d(x, self.halved)
         x = self.dropout(x)
         for layer in self.up:
-            x = F.leaky_relu(layer(x), 0.2)
+            x = F.leaky_relu(layer(x), SLOPE)
             if skips:
                 skip = skips.pop()
                 x = torch.cat((F.interpolate(x, size=skip.shape[2:]), skip), 1)

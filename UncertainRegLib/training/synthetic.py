@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import avg_pool3d
 
 from ..networks.upsample import upsample_cubic
 from ..networks.warp import warp
@@ -31,7 +32,7 @@ class SyntheticPairs:
     """Random pairs of one size.
 
     Attributes:
-        shape: (Z, Y, X), multiples of 8.
+        shape: (Z, Y, X), multiples of 8, or (1, Y, X) for 2-D images.
         labels: regions of a label map; one of them is background at intensity 0.
         detail: control points per axis of the fields that make the regions.
         warp_voxels: standard deviation of the displacement between the images, voxels.
@@ -65,7 +66,8 @@ class SyntheticPairs:
 
     def _image(self, label: Tensor, contrast: Tensor, g: Generator) -> Tensor:
         image = torch.cat((torch.zeros(1), contrast))[label]
-        image = torch.nn.functional.avg_pool3d(image[None, None], 3, 1, 1)[0, 0]  # partial volume
+        size = [min(3, n) for n in self.shape]  # of the window: partial volume
+        image = avg_pool3d(image[None, None], size, 1, [n // 2 for n in size])[0, 0]
         gain = 1 + 0.1 * self._smooth(1, 3, g)[0]
         noise = self.noise * torch.randn(self.shape, generator=g)
         return (image * gain + noise).clamp(0, 1)

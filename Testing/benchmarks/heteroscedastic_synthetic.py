@@ -1,0 +1,204 @@
+"""Heteroscedastic registration under noise that is known: every loss, gamma, and sigma_I itself.
+
+    python Testing/benchmarks/heteroscedastic_synthetic.py --out study
+        [--steps 1200] [--seeds 2] [--tests 64] [--minutes 30]
+
+2-D images of random shapes; the fixed one is the moving one after a known warp, with noise whose
+standard deviation is a known smooth map, another one in each pair. Networks of a seed begin with
+the same weights and see the same pairs, and all are judged on the same test pairs. Rows are kept in
+rows.csv; a stopped study goes on. One thread. Training at the paper's scale is
+``train heteroscedastic --images FOLDER --steps 30000``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from UncertainRegLib.metrics.correlation import spearman
+from UncertainRegLib.metrics.protocols import HETERO
+from UncertainRegLib.networks.memory import keep_freed_memory
+from UncertainRegLib.networks.warp import warp
+from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
+from UncertainRegLib.training.heteroscedastic import (
+    HeteroscedasticTraining,
+    predict_log_variance,
+    train_heteroscedastic,
+)
+from UncertainRegLib.training.known_pairs import KnownPairs
+from UncertainRegLib.training.synthetic import SyntheticPairs
+
+SIZE, NOISE = 48, (0.02, 0.25)
+WIDTHS = {"encoder": (8, 16, 16, 16), "decoder": (16, 16, 16, 16, 8), "ndim": 2}
+TEST_SEED = 2**40
+SNR = "SNR, gamma 0.5 (the paper)"
+MSE = "MSE"
+MODELS = {
+    MSE: {"loss": "mse"}, SNR: {"loss": "snr"},
+    # the weights of SNR are about 0.55: this is MSE with the same balance to the smoothness
+    "MSE, lambda / 0.55": {"loss": "mse", "smoothness": 0.01 / 0.55},
+    "NLL": {"loss": "nll"}, "beta-NLL": {"loss": "beta-nll"},
+    "AdaFrame": {"loss": "adaframe"}, "AdaReg": {"loss": "adareg"},
+    "SNR, variance of 5 x 5": {"loss": "snr", "window": 5},
+    "SNR, gamma 0.25": {"loss": "snr", "gamma": 0.25},
+    "SNR, gamma 0.75": {"loss": "snr", "gamma": 0.75},
+    "SNR, gamma 1": {"loss": "snr", "gamma": 1.0},
+    "SNR as in the code": {"loss": "snr", "snr": "code"},
+    "SNR with sigma_z": {"loss": "snr", "alpha": 1e-3},
+}
+ONCE = list(MODELS)[8:]  # with the first seed only
+KEY = ("model", "seed", "steps", "pair")
+COLUMNS = {"error": "error", "noisy": "error, noisy half", "quiet": "error, quiet half",
+           "spearman": "Spearman(sigma_I, sigma)", "ause": "AUSE of sigma_I²"}
+
+
+@torch.no_grad()
+def judge(nets: dict, pair) -> tuple[dict[str, float], tuple]:
+    """Scores of a test pair, and its sparsification curves."""
+    z = nets["displacement"](pair.moving, pair.fixed)
+    moved = warp(pair.moving, z, "border")
+    log_variance = predict_log_variance(nets["variance"], moved, pair.fixed)[0, 0].numpy()
+    error = (z - pair.displacement).square().sum(1).sqrt()[0].numpy()
+    sigma = pair.noise_sd[0, 0].numpy()
+    noisy = sigma > np.median(sigma)
+    residual = (pair.fixed - moved).square()[0, 0].numpy()
+    row = {"before": float(pair.displacement.square().sum(1).sqrt().mean()),
+           "error": float(error.mean()), "noisy": float(error[noisy].mean()),
+           "quiet": float(error[~noisy].mean()), "spearman": spearman(log_variance, sigma),
+           "ause": HETERO.scores(log_variance, residual)["ause"]}
+    return row, HETERO.curves(log_variance, residual)
+
+
+def study(args) -> Rows:
+    """Whatever fits into the minutes."""
+    deadline = time.monotonic() + 60 * args.minutes
+    pairs = KnownPairs(SyntheticPairs((1, SIZE, SIZE), detail=8, noise=0.01), warp_voxels=2.0,
+                       warp_detail=4, noise=NOISE)
+    rows = Rows(args.out / "rows.csv", KEY)
+    for seed in range(args.seeds):
+        for name, settings in MODELS.items():
+            keys = [{"model": name, "seed": seed, "steps": args.steps, "pair": i}
+                    for i in range(args.tests)]
+            if all(key in rows for key in keys) or (seed and name in ONCE):
+                continue
+            if time.monotonic() > deadline:
+                return rows
+            config = replace(HeteroscedasticTraining(**WIDTHS, **settings), steps=args.steps,
+                             seed=seed, learning_rate=args.rate, network=WIDTHS, save_every=200)
+            folder = args.out / f"{seed}-{''.join(c if c.isalnum() else '-' for c in name)}"
+            nets = train_heteroscedastic(config, pairs, folder, progress=False)
+            judged = [judge(nets, pairs.pair(TEST_SEED + i)) for i in range(args.tests)]
+            for key, (row, _) in zip(keys, judged):
+                if key not in rows:
+                    rows.add({**key, **row})
+            np.save(folder / "curves.npy", np.mean([curves for _, curves in judged], 0))
+            if name == SNR and seed == 0:
+                figure_of_maps(nets, pairs.pair(TEST_SEED), args.out / "maps.png")
+            print(name, seed, np.mean([row["error"] for row, _ in judged]).round(3), flush=True)
+            write_report(rows, args)
+    return rows
+
+
+def write_report(rows: Rows, args) -> None:
+    """results.md: the command, means over test pairs and seeds, differences to MSE."""
+    mine = [row for row in rows.all if row["steps"] == str(args.steps)]
+    before = np.mean([float(row["before"]) for row in mine])
+    lines = [
+        "# Heteroscedastic registration under known noise", "",
+        "    " + args.command, "",
+        f"2-D synthetic pairs, {SIZE} x {SIZE}, {args.steps} steps, Adam {args.rate:g}, lambda "
+        f"0.01; known warps of {before:.2f} voxels in the mean; noise of known standard deviation "
+        f"{NOISE[0]} to {NOISE[1]} (images 0 to 1). {args.tests} test pairs. Displacement errors "
+        "in voxels; 95 % bootstrap intervals over test pairs.", "",
+        "| model | seeds | " + " | ".join(COLUMNS.values()) + " | error minus MSE's |",
+        "|---|---|" + "---|" * (len(COLUMNS) + 1)]
+    for entry in summary(mine, ("model",), tuple(COLUMNS)):
+        name = entry["model"]
+        seeds = {row["seed"] for row in mine if row["model"] == name}
+        cells = [f"{entry[c]:.3f}" if c != "ause" else f"{entry[c]:.5f}" for c in COLUMNS]
+        lines.append(f"| {name} | {len(seeds)} | " + " | ".join(cells)
+                     + f" | {difference(mine, name)} |")
+    (args.out / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    figure_of_curves(args.out)
+
+
+def difference(rows: list[dict], name: str) -> str:
+    """Mean paired difference of the error to MSE's, same seeds; interval over test pairs."""
+    theirs = {(r["seed"], r["pair"]): float(r["error"]) for r in rows if r["model"] == MSE}
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        key = (row["seed"], row["pair"])
+        if row["model"] == name and key in theirs:
+            found.setdefault(row["pair"], []).append(float(row["error"]) - theirs[key])
+    if name == MSE or not found:
+        return ""
+    means = np.array([np.mean(values) for values in found.values()])
+    low, high = bootstrap_interval(means)
+    return f"{means.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def figure_of_curves(folder: Path) -> None:
+    """Mean sparsification curves of sigma_I² (seed 0), each with its oracle dashed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for place, name in enumerate((SNR, "beta-NLL", "NLL", "SNR, variance of 5 x 5")):
+        file = folder / f"0-{''.join(c if c.isalnum() else '-' for c in name)}" / "curves.npy"
+        if file.exists():
+            removed, curve, oracle = np.load(file)
+            axes.plot(removed, curve, color=f"C{place}", label=name)
+            axes.plot(removed, oracle, color=f"C{place}", ls="--", lw=0.8)
+    axes.set(xlabel="removed fraction, most uncertain first",
+             ylabel="mean squared residual of what remains")
+    axes.legend(frameon=False, title="dashed: oracle")
+    figure.savefig(folder / "sparsification.png", dpi=120)
+
+
+@torch.no_grad()
+def figure_of_maps(nets: dict, pair, file: Path) -> None:
+    """One test pair: fixed, moved, true sigma, predicted sigma_I, displacement error."""
+    from matplotlib.figure import Figure
+
+    z = nets["displacement"](pair.moving, pair.fixed)
+    moved = warp(pair.moving, z, "border")
+    sigma = (0.5 * predict_log_variance(nets["variance"], moved, pair.fixed)).exp()
+    error = (z - pair.displacement).square().sum(1, keepdim=True).sqrt()
+    panels = {"fixed": (pair.fixed, "gray", 0, 1), "moved": (moved, "gray", 0, 1),
+              "true sigma": (pair.noise_sd, "viridis", 0, NOISE[1]),
+              "predicted sigma_I": (sigma, "viridis", 0, NOISE[1]),
+              "displacement error (voxels)": (error, "magma", 0, 4)}
+    figure = Figure(figsize=(15, 3.4), layout="constrained")
+    for axes, (title, (image, colours, low, high)) in zip(figure.subplots(1, 5), panels.items()):
+        shown = axes.imshow(image[0, 0, 0], cmap=colours, vmin=low, vmax=high)
+        axes.set(title=title, xticks=[], yticks=[])
+        figure.colorbar(shown, ax=axes, shrink=0.8)
+    figure.savefig(file, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--tests", type=int, default=64, help="test pairs")
+    parser.add_argument("--minutes", type=float, default=30, help="begin no training after them")
+    args = parser.parse_args()
+    args.command = shlex.join(["python", *sys.argv])
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_report(study(args), args)
+    print((args.out / "results.md").read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""A small DiffuseMorph: the score of a diffusion model steers a displacement network.
+
+Kim, Han and Ye, "DiffuseMorph: Unsupervised Deformable Image Registration Using Diffusion Model",
+ECCV 2022. Written anew and small: a U-Net predicts the noise in a noisy fixed image from both
+images; a displacement network takes the moving image and that prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .displacement import DisplacementNet
+from .unet import UNet
+
+FIRST_VARIANCE, LAST_VARIANCE = 1e-6, 1e-2  # of the noise added in a diffusion step
+WEIGHT = 0.05  # of the diffusion loss beside a registration loss
+
+
+class DiffuseMorph(nn.Module):
+    """Moving and fixed image to the displacement that maps fixed to moving points.
+
+    Args:
+        encoder, decoder: widths of both networks, see `UNet`.
+        times: diffusion steps; the variance added in a step grows linearly.
+        int_steps: squarings that integrate a velocity; 0 takes it as the displacement.
+    """
+
+    def __init__(self, encoder: Sequence[int] = (16, 32, 32),
+                 decoder: Sequence[int] = (32, 32, 32, 16), times: int = 2000,
+                 int_steps: int = 0) -> None:
+        super().__init__()
+        self.settings = {"backbone": "diffusemorph", "encoder": list(encoder),
+                         "decoder": list(decoder), "times": times, "int_steps": int_steps}
+        # moving, fixed, noisy image, and how noisy it is (the paper embeds the time instead)
+        self.diffusion = UNet(4, 1, encoder, decoder)
+        self.displacement = DisplacementNet("voxelmorph", encoder, decoder, int_steps=int_steps)
+        variance = torch.linspace(FIRST_VARIANCE, LAST_VARIANCE, times, dtype=torch.float64)
+        kept = torch.cumprod(1 - variance, 0).float()  # share of the image's variance by time
+        self.register_buffer("kept", kept, persistent=False)
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        """Displacement in voxels (B, 3, Z, Y, X), channel c along array axis c.
+
+        The fixed image itself stands for the noisy one, at the first time: no diffusion is run.
+        """
+        return self.displacement(moving, self._score(moving, fixed, fixed, self.kept[:1]))
+
+    def diffuse(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        """A pass of training: the displacement, and the diffusion loss.
+
+        The fixed image gets noise of a random time; the loss is the mean squared difference of
+        that noise (standard normal) and the predicted one.
+        """
+        kept = self.kept[torch.randint(len(self.kept), (len(fixed),), device=fixed.device)]
+        level = kept.view(-1, 1, 1, 1, 1)
+        noise = torch.randn_like(fixed)
+        noisy = level.sqrt() * fixed + (1 - level).sqrt() * noise
+        score = self._score(moving, fixed, noisy, kept)
+        return self.displacement(moving, score), (score - noise).square().mean()
+
+    def _score(self, moving: Tensor, fixed: Tensor, noisy: Tensor, kept: Tensor) -> Tensor:
+        level = (1 - kept).sqrt().view(-1, 1, 1, 1, 1).expand_as(fixed)
+        return self.diffusion(torch.cat((moving, fixed, noisy, level), 1))
+
+
+def displacement_net(backbone: str = "voxelmorph", **settings) -> DisplacementNet | DiffuseMorph:
+    """An untrained displacement network: "voxelmorph", "transmorph" or "diffusemorph".
+
+    Args:
+        settings: of `DisplacementNet` or `DiffuseMorph`, or those which a network remembers.
+
+    Raises:
+        ValueError: another backbone, or settings that it does not have.
+    """
+    try:
+        if backbone == "diffusemorph":
+            return DiffuseMorph(**settings)
+        return DisplacementNet(backbone, **settings)
+    except TypeError as error:
+        raise ValueError(f"Displacement network {backbone!r}: {error}.") from None
+
+
+def displace(net: nn.Module, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor | float]:
+    """A pass of training: the displacement, and what the network itself adds to the loss."""
+    if isinstance(net, DiffuseMorph):
+        displacement, loss = net.diffuse(moving, fixed)
+        return displacement, WEIGHT * loss
+    return net(moving, fixed), 0.0

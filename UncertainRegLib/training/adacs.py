@@ -1,0 +1,185 @@
+"""Registration that learns where the images correspond at all (AdaCS).
+
+Zhang et al., "Adaptive Correspondence Scoring for Unsupervised Medical Image Registration", ECCV
+2024. A displacement network and a scoring network are trained in turn, each with an optimiser of
+its own. The score S, in (0, 1), is made from the fixed image alone: low where it shows what the
+moving image does not have. There the displacement is led by its neighbours, not by intensities.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..networks.diffusemorph import displace, displacement_net
+from ..networks.unet import UNet
+from ..networks.warp import warp
+from .loop import data_seed, descend, mixed_precision, run_steps
+from .losses import smoothness
+
+START = 2.0  # the score before training is sigmoid(2) = 0.88: far from the solution of all zeros
+COLLAPSED = 0.05  # mean score below which nothing is registered any more
+
+
+@dataclass(frozen=True)
+class AdaCSTraining:
+    """How to train (defaults: the paper's, whose epochs have 100 steps).
+
+    Attributes:
+        smoothness: lambda, of the displacement (Eq. 2).
+        alpha: keeps the score away from all zeros (Eq. 4); 0 shows the collapse.
+        beta: smoothness of the score (Eq. 8); 0 leaves it out.
+        momentum: weigh that smoothness by m_T (Eq. 5 to 7); False takes m = 1.
+        kappa: b = cos(pi/2 min(kappa mu, 1)); the printed Eq. 6 has no kappa and is then about 1.
+        motion_steps: first steps, in which S = 1: with as many as ``steps`` this is training with
+            the mean squared error.
+        scoring_steps: next steps, in which only the scoring network learns and m stays.
+        epoch_steps: steps of an epoch, for the decay of m.
+        network: settings of the displacement network, see `displacement_net`.
+        encoder, decoder, ndim: of the scoring network, see `UNet`.
+        learning_rate: of both optimisers (Adam).
+        steps, seed, save_every, device: of the training, warm-up included.
+    """
+
+    smoothness: float = 0.01
+    alpha: float = 0.02
+    beta: float = 1.5
+    momentum: bool = True
+    kappa: float = 50.0
+    motion_steps: int = 2000
+    scoring_steps: int = 2000
+    epoch_steps: int = 100
+    network: dict = field(default_factory=dict)
+    encoder: tuple[int, ...] = (16, 32, 32)
+    decoder: tuple[int, ...] = (32, 32, 32, 16)
+    ndim: int = 3
+    learning_rate: float = 1e-4
+    steps: int = 34_000
+    seed: int = 0
+    save_every: int = 500
+    device: str = "cpu"
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The untrained networks, from the seed: "displacement" and "score"."""
+        torch.manual_seed(self.seed)
+        return {"displacement": displacement_net(**self.network).to(self.device),
+                "score": UNet(1, 1, self.encoder, self.decoder, ndim=self.ndim,
+                              start=START).to(self.device)}
+
+
+class Momentum:
+    """m_T, the weight of the score's smoothness: it grows as the residual falls (Eq. 5 to 7).
+
+    Args:
+        kappa: see `AdaCSTraining`.
+        epoch_steps: updates in an epoch; the decay is min(1 - 1 / (epoch + 1), 0.99).
+    """
+
+    def __init__(self, kappa: float = 50.0, epoch_steps: int = 100) -> None:
+        self.kappa, self.epoch_steps = kappa, epoch_steps
+        self.value, self.updates = 0.0, 0
+
+    def update(self, residual: float) -> None:
+        """Take the mean squared residual mu_T of a step."""
+        decay = min(1 - 1 / (self.updates // self.epoch_steps + 1), 0.99)
+        b = math.cos(math.pi / 2 * min(self.kappa * residual, 1.0))
+        self.value = decay * self.value + (1 - decay) * b
+        self.updates += 1
+
+    def state_dict(self) -> dict:
+        """For a checkpoint."""
+        return {"value": self.value, "updates": self.updates}
+
+    def load_state_dict(self, state: dict) -> None:
+        """From a checkpoint."""
+        self.value, self.updates = state["value"], state["updates"]
+
+
+def train_adacs(
+    config: AdaCSTraining,
+    pairs,
+    out: str | Path,
+    progress: bool = True,
+    on_step: Callable[[dict], None] | None = None,
+) -> dict[str, nn.Module]:
+    """Train, or go on where a checkpoint in ``out`` stopped; see `loop.run_steps`.
+
+    The log has m_T as "momentum" and the mean score as "score"; a score that falls to nothing is
+    warned of.
+
+    Args:
+        pairs: has ``pair(seed, device) -> Pair``, see ``synthetic`` and ``folder``.
+        progress: show a progress bar on stderr.
+        on_step: takes the log of every step.
+
+    Returns:
+        The networks, "displacement" and "score".
+
+    Raises:
+        ValueError: a checkpoint of other settings is in the way.
+        FloatingPointError: the loss is no number; the last checkpoint is kept.
+    """
+    nets = config.networks()
+    optimisers = {name: torch.optim.Adam(net.parameters(), config.learning_rate)
+                  for name, net in nets.items()}
+    momentum = Momentum(config.kappa, config.epoch_steps)
+
+    def step(n: int) -> dict:
+        moves, scores = config.motion_steps, config.motion_steps + config.scoring_steps
+        learns_motion = n < moves or n >= scores
+        learns_score = n >= moves
+        pair = pairs.pair(data_seed(config.seed, n), config.device)
+        with mixed_precision(config.device):
+            with torch.set_grad_enabled(learns_motion):
+                z, extra = displace(nets["displacement"], pair.moving, pair.fixed)
+                residual = (pair.fixed - warp(pair.moving, z, "border")).square()
+            with torch.set_grad_enabled(learns_score):
+                score = predict_score(nets["score"], pair.fixed)
+            weight = score.detach() if learns_score else torch.ones_like(score)
+            loss = (weight * residual).mean() + config.smoothness * smoothness(z) + extra
+            mean_residual = float(residual.detach().mean())
+            if learns_motion:
+                momentum.update(mean_residual)
+            of_score = scoring_loss(config, score, residual.detach(), momentum.value)
+        log = {"loss": float(loss.detach()), "mse": mean_residual, "momentum": momentum.value,
+               "score": float(score.detach().mean()), "score_loss": float(of_score.detach())}
+        if learns_motion:
+            descend(loss, optimisers["displacement"])
+        if learns_score:
+            descend(of_score, optimisers["score"])
+            if log["score"] < COLLAPSED:
+                log["warning"] = "The score has collapsed to zero: give a larger alpha."
+                warnings.warn(log["warning"], stacklevel=2)
+        return log
+
+    state = {**nets, **{f"{name}_optimiser": o for name, o in optimisers.items()},
+             "momentum": momentum}
+    settings = asdict(config)
+    for free in ("steps", "seed", "save_every", "device"):
+        del settings[free]
+    run_steps(step, state, config.steps, out, settings, seed=config.seed,
+              save_every=config.save_every, progress=progress, on_step=on_step)
+    return nets
+
+
+def predict_score(net: nn.Module, fixed: Tensor) -> Tensor:
+    """S, (B, 1, Z, Y, X) in (0, 1), of a fixed image."""
+    return torch.sigmoid(net(fixed).float())
+
+
+def scoring_loss(config: AdaCSTraining, score: Tensor, residual: Tensor, m: float) -> Tensor:
+    """L_scs + alpha L_reg + beta L_smooth (Eq. 9, with 3, 4 and 8).
+
+    Args:
+        score: S; residual: (B - A o phi)² without gradient; m: m_T.
+    """
+    loss = (score * residual).mean() + config.alpha * (1 - score).square().mean()
+    if config.beta:
+        loss = loss + config.beta * (m if config.momentum else 1.0) * smoothness(score)
+    return loss

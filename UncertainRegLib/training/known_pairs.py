@@ -1,0 +1,85 @@
+"""Image pairs with known truth: a known warp, and noise or an occlusion in the fixed image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from ..networks.upsample import upsample_cubic
+from ..networks.warp import warp
+from .synthetic import Pair
+
+
+@dataclass(frozen=True)
+class KnownPair(Pair):
+    """A pair and its truth.
+
+    Attributes:
+        displacement: (1, 3, Z, Y, X) in voxels, fixed to moving points, channel c along axis c.
+        noise_sd: (1, 1, Z, Y, X), standard deviation of the noise in the fixed image.
+        occluded: (1, 1, Z, Y, X), where the fixed image shows something else.
+    """
+
+    displacement: Tensor | None = None
+    noise_sd: Tensor | None = None
+    occluded: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class KnownPairs:
+    """One image of a source, and the same image warped, spoilt on purpose.
+
+    Attributes:
+        images: source of images, has ``pair(seed, device)``: its moving images are taken.
+        warp_voxels: standard deviation of the displacement; warp_detail: its control points.
+        noise: smallest and largest standard deviation of the noise, which varies smoothly in
+            space with ``noise_detail`` control points, in another way for each pair.
+        occlusion: semi-axes of an ellipsoid, smallest and largest, voxels; None for none. It is
+            dark, with faint noise: a signal void, a cavity, a shadow.
+    """
+
+    images: object
+    warp_voxels: float = 1.5
+    warp_detail: int = 5
+    noise: tuple[float, float] = (0.0, 0.0)
+    noise_detail: int = 4
+    occlusion: tuple[float, float] | None = None
+
+    def pair(self, seed: int, device: str = "cpu") -> KnownPair:
+        """The pair of a seed."""
+        g = Generator().manual_seed(seed)
+        moving = self.images.pair(seed).moving
+        shape = tuple(moving.shape[2:])
+        displacement = self.warp_voxels * _smooth(3, self.warp_detail, shape, g)
+        displacement = displacement * torch.tensor([n > 1 for n in shape]).view(1, 3, 1, 1, 1)
+        fixed = warp(moving, displacement, "border")
+        low, high = self.noise
+        noise_sd = low + (high - low) * torch.sigmoid(3 * _smooth(1, self.noise_detail, shape, g))
+        fixed = fixed + noise_sd * torch.randn(fixed.shape, generator=g)
+        occluded = torch.zeros(fixed.shape, dtype=torch.bool)
+        if self.occlusion is not None:
+            occluded = _ellipsoid(shape, self.occlusion, g)
+            dark = 0.03 * torch.rand(fixed.shape, generator=g)
+            fixed = torch.where(occluded, dark, fixed)
+        return KnownPair(*(None if a is None else a.to(device) for a in
+                           (moving, fixed, None, None, displacement, noise_sd, occluded)))
+
+
+def _smooth(channels: int, points: int, shape: tuple[int, ...], g: Generator) -> Tensor:
+    """Smooth random maps of about unit variance, (1, channels, Z, Y, X)."""
+    return upsample_cubic(torch.randn(1, channels, points, points, points, generator=g), shape)
+
+
+def _ellipsoid(shape: tuple[int, ...], sizes: tuple[float, float], g: Generator) -> Tensor:
+    """A random ellipsoid inside the image, (1, 1, Z, Y, X) booleans."""
+    distance = torch.zeros(shape)
+    for axis, n in enumerate(shape):
+        if n == 1:
+            continue
+        size = sizes[0] + (sizes[1] - sizes[0]) * float(torch.rand(1, generator=g))
+        centre = size + (n - 1 - 2 * size) * float(torch.rand(1, generator=g))
+        line = ((torch.arange(n) - centre) / size).square()
+        distance = distance + line.view([-1 if a == axis else 1 for a in range(3)])
+    return (distance < 1)[None, None]
