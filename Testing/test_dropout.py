@@ -48,7 +48,7 @@ def test_a_deterministic_backbone_is_refused():
         facts = Facts("quiet", "Quiet")
 
     with pytest.raises(ValueError, match="same answer every time"):
-        Dropout(Quiet())
+        create_sampler("mc-dropout", Quiet(), "deform", {})
 
 
 def test_spread_and_jitter_of_a_blind_noisy_backbone():

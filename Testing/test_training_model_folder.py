@@ -27,7 +27,7 @@ def test_what_is_saved_is_loaded(tmp_path):
     manifest, states = load_model(tmp_path / "model")
     assert manifest["schema"] == "uncertainreg-model/1"
     assert (manifest["kind"], manifest["members"]) == ("bootstrap", ["member-0", "member-1"])
-    assert manifest["grid"] == {"shape": [8, 16, 8], "spacing_mm": 1.0}
+    assert manifest["grid"] == {"shape": [8, 16, 8], "spacing_mm": 1.0, "axes": None}
     assert manifest["provenance"]["data"][0]["file"] == "image.nrrd"
     assert len(manifest["provenance"]["data"][0]["sha256"]) == 64
     assert "torch" in manifest["provenance"]["versions"]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from . import weights as store
 from .facts import Facts
-from .registry import BackboneError, backbone_class, create, listing
+from .registry import BACKBONES, BackboneError, backbone_class, create, listing
+from .trained import folder_of, install_model, models
 
 
 def add_commands(commands) -> None:
@@ -28,7 +29,8 @@ def add_commands(commands) -> None:
     install = action("install", install_backbone, "fetch or import trained weights")
     install.add_argument("name", help="as in the list")
     install.add_argument("--from", dest="source", default="", metavar="FILE_OR_FOLDER",
-                         help="import without network")
+                         help="import without network; a folder from `train` becomes a "
+                              "backbone of this name")
     install.add_argument("--yes", action="store_true", help="consent to the download")
     verify = action("verify", verify_backbone, "check a method, or a network of your own")
     verify.add_argument("name", help="as in the list, or the manifest (.json) of a network")
@@ -51,7 +53,8 @@ def list_backbones(options, report=None) -> int:
     for item in files:
         print(f"  {item.path.relative_to(store.store())}  {store.size_text(item.size_bytes)}  "
               f"sha256 {item.sha256[:12] or 'not recorded'}")
-    print("A network of your own: --backbone MANIFEST.json, checked by `backbones verify`.")
+    print("A network of your own: --backbone MANIFEST.json, checked by `backbones verify`; a model "
+          "you trained: --backbone FOLDER; `backbones install NAME --from FOLDER` lists it here.")
     return 0
 
 
@@ -61,11 +64,20 @@ def _in_words(facts: Facts) -> str:
         parts.append(f"weights {facts.weights.licence}")
     if facts.stochastic:
         parts.append("stochastic")
+    if facts.methods:
+        parts.append(f"for --method {' or '.join(facts.methods)}")
     return "; ".join(parts)
 
 
 def install_backbone(options, report=None) -> int:
-    """Put the weights of a backbone into the store, by download or from a file or folder."""
+    """Put the weights of a backbone into the store, by download or from a file or folder.
+
+    The folder of a model that was trained here becomes a backbone of the given name.
+    """
+    if options.name not in BACKBONES and options.source:
+        path = install_model(options.source, options.name)
+        print(f"Installed {path}. Use it as --backbone {options.name}.")
+        return 0
     facts = backbone_class(options.name).facts
     if facts.weights is None:
         missing = facts.missing_packages()
@@ -120,6 +132,10 @@ def verify_backbone(options, report=None) -> int:
 
 def clear_weights(options, report=None) -> int:
     """Remove the weights of a backbone from the store."""
+    if options.name in models():
+        shutil.rmtree(folder_of(options.name))
+        print(f"The model {options.name} was removed.")
+        return 0
     weights = backbone_class(options.name).facts.weights
     freed = 0 if weights is None else store.clear(weights)
     print(f"{store.size_text(freed)} freed.")

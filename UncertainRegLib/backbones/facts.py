@@ -45,6 +45,8 @@ class Facts:
         weights: file of trained weights, or None.
         outside: intensity (on prepared images) beyond the field of view; None repeats the border.
         working_grid: the grid it computes on, in words.
+        methods: ways of asking for uncertainty that only models like this one have, see
+            ``samplers``.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Facts:
     weights: Weights | None = None
     outside: float | None = None
     working_grid: str = ""
+    methods: tuple[str, ...] = ()
 
     def as_dict(self) -> dict:
         """Plain dictionary for ``result.json``."""

@@ -6,11 +6,14 @@ that listing them is cheap and never fails.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 from dataclasses import dataclass
 
 from .facts import Facts
+from .trained import class_of as trained_class
+from .trained import folder_of, models
 from .weights import is_stored, remedy
 
 # name -> "module:class" in this package
@@ -55,26 +58,37 @@ def backbone_class(name: str):
     """The class of a backbone.
 
     Args:
-        name: as in the list, or the manifest (.json) of a network of one's own.
+        name: as in the list, the manifest (.json) of a network of one's own, or the folder of a
+            model that was trained here.
 
     Raises:
         BackboneError: unknown name, or a manifest that cannot be used.
     """
+    if name not in BACKBONES and folder_of(name) is not None:
+        return trained_class(folder_of(name))
     if name.endswith(".json"):
         from .torchscript import class_of
 
         return class_of(name)
     if name not in BACKBONES:
         known = ", ".join(n for n in BACKBONES if n not in FOR_TESTS)
-        raise BackboneError(f"Unknown backbone {name!r}; choose one of {known}, or the manifest "
-                            "(.json) of a network of your own.")
+        raise BackboneError(f"Unknown backbone {name!r}; choose one of {known}, the manifest "
+                            "(.json) of a network of your own, or the folder of a model that you "
+                            "trained.")
     module, cls = BACKBONES[name].split(":")
     return getattr(importlib.import_module(f".{module}", __package__), cls)
 
 
 def listing() -> list[Entry]:
-    """All backbones a user can choose, in order, with availability and remedy."""
-    return [entry(name) for name in BACKBONES if name not in FOR_TESTS]
+    """All backbones a user can choose, in order, with availability and remedy.
+
+    The models of the store come last; one that cannot be read is left out.
+    """
+    found = [entry(name) for name in BACKBONES if name not in FOR_TESTS]
+    for name in models():
+        with contextlib.suppress(ValueError):
+            found.append(entry(name))
+    return found
 
 
 def entry(name: str) -> Entry:

@@ -3,13 +3,47 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
-from .weights import sha256_of
+import numpy as np
+
+from ..geometry import DisplacementField, Grid, Image
+from ..geometry.image import mask_of
+from .facts import Facts
+from .prepare import PERCENTILES
+from .weights import sha256_of, store
+from .working_grid import centred_grid, field_from_voxels
 
 SCHEMA = "uncertainreg-model/1"
 MANIFEST = "model.json"
 KEYS = ("kind", "network", "members", "grid", "intensity", "weights", "provenance")
+# The ways of asking for uncertainty that a kind of model was trained for, see samplers.registry
+METHODS = {"bootstrap": ("ensemble",), "snapshot": ("ensemble",), "predictive": ("predictive",),
+           "dropout": ("mc-dropout",), "heteroscedastic": ("image-noise",),
+           "adacs": ("correspondence-score",)}
+MEANINGS = {
+    "predictive_uncertainty": "error of the warped labels (0 to 1) that the network expects, the "
+                              "largest of the structures",
+    "predictive_residual": "difference of the warped and the fixed image that the network "
+                           "expects, as a share of the intensity range",
+    "image_noise": "standard deviation of the noise that the network finds in the images, as a "
+                   "share of the intensity range",
+    "correspondence_score": "how well the moving image can correspond to this place: 1 fully, 0 "
+                            "where it shows something else",
+}
+
+
+class PredictedMap(NamedTuple):
+    """A map that a network predicts, on the grid of the prepared fixed image."""
+
+    image: Image
+    unit: str
+    meaning: str
 
 
 def read_model(folder: str | Path) -> dict:
@@ -51,3 +85,185 @@ def read_weights(folder: str | Path, manifest: dict) -> dict[str, dict]:
         raise ValueError(f"{file} is missing or not the file that {MANIFEST} describes; copy the "
                          "whole folder again.")
     return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def models() -> list[str]:
+    """Names of the models in the store, which every list of backbones shows."""
+    return sorted(file.parent.name for file in (store() / "models").glob(f"*/{MANIFEST}"))
+
+
+def folder_of(name: str) -> Path | None:
+    """The model folder that a backbone's name means: a path, or a model in the store; or None."""
+    path = Path(name).expanduser()
+    for folder in (path.parent if path.name == MANIFEST else path, store() / "models" / name):
+        if name and (folder / MANIFEST).is_file():
+            return folder
+    return None
+
+
+def install_model(folder: str | Path, name: str) -> Path:
+    """Copy a model folder into the store, where all lists of backbones find it by this name.
+
+    Raises:
+        ValueError: no model there, it is damaged, or the name is no plain one.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{name!r} is no name for a model; use letters, digits, - and _.")
+    manifest = read_model(folder)
+    source, target = Path(folder), store() / "models" / name
+    file = manifest["weights"]["file"]
+    if not (source / file).is_file() or sha256_of(source / file) != manifest["weights"]["sha256"]:
+        raise ValueError(f"{source / file} is missing or not the file that {MANIFEST} describes.")
+    target.mkdir(parents=True, exist_ok=True)
+    for each in (file, MANIFEST):  # the manifest last: then the model is there as a whole
+        shutil.copyfile(source / each, target / each)
+    return target
+
+
+def class_of(folder: Path):
+    """The backbone class of a model folder.
+
+    Raises:
+        ValueError: the folder cannot be used; the sentence says why.
+    """
+    manifest = read_model(folder)
+    made_of, grid = manifest["provenance"], manifest["grid"]
+    name = folder.resolve().name
+    shape = " x ".join(map(str, grid["shape"]))
+    facts = Facts(
+        name=name, title=made_of.get("title") or f"{name} ({manifest['kind']}, trained here)",
+        anatomy=made_of.get("anatomy", "as in its training"),
+        modality=made_of.get("modality", "as in its training"),
+        stochastic=manifest["kind"] == "dropout", packages=("torch",),
+        methods=_methods(manifest), working_grid=f"{shape} voxels of {grid['spacing_mm']:g} mm")
+    return type("TrainedModel", (TrainedModel,),
+                {"folder": folder, "manifest": manifest, "facts": facts})
+
+
+def _methods(manifest: dict) -> tuple[str, ...]:
+    methods = METHODS.get(manifest["kind"], ())
+    if manifest["network"].get("classes") and "predictive" not in methods:
+        methods = (*methods, "predictive")
+    return methods
+
+
+@dataclass
+class TrainedModel:
+    """A model folder; ``class_of`` makes its class.
+
+    Attributes:
+        seed: of dropout; calls in the same order give the same fields.
+        device: "cpu" or a torch device.
+    """
+
+    seed: int = 1
+    device: str = "cpu"
+
+    folder = None  # these three are set by ``class_of``
+    manifest = None
+    facts = None
+
+    @cached_property
+    def members(self) -> list:
+        """The displacement networks, ready for use: one, or those of an ensemble."""
+        from ..networks.diffusemorph import displacement_net
+
+        settings = self.manifest["network"]
+        if "displacement" in settings:  # beside another network that makes a map
+            states = [self._weights["displacement"]]
+            settings = settings["displacement"]
+        else:
+            states = list(self._weights.values())
+        return [self._ready(displacement_net(**settings), state) for state in states]
+
+    @cached_property
+    def _weights(self) -> dict[str, dict]:
+        return read_weights(self.folder, self.manifest)
+
+    def _ready(self, network, state: dict):
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f"The weights of {self.folder} do not fit its network: "
+                             f"{error}") from error
+        network = network.requires_grad_(False).to(self.device)
+        return network.train(self.facts.stochastic)  # dropout is all that the mode changes
+
+    def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
+        """Both images as in the training: scaled to [0, 1], each centred on a grid of its own."""
+        self.members  # noqa: B018  damaged weights are reported before any work
+        grid = self.manifest["grid"]
+        images = []
+        for image in (fixed, moving):
+            low, high = self._window(image)
+            array = np.clip((image.array - low) / max(high - low, 1e-6), 0, 1) * mask_of(image)
+            scaled = Image(array.astype(np.float32), image.grid, image.mask)
+            where = centred_grid(image, grid["shape"], grid["spacing_mm"], grid.get("axes"))
+            images.append(scaled.resample(where).to_torch(self.device))
+        return tuple(images)
+
+    def _window(self, image: Image) -> tuple[float, float]:
+        if self.manifest["intensity"] == "minmax":
+            return float(image.array.min()), float(image.array.max())
+        return tuple(np.percentile(image.array[mask_of(image)], PERCENTILES))
+
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """Displacement field (mm LPS) on the grid of the prepared fixed image.
+
+        Of an ensemble it is the mean of the members (Gong et al., Eq. 7).
+        """
+        import torch
+
+        fields = [self._displacement(member, fixed, moving) for member in self.members]
+        return self._field(torch.stack(fields).mean(0), fixed.grid, moving.grid)
+
+    def register_member(self, fixed: Image, moving: Image, index: int) -> DisplacementField:
+        """`register` by one member of an ensemble."""
+        voxels = self._displacement(self.members[index], fixed, moving)
+        return self._field(voxels, fixed.grid, moving.grid)
+
+    def _displacement(self, member, fixed: Image, moving: Image):
+        import torch
+
+        with torch.no_grad(), torch.random.fork_rng(enabled=self.facts.stochastic):
+            if self.facts.stochastic:
+                torch.manual_seed(self.seed)
+                self.seed += 1
+            return member(moving.array[None, None], fixed.array[None, None])[0]
+
+    def _field(self, voxels, fixed: Grid, moving: Grid) -> DisplacementField:
+        return field_from_voxels(voxels.permute(1, 2, 3, 0), fixed, moving)
+
+    def maps(self, fixed: Image, moving: Image) -> dict[str, PredictedMap]:
+        """The maps that the model predicts for prepared images, by name; none for most kinds."""
+        import torch
+
+        a, b = moving.array[None, None], fixed.array[None, None]
+        found = {}
+        with torch.no_grad():
+            if self.manifest["network"].get("classes"):
+                scales = [m.log_scale(m.features(a, b))[0].exp() for m in self.members]
+                found = _of_scales(torch.stack(scales))
+            elif "variance" in self._weights:
+                from ..networks.warp import warp
+
+                moved = warp(a, self.members[0](a, b), "border")
+                log_variance = self._network("variance")(torch.cat((moved, b), 1))
+                found = {"image_noise": (0.5 * log_variance.clamp(-10, 10)).exp()[0, 0]}
+            elif "score" in self._weights:
+                found = {"correspondence_score": self._network("score")(b).sigmoid()[0, 0]}
+        return {name: PredictedMap(Image(values, fixed.grid), "", MEANINGS[name])
+                for name, values in found.items()}
+
+    def _network(self, name: str):
+        from ..networks.unet import UNet
+
+        return self._ready(UNet(**self.manifest["network"][name]), self._weights[name])
+
+
+def _of_scales(scales) -> dict:
+    """u of all members (N, C, Z, Y, X): of the most uncertain structure, or of the image."""
+    u = (scales**2).mean(0) ** 0.5  # the predicted part of Eq. 9
+    if len(u) == 1:
+        return {"predictive_residual": u[0]}
+    return {"predictive_uncertainty": u[1:].amax(0)}  # class 0 is the background

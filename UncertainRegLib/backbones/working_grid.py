@@ -44,6 +44,16 @@ def trained_grid(image: Image, shape: Sequence[int], spacing_mm: float, axes: st
     return Grid(shape, affine)
 
 
+def centred_grid(image: Image, shape: Sequence[int], spacing_mm: float,
+                 axes: str | None = None) -> Grid:
+    """A grid with its centre at the image's centre; ``axes`` as for `trained_grid`, or None for
+    the image's own."""
+    grid = trained_grid(image, shape, spacing_mm, axes or axes_of(image.grid))
+    affine = grid.affine.copy()
+    affine[:3, 3] += image.grid.center - grid.center
+    return Grid(shape, affine)
+
+
 def axes_of(grid: Grid) -> str:
     """The letters of the directions towards which the array axes run most nearly, e.g. "SPL"."""
     order, signs = _matching_axes(np.eye(3), grid.direction)

@@ -18,7 +18,7 @@ from ..geometry.files import InputError
 from ..geometry.image import set_geometry
 from ..samplers import Sample
 from .cancel import CANCEL_FILE
-from .summary import MEANINGS, Summary
+from .summary import Summary
 
 SCHEMA = "uncertainreg-result/1"
 
@@ -91,21 +91,23 @@ class ResultFolder:
         for name, values in maps.items():
             file = f"maps/{name}{suffix}.nrrd"
             write_image(Image(values, fixed), new(file), compress=final)
-            record[name] = {"file": file, **dict(zip(("unit", "meaning"), MEANINGS[name]))}
+            record[name] = {"file": file, **dict(zip(("unit", "meaning"), summary.meaning(name)))}
         mean, mean_field = f"mean_transform{suffix}.nrrd", summary.mean()
         write_field(mean_field.resample(fixed), new(mean))
         if _is_coarser(mean_field.grid, fixed):
             self.record["mean_transform_working"] = f"mean_transform_working{suffix}.nrrd"
             write_field(mean_field, new(self.record["mean_transform_working"]))
-        covariance = f"covariance_mm2{suffix}.nrrd"
-        values, grid = summary.covariance()
-        sitk.WriteImage(set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
-                        str(new(covariance)))
-        self.record.update(
-            maps=record, mean_transform=mean, covariance=covariance,
-            labels=summary.label_rows(maps["uncertainty_mm"], maps["validity"]),
-            landmarks=summary.landmark_rows(), **summary.representatives(),
-            oracle_sample=summary.oracle())
+        self.record.update(maps=record, mean_transform=mean)
+        if summary.has_spread:
+            covariance = f"covariance_mm2{suffix}.nrrd"
+            values, grid = summary.covariance()
+            sitk.WriteImage(set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
+                            str(new(covariance)))
+            self.record.update(
+                covariance=covariance,
+                labels=summary.label_rows(maps["uncertainty_mm"], maps["validity"]),
+                landmarks=summary.landmark_rows(), **summary.representatives(),
+                oracle_sample=summary.oracle())
         self.record["samples"]["effective"] = summary.effective()
         self.commit()
         for old in self._written - names:

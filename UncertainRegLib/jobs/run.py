@@ -116,25 +116,28 @@ class _Run:
             return
         self.summary = Summary(self.inputs, registration,
                                getattr(sampler, "draws_per_perturbation", 1) > 1)
+        self._predict_maps(sampler.backbone, fixed, moving)
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
         generator = np.random.default_rng(self.job.seed)
         begun = last_summary = self.sampling_since = perf_counter()
         summary_cost = 0.0
+        asked = min(self.job.samples, getattr(sampler, "at_most", self.job.samples))
+        self.folder.record["samples"]["asked"] = asked
         self.flag.check()
-        for index, sample in enumerate(sampler.sample(fixed, moving, self.job.samples, generator)):
+        for index, sample in enumerate(sampler.sample(fixed, moving, asked, generator)):
             kept = self.summary.add(sample)
             self.folder.write_sample(index, kept, sample)
             finished, now = index + 1, perf_counter()
-            eta = (now - self.sampling_since) / finished * (self.job.samples - finished)
-            self.report("sample", finished=finished, asked=self.job.samples, eta_s=round(eta, 1))
+            eta = (now - self.sampling_since) / finished * (asked - finished)
+            self.report("sample", finished=finished, asked=asked, eta_s=round(eta, 1))
             due = now - last_summary > max(1.0, SUMMARY_SHARE * summary_cost)
-            if FIRST_SUMMARY <= finished < self.job.samples and due:
+            if FIRST_SUMMARY <= finished < asked and due:
                 self.folder.write_summary(self.summary, final=False)
                 last_summary = perf_counter()
                 summary_cost = last_summary - now
                 self.report("snapshot", result=str(self.folder.path / "result.json"))
-            if finished < self.job.samples:
+            if finished < asked:
                 self.flag.check()
         self.timings["samples_s"] = perf_counter() - begun
         self.finish("complete")
@@ -143,7 +146,8 @@ class _Run:
         """Write what there is under ``status``."""
         record = self.folder.record
         record["status"] = status  # on disk with the files, in one step
-        if self.summary is not None and self.summary.count >= FIRST_SUMMARY:
+        if self.summary is not None and (self.summary.count >= FIRST_SUMMARY
+                                         or (self.summary.count and self.summary.predicted)):
             self.report("stage", text="Writing maps and tables")
             started = perf_counter()
             self._warn_late()
@@ -186,6 +190,11 @@ class _Run:
         if free is not None and memory > free + (peak_memory_mb() or 0.0):
             self._warn(f"The run may need {memory:.0f} MB of memory, {free:.0f} MB are free.")
         return sampler, fixed, moving, registration
+
+    def _predict_maps(self, backbone, fixed, moving) -> None:
+        """Maps that a trained model makes itself, whatever the method."""
+        if hasattr(backbone, "maps"):
+            self.summary.predicted = backbone.maps(fixed, moving)
 
     def _progress(self, text: str, done: int, total: int) -> None:
         """Tell of work before the first sample, and stop it when asked to."""
@@ -242,7 +251,7 @@ class _Run:
             self._warn(f"Only {samples['ess_tempered']:.1f} of {samples['proposals']} proposals "
                        "carry the weight: the samples are nearly copies of each other. Weigh more "
                        "proposals, or temper to a larger ess_fraction.")
-        if self.summary.count < 8:
+        if FIRST_SUMMARY <= self.summary.count < 8:
             self._warn(f"Only {self.summary.count} samples: the map is noisy; use 16 or more.")
 
     def _warn(self, text: str) -> None:

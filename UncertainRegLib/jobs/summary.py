@@ -62,12 +62,17 @@ class Summary:
         registration: the unperturbed registration, mm LPS on the working grid.
         nested: several draws share a perturbation: intrinsic spread and bias jitter are told
             apart.
+
+    Attributes:
+        predicted: maps beside the samples, that the backbone's network predicts, by name
+            (`backbones.trained.PredictedMap`).
     """
 
     def __init__(self, inputs: Inputs, registration: DisplacementField,
                  nested: bool = False) -> None:
         self.inputs = inputs
         self.registration = registration
+        self.predicted: dict = {}
         self.moments = Moments()
         self.nested = NestedMoments() if nested else None
         self.validity = RunningMean()
@@ -112,6 +117,11 @@ class Summary:
     def count(self) -> int:
         """Samples so far."""
         return self.moments.count
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether there are samples to differ: one alone would make maps of zeros."""
+        return self.count > 1
 
     def weights(self) -> np.ndarray:
         """(N,) normalised weights."""
@@ -161,15 +171,17 @@ class Summary:
 
     def maps(self) -> dict[str, np.ndarray]:
         """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (see MEANINGS)."""
-        covariance = self.moments.covariance
-        axes = axis_sd(covariance)
-        of_samples = {
-            "uncertainty_mm": uncertainty(covariance),
-            "largest_axis_mm": largest_axis(covariance),
-            "axis_rl_mm": axes[..., 0], "axis_ap_mm": axes[..., 1], "axis_si_mm": axes[..., 2],
-            "displacement_entropy": displacement_entropy(covariance),
-            "validity": self.validity.value,
-        }
+        of_samples = {"validity": self.validity.value}
+        if self.has_spread:
+            covariance = self.moments.covariance
+            axes = axis_sd(covariance)
+            of_samples |= {
+                "uncertainty_mm": uncertainty(covariance),
+                "largest_axis_mm": largest_axis(covariance),
+                "axis_rl_mm": axes[..., 0], "axis_ap_mm": axes[..., 1],
+                "axis_si_mm": axes[..., 2],
+                "displacement_entropy": displacement_entropy(covariance),
+            }
         if self.nested is not None:
             parts = self.nested.summary()
             of_samples |= {"spread_mm": uncertainty(parts.spread),
@@ -179,9 +191,17 @@ class Summary:
         for name, values in (("jacobian", jacobian),
                              ("folding", as_like(jacobian <= 0, jacobian))):
             maps[name] = self._on_fixed(values, self.registration.grid)
-        if self.labels is not None:
+        if self.labels is not None and self.has_spread:
             maps["label_entropy"] = self._on_fixed(self.labels.entropy(), self.labels.grid)
+        for name, predicted in self.predicted.items():
+            maps[name] = self._on_fixed(predicted.image.array, predicted.image.grid)
         return maps
+
+    def meaning(self, name: str) -> tuple[str, str]:
+        """Unit and meaning of a map."""
+        if name in self.predicted:
+            return self.predicted[name].unit, self.predicted[name].meaning
+        return MEANINGS[name]
 
     def covariance(self) -> tuple[np.ndarray, Grid]:
         """(Z, Y, X, 6) covariance in mm² and its grid, the animation grid."""

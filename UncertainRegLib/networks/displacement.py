@@ -15,6 +15,8 @@ from .unet import UNet, conv
 from .warp import integrate, resize_field, warp
 
 BACKBONES = ("voxelmorph", "transmorph")
+LOG_START = -5.0  # log u before training: most labels are right, and to learn that much first would
+# drive the features, and with them the displacement, far away
 LOG_SCALE = 7.0  # log u stays within plus and minus this: an error of nothing cannot reach log 0
 # Sizes of the small TransMorph: the widths and windows that 32 to 64 voxels a side deserve.
 SMALL_TRANSMORPH = {"channels": 16, "depths": (2, 2, 2, 2), "heads": (2, 2, 4, 4),
@@ -88,6 +90,9 @@ class DisplacementNet(nn.Module):
         nn.init.normal_(self.flow.weight, std=1e-5)  # training begins at the identity
         nn.init.zeros_(self.flow.bias)
         self.uncertainty = nn.Conv3d(channels, classes * blocks**3, 1) if classes else None
+        if classes:
+            nn.init.normal_(self.uncertainty.weight, std=1e-2)
+            nn.init.constant_(self.uncertainty.bias, LOG_START)
         self.refine = Refinement(channels, classes, ndim, blocks) if refine else None
 
     def features(self, moving: Tensor, fixed: Tensor) -> Tensor:

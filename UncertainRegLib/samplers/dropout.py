@@ -21,19 +21,9 @@ class Dropout:
 
     Attributes:
         backbone: a registration whose calls differ (``facts.stochastic``).
-
-    Raises:
-        ValueError: the backbone is deterministic.
     """
 
     backbone: object
-
-    def __post_init__(self) -> None:
-        facts = self.backbone.facts
-        if not facts.stochastic:
-            raise ValueError(f"{facts.title} gives the same answer every time, so that repeating "
-                             "it shows nothing; choose a backbone with dropout, or the method "
-                             "equivariance.")
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, from the time of one registration."""

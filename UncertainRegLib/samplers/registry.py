@@ -7,13 +7,21 @@ from dataclasses import dataclass, fields
 
 from ..perturbations import family
 from .dropout import Dropout
+from .ensemble import Ensemble
 from .equivariance import Equivariance
+from .predictive import Predictive
 from .proposals import EquivarianceSeeded, Optimised, Trained
 from .sample import OnProgress, ignore
 from .sir import SIR
 
 METHODS = {"equivariance": "Equivariance under perturbations", "sir": "Structured SIR",
-           "mc-dropout": "Repeated draws (MC dropout)"}
+           "mc-dropout": "Repeated draws (MC dropout)", "ensemble": "Ensemble",
+           "predictive": "Predictive", "image-noise": "Image noise",
+           "correspondence-score": "Correspondence score"}
+# Methods that need a model made for them, and how one comes by it
+TRAINED = {"ensemble": "`train bootstrap` or `train snapshot`",
+           "predictive": "`train predictive`", "image-noise": "`train heteroscedastic`",
+           "correspondence-score": "`train adacs`"}
 DRAWS_PER_PERTURBATION = 2  # of a stochastic backbone: enough to tell spread and jitter apart
 PACKAGES = {"sir": ("torch",)}  # beyond what the backbone needs
 SOURCES = {"seeded": EquivarianceSeeded, "optimised": Optimised, "trained": Trained}
@@ -51,9 +59,24 @@ def method(name: str) -> Method:
     return Method(name, METHODS[name], PACKAGES.get(name, ()))
 
 
-def listing() -> list[Method]:
-    """All methods, in order, with availability and remedy."""
-    return [method(name) for name in METHODS]
+def listing(facts=None) -> list[Method]:
+    """All methods, in order, with availability and remedy.
+
+    Args:
+        facts: of a backbone; leaves out the methods that it cannot be asked by.
+    """
+    return [method(name) for name in METHODS if facts is None or not misfit(name, facts)]
+
+
+def misfit(name: str, facts) -> str:
+    """Why a backbone cannot be asked by a method, in one sentence; empty when it can."""
+    if name in TRAINED and name not in facts.methods:
+        return (f"{facts.title} was not trained for the method {name}; choose a model made by "
+                f"{TRAINED[name]}.")
+    if name == "mc-dropout" and not facts.stochastic:
+        return (f"{facts.title} gives the same answer every time, so that repeating it shows "
+                "nothing; choose a backbone with dropout, or the method equivariance.")
+    return ""
 
 
 def create_sampler(name: str, backbone, perturbation: str, parameters: dict, device: str = "cpu",
@@ -70,11 +93,15 @@ def create_sampler(name: str, backbone, perturbation: str, parameters: dict, dev
         on_progress: told of work before the first sample; what it raises ends the sampling.
 
     Raises:
-        ValueError: unknown method, family or setting, or a package is missing.
+        ValueError: unknown method, family or setting, a package is missing, or the backbone
+            cannot be asked by this method.
     """
     remedy = method(name).remedy
     if remedy:
         raise ValueError(f"Method {name!r} is not installed: {remedy}")
+    unfit = misfit(name, backbone.facts)
+    if unfit:
+        raise ValueError(unfit)
     tau = family(perturbation, **parameters.get("perturbation", {}))
     settings = parameters.get("method", {})
     try:
@@ -82,6 +109,8 @@ def create_sampler(name: str, backbone, perturbation: str, parameters: dict, dev
             return _sir(backbone, tau, device, on_progress, settings)
         if name == "mc-dropout":
             return Dropout(backbone, **settings)
+        if name in TRAINED:
+            return (Ensemble if name == "ensemble" else Predictive)(backbone, **settings)
         if backbone.facts.stochastic:
             settings = {"draws_per_perturbation": DRAWS_PER_PERTURBATION, **settings}
         return Equivariance(backbone, tau, **settings)

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from ..backbones.prepare import PERCENTILES
-from ..geometry import Grid, Image, read_image, read_labels
+from ..backbones.working_grid import axes_of, centred_grid
+from ..geometry import Image, read_image, read_labels
 from .synthetic import Pair
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz")
@@ -33,6 +34,7 @@ class FolderPairs:
             (section 4.1 of Structured SIR: 8 and 2).
         intensity: "percentiles" (0.5 and 99.5 of an image to 0 and 1) or "minmax".
         files: the image files, in the order in which they are numbered.
+        axes: towards which the array axes run, such as "SPL"; None if images differ in that.
     """
 
     folder: str
@@ -44,6 +46,7 @@ class FolderPairs:
     apart: int = 2
     intensity: str = "percentiles"
     files: list[Path] = field(default_factory=list, init=False, repr=False)
+    axes: str | None = field(default=None, init=False)
     _images: list = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -54,9 +57,11 @@ class FolderPairs:
         if len(self.files) < 2:
             raise ValueError(f"{self.folder} holds {len(self.files)} of the images asked for; "
                              "training needs at least two.")
+        axes = set()
         for file in self.files:
             image = read_image(file)
-            grid = self._grid(image)
+            axes.add(axes_of(image.grid))
+            grid = centred_grid(image, self.shape, self.spacing_mm)
             low, high = np.percentile(image.array, PERCENTILES) if (
                 self.intensity == "percentiles") else (image.array.min(), image.array.max())
             array = np.clip((image.resample(grid).array - low) / max(high - low, 1e-6), 0, 1)
@@ -65,14 +70,7 @@ class FolderPairs:
                 labels = read_labels(Path(self.labels) / file.name)
                 labels = Image(labels.array, image.grid).resample(grid, "nearest", 0).array
             self._images.append((array.astype(np.float32), labels))
-
-    def _grid(self, image: Image) -> Grid:
-        """The network's grid with its centre at the image's centre, along the image's axes."""
-        grid = Grid.from_spacing(self.shape, (self.spacing_mm,) * 3, (0, 0, 0),
-                                 image.grid.direction)
-        affine = grid.affine.copy()
-        affine[:3, 3] = image.grid.center - grid.center
-        return Grid(self.shape, affine)
+        self.axes = axes.pop() if len(axes) == 1 else None
 
     def __len__(self) -> int:
         return len(self._images)

@@ -22,7 +22,8 @@ from .losses import laplace_nll, nlcc, one_hot, smoothness, soft_dice
 from .model_folder import provenance, save_model
 
 ENSEMBLES = ("", "bootstrap", "dropout", "snapshot")
-MAY_CHANGE = ("steps", "members", "save_every", "device")  # between a checkpoint and going on
+# between a checkpoint and going on
+MAY_CHANGE = ("steps", "members", "first_cycle", "save_every", "device")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class GongTraining:
         dropout: probability, after the encoder's last convolution.
         members: networks of an ensemble; share: of the images that a bootstrap member sees.
         cycles, snapshot_rate: of the snapshot ensemble's learning rate (Eq. 8), by SGD.
+        first_cycle: no snapshot of an earlier cycle is chosen; for short trainings, whose first
+            cycles have not learnt to register.
         save_every: steps between checkpoints.
     """
 
@@ -57,6 +60,7 @@ class GongTraining:
     share: float = 0.9
     cycles: int = 20
     snapshot_rate: float = 0.1
+    first_cycle: int = 0
     save_every: int = 500
     seed: int = 0
     device: str = "cpu"
@@ -65,9 +69,10 @@ class GongTraining:
         if self.ensemble not in ENSEMBLES:
             raise ValueError(f"Ensemble {self.ensemble!r} is not one of "
                              f"{', '.join(ENSEMBLES[1:])}.")
-        if self.ensemble == "snapshot" and not self.members <= self.cycles <= self.steps:
-            raise ValueError(f"{self.members} snapshots need as many cycles, and each cycle a "
-                             f"step; there are {self.cycles} cycles and {self.steps} steps.")
+        left = math.ceil(self.steps / max(math.ceil(self.steps / self.cycles), 1))
+        if self.ensemble == "snapshot" and self.members > left - self.first_cycle:
+            raise ValueError(f"{self.members} snapshots need as many cycles; {self.steps} steps in "
+                             f"{self.cycles} cycles leave {left - self.first_cycle}.")
 
     @property
     def kind(self) -> str:
@@ -153,7 +158,8 @@ def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = Tr
         weights = {"member-0": network.state_dict()}
         if config.ensemble == "snapshot":
             rng = np.random.default_rng(config.seed)
-            chosen = np.sort(rng.choice(config.cycles, config.members, replace=False))
+            late = np.arange(config.first_cycle, len(snapshots.taken))
+            chosen = np.sort(rng.choice(late, config.members, replace=False))
             weights = {f"cycle-{c}": snapshots.taken[c] for c in chosen.tolist()}
     loss = f"-NLCC {config.window}^3 + {config.smoothness} smoothness"
     loss += " - soft Dice" * bool(classes)
@@ -161,7 +167,7 @@ def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = Tr
     made_of = provenance(pairs.files, steps=config.steps, seed=config.seed, loss=loss,
                          licence=licence, labels=list(classes), settings=asdict(config))
     return save_model(out, config.kind, network.settings, weights, pairs.shape, pairs.spacing_mm,
-                      pairs.intensity, made_of)
+                      pairs.intensity, made_of, pairs.axes)
 
 
 def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, out: Path,
@@ -175,7 +181,7 @@ def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, 
         classes=max(len(values), 1) if config.predictive else 0,
         refine=config.predictive and bool(values)).to(config.device)
     cyclic, snapshots = config.ensemble == "snapshot", Snapshots()
-    optimiser = (torch.optim.SGD(network.parameters(), config.snapshot_rate, momentum=0.9)
+    optimiser = (torch.optim.SGD(network.parameters(), config.snapshot_rate)
                  if cyclic else torch.optim.Adam(network.parameters(), config.learning_rate))
     length = math.ceil(config.steps / config.cycles)
 

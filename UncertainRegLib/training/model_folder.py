@@ -24,6 +24,7 @@ def save_model(
     spacing_mm: float,
     intensity: str,
     provenance: dict,
+    axes: str | None = None,
 ) -> Path:
     """Write a model folder; ``model.json`` comes last, so that a folder is whole or none.
 
@@ -34,7 +35,9 @@ def save_model(
         weights: a state dict for each member of an ensemble or part of a model, by name.
         grid_shape: (Z, Y, X) of the network's images; spacing_mm: their voxel size.
         intensity: "minmax" (each image to [0, 1]) or "percentiles" (0.5 and 99.5 to 0 and 1).
-        provenance: how it came about, see `provenance`.
+        provenance: how it came about, see `provenance`; "title", "anatomy" and "modality" in it
+            are shown to people.
+        axes: of the training images (`FolderPairs.axes`); None takes those of the images it meets.
 
     Returns:
         The path of ``model.json``.
@@ -52,7 +55,8 @@ def save_model(
     _replace(out / "weights.pt", lambda file: torch.save(parts, file))
     manifest = {
         "schema": SCHEMA, "kind": kind, "network": network, "members": list(weights),
-        "grid": {"shape": list(grid_shape), "spacing_mm": spacing_mm}, "intensity": intensity,
+        "grid": {"shape": list(grid_shape), "spacing_mm": spacing_mm, "axes": axes},
+        "intensity": intensity,
         "weights": {"file": "weights.pt", "sha256": sha256_of(out / "weights.pt")},
         "provenance": provenance,
     }
