@@ -32,6 +32,7 @@ from UncertainRegParts.choices import PERTURBING, TUTORIAL, choices
 from UncertainRegParts.inputs import InputsError
 from UncertainRegParts.results import ResultsPanel
 from UncertainRegParts.run import Run, duration
+from UncertainRegParts.sampledata import registerSampleData
 from UncertainRegParts.selftest import UncertainRegTest  # noqa: F401 - Slicer looks for it here
 
 
@@ -49,6 +50,7 @@ class UncertainReg(ScriptedLoadableModule):
             "and shows in millimetres where the answers disagree. Disagreement is not the error "
             "of the registration: it says where not to rely on it.") + TUTORIAL
         self.parent.acknowledgementText = _("For research use only.")
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
 @parameterNodeWrapper
