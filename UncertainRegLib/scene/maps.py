@@ -25,6 +25,10 @@ _STYLES = {
     "mode_difference_mm": ("Modes A and B differ by (mm)", "diverging"),
     "displacement_entropy": ("Displacement entropy (nats)", "viridis"),
     "label_entropy": ("Label entropy (nats)", "viridis"),
+    "predictive_uncertainty": ("Predicted error of the labels", "inferno"),
+    "predictive_residual": ("Predicted difference of the images", "inferno"),
+    "image_noise": ("Image noise (share of the range)", "inferno"),
+    "correspondence_score": ("Correspondence score", "viridis"),
     "folding": ("Folding", "inferno"),
     "validity": ("Share of samples inside", "viridis"),
     "jacobian": ("Local volume change (Jacobian)", "diverging"),
@@ -32,7 +36,8 @@ _STYLES = {
 }
 # (window low, window high, hide below)
 _FIXED_WINDOWS = {"folding": (0.0, 1.0, 0.01), "jacobian": (0.0, 2.0, -1e9),
-                  "validity": (0.0, 1.0, 0.0), "probability": (0.0, 1.0, 0.05)}
+                  "validity": (0.0, 1.0, 0.0), "probability": (0.0, 1.0, 0.05),
+                  "correspondence_score": (0.0, 1.0, 0.0)}
 _EVERYTHING = 1e9  # upper threshold: only low values are ever hidden
 
 
@@ -123,7 +128,8 @@ def _style(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) ->
     display.AutoWindowLevelOff()
     display.AutoThresholdOff()
     display.ApplyThresholdOn()
-    add_legend(node, map_title(name, unit))
+    # Without a unit values are shares, often of a few hundredths.
+    add_legend(node, map_title(name, unit), "%.1f" if unit else "%.2g")
 
 
 def _follow(node: slicer.vtkMRMLScalarVolumeNode, low: float, high: float, floor: float) -> None:

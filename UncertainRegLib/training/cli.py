@@ -1,9 +1,11 @@
-"""The command ``train``: the proposal network of Structured SIR, on images or without any."""
+"""The command ``train``: here the proposal network of Structured SIR; see ``cli_folder``."""
 
 from __future__ import annotations
 
 import json
 import sys
+
+from .cli_folder import add_gong
 
 COMPLETE = 0
 
@@ -12,13 +14,15 @@ def add_commands(commands) -> None:
     """Add ``train`` to the command line (argparse sub-parsers)."""
     top = commands.add_parser("train", help="train the network of a method")
     methods = top.add_subparsers(required=True, metavar="method")
+    add_gong(methods)
     train = methods.add_parser(
         "sir", help="the proposal network of Structured SIR; goes on where it was stopped")
     source = train.add_mutually_exclusive_group(required=True)
     source.add_argument("--images", default="", help="folder of images; pairs are drawn inside")
     source.add_argument("--synthetic", action="store_true",
                         help="random shapes, contrasts and warps instead of images")
-    train.add_argument("--out", required=True, help="folder for checkpoint.pt and log.jsonl")
+    train.add_argument("--out", required=True,
+                       help="folder for weights.pt, checkpoint.pt and log.jsonl")
     train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
                        help="voxels of the network's images, multiples of 8 [48 64 48]")
     train.add_argument("--spacing", type=float, default=1.0,
@@ -35,6 +39,8 @@ def add_commands(commands) -> None:
     train.add_argument("--keep", type=int, default=4, help="kept of them [4]")
     train.add_argument("--rank", type=int, default=25, help="columns of R [25]")
     train.add_argument("--optimiser", default="soap", choices=("soap", "adam"))
+    train.add_argument("--bfloat16", action="store_true", default=None,
+                       help="convolutions in bfloat16: fast on CPUs with AVX512-BF16; a GPU always")
     train.add_argument("--validate-every", type=int, default=500, help="steps [500]")
     train.add_argument("--save-every", type=int, default=500, help="steps [500]")
     train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
@@ -65,15 +71,15 @@ def _train_sir(options, report) -> int:
         variant=options.variant, s_objective=options.objective, steps=options.steps,
         mean_steps=options.mean_steps, decay_steps=options.decay_steps,
         proposals=options.proposals, keep=options.keep, rank=options.rank,
-        optimiser=options.optimiser, validate_every=options.validate_every,
-        save_every=options.save_every, seed=options.seed,
+        optimiser=options.optimiser, bfloat16=options.bfloat16,
+        validate_every=options.validate_every, save_every=options.save_every, seed=options.seed,
         device=choose_device(options.device, sir))
     train_sir(config, pairs, options.out, options.progress == "bar",
               on_step=_print if options.progress == "json" else None)
     if options.progress == "bar":
-        print(f"Trained: {options.out}/checkpoint.pt. Use it with --method sir --parameters "
+        print(f"Trained: {options.out}/weights.pt. Use it with --method sir --parameters "
               f"'{{\"method\": {{\"source\": \"trained\", \"weights\": "
-              f"\"{options.out}/checkpoint.pt\"}}}}'", file=sys.stderr)
+              f"\"{options.out}/weights.pt\"}}}}'", file=sys.stderr)
     return COMPLETE
 
 
