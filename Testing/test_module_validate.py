@@ -12,6 +12,7 @@ from test_module_widget import (  # noqa: F401 - fixtures
     run_until,
     widget,
 )
+from test_studies_result import finished  # noqa: F401 - fixture
 
 from fake_result import write_fake_result  # isort: skip
 from fake_validation import FACTOR, write_fake_calibration, write_fake_validation  # isort: skip
@@ -185,3 +186,23 @@ def test_without_a_truth_the_section_says_how_to_give_one(widget, tmp_path):  # 
     widget.results.refresh()
     assert "Advanced" in widget.ui.validateLabel.text and widget.ui.validateLabel.visible
     assert not widget.ui.validateButton.visible and widget.ui.calibrateButton.enabled
+
+
+@pytest.mark.slow
+def test_the_real_worker_validates_and_calibrates(widget, finished, host):  # noqa: F811
+    import slicer
+
+    from UncertainRegLib.scene.result import load_result
+
+    ui = widget.ui
+    ui.validateCollapsibleButton.collapsed = False
+    load_result(finished, slicer.mrmlScene)
+    widget.results.refresh()
+    for button in (ui.validateButton, ui.calibrateButton):
+        button.click()
+        run_until(host, lambda: not evaluation(widget).isActive, 300)
+        assert evaluation(widget).state == "complete", evaluation(widget).error
+    assert float(table(ui)["Landmarks"]) == 12 and ui.plotComboBox.count == 6
+    assert not ui.calibrationLabel.text.startswith("Not calibrated")
+    calibration = widget.results.result.calibration
+    assert (calibration["factor"] is None) == (calibration["refused"] is not None)
