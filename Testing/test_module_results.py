@@ -541,9 +541,14 @@ def test_all_is_there_after_saving_and_loading(shown, tmp_path):
     from UncertainRegLib.scene.bundle import read_bundle, write_bundle
 
     ui, scene = shown.ui, slicer.mrmlScene
+    edit_result(shown, oracle_sample=3, competence={"followed": {"1.0": 1.0}, "warnings": []},
+                calibration={"level": 0.95, "factor": 3.0, "refused": None, "warning": "",
+                             "warps": 4, "amplitude_mm": 2.0, "coverage_check": 0.94})
     crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
     ui.pinButton.click()
+    ui.logCheckBox.checked = True
     ui.surfacesCheckBox.checked = True
+    ui.axesCheckBox.checked = True  # not saved: made for the planes of the day
     ui.movementComboBox.currentIndex = 1
     reading = ui.readingLabel.text
     write_bundle(scene, tmp_path / "scene.mrb")
@@ -552,7 +557,10 @@ def test_all_is_there_after_saving_and_loading(shown, tmp_path):
     read_bundle(tmp_path / "scene.mrb", scene)
     result = shown.results.result
     assert ui.movementComboBox.currentIndex == 1 and ui.backgroundComboBox.currentData == "sample"
-    assert ui.sampleLabel.text == "-2.0 SD"
+    assert ui.sampleLabel.text == "-2.0 SD" and result.oracle_sample == 3
+    assert ui.logCheckBox.checked and not ui.axesCheckBox.checked
+    assert ui.verdictLabel.text.startswith("Follows a known shift")
+    assert "95 % bound" in reading
     assert result.pins.GetNumberOfControlPoints() == 1 and ui.surfacesCheckBox.checked
     assert result.sweep_browser is not None and "probability" in result.maps
     crosshair().SetCrosshairRAS(center(result).tolist())
