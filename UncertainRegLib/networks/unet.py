@@ -35,6 +35,8 @@ class UNet(nn.Module):
         super().__init__()
         if len(decoder) <= len(encoder):
             raise ValueError("The decoder of a U-Net needs more entries than its encoder.")
+        self.settings = {"inputs": inputs, "outputs": outputs, "encoder": list(encoder),
+                         "decoder": list(decoder), "dropout": dropout, "ndim": ndim}
         self.halved = (2, 2, 2) if ndim == 3 else (1, 2, 2)
         self.multiple = tuple(n ** len(encoder) for n in self.halved)  # of image sizes
         self.dropout = nn.Dropout(dropout)

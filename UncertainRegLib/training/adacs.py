@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from ..networks.diffusemorph import displace, displacement_net
 from ..networks.unet import UNet
 from ..networks.warp import warp
-from .loop import data_seed, descend, mixed_precision, run_steps
+from .loop import data_seed, descend, mixed_precision
 from .losses import smoothness
+from .two_networks import TwoNetworks
 
 START = 2.0  # the score before training is sigmoid(2) = 0.88: far from the solution of all zeros
 COLLAPSED = 0.05  # mean score below which nothing is registered any more
@@ -33,7 +34,9 @@ class AdaCSTraining:
 
     Attributes:
         smoothness: lambda, of the displacement (Eq. 2).
-        alpha: keeps the score away from all zeros (Eq. 4); 0 shows the collapse.
+        alpha: keeps the score away from all zeros (Eq. 4); 0 shows the collapse. Alone with a
+            squared residual r the best score is 1 - r / (2 alpha): give more than half of what
+            the residual is after the first steps, or all scores are 0.
         beta: smoothness of the score (Eq. 8); 0 leaves it out.
         momentum: weigh that smoothness by m_T (Eq. 5 to 7); False takes m = 1.
         kappa: b = cos(pi/2 min(kappa mu, 1)); the printed Eq. 6 has no kappa and is then about 1.
@@ -107,8 +110,11 @@ def train_adacs(
     out: str | Path,
     progress: bool = True,
     on_step: Callable[[dict], None] | None = None,
+    licence: str = "not stated",
 ) -> dict[str, nn.Module]:
     """Train, or go on where a checkpoint in ``out`` stopped; see `loop.run_steps`.
+
+    ``out`` becomes a model folder, see `model_folder`.
 
     The log has m_T as "momentum" and the mean score as "score"; a score that falls to nothing is
     warned of.
@@ -117,6 +123,7 @@ def train_adacs(
         pairs: has ``pair(seed, device) -> Pair``, see ``synthetic`` and ``folder``.
         progress: show a progress bar on stderr.
         on_step: takes the log of every step.
+        licence: of the images, for the model's provenance.
 
     Returns:
         The networks, "displacement" and "score".
@@ -125,9 +132,8 @@ def train_adacs(
         ValueError: a checkpoint of other settings is in the way.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
     """
-    nets = config.networks()
-    optimisers = {name: torch.optim.Adam(net.parameters(), config.learning_rate)
-                  for name, net in nets.items()}
+    training = TwoNetworks("adacs", config, config.networks())
+    nets, optimisers = training.nets, training.optimisers
     momentum = Momentum(config.kappa, config.epoch_steps)
 
     def step(n: int) -> dict:
@@ -158,14 +164,8 @@ def train_adacs(
                 warnings.warn(log["warning"], stacklevel=2)
         return log
 
-    state = {**nets, **{f"{name}_optimiser": o for name, o in optimisers.items()},
-             "momentum": momentum}
-    settings = asdict(config)
-    for free in ("steps", "seed", "save_every", "device"):
-        del settings[free]
-    run_steps(step, state, config.steps, out, settings, seed=config.seed,
-              save_every=config.save_every, progress=progress, on_step=on_step)
-    return nets
+    loss = f"S (B - A o phi)^2 + {config.smoothness} smoothness"
+    return training.train(step, pairs, out, loss, progress, on_step, licence, momentum=momentum)
 
 
 def predict_score(net: nn.Module, fixed: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ variance of the noise, which sees the fixed and the moved image.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from ..networks.diffusemorph import displace, displacement_net
 from ..networks.unet import UNet
 from ..networks.warp import warp
-from .loop import data_seed, descend, mixed_precision, run_steps
+from .loop import data_seed, descend, mixed_precision
 from .losses import smoothness
+from .two_networks import TwoNetworks
 
 LOSSES = ("mse", "nll", "beta-nll", "adaframe", "adareg", "snr")
 LOG_VARIANCE = 10.0  # log variances stay within plus and minus this
@@ -91,13 +92,17 @@ def train_heteroscedastic(
     out: str | Path,
     progress: bool = True,
     on_step: Callable[[dict], None] | None = None,
+    licence: str = "not stated",
 ) -> dict[str, nn.Module]:
     """Train, or go on where a checkpoint in ``out`` stopped; see `loop.run_steps`.
+
+    ``out`` becomes a model folder, see `model_folder`.
 
     Args:
         pairs: has ``pair(seed, device) -> Pair``, see ``synthetic`` and ``folder``.
         progress: show a progress bar on stderr.
         on_step: takes the log of every step.
+        licence: of the images, for the model's provenance.
 
     Returns:
         The networks, "displacement" and "variance".
@@ -106,9 +111,8 @@ def train_heteroscedastic(
         ValueError: a checkpoint of other settings is in the way.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
     """
-    nets = config.networks()
-    optimisers = {name: torch.optim.Adam(net.parameters(), config.learning_rate)
-                  for name, net in nets.items()}
+    training = TwoNetworks("heteroscedastic", config, config.networks())
+    nets, optimisers = training.nets, training.optimisers
 
     def step(n: int) -> dict:
         pair = pairs.pair(data_seed(config.seed, n), config.device)
@@ -126,13 +130,8 @@ def train_heteroscedastic(
                 "mse": float(residual.detach().mean()),
                 "sigma": float((0.5 * log_variance.detach()).exp().mean())}
 
-    state = {**nets, **{f"{name}_optimiser": o for name, o in optimisers.items()}}
-    settings = asdict(config)
-    for free in ("steps", "seed", "save_every", "device"):
-        del settings[free]
-    run_steps(step, state, config.steps, out, settings, seed=config.seed,
-              save_every=config.save_every, progress=progress, on_step=on_step)
-    return nets
+    loss = f"{config.loss} + {config.smoothness} smoothness; beta-NLL"
+    return training.train(step, pairs, out, loss, progress, on_step, licence)
 
 
 def _displacement(net: nn.Module, pair, config: HeteroscedasticTraining):

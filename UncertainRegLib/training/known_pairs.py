@@ -47,6 +47,11 @@ class KnownPairs:
     noise_detail: int = 4
     occlusion: tuple[float, float] | None = None
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Z, Y, X) of the images."""
+        return self.images.shape
+
     def pair(self, seed: int, device: str = "cpu") -> KnownPair:
         """The pair of a seed."""
         g = Generator().manual_seed(seed)

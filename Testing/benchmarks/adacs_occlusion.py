@@ -1,0 +1,233 @@
+"""AdaCS on pairs with an occlusion planted in the fixed image: the score, and what it saves.
+
+    python Testing/benchmarks/adacs_occlusion.py --out study
+        [--data ../shared/data/hippocampus_msd] [--steps 1200] [--seeds 2] [--tests 48]
+        [--minutes 30]
+
+The fixed image is the moving one after a known warp, with a dark ellipsoid that the moving image
+does not have. Without --data: 2-D images of random shapes, all ablations. With --data: 3-D crops of
+hippocampus images, 16 subjects to train and 8 to test. Networks of a seed begin with the same
+weights and see the same pairs. Rows are kept in rows.csv; a stopped study goes on. One thread.
+Training at the paper's scale is ``train adacs --images FOLDER --steps 34000``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from UncertainRegLib.metrics.correlation import auroc
+from UncertainRegLib.networks.memory import keep_freed_memory
+from UncertainRegLib.networks.warp import warp
+from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
+from UncertainRegLib.training.adacs import AdaCSTraining, predict_score, train_adacs
+from UncertainRegLib.training.folder import FolderPairs
+from UncertainRegLib.training.known_pairs import KnownPairs
+from UncertainRegLib.training.synthetic import SyntheticPairs
+
+TEST_SEED = 2**40
+MSE, ADACS = "MSE", "AdaCS"
+ONLY_MOTION = 10**9  # steps
+MODELS = {
+    MSE: {"motion_steps": ONLY_MOTION}, ADACS: {},
+    "AdaCS, m = 1": {"momentum": False}, "AdaCS, no L_smooth": {"beta": 0.0},
+    "AdaCS, no L_reg": {"alpha": 0.0}, "AdaCS, neither": {"alpha": 0.0, "beta": 0.0},
+    "MSE, DiffuseMorph": {"motion_steps": ONLY_MOTION, "backbone": "diffusemorph"},
+    "AdaCS, DiffuseMorph": {"backbone": "diffusemorph"},
+}
+MODELS_3D = {MSE: MODELS[MSE], ADACS: {}, "MSE, TransMorph": {"motion_steps": ONLY_MOTION,
+                                                              "backbone": "transmorph"},
+             "AdaCS, TransMorph": {"backbone": "transmorph"}}
+FLAT = {"encoder": (8, 16, 16, 16), "decoder": (16, 16, 16, 16, 8), "ndim": 2}
+SOLID = {"encoder": (4, 8, 8), "decoder": (8, 8, 8, 4)}  # of the scoring network
+KEY = ("model", "seed", "steps", "pair")
+COLUMNS = {"auroc": "AUROC of a low score", "inside": "score inside", "outside": "score outside",
+           "error": "error outside", "near": "error near", "far": "error far"}
+NEAR = 4  # voxels from the occlusion
+
+
+def network_of(args, backbone: str) -> dict:
+    """Settings of the displacement network."""
+    if backbone == "transmorph":
+        return {"backbone": "transmorph"}
+    if args.data is None:
+        return {"backbone": backbone, **FLAT}
+    return {"encoder": (16, 16, 32), "decoder": (32, 32, 16, 16)}
+
+
+@torch.no_grad()
+def judge(nets: dict, pair) -> dict[str, float]:
+    """Scores of a test pair; displacement errors outside the occlusion, in voxels."""
+    from scipy.ndimage import distance_transform_edt
+
+    z = nets["displacement"](pair.moving, pair.fixed)
+    score = predict_score(nets["score"], pair.fixed)[0, 0].numpy()
+    error = (z - pair.displacement).square().sum(1).sqrt()[0].numpy()
+    occluded = pair.occluded[0, 0].numpy()
+    near = ~occluded & (distance_transform_edt(~occluded) <= NEAR)
+    outside = ~occluded
+    return {"before": float(pair.displacement.square().sum(1).sqrt()[0].numpy()[outside].mean()),
+            "auroc": auroc(1 - score, occluded), "inside": float(score[occluded].mean()),
+            "outside": float(score[outside].mean()), "error": float(error[outside].mean()),
+            "near": float(error[near].mean()), "far": float(error[outside & ~near].mean())}
+
+
+def data_of(args) -> tuple[KnownPairs, KnownPairs]:
+    """Pairs to train and to test with."""
+    if args.data is None:
+        pairs = KnownPairs(SyntheticPairs((1, 48, 48), detail=8, noise=0.01), warp_voxels=2.0,
+                           warp_detail=4, noise=(0.02, 0.02), occlusion=(5.0, 8.0))
+        return pairs, pairs
+    images = args.data / "images"
+    names = tuple(sorted(f.name for f in images.iterdir() if f.name.endswith(".nii.gz")))
+    return tuple(KnownPairs(FolderPairs(str(images), (32, 48, 32), 1.0, None, part, together=2,
+                                        apart=2), occlusion=(5.0, 8.0), warp_voxels=1.5)
+                 for part in (names[:16], names[16:]))
+
+
+def study(args) -> Rows:
+    """Whatever fits into the minutes."""
+    deadline = time.monotonic() + 60 * args.minutes
+    train, test = data_of(args)
+    rows = Rows(args.out / "rows.csv", KEY)
+    models = MODELS if args.data is None else MODELS_3D
+    warm = args.steps // 6
+    for seed in range(args.seeds):
+        for name, settings in models.items():
+            keys = [{"model": name, "seed": seed, "steps": args.steps, "pair": i}
+                    for i in range(args.tests)]
+            if all(key in rows for key in keys) or (seed and name not in (MSE, ADACS)):
+                continue
+            if time.monotonic() > deadline:
+                return rows
+            settings = dict(settings)
+            network = network_of(args, settings.pop("backbone", "voxelmorph"))
+            settings = {"motion_steps": warm, "scoring_steps": warm, **settings}
+            config = replace(AdaCSTraining(**(FLAT if args.data is None else SOLID), **settings),
+                             steps=args.steps, seed=seed, learning_rate=args.rate, save_every=100,
+                             epoch_steps=max(1, args.steps // 60), network=network)
+            folder = args.out / f"{seed}-{''.join(c if c.isalnum() else '-' for c in name)}"
+            nets = train_adacs(config, train, folder, progress=False)
+            judged = [judge(nets, test.pair(TEST_SEED + i)) for i in range(args.tests)]
+            for key, row in zip(keys, judged):
+                if key not in rows:
+                    rows.add({**key, **row})
+            if name == ADACS and seed == 0:
+                figure_of_maps(nets, test.pair(TEST_SEED), args.out / "maps.png")
+            print(name, seed, np.mean([row["error"] for row in judged]).round(3),
+                  np.mean([row["auroc"] for row in judged]).round(3), flush=True)
+            write_report(rows, args)
+    return rows
+
+
+def write_report(rows: Rows, args) -> None:
+    """results.md: the command, means over test pairs and seeds, differences to MSE; m_T."""
+    mine = [row for row in rows.all if row["steps"] == str(args.steps)]
+    before = np.mean([float(row["before"]) for row in mine])
+    data = "2-D synthetic pairs, 48 x 48" if args.data is None else (
+        "Hippocampus crops, 32 x 48 x 32 voxels of 1 mm, 16 subjects to train, 8 to test")
+    lines = [
+        "# AdaCS on pairs with an occlusion in the fixed image", "", "    " + args.command, "",
+        f"{data}; {args.steps} steps, of which a sixth moves and a sixth scores alone; Adam "
+        f"{args.rate:g}, lambda 0.01, alpha 0.02, beta 1.5. Known warps of {before:.2f} voxels in "
+        f"the mean. {args.tests} test pairs. Displacement errors in voxels, outside the occlusion; "
+        f"near: within {NEAR} voxels of it. 95 % bootstrap intervals over test pairs.", "",
+        "| model | seeds | " + " | ".join(COLUMNS.values()) + " | error minus MSE's |",
+        "|---|---|" + "---|" * (len(COLUMNS) + 1)]
+    for entry in summary(mine, ("model",), tuple(COLUMNS)):
+        name = entry["model"]
+        seeds = {row["seed"] for row in mine if row["model"] == name}
+        cells = ["" if name.startswith(MSE) and c in ("auroc", "inside", "outside")
+                 else f"{entry[c]:.3f}" for c in COLUMNS]
+        lines.append(f"| {name} | {len(seeds)} | " + " | ".join(cells)
+                     + f" | {difference(mine, name)} |")
+    (args.out / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    figure_of_training(args.out)
+
+
+def difference(rows: list[dict], name: str) -> str:
+    """Mean paired difference of the error to MSE's with the same displacement network."""
+    _, _, network = name.partition(", ")
+    reference = f"{MSE}, {network}" if f"{MSE}, {network}" in MODELS | MODELS_3D else MSE
+    theirs = {(r["seed"], r["pair"]): float(r["error"]) for r in rows if r["model"] == reference}
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        key = (row["seed"], row["pair"])
+        if row["model"] == name and key in theirs:
+            found.setdefault(row["pair"], []).append(float(row["error"]) - theirs[key])
+    if name == reference or not found:
+        return ""
+    means = np.array([np.mean(values) for values in found.values()])
+    low, high = bootstrap_interval(means)
+    return f"{means.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def figure_of_training(folder: Path) -> None:
+    """m_T and the mean score over the steps (seed 0)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for log in sorted(folder.glob("0-AdaCS*/log.jsonl")):
+        rows = [json.loads(line) for line in log.read_text().splitlines()]
+        label = log.parent.name[2:].replace("-", " ")
+        if log.parent.name == "0-AdaCS":
+            left.plot([row["momentum"] for row in rows])
+        right.plot([row["score"] for row in rows], label=label, lw=0.8)
+    left.set(xlabel="step", ylabel="m_T", ylim=(0, 1))
+    right.set(xlabel="step", ylabel="mean score", ylim=(0, 1))
+    if right.lines:
+        right.legend(frameon=False, fontsize=7)
+    figure.savefig(folder / "training.png", dpi=120)
+
+
+@torch.no_grad()
+def figure_of_maps(nets: dict, pair, file: Path) -> None:
+    """One test pair, the slice with most of the occlusion."""
+    from matplotlib.figure import Figure
+
+    z = nets["displacement"](pair.moving, pair.fixed)
+    moved = warp(pair.moving, z, "border")
+    error = (z - pair.displacement).square().sum(1, keepdim=True).sqrt()
+    panels = {"moving": (pair.moving, "gray", 1), "fixed": (pair.fixed, "gray", 1),
+              "moved": (moved, "gray", 1),
+              "correspondence score": (predict_score(nets["score"], pair.fixed), "viridis", 1),
+              "displacement error (voxels)": (error, "magma", 4)}
+    shown = int(pair.occluded[0, 0].sum((1, 2)).argmax())
+    figure = Figure(figsize=(15, 3.4), layout="constrained")
+    for axes, (title, (image, colours, high)) in zip(figure.subplots(1, 5), panels.items()):
+        drawn = axes.imshow(image[0, 0, shown], cmap=colours, vmin=0, vmax=high)
+        axes.contour(pair.occluded[0, 0, shown], [0.5], colors="red", linewidths=0.8)
+        axes.set(title=title, xticks=[], yticks=[])
+        figure.colorbar(drawn, ax=axes, shrink=0.8)
+    figure.savefig(file, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder with images, for 3-D")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--tests", type=int, default=48, help="test pairs")
+    parser.add_argument("--minutes", type=float, default=30, help="begin no training after them")
+    args = parser.parse_args()
+    args.command = shlex.join(["python", *sys.argv])
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_report(study(args), args)
+    print((args.out / "results.md").read_text())
+
+
+if __name__ == "__main__":
+    main()

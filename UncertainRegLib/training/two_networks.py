@@ -1,0 +1,56 @@
+"""What the trainings of two networks in turn share: optimisers, checkpoint, model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..networks.memory import keep_freed_memory
+from .loop import run_steps
+from .model_folder import provenance, save_model
+
+MAY_CHANGE = ("steps", "seed", "save_every", "device")  # between a checkpoint and going on
+
+
+class TwoNetworks:
+    """A displacement network and one that makes a map, each with its own Adam.
+
+    Args:
+        kind: of the model folder.
+        config: settings, a dataclass with ``learning_rate`` and MAY_CHANGE.
+        nets: the networks by name, "displacement" first.
+    """
+
+    def __init__(self, kind: str, config, nets: dict[str, nn.Module]) -> None:
+        keep_freed_memory()
+        self.kind, self.config, self.nets = kind, config, nets
+        self.optimisers = {name: torch.optim.Adam(net.parameters(), config.learning_rate)
+                           for name, net in nets.items()}
+
+    def train(self, step: Callable[[int], dict], pairs, out: str | Path, loss: str,
+              progress: bool, on_step, licence: str, **state) -> dict[str, nn.Module]:
+        """Run the steps (see `run_steps`), write the model folder, return the networks.
+
+        Args:
+            pairs: of `folder.FolderPairs` the files, grid and intensity rule are written into the
+                model; of others, their ``shape`` and voxels of 1 mm.
+            loss: in words; licence: of the images, for the model's provenance.
+            state: what else a step changes, by name.
+        """
+        parts = {**self.nets, **{f"{name}_optimiser": o for name, o in self.optimisers.items()}}
+        settings = {k: v for k, v in asdict(self.config).items() if k not in MAY_CHANGE}
+        run_steps(step, {**parts, **state}, self.config.steps, out, settings,
+                  seed=self.config.seed, save_every=self.config.save_every, progress=progress,
+                  on_step=on_step)
+        made_of = provenance(getattr(pairs, "files", ()), steps=self.config.steps,
+                             seed=self.config.seed, loss=loss, licence=licence,
+                             settings=asdict(self.config))
+        save_model(out, self.kind, {name: net.settings for name, net in self.nets.items()},
+                   {name: net.state_dict() for name, net in self.nets.items()}, pairs.shape,
+                   getattr(pairs, "spacing_mm", 1.0), getattr(pairs, "intensity", "percentiles"),
+                   made_of, getattr(pairs, "axes", None))
+        return self.nets
