@@ -12,6 +12,7 @@ from phantoms import smooth_field, textured
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid, Image, invert_at, warp, warp_labels, write_image
 from UncertainRegLib.geometry.files import write_points
+from UncertainRegLib.studies.result import validate
 
 GRID = Grid.from_spacing((20, 22, 24), (1.5, 1.5, 1.5))
 
@@ -104,6 +105,18 @@ def test_a_calibration_can_be_cancelled_and_leaves_the_result_as_it_was(finished
     assert code == 130 and lines == ["started", "sample"]
     assert (finished / "result.json").read_text() == before
     assert not (finished / "cancel").exists()
+
+
+def test_label_probabilities_are_broadened_by_what_a_calibration_found_missing(finished, tmp_path):
+    record = record_of(finished)
+    record["calibration"] = {"factor": None, "missing_mm": 1.0}
+    for item in finished.iterdir():
+        if item.name != "result.json":
+            (tmp_path / item.name).symlink_to(item)
+    maps = validate(tmp_path, record)["labels"]["maps"]
+    assert maps["label entropy, broadened"]["ece"] != maps["label entropy"]["ece"]
+    record["calibration"] = {"factor": None, "missing_mm": None}
+    assert "label entropy, broadened" not in validate(tmp_path, record)["labels"]["maps"]
 
 
 def test_a_result_without_truth_cannot_be_validated(finished, tmp_path, capsys):

@@ -85,9 +85,11 @@ def measures(entry: dict) -> list[dict]:
             add(f"AUROC, {title}", maps[name]["auroc"], "",
                 "finds mislabelled voxels near a boundary: 0.5 is chance, 1 perfect")
         for name, title in (("label entropy", "label probabilities"),
+                            ("label entropy, broadened", "broadened by the calibration"),
                             ("one-hot", "segmentation alone")):
-            add(f"ECE, {title}", maps[name]["ece"], "",
-                "gap between probability and truth near a boundary: 0 is perfect")
+            if name in maps:
+                add(f"ECE, {title}", maps[name]["ece"], "",
+                    "gap between probability and truth near a boundary: 0 is perfect")
     if entry["landmarks"]:
         found = entry["landmarks"]
         add("Landmarks", found["count"], "", "with a true position")

@@ -22,9 +22,10 @@ from ..metrics.gaussian import chi2_calibration
 from ..metrics.protocols import SIR
 from ..metrics.sparsification import Risk, risk, sparsification_curve
 from ..posterior.labels import LabelProbabilities
-from .labels import LabelMap, baselines, judge, mean_dice
+from .labels import LabelMap, baselines, broadened, judge, mean_dice
 
 CURVES = "validation"
+BROADENED = "label entropy, broadened"  # by the error that a calibration found missing
 
 
 def validate(folder: str | Path, record: dict) -> dict:
@@ -36,7 +37,8 @@ def validate(folder: str | Path, record: dict) -> dict:
 
     Returns:
         - "labels" (None without a fixed segmentation): mean dice, and for every map (label
-          entropy, u, one-hot, blurs) ring auroc, ause, ece, mce (`labels.judge`)
+          entropy, u, one-hot, blurs; after a calibration also the label entropy broadened by the
+          error it found missing, `labels.broadened`) ring auroc, ause, ece, mce (`labels.judge`)
         - "landmarks" (None without true points): count, mean, median and 95 % quantile of the
           TRE, coverage of the 95 % ellipsoids, spearman of u and TRE, aurc, naurc, and the
           coverage of the calibrated bound where there is one
@@ -69,8 +71,11 @@ def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
         probabilities.add(read_field(folder / file), log_weight)
     entropy = LabelMap(probabilities.entropy(), *probabilities.top_label())
     u = read_image(folder / record["maps"]["uncertainty_mm"]["file"]).array
-    found = judge({"label entropy": entropy, "u": LabelMap(u), **baselines(warped.array, grid)},
-                  warped.array, truth)
+    maps = {"label entropy": entropy, "u": LabelMap(u), **baselines(warped.array, grid)}
+    missing = (record.get("calibration") or {}).get("missing_mm")
+    if missing:
+        maps[BROADENED] = broadened(probabilities, missing)
+    found = judge(maps, warped.array, truth)
     ring = SIR.mask(truth)
     wrong = (warped.array != truth).astype(float)
     _risk_curves(folder, "labels", entropy.score, wrong, ring, curves)
