@@ -33,6 +33,8 @@ MEANINGS = {
                            "expects, as a share of the intensity range",
     "image_noise": "standard deviation of the noise that the network finds in the images, as a "
                    "share of the intensity range",
+    "predicted_uncertainty_mm": "standard deviation of the displacement that the network "
+                                "predicts, over all three axes",
     "correspondence_score": "how well the moving image can correspond to this place: 1 fully, 0 "
                             "where it shows something else",
 }
@@ -247,13 +249,18 @@ class TrainedModel:
             elif "variance" in self._weights:
                 from ..networks.warp import warp
 
-                moved = warp(a, self.members[0](a, b), "border")
+                member = self.members[0]
+                moved = warp(a, member(a, b), "border")
                 log_variance = self._network("variance")(torch.cat((moved, b), 1))
                 found = {"image_noise": (0.5 * log_variance.clamp(-10, 10)).exp()[0, 0]}
+                if member.settings.get("classes"):  # sigma_z, trained beside sigma_I
+                    sd = (0.5 * member.log_scale(member.features(a, b))).exp()[0, 0]
+                    mm = 3**0.5 * self.manifest["grid"]["spacing_mm"]  # square root of the trace
+                    found["predicted_uncertainty_mm"] = mm * sd
             elif "score" in self._weights:
                 found = {"correspondence_score": self._network("score")(b).sigmoid()[0, 0]}
-        return {name: PredictedMap(Image(values, fixed.grid), "", MEANINGS[name])
-                for name, values in found.items()}
+        return {name: PredictedMap(Image(values, fixed.grid), "mm" * name.endswith("_mm"),
+                                   MEANINGS[name]) for name, values in found.items()}
 
     def _network(self, name: str):
         from ..networks.unet import UNet

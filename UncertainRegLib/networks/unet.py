@@ -38,7 +38,7 @@ class UNet(nn.Module):
         self.settings = {"inputs": inputs, "outputs": outputs, "encoder": list(encoder),
                          "decoder": list(decoder), "dropout": dropout, "ndim": ndim}
         self.halved = (2, 2, 2) if ndim == 3 else (1, 2, 2)
-        self.multiple = tuple(n ** len(encoder) for n in self.halved)  # of image sizes
+        self.multiple = tuple(n ** len(encoder) for n in self.halved)  # of sizes without rest
         self.dropout = nn.Dropout(dropout)
         before = (inputs, *encoder[:-1])
         self.down = nn.ModuleList([conv(i, o, ndim) for i, o in zip(before, encoder)])
@@ -56,7 +56,7 @@ class UNet(nn.Module):
             nn.init.constant_(self.out.bias, start)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, inputs, Z, Y, X), sizes multiples of ``multiple``, to (B, outputs, Z, Y, X)."""
+        """(B, inputs, Z, Y, X) to (B, outputs, Z, Y, X), of any size."""
         x, skips = images, []
         for layer in self.down:
             x = F.leaky_relu(layer(x), SLOPE)

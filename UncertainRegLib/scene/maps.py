@@ -27,6 +27,7 @@ _STYLES = {
     "label_entropy": ("Label entropy (nats)", "viridis"),
     "predictive_uncertainty": ("Predicted error of the labels", "inferno"),
     "predictive_residual": ("Predicted difference of the images", "inferno"),
+    "predicted_uncertainty_mm": ("Predicted uncertainty (mm)", "inferno"),
     "image_noise": ("Image noise (share of the range)", "inferno"),
     "correspondence_score": ("Correspondence score", "viridis"),
     "folding": ("Folding", "inferno"),

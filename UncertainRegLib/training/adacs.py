@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..networks.diffusemorph import displace, displacement_net
 from ..networks.unet import UNet
 from ..networks.warp import warp
-from .loop import data_seed, descend, mixed_precision
+from .loop import descend, mixed_precision
 from .losses import smoothness
 from .two_networks import TwoNetworks
 
@@ -46,7 +46,7 @@ class AdaCSTraining:
         epoch_steps: steps of an epoch, for the decay of m.
         network: settings of the displacement network, see `displacement_net`.
         encoder, decoder, ndim: of the scoring network, see `UNet`.
-        learning_rate: of both optimisers (Adam).
+        learning_rate: of both optimisers (Adam); batch: pairs a step.
         steps, seed, save_every, device: of the training, warm-up included.
     """
 
@@ -63,6 +63,7 @@ class AdaCSTraining:
     decoder: tuple[int, ...] = (32, 32, 32, 16)
     ndim: int = 3
     learning_rate: float = 1e-4
+    batch: int = 1
     steps: int = 34_000
     seed: int = 0
     save_every: int = 500
@@ -140,13 +141,13 @@ def train_adacs(
         moves, scores = config.motion_steps, config.motion_steps + config.scoring_steps
         learns_motion = n < moves or n >= scores
         learns_score = n >= moves
-        pair = pairs.pair(data_seed(config.seed, n), config.device)
+        moving, fixed = training.draw(pairs, n)
         with mixed_precision(config.device):
             with torch.set_grad_enabled(learns_motion):
-                z, extra = displace(nets["displacement"], pair.moving, pair.fixed)
-                residual = (pair.fixed - warp(pair.moving, z, "border")).square()
+                z, extra = displace(nets["displacement"], moving, fixed)
+                residual = (fixed - warp(moving, z, "border")).square()
             with torch.set_grad_enabled(learns_score):
-                score = predict_score(nets["score"], pair.fixed)
+                score = predict_score(nets["score"], fixed)
             weight = score.detach() if learns_score else torch.ones_like(score)
             loss = (weight * residual).mean() + config.smoothness * smoothness(z) + extra
             mean_residual = float(residual.detach().mean())

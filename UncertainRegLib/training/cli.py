@@ -6,6 +6,7 @@ import json
 import sys
 
 from .cli_folder import add_gong
+from .cli_two_networks import add_two_networks
 
 COMPLETE = 0
 
@@ -15,6 +16,7 @@ def add_commands(commands) -> None:
     top = commands.add_parser("train", help="train the network of a method")
     methods = top.add_subparsers(required=True, metavar="method")
     add_gong(methods)
+    add_two_networks(methods)
     train = methods.add_parser(
         "sir", help="the proposal network of Structured SIR; goes on where it was stopped")
     source = train.add_mutually_exclusive_group(required=True)

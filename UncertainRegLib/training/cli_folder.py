@@ -53,7 +53,8 @@ def _train_gong(options, report) -> int:
     return trained(options)
 
 
-def folder_options(methods, name: str, text: str):
+def folder_options(methods, name: str, text: str,
+                   backbones: tuple[str, ...] = ("voxelmorph", "transmorph")):
     """A command of ``train`` with the options that every training on a folder of images has."""
     train = methods.add_parser(name, help=f"{text}; goes on where it was stopped")
     train.add_argument("--images", required=True, help="folder of images; pairs are drawn inside")
@@ -65,7 +66,7 @@ def folder_options(methods, name: str, text: str):
     train.add_argument("--spacing", type=float, default=1.0, help="their voxel size in mm [1]")
     train.add_argument("--shift", type=int, default=2,
                        help="augmentation: voxels that images are moved at most [2]")
-    train.add_argument("--backbone", default="voxelmorph", choices=("voxelmorph", "transmorph"))
+    train.add_argument("--backbone", default="voxelmorph", choices=backbones)
     train.add_argument("--blocks", type=int, default=1, choices=(1, 2),
                        help="2: the network sees blocks of voxels, eight times faster [1]")
     train.add_argument("--batch", type=int, default=1, help="pairs a step [1]")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..networks.diffusemorph import displace, displacement_net
 from ..networks.unet import UNet
 from ..networks.warp import warp
-from .loop import data_seed, descend, mixed_precision
+from .loop import descend, mixed_precision
 from .losses import smoothness
 from .two_networks import TwoNetworks
 
@@ -48,7 +48,7 @@ class HeteroscedasticTraining:
             given there); 0 trains without it.
         network: settings of the displacement network, see `displacement_net`.
         encoder, decoder, ndim: of the variance network, see `UNet`.
-        learning_rate: of both optimisers (Adam).
+        learning_rate: of both optimisers (Adam); batch: pairs a step.
         steps, seed, save_every, device: of the training; the paper makes 300 epochs.
     """
 
@@ -64,6 +64,7 @@ class HeteroscedasticTraining:
     decoder: tuple[int, ...] = (32, 32, 32, 16)
     ndim: int = 3
     learning_rate: float = 1e-4
+    batch: int = 1
     steps: int = 30_000
     seed: int = 0
     save_every: int = 500
@@ -115,13 +116,13 @@ def train_heteroscedastic(
     nets, optimisers = training.nets, training.optimisers
 
     def step(n: int) -> dict:
-        pair = pairs.pair(data_seed(config.seed, n), config.device)
+        moving, fixed = training.draw(pairs, n)
         with mixed_precision(config.device):
-            z, extra = _displacement(nets["displacement"], pair, config)
-            moved = warp(pair.moving, z, "border")
-            log_variance = predict_log_variance(nets["variance"], moved, pair.fixed)
-            residual = (pair.fixed - moved).square()
-            loss = displacement_loss(config, pair.fixed, residual, log_variance, z) + extra
+            z, extra = _displacement(nets["displacement"], moving, fixed, config)
+            moved = warp(moving, z, "border")
+            log_variance = predict_log_variance(nets["variance"], moved, fixed)
+            residual = (fixed - moved).square()
+            loss = displacement_loss(config, fixed, residual, log_variance, z) + extra
             beta = 0.0 if config.loss == "nll" else config.beta
             of_variance = beta_nll(_local_mean(residual.detach(), config.window), log_variance,
                                    beta)
@@ -134,14 +135,15 @@ def train_heteroscedastic(
     return training.train(step, pairs, out, loss, progress, on_step, licence)
 
 
-def _displacement(net: nn.Module, pair, config: HeteroscedasticTraining):
+def _displacement(net: nn.Module, moving: Tensor, fixed: Tensor,
+                  config: HeteroscedasticTraining):
     """The displacement, and what else is to be minimised.
 
     With sigma_z the displacement is drawn, mean + sigma_z * noise, so that gradients reach both.
     """
     if not config.alpha:
-        return displace(net, pair.moving, pair.fixed)
-    features = net.features(pair.moving, pair.fixed)
+        return displace(net, moving, fixed)
+    features = net.features(moving, fixed)
     mean, log_spread = net.displacement(features), net.log_scale(features)
     z = mean + (0.5 * log_spread).exp() * torch.randn_like(mean)
     return z, config.alpha * (log_spread.exp() - log_spread).mean()

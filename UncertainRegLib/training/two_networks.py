@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..networks.memory import keep_freed_memory
-from .loop import run_steps
+from .loop import data_seed, run_steps
 from .model_folder import provenance, save_model
 
 MAY_CHANGE = ("steps", "seed", "save_every", "device")  # between a checkpoint and going on
@@ -21,7 +21,7 @@ class TwoNetworks:
 
     Args:
         kind: of the model folder.
-        config: settings, a dataclass with ``learning_rate`` and MAY_CHANGE.
+        config: settings, a dataclass with ``learning_rate``, ``batch`` and MAY_CHANGE.
         nets: the networks by name, "displacement" first.
     """
 
@@ -30,6 +30,13 @@ class TwoNetworks:
         self.kind, self.config, self.nets = kind, config, nets
         self.optimisers = {name: torch.optim.Adam(net.parameters(), config.learning_rate)
                            for name, net in nets.items()}
+
+    def draw(self, pairs, n: int) -> tuple[Tensor, Tensor]:
+        """Moving and fixed images of step n, (B, 1, Z, Y, X)."""
+        config = self.config
+        drawn = [pairs.pair(data_seed(config.seed, n * config.batch + i), config.device)
+                 for i in range(config.batch)]
+        return torch.cat([p.moving for p in drawn]), torch.cat([p.fixed for p in drawn])
 
     def train(self, step: Callable[[int], dict], pairs, out: str | Path, loss: str,
               progress: bool, on_step, licence: str, **state) -> dict[str, nn.Module]:
