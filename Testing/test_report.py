@@ -73,3 +73,21 @@ def test_summary_needs_a_map(tmp_path):
     path.write_text(json.dumps(record | {"maps": {}}))
     with pytest.raises(ValueError, match="no map of disagreement"):
         write_summary_picture(folder)
+
+
+def test_bound_and_verdict_are_stated(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    path = folder / "result.json"
+    record = json.loads(path.read_text())
+    assert "95 % bound" not in write_report(folder).read_text(encoding="utf-8")
+    record["calibration"] = {"factor": 2.0, "refused": None}
+    record["competence"] = {"followed": {"1.0": 0.97, "10.0": 0.5}, "warnings": []}
+    record["samples"] |= {"proposals": 1200, "ess_raw": 1.3, "ess_tempered": 600.0}
+    path.write_text(json.dumps(record))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert text.count("95 % bound mm") == 2 and "<td>7.00</td>" in text  # 2 x 3.5 mm
+    assert "97 % of 1 mm, 50 % of 10 mm" in text and "tempered, to keep more of them: 600" in text
+    record["calibration"] = {"factor": None, "refused": "It does not follow."}
+    path.write_text(json.dumps(record))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "95 % bound mm" not in text and "It does not follow." in text

@@ -61,7 +61,10 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     if "uncertainty_mm" in record["maps"]:
         parts.append(_pictures(folder, record))
     parts.append(f"<h2>How to read this</h2><p>{HOW_TO_READ}</p>{_calibration(record)}")
-    parts += [_labels(record["labels"]), _landmarks(record["landmarks"]), _run(record),
+    parts += [f"<p>{escape(text)}</p>" for text in whole(record)]
+    factor = bound_factor(record)
+    parts += [_labels(record["labels"], factor), _landmarks(record["landmarks"], factor),
+              _run(record),
               '<p class="note">For research use only. Not a medical device.</p>']
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
             f"</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>")
@@ -97,6 +100,28 @@ def _pictures(folder: Path, record: dict) -> str:
             f"registered structures; cross: {overlay.what}</span></div>")
 
 
+def bound_factor(record: dict) -> float | None:
+    """q of the calibrated 95 % bound q u, or None where no bound may be stated."""
+    calibration = record.get("calibration")
+    return None if not calibration or calibration.get("refused") else calibration["factor"]
+
+
+def whole(record: dict) -> list[str]:
+    """Sentences on the run as a whole: does the method follow known shifts, how much of the
+    weighing is behind the samples."""
+    found = []
+    competence, samples = record.get("competence"), record["samples"]
+    if competence and not competence["warnings"]:  # the warnings are listed anyway
+        parts = ", ".join(f"{100 * part:.0f} % of {float(mm):g} mm"
+                          for mm, part in competence["followed"].items())
+        found.append(f"The registration follows known shifts of the moving image: {parts}.")
+    if "ess_raw" in samples:
+        found.append(f"Of {samples['proposals']} weighed alternatives the weight lies on "
+                     f"{samples['ess_raw']:.1f} (effective number); tempered, to keep more of "
+                     f"them: {samples['ess_tempered']:.0f}.")
+    return found
+
+
 def _calibration(record: dict) -> str:
     calibration = record.get("calibration")
     if not calibration:
@@ -109,18 +134,19 @@ def _calibration(record: dict) -> str:
             "missing correspondence; expect more where tissue is absent in one image.</p>")
 
 
-def _labels(rows: list[dict]) -> str:
+def _labels(rows: list[dict], factor: float | None) -> str:
     if not rows:
         return ""
     largest = max((row["u_p95_mm"] or 0.0 for row in rows), default=1.0) or 1.0
     truth = any(row["dice"] is not None for row in rows)
-    head = ["Structure", "Median mm", "95 % mm", "", "Entropy nats", "Volume ml",
-            "95 % interval ml", "Centroid sd mm", *(["Dice", "ECE"] if truth else [])]
+    head = ["Structure", "Median mm", "95 % mm", "", *(["95 % bound mm"] if factor else []),
+            "Entropy nats", "Volume ml", "95 % interval ml", "Centroid sd mm", *(["Dice", "ECE"] if truth else [])]
     body = []
     for row in rows:
         width = 120 * (row["u_p95_mm"] or 0.0) / largest
         cells = [escape(str(row["name"])), _number(row["u_p50_mm"]), _number(row["u_p95_mm"]),
                  f'<span class="bar" style="width:{width:.0f}px"></span>',
+                 *([_number(_times(factor, row["u_p95_mm"]))] if factor else []),
                  _number(row["mean_entropy"]), _number(row["volume_ml"]),
                  f"{_number(row['volume_low_ml'])} – {_number(row['volume_high_ml'])}",
                  _number(row["centroid_sd_mm"]),
@@ -130,13 +156,14 @@ def _labels(rows: list[dict]) -> str:
             f"most uncertain first.</p>{_table(head, body, bar=3)}")
 
 
-def _landmarks(rows: list[dict]) -> str:
+def _landmarks(rows: list[dict], factor: float | None) -> str:
     if not rows:
         return ""
     truth = any(row["tre_mm"] is not None for row in rows)
-    head = ["Landmark", "Disagreement mm", "95 % ellipsoid semi-axes mm",
-            *(["TRE mm", "Inside 95 %"] if truth else [])]
+    head = ["Landmark", "Disagreement mm", *(["95 % bound mm"] if factor else []),
+            "95 % ellipsoid semi-axes mm", *(["TRE mm", "Inside 95 %"] if truth else [])]
     body = [[escape(row["label"]), _number(row["u_mm"]),
+             *([_number(_times(factor, row["u_mm"]))] if factor else []),
              " × ".join(_number(axis) for axis in row["axes_mm"]),
              *([_number(row["tre_mm"]), "yes" if row["inside95"] else "no"] if truth else [])]
             for row in rows]
@@ -174,6 +201,10 @@ def _table(head: list[str], body: list[list[str]], bar: int | None = None) -> st
         f"<td{' style=text-align:left' if place == bar else ''}>{cell}</td>"
         for place, cell in enumerate(row)) + "</tr>" for row in body)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _times(factor: float, value: float | None) -> float | None:
+    return None if value is None else factor * value
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..jobs.result import read_result
 from ..palette import colors
+from .html import bound_factor, whole
 from .overlay import Overlay, read_overlay
 from .planes import PLANES
 
@@ -187,13 +188,13 @@ def _sentences(record: dict) -> list[str]:
         inside = sum(bool(row["inside95"]) for row in record["landmarks"])
         found.append(f"{len(errors)} landmarks with a known truth: mean error (TRE) "
                      f"{np.mean(errors):.2f} mm, {inside} of them inside their 95 % ellipsoid.")
-    calibration = record.get("calibration")
-    if calibration and calibration.get("refused"):
-        found.append(f"!No bound is stated: {calibration['refused']}")
-    elif calibration:
+    factor, calibration = bound_factor(record), record.get("calibration")
+    if factor:
         found.append(f"Calibrated on simulated deformations: 95 % of the places are within "
-                     f"{calibration['factor']:.2f} times their disagreement.")
-    return found + [f"!{text}" for text in record["warnings"][:4]]
+                     f"{factor:.2f} times their disagreement.")
+    elif calibration:
+        found.append(f"!No bound is stated: {calibration['refused']}")
+    return found + whole(record) + [f"!{text}" for text in record["warnings"][:4]]
 
 
 def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
