@@ -43,8 +43,8 @@ MARKUPS_SCHEMA = ("https://raw.githubusercontent.com/slicer/slicer/master/Module
 def phantom() -> tuple[Image, Image]:
     """The moving image, grey values 0 to 130, and its labels in the order of STRUCTURES."""
     moving = textured(GRID, seed=11)
-    labels = (moving.array > 20).astype(np.uint8)
     place = GRID.points(np.zeros(0)) - GRID.center
+    labels = (((place / (0.4 * GRID.extent_mm)) ** 2).sum(-1) < 1.0).astype(np.uint8)
     for number, (center, radius, _) in enumerate(STRUCTURES.values(), 1):
         if center is not None:
             inside = np.linalg.norm(place - center, axis=-1) < radius

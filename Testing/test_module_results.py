@@ -227,6 +227,9 @@ def test_tables_are_saved(shown, monkeypatch, tmp_path):
         monkeypatch.setattr(tables, "askForPath", lambda given: str(tmp_path / given))
         button.click()
         assert (tmp_path / name).read_text("utf-8").count("\n") == 3
+        monkeypatch.setattr(tables, "askForPath", lambda given: str(tmp_path / "table.tsv"))
+        button.click()
+        assert "\t" in (tmp_path / "table.tsv").read_text("utf-8")
         monkeypatch.setattr(tables, "askForPath", lambda given: "")
         button.click()  # the user changed their mind
 

@@ -6,27 +6,35 @@ from slicer.i18n import tr as _
 
 PERTURBING = ("equivariance",)  # methods that always use a family of perturbations
 TUTORIAL = _("""
-<p><b>In three minutes</b>, with data that Slicer brings:</p>
+<p><b>In three minutes</b>:</p>
 <ol>
-<li>Module <i>Sample Data</i>: load <i>MRBrainTumor1</i> and <i>MRBrainTumor2</i>.</li>
-<li>Here: <i>Fixed volume</i> MRBrainTumor1, <i>Moving volume</i> MRBrainTumor2, <i>Apply</i>.
-The map is there after two samples and becomes sharper with each one; <i>Cancel</i> keeps what is
-finished.</li>
+<li>Module <i>Sample Data</i>, category <i>UncertainReg</i>: <i>UncertainRegPair</i>, a synthetic
+organ with a lesion and a cyst (or <i>MRBrainTumor1</i> and <i>MRBrainTumor2</i>, volumes only).
+</li>
+<li>Here: <i>Fixed volume</i> UncertainRegFixed, <i>Moving volume</i> UncertainRegMoving, <i>Moving
+segmentation</i> and <i>Moving landmarks</i> those of the pair, under <i>Advanced</i> the <i>True
+landmarks</i>. Tick the check of a known shift. <i>Apply</i>. The map is there after two samples
+and becomes sharper with each one; <i>Cancel</i> keeps what is finished.</li>
 <li>Move the mouse over a slice: <i>At the mouse</i> reads out the disagreement in mm, its main
-direction and the 95 % ellipsoid. <i>Shift+P</i> pins a reading.</li>
+direction and the 95 % ellipsoid. <i>Shift+P</i> pins a reading. <i>Axes</i> draws the ellipsoids
+all over the slices.</li>
 <li>Raise <i>Hide below</i> to the distance that matters to you: what stays coloured is not reliable
 to that distance.</li>
+<li>Click a row of <i>Structures</i> to see its most uncertain place, and <i>5/50/95 % surfaces</i>
+for its safety margin; a row of <i>Landmarks</i> to see whether the truth lies in its ellipsoid.
+</li>
 <li><i>Samples</i>, <i>Play</i>: watch the moving volume jump where the registrations disagree.
-<i>Shift+F</i> flickers between the fixed and the registered moving volume.</li>
-<li>With a segmentation of the moving volume, click a row of <i>Structures</i> to see its most
-uncertain place, and <i>5/50/95 % surfaces</i> for its safety margin.</li>
-<li><i>Restore my view</i> gives the slice views back.</li>
+<i>A</i> and <i>B</i> are two groups of answers, <i>A ↔ B</i> shows in two colours where they
+differ. <i>Shift+F</i> flickers between the fixed and the registered moving volume.</li>
+<li><i>Validate</i>, <i>Calibrate</i> turns disagreement into a 95 % bound, or says why not.</li>
+<li><i>Report</i> and <i>Summary picture</i> are for taking along; <i>Restore my view</i> gives the
+slice views back.</li>
 </ol>""")
 
 
-def choices() -> dict[str, list[tuple[str, str, str]]]:
-    """For each choice of the panel: (name in the job, title, tooltip)."""
-    from UncertainRegLib.backbones import listing as backbones
+def methodsOf(backbone: str) -> list[tuple[str, str, str]]:
+    """The methods that a registration can be asked by: (name in the job, title, tooltip)."""
+    from UncertainRegLib.backbones import BackboneError, entry
     from UncertainRegLib.samplers import listing as methods
 
     tips = {
@@ -35,7 +43,29 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
             "reliable registration gives the same answer each time."),
         "sir": _("Draw many alternatives, weigh them by how well they match the images, and "
                  "keep the samples the images support."),
+        "mc-dropout": _("Register again and again with a network that draws each time: the map is "
+                        "how much its answers differ."),
+        "ensemble": _("Register with each network of an ensemble: the map is how much they "
+                      "disagree."),
+        "predictive": _("One registration; its map is the error of the structures' outlines that "
+                        "the network itself expects."),
+        "image-noise": _("One registration; its map is the noise that the network finds in the "
+                         "images."),
+        "correspondence-score": _("One registration; its map is low where nothing is found that "
+                                  "corresponds."),
     }
+    try:
+        facts = entry(backbone).facts
+    except (BackboneError, ValueError):
+        facts = None
+    return [(m.name, m.title, m.remedy or tips.get(m.name, "")) if m.available else
+            (m.name, _("{title} (not installed)").format(title=m.title), m.remedy)
+            for m in methods(facts)]
+
+
+def choices() -> dict[str, list[tuple[str, str, str]]]:
+    """For each choice of the panel: (name in the job, title, tooltip)."""
+    from UncertainRegLib.backbones import listing as backbones
 
     def title(entry):
         return entry.title if entry.available else _("{title} (not installed)").format(
@@ -43,8 +73,7 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
 
     return {
         "backbone": [(e.name, title(e), e.remedy) for e in backbones()],
-        "method": [(m.name, title(m), m.remedy or tips.get(m.name, ""))
-                   for m in methods()],
+        "method": methodsOf(""),
         "perturbation": [
             ("deform", _("Smooth deformation"), _("A random smooth deformation")),
             ("translation", _("Shift"), _("A random shift")),

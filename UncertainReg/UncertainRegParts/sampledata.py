@@ -16,7 +16,7 @@ FILES = {
         "c52e84414323dc830bda3d072200e2f1dae1149f132c32ef7e3b08a4424ca7c1"),
     "UncertainRegMoving.seg.nrrd": (
         "UncertainRegMovingStructures", "SegmentationFile",
-        "ddbe51823c464b88e57336e193e165d13e33e3736c32ef1ce4689396bf35b06e"),
+        "325ae6809859c646120ec1f902e3ed7db3adc18213d2afc2f39f742b3c75aecd"),
     "UncertainRegMoving.mrk.json": (
         "UncertainRegMovingLandmarks", "MarkupsFile",
         "97f94061466bb0a451533fcd775c989acc0d32cdb64e32493a45d39cd2577be3"),

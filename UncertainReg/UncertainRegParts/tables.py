@@ -121,4 +121,4 @@ class TableSection:
 def askForPath(name: str) -> str:
     """Where to save a table; empty if the user changed their mind."""
     return qt.QFileDialog.getSaveFileName(
-        slicer.util.mainWindow(), _("Save the table"), name, _("Table (*.csv)"))
+        slicer.util.mainWindow(), _("Save the table"), name, _("Table (*.csv *.tsv)"))

@@ -140,7 +140,8 @@ def _labels(rows: list[dict], factor: float | None) -> str:
     largest = max((row["u_p95_mm"] or 0.0 for row in rows), default=1.0) or 1.0
     truth = any(row["dice"] is not None for row in rows)
     head = ["Structure", "Median mm", "95 % mm", "", *(["95 % bound mm"] if factor else []),
-            "Entropy nats", "Volume ml", "95 % interval ml", "Centroid sd mm", *(["Dice", "ECE"] if truth else [])]
+            "Entropy nats", "Volume ml", "95 % interval ml", "Centroid sd mm",
+            *(["Dice", "ECE"] if truth else [])]
     body = []
     for row in rows:
         width = 120 * (row["u_p95_mm"] or 0.0) / largest

@@ -71,7 +71,8 @@ def fill_table(node: slicer.vtkMRMLTableNode, rows: list[dict], columns: dict) -
 
 
 def write_csv(node: slicer.vtkMRMLTableNode, path: str | Path) -> None:
-    """Write a table node with its titles (units included) as CSV; missing values are empty.
+    """Write a table node with its titles (units included) as CSV, or as TSV where ``path`` ends in
+    .tsv; missing values are empty.
 
     Raises:
         OSError: the file cannot be written.
@@ -79,7 +80,7 @@ def write_csv(node: slicer.vtkMRMLTableNode, path: str | Path) -> None:
     table = node.GetTable()
     columns = [table.GetColumn(c) for c in range(table.GetNumberOfColumns())]
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, "excel-tab" if str(path).endswith(".tsv") else "excel")
         writer.writerow([node.GetColumnTitle(c.GetName()) or c.GetName() for c in columns])
         for row in range(table.GetNumberOfRows()):
             values = [column.GetValue(row) for column in columns]
