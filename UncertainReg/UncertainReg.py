@@ -28,7 +28,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from UncertainRegParts.choices import PERTURBING, TUTORIAL, choices
+from UncertainRegParts.choices import PERTURBING, TUTORIAL, choices, methodsOf
 from UncertainRegParts.inputs import InputsError
 from UncertainRegParts.results import ResultsPanel
 from UncertainRegParts.run import Run, duration
@@ -111,12 +111,10 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                         "perturbation": self.ui.perturbationComboBox,
                         "sirSource": self.ui.sirSourceComboBox,
                         "device": self.ui.deviceComboBox}
+        self._methodsOf = ""  # the registration whose methods are offered
         for name, offered in choices().items():
-            combo = self._combos[name]
-            for value, title, toolTip in offered:
-                combo.addItem(title, value)
-                combo.setItemData(combo.count - 1, toolTip, qt.Qt.ToolTipRole)
-            combo.connect("currentIndexChanged(int)", self._onChoice)
+            self._offer(name, offered)
+            self._combos[name].connect("currentIndexChanged(int)", self._onChoice)
         self._paths = {"resultsFolder": self.ui.resultsPathLineEdit,
                        "sirWeights": self.ui.sirWeightsPathLineEdit}
         for path in self._paths.values():
@@ -202,6 +200,16 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onCancel(self):
         self.logic.run.cancel()
 
+    def _offer(self, name, offered):
+        """Fill a combo box with (name in the job, title, tooltip)."""
+        combo = self._combos[name]
+        wasBlocked = combo.blockSignals(True)
+        combo.clear()
+        for value, title, toolTip in offered:
+            combo.addItem(title, value)
+            combo.setItemData(combo.count - 1, toolTip, qt.Qt.ToolTipRole)
+        combo.blockSignals(wasBlocked)
+
     def _onChoice(self):
         """A combo box or a path was changed by the user."""
         if self._parameterNode is None:
@@ -216,6 +224,9 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showParameters(self, caller=None, event=None):
         """Combo boxes, paths and Apply follow the parameter node."""
         parameters = self._parameterNode
+        if parameters.backbone != self._methodsOf:
+            self._methodsOf = parameters.backbone
+            self._offer("method", methodsOf(parameters.backbone))
         for name, combo in self._combos.items():
             wasBlocked = combo.blockSignals(True)
             combo.currentIndex = combo.findData(getattr(parameters, name))
@@ -293,7 +304,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Fixed and moving are the same")
         from UncertainRegLib.backbones import BackboneError
         from UncertainRegLib.backbones import entry as backbone
-        from UncertainRegLib.samplers import method
+        from UncertainRegLib.samplers import method, misfit
 
         for find, name, question in (
             (backbone, parameters.backbone, _("Choose a registration")),
@@ -306,6 +317,8 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             if not chosen.available:
                 return _("{title} is not installed: {remedy}").format(
                     title=chosen.title, remedy=chosen.remedy)
+        if misfit(parameters.method, backbone(parameters.backbone).facts):
+            return _("Choose how uncertainty is found")
         return ""
 
     def start(self, parameters) -> bool:

@@ -130,6 +130,8 @@ class ProbeSection(VTKObservationMixin):
         if reading.is_known:
             self.ui.readingLabel.text = (
                 f"<b>{headline(reading)}</b><br>{self._text(reading)}")
+        elif "uncertainty_mm" not in self.panel.result.maps and self._text(reading):
+            self.ui.readingLabel.text = self._text(reading)  # maps of a network, no samples
         elif not crosshairNode().GetCursorPositionRAS([0.0, 0.0, 0.0]):
             self.ui.readingLabel.text = _("Move the mouse over a slice to read millimetres.")
         else:

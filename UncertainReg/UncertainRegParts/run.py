@@ -115,12 +115,15 @@ class Run:
     def _onEnd(self, exitCode: int) -> None:
         slicer.app.disconnect("aboutToQuit()", self.kill)
         self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
+        from UncertainRegLib.scene.maps import in_order
+
         record = self._record()
-        if not record.get("maps") or not self._load(LIVE_MAPS):
+        names = in_order(record.get("maps") or {})  # first the one that is shown first
+        if not names or not self._load(names[:1]):
             self._endWithoutResult()
             return
         self.state, self.finished = "loading", record["samples"]["finished"]
-        self._rest = [(name,) for name in record["maps"] if name not in LIVE_MAPS] + [None]
+        self._rest = [(name,) for name in names[1:]] + [None]
         self._say(_("Reading the maps."))
         qt.QTimer.singleShot(0, self._loadRest)
 
