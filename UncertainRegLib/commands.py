@@ -45,8 +45,10 @@ def _add_run(commands) -> None:
         "scene": "also write a 3D Slicer scene (.mrb; needs slicer-core)",
     }.items():
         run.add_argument(f"--{name}", default="", help=text)
-    run.add_argument("--backbone", default="demons", help="registration method [demons]")
-    run.add_argument("--method", default="equivariance", help="equivariance or sir [equivariance]")
+    run.add_argument("--backbone", default="demons",
+                     help="registration method, or the folder of a trained model [demons]")
+    run.add_argument("--method", default="equivariance",
+                     help="way of sampling, see `methods list` [equivariance]")
     run.add_argument("--perturbation", default="deform", help="perturbation family [deform]")
     run.add_argument("--samples", type=int, default=16, help="number of registrations [16]")
     run.add_argument("--seed", type=int, default=1, help="of everything random [1]")
@@ -158,7 +160,7 @@ def _list_methods(options, report) -> int:
 
     for entry in listing():
         state = "ready" if entry.available else f"not installed: {entry.remedy}"
-        print(f"{entry.name:14} {entry.title:32} {state}", file=sys.stdout)
+        print(f"{entry.name:20} {entry.title:32} {state}", file=sys.stdout)
     return COMPLETE
 
 

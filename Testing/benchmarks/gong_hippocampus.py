@@ -27,7 +27,7 @@ import torch
 from UncertainRegLib.metrics.overlap import dice_per_label
 from UncertainRegLib.metrics.protocols import GONG, class_ause
 from UncertainRegLib.metrics.similarity import local_ncc, mean_squared_error, mutual_information
-from UncertainRegLib.networks.displacement import DisplacementNet
+from UncertainRegLib.networks.displacement import DisplacementNet, Prediction
 from UncertainRegLib.posterior.combination import combine, ensemble_moments
 from UncertainRegLib.studies.rows import Rows, summary
 from UncertainRegLib.training.folder import FolderPairs
@@ -39,6 +39,20 @@ ENSEMBLES = {"": "", "snapshot": "+Snap", "dropout": "+Drop", "bootstrap": "+Boo
 ROWS = {name + suffix: (predictive, ensemble)  # the dearest last
         for ensemble, suffix in ENSEMBLES.items()
         for predictive, name in ((False, "VoxelMorph"), (True, "Ours"))}
+# Orderings of the paper's Table 1: column, row with the smaller value, rows with larger ones
+ENSEMBLED = tuple(f"VoxelMorph{suffix}" for suffix in ("+Boot", "+Drop", "+Snap"))
+ORDERINGS = (
+    ("err", "Ours", ("VoxelMorph",)), ("err", "Ours", ENSEMBLED),
+    *[("err", name, ("VoxelMorph",)) for name in ENSEMBLED],
+    *[("err", name.replace("VoxelMorph", "Ours"), (name,)) for name in ENSEMBLED],
+    ("mr", "Ours", ("VoxelMorph",)), ("mr", "Ours+Snap", ("Ours", *ENSEMBLED)),
+    ("fdr", "Ours", ("VoxelMorph", *ENSEMBLED)),
+    ("dice", "VoxelMorph", ("Ours",)), ("dice", "VoxelMorph", ("VoxelMorph+Boot",)),
+    ("dice", "VoxelMorph", ("VoxelMorph+Snap",)), ("dice", "VoxelMorph+Drop", ("VoxelMorph",)),
+    ("dice", "Ours", ("Ours+Boot", "Ours+Snap")), ("dice", "VoxelMorph+Boot", ("Ours+Snap",)),
+    ("nlcc", "VoxelMorph", ("Ours",)), ("mi", "VoxelMorph", ("Ours",)),
+    ("mse", "Ours", ("VoxelMorph",)))
+NONE = "(no registration)"
 LICENCE = "CC BY-SA 4.0 (Medical Segmentation Decathlon, Task04)"
 KEY = ("row", "fixed", "steps")
 COLUMNS = {"mse": "MSE", "mi": "MI", "nlcc": "NLCC %", "dice": "Dice %", "err": "AUSE ERR",
@@ -111,6 +125,14 @@ def study(args) -> Rows:
     values = (0, *train.label_values())
     atlases = [nearest_atlas(test.of(k, k, args.device).fixed, train) for k in range(len(test))]
     rows = Rows(args.out / "rows.csv", KEY)
+    for k, file in enumerate(test.files):
+        key = {"row": NONE, "fixed": file.name, "steps": config_of(args, False, "").steps}
+        if key not in rows:
+            atlas, target = train.of(atlases[k], atlases[k]), test.of(k, k)
+            unmoved = Prediction(torch.zeros(1), atlas.moving, one_hot(atlas.moving_labels, values),
+                                 None)
+            rows.add({**key, **judge([unmoved], False, target.fixed, target.fixed_labels, 1.0),
+                      "atlas": train.files[atlases[k]].name, "cpu_minutes": 0.0})
     for name in args.rows:
         config = config_of(args, *ROWS[name])
         folder = args.out / name
@@ -158,7 +180,27 @@ def in_words(rows: Rows, args) -> str:
             cells.append(text)
         lines.append(f"| {entry['row']} | " + " | ".join(cells)
                      + f" | {entry['cpu_minutes']:.1f} |")
+    lines += ["", "MSE, MI, NLCC and Dice: mean ± standard deviation over the test images. AUSE: "
+              "areas by the paper's protocol, less is better. Flow: standard deviation of the "
+              "members' displacements (Eq. 7), and the AUSE ERR when voxels are ranked by it.", "",
+              "Orderings of the paper's Table 1, here:", ""]
+    mean = {entry["row"]: entry for entry in summary(found, ("row",), tuple(COLUMNS))}
+    lines += [f"- {text}" for text in orderings(mean)]
     return "\n".join(lines) + "\n"
+
+
+def orderings(mean: dict[str, dict]):
+    """Sentences: which of the paper's orderings hold for these means."""
+    for column, smaller, larger in ORDERINGS:
+        if not {smaller, *larger} <= mean.keys():
+            continue
+        digits = DIGITS[column]
+        small = mean[smaller][column]
+        others = {name: mean[name][column] for name in larger}
+        holds = all(small < value for value in others.values())
+        text = ", ".join(f"{name} ({value:.{digits}f})" for name, value in others.items())
+        yield (f"{'holds' if holds else '**does not hold**'}: {COLUMNS[column]} of {smaller} "
+               f"({small:.{digits}f}) below {text}")
 
 
 def main() -> None:
