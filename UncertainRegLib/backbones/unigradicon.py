@@ -87,8 +87,11 @@ class UniGradICON:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
         import torch
 
+        from ..networks.memory import release_freed_memory
+
         with torch.inference_mode():
             voxels = self.network(moving.array[None, None], fixed.array[None, None])
+        release_freed_memory()
         return field_from_voxels(voxels[0].permute(1, 2, 3, 0), fixed.grid, moving.grid)
 
 
