@@ -63,7 +63,7 @@ def inputs(widget):
     return fixed, moving
 
 
-def run_until(host, condition, seconds: float = 20.0) -> None:
+def run_until(host, condition, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "this takes too long"
