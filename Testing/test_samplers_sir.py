@@ -1,13 +1,18 @@
 """Sampled importance resampling, with proposals whose right answer is known."""
 
+import hashlib
+import json
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from UncertainRegLib.geometry import DisplacementField, Grid, Image, warp
+from UncertainRegLib.geometry import DisplacementField, Grid, Image, jacobian_determinant, warp
 from UncertainRegLib.samplers import create_sampler, registry
 from UncertainRegLib.samplers.proposals import (
+    SHIPPED,
     EquivarianceSeeded,
     Optimised,
     Proposal,
@@ -23,6 +28,7 @@ from scipy import ndimage  # noqa: E402
 from UncertainRegLib.backbones.facts import Facts  # noqa: E402
 from UncertainRegLib.gaussian import LowRank, StructuredGaussian, smooth_factor  # noqa: E402
 
+ROOT = Path(__file__).resolve().parent.parent
 SHIFT_MM = 4.0
 
 
@@ -199,9 +205,45 @@ def test_trained_proposal(tmp_path):
     assert np.isfinite(samples[0].field.vectors).all()
 
 
+def test_the_shipped_model_is_small_complete_and_what_its_manifest_says():
+    manifest = json.loads((SHIPPED.parent / "manifest.json").read_text(encoding="utf-8"))
+    assert SHIPPED.stat().st_size < 10e6
+    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() == manifest["sha256"]
+    content = torch.load(SHIPPED, weights_only=True)
+    assert all(values.dtype == torch.float16 for values in content["model"].values())
+    log = (SHIPPED.parent / manifest["log"]).read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["objective"] for line in log} == {"mean", "entropy"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["UncertainRegLib"]
+    packed = {file for pattern in patterns for file in SHIPPED.parents[2].glob(pattern)}
+    assert set(SHIPPED.parent.iterdir()) <= packed
+    listed = (ROOT / "UncertainRegLib" / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert SHIPPED.relative_to(ROOT).as_posix() in listed
+
+
+@pytest.mark.parametrize("refine", [0, 20])
+def test_the_shipped_model_registers_and_its_samples_hardly_fold(refine):
+    grid = Grid.from_spacing((24, 32, 24), (1.5, 1.5, 1.5))
+    fixed = blobs(grid)
+    truth = Proposal(None, grid).field(random_voxels(grid.shape, 2.0))
+    moving = Image(warp(fixed, truth, outside=None).array, grid)
+    source = Trained(Shift(), affine=False, refine=refine)
+    samples = list(SIR(source, proposals=16).sample(fixed, moving, 8, np.random.default_rng(0)))
+
+    def error(image):
+        return float(np.square(image.array - fixed.array)[2:-2, 2:-2, 2:-2].mean())
+
+    after = [error(warp(moving, s.field.resample(grid), outside=None)) for s in samples]
+    assert np.mean(after) < (0.5 if refine == 0 else 0.2) * error(moving)
+    folds = [(jacobian_determinant(s.field) <= 0).mean() for s in samples]
+    assert np.mean(folds) < 0.005
+
+
 def test_wrong_settings_are_named(tmp_path):
     with pytest.raises(ValueError, match="not one of spread"):
         SIR(None, tempering="hot")
+    with pytest.raises(ValueError, match="not one of whole, voxel"):
+        SIR(None, weighting="none")
     with pytest.raises(ValueError, match="at least one proposal"):
         SIR(None, proposals=0)
     grid = Grid.from_spacing((12, 12, 12))
@@ -249,7 +291,7 @@ def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
                               ({"speed": 1}, "no setting speed; it has source"),
                               ({"source": "optimised", "seeds": 4}, "no setting seeds"),
                               ({"device": "cuda"}, "no setting device"),
-                              ({"source": "trained"}, "train sir")):
+                              ({"source": "trained", "weights": "none.pt"}, "train sir")):
         with pytest.raises(ValueError, match=message):
             create_sampler("sir", Shift(), "scale", {"method": settings})
 

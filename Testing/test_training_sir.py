@@ -201,6 +201,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, optimiser):
         torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-4)
     read = load(str(tmp_path / "parts" / "checkpoint.pt"))
     assert read.settings == parts.settings
+    small = load(tmp_path / "parts" / "weights.pt")  # in half precision
+    for a, b in zip(small.parameters(), parts.parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
     with pytest.raises(ValueError, match="another variant"):
         train_sir(SirTraining("V+D", steps=9, optimiser=optimiser, **TINY), pairs,
                   tmp_path / "parts", progress=False)
@@ -240,3 +243,13 @@ def test_a_start_gives_what_both_networks_have(tmp_path):
     assert torch.equal(net.mean.weight, start.mean.weight)
     assert torch.equal(net.encoder[0][0].weight, start.encoder[0][0].weight)
     assert net.columns is not None
+
+
+def test_convolutions_in_bfloat16_give_nearly_the_same_loss(tmp_path):
+    losses = []
+    for bfloat16 in (False, True):
+        folder = tmp_path / str(bfloat16)
+        train_sir(SirTraining(steps=2, optimiser="adam", bfloat16=bfloat16, **TINY),
+                  SyntheticPairs((16, 16, 16)), folder, progress=False)
+        losses.append([row["loss"] for row in rows(folder)])
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)

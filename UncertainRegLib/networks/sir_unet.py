@@ -8,6 +8,7 @@ by cubic interpolation (`upsample.upsample_cubic`).
 """
 
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -129,12 +130,13 @@ def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="trilinear", align_corners=False)
 
 
-def save(net: SirUNet, path: str) -> None:
-    """Write weights with the settings to rebuild the network."""
-    torch.save({"settings": net.settings, "model": net.state_dict()}, path)
+def save(net: SirUNet, path: str | Path) -> None:
+    """Write weights, in half precision, with the settings to rebuild the network."""
+    weights = {name: values.half() for name, values in net.state_dict().items()}
+    torch.save({"settings": net.settings, "model": weights}, path)
 
 
-def load(path: str) -> SirUNet:
+def load(path: str | Path) -> SirUNet:
     """The network in a file of `save` or in a checkpoint of ``training.sir``.
 
     Raises:

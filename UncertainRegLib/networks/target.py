@@ -5,6 +5,7 @@ printed it prefers images that do not match), and the term of Eq. 8 in the mean 
 training loss, since it is the same for all samples of a pair.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from .upsample import upsample_cubic
 from .warp import add_identity
 
+CLIMB = 0.1  # voxels, first step of `climb`
 FLAT = 1e-5  # variance below which a window counts as flat, for intensities in [0, 1]
 
 
@@ -103,6 +105,27 @@ def _window_mean(n: int, window: int) -> Tensor:
     index = torch.arange(n)
     inside = ((index[:, None] - index).abs() <= window // 2).double()
     return inside / inside.sum(1, keepdim=True)
+
+
+def climb(target: RegistrationTarget, start: Tensor, steps: int,
+          on_step: Callable[[int], None] = lambda step: None) -> Tensor:
+    """A field (B, 3, Z, Y, X) uphill of ``start`` in log-density, by steps of Adam.
+
+    Steps begin at CLIMB voxels and shrink to nothing.
+    """
+    field = start.detach().clone()
+    with torch.enable_grad():
+        field.requires_grad_()
+        optimiser = torch.optim.Adam([field], lr=CLIMB)
+        for step in range(steps):
+            for group in optimiser.param_groups:
+                group["lr"] = CLIMB * (1 - step / (steps + 1))
+            loss = -target.log_prob(field[:, None]).sum() / field[:, 0].numel()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            on_step(step + 1)
+    return field.detach()
 
 
 def gradient_energy(fields: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from .equivariance import Equivariance
 from .sample import OnProgress, ignore
 
 DRAW_S = 0.04  # a draw with gradient of 30,000 voxels, one CPU thread
+SHIPPED = Path(__file__).resolve().parent.parent / "models" / "sir" / "weights.pt"
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,17 @@ class Optimised:
 
 @dataclass(frozen=True)
 class Trained:
-    """The proposal network, in one pass.
+    """The proposal network, in one pass; then its mean is refined for the pair.
+
+    A small network finds large displacements at once and is inexact in small ones; a few gradient
+    steps on log p(fixed | moving o Z) + log p(Z) mend that, as in semi-amortised variational
+    inference (Kim et al., ICML 2018), here for the mean alone.
 
     Attributes:
         backbone: prepares the images (intensities in [0, 1]).
-        weights: file written by ``training.sir``.
+        weights: file written by ``training.sir``; empty for the model that comes with the library,
+            trained on synthetic images (``models/sir/manifest.json`` says how, and where it fails).
+        refine: gradient steps on the mean.
         affine: align the images linearly first; the network has seen only aligned ones.
         spacing_mm: voxel size of its images, or None for that of the fixed image.
         device: "cpu" or "cuda".
@@ -200,19 +207,24 @@ class Trained:
 
     backbone: object
     weights: str = ""
+    refine: int = 20
     affine: bool = True
     spacing_mm: float | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if not Path(self.weights).is_file():
-            raise ValueError(f"There are no weights of a proposal network at {self.weights!r}; "
+        if not self._file.is_file():
+            raise ValueError(f"There are no weights of a proposal network at '{self._file}'; "
                              "give a file as 'weights' (train one with: train sir), or use the "
                              "source 'seeded'.")
 
+    @property
+    def _file(self) -> Path:
+        return Path(self.weights) if self.weights else SHIPPED
+
     def expected_seconds(self, register_s: float) -> float:
-        """Time to propose: one pass of a small network."""
-        return 5.0
+        """Time to propose: one pass of a small network, and the steps."""
+        return 5.0 + 0.2 * self.refine
 
     def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
                 on_progress: OnProgress = ignore) -> Proposal:
@@ -220,8 +232,10 @@ class Trained:
         import torch
 
         from ..backbones.linear import affine_alignment
+        from ..gaussian import StructuredGaussian
         from ..geometry import interpolate
         from ..networks.sir_unet import MULTIPLE, load
+        from ..networks.target import RegistrationTarget, climb
 
         grid = fixed.grid if self.spacing_mm is None else fixed.grid.at_spacing(self.spacing_mm)
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
@@ -229,9 +243,11 @@ class Trained:
         affine = affine_alignment(fixed, moving) if self.affine else np.eye(4)
         to_moving = np.linalg.inv(moving.grid.affine) @ affine @ grid.affine
         moved = interpolate(moving.array, grid.affine_points(to_moving))
-        pair = [torch.as_tensor(np.asarray(a, np.float32), device=self.device)[None, None]
-                for a in (moved, fixed.resample(grid).array)]
+        moved, seen = (torch.as_tensor(np.asarray(a, np.float32), device=self.device)[None, None]
+                       for a in (moved, fixed.resample(grid).array))
         with torch.no_grad():
-            gaussian = load(self.weights).to(self.device).eval()(*pair)
+            q = load(self._file).to(self.device).eval()(moved, seen)
+        mean = climb(RegistrationTarget(seen, moved), q.mean, self.refine,
+                     lambda step: on_progress("Refining the mean", step, self.refine))
         half = grid.resized([n // 2 for n in grid.shape])
-        return Proposal(gaussian, half, affine)
+        return Proposal(StructuredGaussian(mean, q.factor, q.low_rank), half, affine)

@@ -25,6 +25,7 @@ def add_commands(commands) -> None:
                         help="random shapes, contrasts and warps instead of images")
     train.add_argument("--out", required=True,
                        help="folder for weights.pt, checkpoint.pt and log.jsonl")
+    train.add_argument("--start", default="", help="weights to begin with")
     train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
                        help="voxels of the network's images, multiples of 8 [48 64 48]")
     train.add_argument("--spacing", type=float, default=1.0,
@@ -59,6 +60,7 @@ def _train_sir(options, report) -> int:
     sir = method("sir")
     if sir.remedy:
         raise ValueError(f"Training needs torch: {sir.remedy}")
+    from ..networks.sir_unet import load
     from .folder import FolderPairs
     from .sir import SirTraining, train_sir
     from .synthetic import SyntheticPairs
@@ -76,7 +78,8 @@ def _train_sir(options, report) -> int:
         optimiser=options.optimiser, bfloat16=options.bfloat16,
         validate_every=options.validate_every, save_every=options.save_every, seed=options.seed,
         device=choose_device(options.device, sir))
-    train_sir(config, pairs, options.out, options.progress == "bar",
+    start = load(options.start) if options.start else None
+    train_sir(config, pairs, options.out, options.progress == "bar", start=start,
               on_step=_print if options.progress == "json" else None)
     if options.progress == "bar":
         print(f"Trained: {options.out}/weights.pt. Use it with --method sir --parameters "

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..networks.sir_unet import COVARIANCES, SirUNet
+from ..networks.sir_unet import COVARIANCES, SirUNet, save
 from ..networks.target import RegistrationTarget
 from .sir_objectives import OBJECTIVES, CollapseMonitor, evaluate_bounds, sir_loss
 
@@ -104,9 +104,10 @@ def train_sir(
 ) -> SirUNet:
     """Train, or go on where a checkpoint in ``out`` stopped.
 
-    Writes ``out/checkpoint.pt`` (weights first: `networks.sir_unet.load` reads it) and
-    ``out/log.jsonl``, one JSON object a step. Data and noise follow from the seed and the number
-    of the step, so a resumed run sees what an uninterrupted one would have seen.
+    Writes ``out/checkpoint.pt`` (to go on from), ``out/log.jsonl``, one JSON object a step, and at
+    the end ``out/weights.pt`` (to use; `networks.sir_unet.load` reads both). Data and noise follow
+    from the seed and the number of the step, so a resumed run sees what an uninterrupted one would
+    have seen.
 
     Args:
         pairs: has ``pair(seed, device) -> Pair``, see ``synthetic`` and ``folder``.
@@ -157,6 +158,7 @@ def train_sir(
             bar.set_postfix(loss=f"{log['loss']:.3f}")
             if (step + 1) % config.save_every == 0 or last:
                 _save(config, net, optimiser, step + 1, out / "checkpoint.pt")
+    save(net, out / "weights.pt")
     return net
 
 
