@@ -60,7 +60,7 @@ def network_of(args, backbone: str) -> dict:
         return {"backbone": "transmorph"}
     if args.data is None:
         return {"backbone": backbone, **FLAT}
-    return {"encoder": (16, 16, 32), "decoder": (32, 32, 16, 16)}
+    return {"blocks": 2}
 
 
 @torch.no_grad()
@@ -221,7 +221,8 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=48, help="test pairs")
     parser.add_argument("--minutes", type=float, default=30, help="begin no training after them")
     args = parser.parse_args()
-    args.command = shlex.join(["python", *sys.argv])
+    args.command = shlex.join("study" if word == str(args.out) else word
+                              for word in ("python", *sys.argv))
     torch.set_num_threads(1)
     keep_freed_memory()
     args.out.mkdir(parents=True, exist_ok=True)

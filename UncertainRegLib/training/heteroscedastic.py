@@ -143,8 +143,8 @@ def _displacement(net: nn.Module, moving: Tensor, fixed: Tensor,
     """
     if not config.alpha:
         return displace(net, moving, fixed)
-    features = net.features(moving, fixed)
-    mean, log_spread = net.displacement(features), net.log_scale(features)
+    features = net.features(moving, fixed).float()
+    mean, log_spread = net.displacement(features).float(), net.log_scale(features).float()
     z = mean + (0.5 * log_spread).exp() * torch.randn_like(mean)
     return z, config.alpha * (log_spread.exp() - log_spread).mean()
 
