@@ -32,7 +32,7 @@ for name in lung abdomen; do
   known_warp $name convexadam "$convexadam" 1 elastic affine translation
 done
 if python -m UncertainRegLib backbones list | grep -q "clapirn.*ready"; then
-  known_warp brain clapirn '{"affine": false}' 3 elastic
+  known_warp brain clapirn '{"affine": false}' 3 elastic elastic2
 fi
 
 for name in brain lung abdomen; do

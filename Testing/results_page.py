@@ -1,0 +1,301 @@
+"""The page of validation results, from the rows of studies.
+
+    python Testing/results_page.py [STUDIES]
+
+STUDIES is the folder that ``Testing/benchmarks/validation.sh`` fills: its rows are gathered into
+``Testing/benchmarks/validation``. The page is written from these, with or without STUDIES.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from UncertainRegLib.studies.known_warp import ABOUT, SMOOTHED, variant
+from UncertainRegLib.studies.rows import bootstrap_interval, summary
+from UncertainRegLib.studies.study import RESIDUAL
+
+HERE = Path(__file__).resolve().parent / "benchmarks"
+STORE, PAGE = HERE / "validation", HERE / "validation_results.md"
+KINDS = {"known_warp": "naurc", "anatomy": "control_auroc", "labels": "ece"}  # a column of each
+IN_RANGE = 0.5  # of the true displacement: a larger mean error is no registration
+CELL = ("image", "backbone", "case")
+FAMILIES = 5  # in every study of known deformations
+
+
+def gather(studies: Path) -> None:
+    """Copy rows of all studies of a kind into one table each, results into one file."""
+    STORE.mkdir(exist_ok=True)
+    found = {kind: [] for kind in KINDS}
+    for path in sorted(studies.glob("*/rows.csv")):
+        with open(path, newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        for kind, column in KINDS.items():
+            if rows and column in rows[0]:
+                found[kind] += rows
+    found["known_warp"] = complete(found["known_warp"])
+    for kind, rows in found.items():
+        if rows:
+            with open(STORE / f"{kind}.csv", "w", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, list(rows[0]), extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(rows)
+    results = {}
+    for path in sorted(studies.glob("pair-*/result.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["status"] != "complete":
+            continue
+        results[path.parent.name.removeprefix("pair-")] = {
+            "backbone": record["backbone"]["name"], "parameters": record["parameters"],
+            "samples": record["samples"]["finished"], "seconds": record["timings"]["total_s"],
+            "calibration": record.get("calibration"),
+            "validation": record.get("validation")}
+    (STORE / "pairs.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+def complete(rows: list[dict]) -> list[dict]:
+    """Without pairs that lack a family: of an interrupted study, or of another kind of study."""
+    columns = (*CELL, "number", "samples")
+    families: dict[tuple, set[str]] = {}
+    for row in rows:
+        if not variant(row["map"]) and row["map"] != RESIDUAL:
+            families.setdefault(tuple(row[c] for c in columns), set()).add(row["map"])
+    return [row for row in rows
+            if len(families.get(tuple(row[c] for c in columns), ())) == FAMILIES]
+
+
+def gather_figures(studies: Path) -> None:
+    """Figures of the known deformations, with few colours: small files."""
+    from PIL import Image
+
+    for path in sorted(studies.glob("*/*.png")):
+        name = path.parent.name + ".png"
+        Image.open(path).convert("RGB").quantize(48).save(STORE / name, optimize=True)
+
+
+def stored(kind: str) -> list[dict]:
+    """Rows of a kind of study."""
+    path = STORE / f"{kind}.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def table(head: tuple[str, ...], lines: list[tuple]) -> str:
+    """A Markdown table."""
+    rows = [head, ("---",) * len(head), *lines]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def number(value: float, interval: tuple[float, float] | None = None, digits: int = 2) -> str:
+    """A value with its interval; empty for none."""
+    if value is None or not np.isfinite(value):
+        return ""
+    text = f"{value:.{digits}f}"
+    return text if interval is None else (
+        f"{text} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]")
+
+
+def known_warp() -> list[str]:
+    """The section on known deformations."""
+    columns = ("mean_error", "true_displacement", "aurc", "naurc", "spearman", "repeatability",
+               "factor95")
+    rows = stored("known_warp")
+    cells = summary(rows, (*CELL, "map"), columns)
+    residual = {cell_of(c): c for c in cells if c["map"] == RESIDUAL}
+    for cell in cells:
+        cell["residual"] = residual[cell_of(cell)]["naurc"] if cell_of(cell) in residual else np.nan
+        cell["in_range"] = cell["mean_error"] <= IN_RANGE * cell["true_displacement"]
+    maps = [c for c in cells if c["map"] != RESIDUAL]
+    parts = ["## Known deformations", (
+        "A real image is deformed by a known field and registered back; u is compared with the "
+        "true error inside the region of interest. nAURC: 0 is the order of the error itself, 1 "
+        "is chance. Residual: the smoothed local image residual of one registration. Smoothed: u "
+        "with the same smoothing (2 voxels). About φ: the spread about the registration itself. "
+        "Means over the cells of all families; intervals: 95 % bootstrap over pairs. "
+        "Repeatability: Spearman of two maps of half the samples each."), overview(rows)]
+    for ending, title in (("", "u"), (SMOOTHED, "u smoothed"), (ABOUT, "u about φ")):
+        mine = [c for c in maps if variant(c["map"]) == ending and c["in_range"]]
+        worse = [c for c in mine if not c["aurc"] < c["mean_error"]]
+        behind = [c for c in mine if c["naurc"] > c["residual"]]
+        mean, base = (np.mean([c[name] for c in mine]) for name in ("naurc", "residual"))
+        parts.append(
+            f"**{title}**, {len(mine)} cells in range: AURC below the mean error in "
+            f"{len(mine) - len(worse)} (target: 90 %){named(worse)}; mean nAURC {mean:.2f}, the "
+            f"residual's {base:.2f}; better than the residual's in {len(mine) - len(behind)}"
+            f"{named(behind)}.")
+    outside = dict.fromkeys(cell_of(c) for c in maps if not c["in_range"])
+    if outside:
+        parts.append("Out of range (mean error above half of the true displacement): "
+                     + "; ".join(", ".join(name) for name in outside) + ".")
+    lines = [(c["image"], c["backbone"].split()[0], c["case"], c["map"], c["pairs"],
+              number(c["true_displacement"]), number(c["mean_error"]), number(c["aurc"]),
+              number(c["naurc"], c["naurc_interval"]), number(c["residual"]),
+              number(c["spearman"], c["spearman_interval"]), number(c["repeatability"]),
+              number(c["factor95"])) for c in maps if variant(c["map"]) == ""]
+    head = ("image", "backbone", "truth", "family", "pairs", "true mm", "mean error mm", "AURC mm",
+            "nAURC", "residual nAURC", "Spearman", "repeatability", "q95")
+    figures = "\n".join(f"![{path.stem}](validation/{path.name})"
+                        for path in sorted(STORE.glob("*.png")))
+    return [*parts, f"<details><summary>All {len(lines)} cells</summary>\n\n"
+            f"{table(head, lines)}\n\n</details>",
+            f"<details><summary>Figures</summary>\n\n{figures}\n\n</details>"]
+
+
+def overview(rows: list[dict]) -> str:
+    """One line an image, backbone and family, means over pairs of every kind."""
+    lines = []
+    groups = dict.fromkeys((r["image"], r["backbone"]) for r in rows)
+    for group in groups:
+        here = [r for r in rows if (r["image"], r["backbone"]) == group]
+        families = dict.fromkeys(r["map"] for r in here
+                                 if r["map"] != RESIDUAL and not variant(r["map"]))
+        for family in (*families, "all families"):
+            chosen = list(families) if family == "all families" else [family]
+            values = [over_pairs(here, [f + ending for f in chosen], "naurc")
+                      for ending in ("", SMOOTHED, ABOUT)]
+            base = over_pairs(here, [RESIDUAL], "naurc")
+            rank = over_pairs(here, chosen, "spearman")
+            same = over_pairs(here, chosen, "repeatability")
+            lines.append((group[0], group[1].split()[0], family, len(base),
+                          *(number(v.mean() if v.size else np.nan, bootstrap_interval(v))
+                            for v in (*values, base, rank)), number(same.mean())))
+    return table(("image", "backbone", "family", "pairs", "nAURC of u", "smoothed", "about φ",
+                  "residual", "Spearman of u", "repeatability"), lines)
+
+
+def over_pairs(rows: list[dict], maps: list[str], column: str) -> np.ndarray:
+    """Mean of a column over some maps, for every pair."""
+    pairs: dict[tuple, list[float]] = {}
+    for row in rows:
+        if row["map"] in maps and row[column] != "":
+            pairs.setdefault((row["case"], row["number"]), []).append(float(row[column]))
+    return np.array([np.mean(values) for values in pairs.values()])
+
+
+def cell_of(cell: dict) -> tuple:
+    return tuple(cell[name] for name in CELL)
+
+
+def named(cells: list[dict]) -> str:
+    """The cells by name, in brackets; empty for none."""
+    families: dict[str, list[str]] = {}
+    for c in cells:
+        name = f"{c['image']} {c['backbone'].split()[0]} {c['case']}"
+        families.setdefault(name, []).append(c["map"].removesuffix(variant(c["map"])))
+    names = [f"{name}: {'all' if len(found) == FAMILIES else ', '.join(found)}"
+             for name, found in families.items()]
+    return f" (not: {'; '.join(names)})" if names else ""
+
+
+def anatomy() -> list[str]:
+    """The section on missing anatomy."""
+    columns = ("auroc", "control_auroc", "inside_mm", "outside_mm", "control_inside_mm")
+    cells = summary(stored("anatomy"), (*CELL, "map"), columns)
+    lines = [(c["image"], c["backbone"].split()[0], c["case"], c["map"], c["pairs"],
+              number(c["auroc"], c["auroc_interval"]),
+              number(c["control_auroc"], c["control_auroc_interval"]),
+              *(number(c[name]) for name in columns[2:])) for c in cells]
+    good = [c for c in cells if c["map"] != RESIDUAL and c["auroc"] >= 0.75
+            and c["control_auroc"] < c["auroc"]]
+    return ["## Missing anatomy", (
+        "A cavity with a smooth edge and mild mass effect, and a smaller field of view; AUROC of u "
+        "inside against outside, and the same place in a control pair where nothing is missing."),
+        table(("image", "backbone", "case", "map", "pairs", "AUROC", "control AUROC", "u inside mm",
+               "u outside mm", "control u inside mm"), lines),
+        f"Target, AUROC ≥ 0.75 with the control below: met by {len(good)} of "
+        f"{sum(c['map'] != RESIDUAL for c in cells)} cells"
+        + (f" ({'; '.join(f'''{c['image']} {c['case']}/{c['map']}''' for c in good)})" if good
+           else "") + "."]
+
+
+def labels() -> list[str]:
+    """The section on label maps."""
+    lines = [(r["pair"], r["backbone"].split()[0], r["samples"], r["family"] or "one registration",
+              r["map"], *(number(float(r[name]) if r[name] else np.nan, digits=3)
+                          for name in ("auroc", "ece", "ause", "dice")))
+             for r in stored("labels")]
+    return ["## Label uncertainty", (
+        "In the ring of 3 voxels around the true boundaries: AUROC of mislabelled voxels (target: "
+        "≥ 0.70 and above constant blur), ECE of the most probable label (target: ≤ 0.08), AUSE. "
+        "Broadened: the probabilities of the samples blurred on top with that standard deviation, "
+        "which stands for error that the samples do not show."),
+        table(("pair", "backbone", "samples", "family", "map", "AUROC", "ECE", "AUSE", "Dice"),
+              lines)]
+
+
+def pairs() -> list[str]:
+    """The section on calibrated results of real pairs."""
+    path = STORE / "pairs.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    lines, words = [], []
+    for name, one in results.items():
+        if one["calibration"]:
+            lines.append((name, one["backbone"], *calibration(one["calibration"])))
+            if one["calibration"]["refused"]:
+                words.append(f"{name}: refused. {one['calibration']['refused']}")
+        landmarks = (one["validation"] or {}).get("landmarks")
+        if landmarks:
+            words.append(
+                f"{name}: {landmarks['count']} true landmarks, TRE mean "
+                f"{landmarks['tre_mean_mm']:.2f}, median {landmarks['tre_median_mm']:.2f}, 95 % "
+                f"{landmarks['tre_p95_mm']:.2f} mm; {100 * landmarks['inside95']:.0f} % inside "
+                "their raw 95 % ellipsoid"
+                + ("" if landmarks["bound_coverage"] is None else
+                   f", {100 * landmarks['bound_coverage']:.0f} % within the calibrated bound")
+                + f"; Spearman of u and TRE {landmarks['spearman']:.2f}, nAURC "
+                f"{landmarks['naurc']:.2f}.")
+        judged = (one["validation"] or {}).get("labels")
+        if judged:
+            entropy = judged["maps"]["label entropy"]
+            text = (f"{name}: Dice {judged['dice']:.3f}; label entropy ring AUROC "
+                    f"{entropy['auroc']:.3f}, ECE {entropy['ece']:.3f}")
+            broad = judged["maps"].get("label entropy, broadened")
+            if broad:
+                text += (f"; broadened by the missing mm AUROC {broad['auroc']:.3f}, ECE "
+                         f"{broad['ece']:.3f}")
+            blur = max((one["auroc"], key) for key, one in judged["maps"].items()
+                       if key.startswith("blur"))
+            words.append(f"{text}; best constant blur ({blur[1]}) AUROC {blur[0]:.3f}.")
+    return ["## Calibration of real pairs", (
+        "The fixed image is deformed a few times as much as the pair is; the factor q makes 95 % "
+        "of the errors lie within q·u. Coverage: of each simulated pair by the factor of the "
+        "others (target: 85 to 99 %)."),
+        table(("pair", "backbone", "samples", "warps", "follows shifts", "pair mm", "simulated mm",
+               "q", "missing mm", "coverage %", "each"), lines), *words]
+
+
+def calibration(found: dict) -> tuple:
+    """The cells of one calibration."""
+    followed = ", ".join(f"{100 * part:.0f} % of {mm} mm"
+                         for mm, part in found["competence"]["followed"].items())
+    return (found["samples"], found["warps"], followed, number(found["pair_amplitude_mm"]),
+            number(found["amplitude_mm"]), number(found["factor"]), number(found["missing_mm"]),
+            number(100 * (found["coverage_check"] or np.nan), digits=1),
+            ", ".join(number(100 * c, digits=0) for c in found["coverages"]))
+
+
+def page() -> str:
+    """The page, from the stored rows."""
+    head = (HERE / "validation_head.md").read_text(encoding="utf-8").strip()
+    return "\n\n".join([head, *known_warp(), *anatomy(), *labels(), *pairs()]) + "\n"
+
+
+def main() -> None:
+    """Gather rows if a folder is given, then write the page."""
+    if len(sys.argv) > 1:
+        gather(Path(sys.argv[1]))
+        gather_figures(Path(sys.argv[1]))
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()
