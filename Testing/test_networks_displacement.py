@@ -57,6 +57,14 @@ def test_dropout_draws_in_training_mode_only(sizes):
     assert not torch.equal(network(*pair), network(*pair))
 
 
+def test_mixed_precision_ends_with_the_features():
+    network = DisplacementNet(**TINY, classes=2, refine=True)
+    labels = torch.rand(1, 2, 8, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = network.predict(*images((8, 8, 8)), labels)
+    assert {part.dtype for part in found} == {torch.float32}
+
+
 def test_blocks_are_folded_and_unfolded():
     x = torch.arange(2 * 3 * 4 * 6 * 8.0).view(2, 3, 4, 6, 8)
     folded = fold(x, 2)

@@ -129,13 +129,14 @@ class DisplacementNet(nn.Module):
                 memberships: Tensor | None = None) -> Prediction:
         """All there is to know of a pair; ``memberships`` of the moving labels are warped along."""
         features = self.features(moving, fixed).float()
-        displacement = self.displacement(features)
-        stack = moving if memberships is None else torch.cat((moving, memberships), 1)
-        warped = warp(stack, displacement, "border")
-        labels = None if memberships is None else warped[:, 1:]
-        if self.refine is not None and labels is not None:
-            labels = self.refine(features, labels)
-        scale = None if self.uncertainty is None else self.log_scale(features)
+        with torch.autocast(features.device.type, enabled=False):  # voxels need all their digits
+            displacement = self.displacement(features)
+            stack = moving if memberships is None else torch.cat((moving, memberships), 1)
+            warped = warp(stack, displacement, "border")
+            labels = None if memberships is None else warped[:, 1:]
+            if self.refine is not None and labels is not None:
+                labels = self.refine(features, labels)
+            scale = None if self.uncertainty is None else self.log_scale(features)
         return Prediction(displacement, warped[:, :1], labels, scale)
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
