@@ -180,9 +180,9 @@ def in_words(rows: Rows, args) -> str:
             cells.append(text)
         lines.append(f"| {entry['row']} | " + " | ".join(cells)
                      + f" | {entry['cpu_minutes']:.1f} |")
-    lines += ["", "MR and FDR judge the voxels of a class that remain. A map that is high all along a "
-              "structure soon leaves few of them, and one miss that it did not expect then makes "
-              "the rate 1: a small ERR may go with a large MR."]
+    lines += ["", "MR and FDR judge the voxels of a class that remain. A map that is high all "
+              "along a structure soon leaves few of them, and one miss that it did not expect then "
+              "makes the rate 1: a small ERR may go with a large MR."]
     lines += ["", "MSE, MI, NLCC and Dice: mean ± standard deviation over the test images. AUSE: "
               "areas by the paper's protocol, less is better. Flow: standard deviation of the "
               "members' displacements (Eq. 7), and the AUSE ERR when voxels are ranked by it.", "",
