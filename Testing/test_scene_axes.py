@@ -76,6 +76,9 @@ def test_axes_need_samples(result):
     result.sample_sequence = None
     with pytest.raises(ValueError, match="two samples"):
         axes.show_axes(result)
+    del result.maps["uncertainty_mm"]
+    with pytest.raises(ValueError, match="map of disagreement"):
+        axes.show_axes(result)
 
 
 def test_modes_differ_in_two_colours(result):
@@ -135,7 +138,7 @@ def test_the_bound_is_stated_where_it_was_calibrated(result, folder):
     column = result.landmark_table.GetTable().GetColumnByName("bound_mm")
     assert column.GetValue(0) == pytest.approx(2.5 * 2.29)
     assert legend_of(result.maps["uncertainty_mm"]).GetTitleText().splitlines() == [
-        "Uncertainty (mm)", "95 % bound: 2.50 x"]
+        "Uncertainty (mm)", "95 % bound: 2.50 x value"]
     _edit(folder, calibration=CALIBRATION | {"factor": None, "refused": "It does not follow."})
     result = update_result(result, folder)
     assert np.isnan(Probe(result).read(point).bound_mm)

@@ -123,8 +123,10 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         self.assertLess(abs(np.sqrt((sd**2).sum()) - uncertainty), 0.1 * uncertainty + 0.02)
 
     def _checkOnDemand(self, result):
-        """Surfaces lie inside each other, and the main movement moves the moving volume."""
-        from UncertainRegLib.scene.display import show_moving
+        """Surfaces lie inside each other, ellipsoids are in the slices, and the main movement moves
+        the moving volume."""
+        from UncertainRegLib.scene.axes import hide_axes, show_axes
+        from UncertainRegLib.scene.display import is_log, jump_to, set_log, show_moving, worst_point
         from UncertainRegLib.scene.surfaces import show_surfaces
         from UncertainRegLib.scene.sweep import add_sweep
 
@@ -136,6 +138,12 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
             widths.append(bounds[1] - bounds[0])
         self.assertEqual(len(widths), 3)
         self.assertTrue(widths[0] >= widths[1] >= widths[2] > RADII["Core"][0])
+        jump_to(slicer.mrmlScene, worst_point(result))
+        ellipsoids = show_axes(result)
+        self.assertTrue(ellipsoids.GetPolyData().GetNumberOfPoints() > 0)
+        hide_axes(result)
+        set_log(result, "uncertainty_mm", True)
+        self.assertTrue(is_log(result, "uncertainty_mm"))
         add_sweep(result)
         show_moving(result, "sweep_transform")
         self.assertIs(result.moving.GetParentTransformNode(), result.sweep_transform)

@@ -33,13 +33,13 @@ def show_axes(result: ResultNodes) -> slicer.vtkMRMLModelNode:
     """Draw the ellipsoids in the present planes of all slice views; they replace those before.
 
     Raises:
-        ValueError: the scene has fewer than two samples.
+        ValueError: the scene has fewer than two samples, or no map of disagreement.
     """
     sequence = result.sample_sequence
+    if result.fixed is None or "uncertainty_mm" not in result.maps:
+        raise ValueError("Axes need the fixed image and the map of disagreement in the scene.")
     if sequence is None or sequence.GetNumberOfDataNodes() < 2:
         raise ValueError("Axes need two samples or more in the scene.")
-    if result.fixed is None:
-        raise ValueError("The fixed image is not in the scene.")
     node, is_new = nodes.find_or_add(result.scene, result.run, _ROLE, "vtkMRMLModelNode",
                                      "Ellipsoids in the slices")
     if is_new:

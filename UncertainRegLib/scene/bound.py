@@ -38,6 +38,6 @@ def show_bound(node: slicer.vtkMRMLScalarVolumeNode | None, calibration: dict | 
         return
     factor = bound_factor(calibration)
     title = legend.GetTitleText().splitlines()[0]  # what the user may have made of it stays
-    text = title if factor is None else f"{title}\n95 % bound: {factor:.2f} x"
+    text = title if factor is None else f"{title}\n95 % bound: {factor:.2f} x value"
     if legend.GetTitleText() != text:
         legend.SetTitleText(text)
