@@ -87,8 +87,8 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
             ("seeded", _("Disturbed registrations"),
              _("Around the scatter of registrations of the disturbed moving image")),
             ("optimised", _("A fit to this pair"), _("Fitted to the two images, no training")),
-            ("trained", _("A trained network"), _("Comes with UncertainReg, trained on synthetic images "
-                                                  "only; or a model of your own")),
+            ("trained", _("A trained network"),
+             _("Comes with UncertainReg, trained on synthetic images only; or one of your own")),
         ],
         "device": [
             ("auto", _("Automatic"), ""),
