@@ -6,6 +6,10 @@ A backbone has ``facts`` and
   normalise intensities, move to the device;
 - ``register(fixed, moving) -> DisplacementField``: on prepared images, of which the moving one may
   have been perturbed; mm LPS, from fixed to moving space, on the working grid.
+
+A model that was trained here (``trained``) may have more, as its ``facts.methods`` say: ``members``
+and ``register_member(fixed, moving, index)`` of an ensemble, and ``maps(fixed, moving)`` that its
+network predicts, which every run writes beside those of the samples.
 """
 
 from .facts import Facts, Weights
