@@ -137,11 +137,18 @@ def test_window_threshold_colors_and_legend(folder, headless):
     assert (jacobian.GetWindowLevelMin(), jacobian.GetWindowLevelMax()) == (0.0, 2.0)
 
 
-def test_unknown_map_gets_a_readable_title(folder, headless):
-    _edit(folder, lambda r: r["maps"].update(
-        spread_mm={"file": "maps/axis_rl_mm.nrrd", "unit": "mm", "meaning": "x"}))
+def test_maps_that_are_not_known_here_get_unit_and_meaning(folder, headless):
+    _edit(folder, lambda r: r["maps"].update({
+        name: {"file": "maps/axis_rl_mm.nrrd", "unit": unit, "meaning": f"About {name}."}
+        for name, unit in (("spread_mm", "mm"), ("widening_mm", "mm"), ("image_noise", ""))}))
     result = load_result(folder, headless.scene)
-    assert legend_of(result.maps["spread_mm"]).GetTitleText() == "Spread (mm)"
+    titles = {name: legend_of(result.maps[name]).GetTitleText()
+              for name in ("spread_mm", "widening_mm", "image_noise")}
+    assert titles["spread_mm"] == "Intrinsic spread (mm)"
+    assert titles["widening_mm"] == "Widening (mm)"
+    assert titles["image_noise"].startswith("Image noise")
+    assert result.maps["widening_mm"].GetDescription() == "About widening_mm."
+    assert result.maps["widening_mm"].GetAttribute("UncertainReg.Unit") == "mm"
 
 
 @pytest.mark.parametrize("name", ["inferno", "viridis"])
