@@ -389,6 +389,9 @@ def test_report_and_summary_are_written_where_the_user_says(shown, monkeypatch, 
     monkeypatch.setattr(report, "askForPath", ask)
     monkeypatch.setattr(slicer.util, "errorDisplay", said.append)
     shown.ui.reportButton.click()
+    assert asked.pop() == str(Path.home() / "report.html")  # this folder is deleted at the end
+    monkeypatch.setattr(slicer.app, "temporaryPath", str(tmp_path))
+    shown.ui.reportButton.click()
     shown.ui.pictureButton.click()
     assert asked == [str(folder / "report.html"), str(folder / "summary.png")] and not said
     assert "Structures" in (tmp_path / "report.html").read_text("utf-8")

@@ -39,7 +39,8 @@ class ReportSection:
                 "all that a report needs. Press Apply again; “Keep results in” under “Advanced” "
                 "keeps the files.").format(folder=folder))
             return
-        path = askForPath(str(folder / name), kind)
+        isTemporary = Path(slicer.app.temporaryPath) in folder.parents  # deleted at the end
+        path = askForPath(str((Path.home() if isTemporary else folder) / name), kind)
         if not path:
             return
         try:

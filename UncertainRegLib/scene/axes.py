@@ -50,7 +50,9 @@ def show_axes(result: ResultNodes) -> slicer.vtkMRMLModelNode:
         display.SetColor(_COLOR)
         for each in (node, node.GetDisplayNode()):
             each.SetSaveWithScene(False)  # made again for the planes of the day
-    points = np.concatenate([_in_plane(result, view) for view in slice_nodes(result.scene)])
+    views = slice_nodes(result.scene)
+    views = [view for view in views if view.IsMappedInLayout()] or views  # outside Slicer: all
+    points = np.concatenate([_in_plane(result, view) for view in views])
     node.SetAndObservePolyData(_mesh(*_ellipsoids(result, points)))
     return node
 
