@@ -12,7 +12,8 @@ declare -A image=([brain]=$brain/subA_t1.nii.gz [lung]=$lung/baseline.mha
 declare -A labels=([brain]=$brain/subA_seg.nii.gz [lung]=$lung/baseline_mask.mha
                    [abdomen]=$data/abdomen_ct_ts/seg104.nii.gz)
 declare -A other=([brain]=$brain/subC_aligned_t1.nii.gz [lung]=$lung/followup.mha)
-demons='{"voxels": 60000}' convexadam='{"voxels": 60000, "iterations": 40}'
+demons='{"voxels": 60000}' small='{"voxels": 40000, "affine": false}'
+convexadam='{"voxels": 60000, "iterations": 40}'
 
 evaluate() { python -m UncertainRegLib evaluate "$@" --device cpu; }
 
@@ -24,25 +25,22 @@ known_warp() {  # image, backbone, its settings, pairs of every kind, truths
 }
 
 for name in brain lung abdomen; do
-  known_warp $name demons "$demons" 2 elastic
-  known_warp $name demons "$demons" 1 affine translation ${other[$name]:+registration}
+  known_warp $name demons "$demons" 1 elastic affine ${other[$name]:+registration}
 done
 known_warp abdomen demons "$demons" 1 elastic2
 for name in lung abdomen; do
-  known_warp $name convexadam "$convexadam" 1 elastic affine translation
+  known_warp $name convexadam "$convexadam" 1 elastic affine
 done
-if python -m UncertainRegLib backbones list | grep -q "clapirn.*ready"; then
-  known_warp brain clapirn '{"affine": false}' 3 elastic elastic2
-fi
 
 for name in brain lung abdomen; do
-  evaluate anatomy --image "${image[$name]}" --name $name --cases resection truncation --warps 2 \
-    --families deform --samples 10 --backbone-settings "$demons" --out "$out/anatomy-$name"
+  evaluate anatomy --image "${image[$name]}" --name $name --cases resection truncation --warps 1 \
+    --families deform --samples 10 --backbone-settings "$small" --out "$out/anatomy-$name"
 done
 
+brain_labels=(--fixed-labels "$brain/subA_seg13.nii.gz"
+              --moving-labels "$brain/subC_aligned_seg13.nii.gz")
 evaluate labels --fixed "${image[brain]}" --moving "${other[brain]}" --name brain \
-  --fixed-labels "$brain/subA_seg13.nii.gz" --moving-labels "$brain/subC_aligned_seg13.nii.gz" \
-  --families deform --samples 16 --backbone-settings '{"voxels": 200000}' --out "$out/labels-brain"
+  "${brain_labels[@]}" --families deform --samples 16 --backbone-settings '{"voxels": 200000}' --out "$out/labels-brain"
 
 # landmarks_lps.csv holds both sides: one file each
 for side in baseline:2 followup:5; do
@@ -51,16 +49,24 @@ for side in baseline:2 followup:5; do
     cut -d, -f1,$column-$((column + 2)); } > "$out/${side%:*}.csv"
 done
 
-pair() {  # name, then options of run
+pair() {  # name of the result, image, backbone, its settings, then options of run
   if [ ! -e "$out/pair-$1/result.json" ]; then
-    python -m UncertainRegLib run --fixed "${image[$1]}" --moving "${other[$1]}" --samples 16 \
-      --parameters '{"backbone": {"voxels": 100000}}' --device cpu --out "$out/pair-$1" "${@:2}"
-    python -m UncertainRegLib evaluate calibrate "$out/pair-$1" --warps 3
-    python -m UncertainRegLib evaluate result "$out/pair-$1"
+    python -m UncertainRegLib run --fixed "${image[$2]}" --moving "${other[$2]}" --samples 16 \
+      --backbone "$3" --parameters "{\"backbone\": $4}" --device cpu --out "$out/pair-$1" "${@:5}"
   fi
 }
 
-pair brain --fixed-labels "$brain/subA_seg13.nii.gz" \
-  --moving-labels "$brain/subC_aligned_seg13.nii.gz"
-pair lung --fixed-mask "$lung/baseline_mask.mha" --moving-mask "$lung/followup_mask.mha" \
+pair lung lung demons '{"voxels": 100000}' \
+  --fixed-mask "$lung/baseline_mask.mha" --moving-mask "$lung/followup_mask.mha" \
   --fixed-points "$out/baseline.csv" --moving-points "$out/followup.csv"
+pair brain brain demons "$small"
+for name in lung brain; do
+  python -m UncertainRegLib evaluate calibrate "$out/pair-$name" --warps 3
+done
+python -m UncertainRegLib evaluate result "$out/pair-lung"
+
+if python -m UncertainRegLib backbones list | grep -q "clapirn.*ready"; then
+  known_warp brain clapirn '{"affine": false}' 3 elastic elastic2
+  pair brain-clapirn brain clapirn '{"affine": false}' "${brain_labels[@]}"
+  python -m UncertainRegLib evaluate result "$out/pair-brain-clapirn"
+fi
