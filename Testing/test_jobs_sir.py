@@ -10,7 +10,15 @@ import pytest
 from phantoms import smooth_field, textured
 
 from UncertainRegLib import backbones
-from UncertainRegLib.geometry import DisplacementField, Grid, Image, read_field, warp, write_image
+from UncertainRegLib.geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    read_field,
+    read_image,
+    warp,
+    write_image,
+)
 from UncertainRegLib.jobs import Job, read_result, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.jobs.inputs import Inputs
@@ -77,6 +85,23 @@ def test_run_from_files_to_result(pair, tmp_path, settings):
     stages = [facts["text"] for event, facts in events if event == "stage"]
     assert f"Weighing proposals: {PROPOSALS} of {PROPOSALS}" in stages
     assert record["preflight"]["minutes"] > 0
+
+
+def test_run_with_weights_by_voxel_and_the_shipped_model(pair, tmp_path):
+    """Only the label maps feel voxel_beta: samples, their mean and their volumes stay."""
+    pytest.importorskip("torch")
+    entropies, means = [], []
+    for beta in (0.0, 10.0):
+        out = tmp_path / str(beta)
+        run(job_of(pair, out, source="trained", affine=False, weighting="voxel", voxel_beta=beta),
+            lambda event, **facts: None)
+        record = read_result(out)
+        assert record["status"] == "complete" and record["samples"]["weighting"] == "voxel"
+        assert record["samples"]["log_weights"] == [0.0] * 6
+        entropies.append(read_image(out / record["maps"]["label_entropy"]["file"]).array)
+        means.append(read_field(out / record["mean_transform"]).vectors)
+    assert np.array_equal(*means)
+    assert np.isfinite(entropies).all() and np.abs(entropies[0] - entropies[1]).max() > 1e-3
 
 
 def test_cancel_while_proposals_are_weighed(pair, tmp_path):
