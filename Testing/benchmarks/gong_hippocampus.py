@@ -28,6 +28,7 @@ from UncertainRegLib.metrics.overlap import dice_per_label
 from UncertainRegLib.metrics.protocols import GONG, class_ause
 from UncertainRegLib.metrics.similarity import local_ncc, mean_squared_error, mutual_information
 from UncertainRegLib.networks.displacement import DisplacementNet, Prediction
+from UncertainRegLib.networks.warp import warp
 from UncertainRegLib.posterior.combination import combine, ensemble_moments
 from UncertainRegLib.studies.rows import Rows, summary
 from UncertainRegLib.training.folder import FolderPairs
@@ -87,9 +88,11 @@ def predictions(folder: Path, config: GongTraining, moving, fixed, memberships):
     return found
 
 
-def judge(found, predictive: bool, fixed, truth, spacing_mm: float) -> dict[str, float]:
-    """The row of a test pair; flow-space uncertainty (Eq. 7) as two further columns."""
-    image = torch.stack([p.image for p in found]).mean(0)[0, 0].cpu().numpy()
+def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> dict[str, float]:
+    """The row of a test pair: the image by the mean displacement (Eq. 7), the labels by Eq. 9;
+    flow-space uncertainty as two further columns."""
+    mean, variance = ensemble_moments(torch.cat([p.displacement for p in found]))
+    image = warp(moving, mean[None], "border")[0, 0].cpu().numpy()
     fixed, truth = fixed[0, 0].cpu().numpy(), truth[0, 0].cpu().numpy().astype(int)
     memberships = torch.stack([p.memberships[0] for p in found]).cpu().numpy()
     scales = None
@@ -107,7 +110,6 @@ def judge(found, predictive: bool, fixed, truth, spacing_mm: float) -> dict[str,
            "dice": 100 * float(np.nanmean(list(dice_per_label(labels, truth, classes).values()))),
            **areas, "flow_mm": float("nan"), "flow_err": float("nan")}
     if len(found) > 1:
-        _, variance = ensemble_moments(torch.stack([p.displacement[0] for p in found]))
         flow = variance.sum(0).sqrt().cpu().numpy() * spacing_mm
         row |= {"flow_mm": float(flow.mean()),
                 "flow_err": class_ause(flow, labels, truth, classes, GONG)["err"]}
@@ -129,9 +131,10 @@ def study(args) -> Rows:
         key = {"row": NONE, "fixed": file.name, "steps": config_of(args, False, "").steps}
         if key not in rows:
             atlas, target = train.of(atlases[k], atlases[k]), test.of(k, k)
-            unmoved = Prediction(torch.zeros(1), atlas.moving, one_hot(atlas.moving_labels, values),
-                                 None)
-            rows.add({**key, **judge([unmoved], False, target.fixed, target.fixed_labels, 1.0),
+            unmoved = Prediction(torch.zeros(1, 3, *args.shape), atlas.moving,
+                                 one_hot(atlas.moving_labels, values), None)
+            rows.add({**key, **judge([unmoved], False, atlas.moving, target.fixed,
+                                     target.fixed_labels, 1.0),
                       "atlas": train.files[atlases[k]].name, "cpu_minutes": 0.0})
     for name in args.rows:
         config = config_of(args, *ROWS[name])
@@ -149,8 +152,9 @@ def study(args) -> Rows:
             moving, fixed = atlas.moving.to(args.device), target.fixed.to(args.device)
             memberships = one_hot(atlas.moving_labels.to(args.device), values)
             found = predictions(folder, config, moving, fixed, memberships)
-            rows.add({**key, **judge(found, config.predictive, fixed, target.fixed_labels, 1.0),
-                      "atlas": train.files[atlases[k]].name, "cpu_minutes": minutes})
+            scores = judge(found, config.predictive, moving, fixed, target.fixed_labels, 1.0)
+            rows.add({**key, **scores, "atlas": train.files[atlases[k]].name,
+                      "cpu_minutes": minutes})
         (args.out / "gong_results.md").write_text(in_words(rows, args), encoding="utf-8")
         print(f"{name}: {minutes:.1f} CPU minutes", flush=True)
     return rows
