@@ -83,7 +83,8 @@ def study(args) -> Rows:
                        warp_detail=4, noise=NOISE)
     rows = Rows(args.out / "rows.csv", KEY)
     for seed in range(args.seeds):
-        for name, settings in MODELS.items():
+        for name in args.models:
+            settings = MODELS[name]
             keys = [{"model": name, "seed": seed, "steps": args.steps, "pair": i}
                     for i in range(args.tests)]
             if all(key in rows for key in keys) or (seed and name not in TWICE):
@@ -188,6 +189,8 @@ def figure_of_maps(nets: dict, pair, file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", default=tuple(MODELS),
+                        help="some of the table's rows [all]")
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--seeds", type=int, default=2)
