@@ -25,15 +25,15 @@ known_warp() {  # image, backbone, its settings, pairs of every kind, truths
 }
 
 for name in brain lung abdomen; do
-  known_warp $name demons "$demons" 1 elastic affine ${other[$name]:+registration}
+  known_warp $name demons "$demons" 1 elastic affine translation ${other[$name]:+registration}
 done
 known_warp abdomen demons "$demons" 1 elastic2
 for name in lung abdomen; do
-  known_warp $name convexadam "$convexadam" 1 elastic affine
+  known_warp $name convexadam "$convexadam" 1 elastic affine translation
 done
 
 for name in brain lung abdomen; do
-  evaluate anatomy --image "${image[$name]}" --name $name --cases resection truncation --warps 1 \
+  evaluate anatomy --image "${image[$name]}" --name $name --cases resection truncation --warps 2 \
     --families deform --samples 10 --backbone-settings "$small" --out "$out/anatomy-$name"
 done
 
