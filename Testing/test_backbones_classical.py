@@ -15,12 +15,14 @@ METHODS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
-def test_a_classical_method_passes_the_battery(name):
+def test_a_classical_method_passes_the_battery(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     package, settings = METHODS[name]
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is an optional extra and not installed")
     checks = battery.verify(create(name, **settings), competence=False)
     assert all(check.passed is not False for check in checks), checks
+    assert not list(tmp_path.iterdir()), "it leaves files where it was started"
 
 
 def test_a_wrong_metric_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,8 +54,10 @@ class Elastix:
         target = _to_itk(fixed)
         _, found = itk.elastix_registration_method(
             target, _to_itk(moving), parameter_object=parameters, log_to_console=False)
-        vectors = itk.transformix_deformation_field(target, found)
-        return DisplacementField(np.array(vectors, dtype=np.float32), fixed.grid)
+        with tempfile.TemporaryDirectory() as folder:  # it always writes a file of its field
+            vectors = np.array(itk.transformix_deformation_field(target, found,
+                                                                 output_directory=folder))
+        return DisplacementField(vectors.astype(np.float32), fixed.grid)
 
 
 def _to_itk(image: Image):
