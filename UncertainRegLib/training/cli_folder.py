@@ -19,6 +19,7 @@ def add_gong(methods) -> None:
         "snapshot": "an ensemble from one training, by a cyclic learning rate",
     }.items():
         train = folder_options(methods, name, text)
+        train.add_argument("--labels", help="folder of segmentations with the images' file names")
         train.add_argument("--rate", type=float, default=1e-4, help="of Adam [0.0001]")
         train.add_argument("--window", type=int, default=5, help="of NLCC, voxels [5]")
         train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
@@ -57,9 +58,8 @@ def folder_options(methods, name: str, text: str,
                    backbones: tuple[str, ...] = ("voxelmorph", "transmorph")):
     """A command of ``train`` with the options that every training on a folder of images has."""
     train = methods.add_parser(name, help=f"{text}; goes on where it was stopped")
+    train.set_defaults(labels=None)
     train.add_argument("--images", required=True, help="folder of images; pairs are drawn inside")
-    train.add_argument("--labels", default=None,
-                       help="folder of their segmentations, with the same file names")
     train.add_argument("--out", required=True, help="folder for the model and its checkpoints")
     train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
                        help="voxels of the network's images; 1 Y X trains on slices [48 64 48]")
