@@ -220,17 +220,22 @@ def test_surfaces_that_cannot_be_made_are_explained(shown, monkeypatch):
 
 
 def test_tables_are_saved(shown, monkeypatch, tmp_path):
+    import slicer
     from UncertainRegParts import tables
 
+    monkeypatch.setattr(slicer.app, "temporaryPath", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    shown.ui.structuresCsvButton.click()  # in a test no dialog waits for an answer
+    assert (tmp_path / "temporary" / "structures.csv").is_file()
     for button, name in ((shown.ui.structuresCsvButton, "structures.csv"),
                          (shown.ui.landmarksCsvButton, "landmarks.csv")):
-        monkeypatch.setattr(tables, "askForPath", lambda given: str(tmp_path / given))
+        monkeypatch.setattr(tables, "askForPath", lambda given, kind: str(tmp_path / given))
         button.click()
         assert (tmp_path / name).read_text("utf-8").count("\n") == 3
-        monkeypatch.setattr(tables, "askForPath", lambda given: str(tmp_path / "table.tsv"))
+        monkeypatch.setattr(tables, "askForPath", lambda given, kind: str(tmp_path / "table.tsv"))
         button.click()
         assert "\t" in (tmp_path / "table.tsv").read_text("utf-8")
-        monkeypatch.setattr(tables, "askForPath", lambda given: "")
+        monkeypatch.setattr(tables, "askForPath", lambda given, kind: "")
         button.click()  # the user changed their mind
 
 

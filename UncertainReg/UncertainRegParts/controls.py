@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+from pathlib import Path
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 HIDDEN_COLUMNS = ("label", "voxels", "worst_voxel_lps_")
 
@@ -58,3 +60,13 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
             widget.setItem(row, c, item)
     widget.setSortingEnabled(True)
     widget.resizeColumnsToContents()
+
+
+def askForPath(suggested: str, kind: str) -> str:
+    """Where to save a file; empty if the user changed their mind.
+
+    In a test nobody answers a dialog: then it is the temporary folder.
+    """
+    if slicer.app.testingEnabled():
+        return str(Path(slicer.app.temporaryPath) / Path(suggested).name)
+    return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save"), suggested, kind)

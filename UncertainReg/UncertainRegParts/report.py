@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .controls import connectAll
+from .controls import askForPath, connectAll
 
 
 class ReportSection:
@@ -53,8 +53,3 @@ class ReportSection:
             return
         if not slicer.app.testingEnabled():
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path))
-
-
-def askForPath(path: str, kind: str) -> str:
-    """Where to save; empty if the user changed their mind."""
-    return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save"), path, kind)

@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .controls import blocked, connectAll, fillTable
+from .controls import askForPath, blocked, connectAll, fillTable
 
 
 class TableSection:
@@ -108,7 +108,7 @@ class TableSection:
     def _save(self, node, name: str) -> None:
         from UncertainRegLib.scene.tables import write_csv
 
-        path = askForPath(name)
+        path = askForPath(name, _("Table (*.csv *.tsv)"))
         if not path:
             return
         try:
@@ -116,9 +116,3 @@ class TableSection:
         except OSError as error:
             slicer.util.errorDisplay(_("{path} cannot be written: {reason}").format(
                 path=path, reason=error.strerror))
-
-
-def askForPath(name: str) -> str:
-    """Where to save a table; empty if the user changed their mind."""
-    return qt.QFileDialog.getSaveFileName(
-        slicer.util.mainWindow(), _("Save the table"), name, _("Table (*.csv *.tsv)"))
