@@ -306,6 +306,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         from UncertainRegLib.backbones import entry as backbone
         from UncertainRegLib.samplers import method, misfit
 
+        found = []
         for find, name, question in (
             (backbone, parameters.backbone, _("Choose a registration")),
             (method, parameters.method, _("Choose how uncertainty is found")),
@@ -317,7 +318,8 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             if not chosen.available:
                 return _("{title} is not installed: {remedy}").format(
                     title=chosen.title, remedy=chosen.remedy)
-        if misfit(parameters.method, backbone(parameters.backbone).facts):
+            found.append(chosen)
+        if misfit(parameters.method, found[0].facts):
             return _("Choose how uncertainty is found")
         return ""
 

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import DisplacementField, Grid, Image
+from ..geometry.arrays import turned
 from ..geometry.image import set_geometry, to_sitk
 from .facts import Facts
 from .linear import affine_alignment
@@ -105,6 +106,6 @@ def seen_through(moving: Image, affine: np.ndarray) -> Image:
 
 def after(affine: np.ndarray, field: DisplacementField) -> DisplacementField:
     """The map affine(x + d(x)) as a displacement field."""
-    moved = field.vectors @ affine[:3, :3].T.astype(np.float32)
+    moved = turned(field.vectors, affine[:3, :3].T)
     change = field.grid.affine_points((affine - np.eye(4)) @ field.grid.affine)
     return DisplacementField((moved + change).astype(np.float32), field.grid)

@@ -64,8 +64,9 @@ def backbone_class(name: str):
     Raises:
         BackboneError: unknown name, or a manifest that cannot be used.
     """
-    if name not in BACKBONES and folder_of(name) is not None:
-        return trained_class(folder_of(name))
+    folder = None if name in BACKBONES else folder_of(name)
+    if folder is not None:
+        return trained_class(folder)
     if name.endswith(".json"):
         from .torchscript import class_of
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from ..geometry import (
@@ -160,10 +162,15 @@ class Summary:
             return float(np.linalg.norm(found - inputs.moving_points, axis=-1).mean())
         if inputs.fixed_labels is None:
             return None
-        grid = inputs.fixed.grid.at_most(ORACLE_VOXELS)
-        found = warp_labels(inputs.moving_labels, field.to_numpy().resample(grid)).array
-        true = inputs.fixed_labels.resample(grid, "nearest", 0).array
-        return float((found != true)[(found > 0) | (true > 0)].mean())
+        true = self._true_labels
+        found = warp_labels(inputs.moving_labels, field.to_numpy().resample(true.grid)).array
+        return float((found != true.array)[(found > 0) | (true.array > 0)].mean())
+
+    @cached_property
+    def _true_labels(self) -> Image:
+        """The true segmentation on the grid where samples are compared with it."""
+        grid = self.inputs.fixed.grid.at_most(ORACLE_VOXELS)
+        return self.inputs.fixed_labels.resample(grid, "nearest", 0)
 
     def mean(self) -> DisplacementField:
         """Mean of the samples, on their grid."""
