@@ -2,30 +2,23 @@
 
 Needs numba; without it `solve.solve_upper` falls back to the wavefronts.
 
-Of the 13 neighbours of a voxel, 12 lie in rows (lines along X) that are solved already: their part
-is a vectorised sweep along the row, with weights and fields read in the order of memory. Only the
-13th, the next voxel of the same row, makes a chain, of one multiply-add a voxel. The weights of a
-row stay in the cache while all samples use them.
+A voxel waits for the voxel before it, so no vector unit can go along a row. It goes across samples
+instead: a panel holds one plane of 16 samples (4 for small batches) with the sample as the last
+axis, and a voxel's 13 neighbours are 13 multiply-adds of whole vectors. Only the plane in work and
+the one solved before it are kept as panels; whole planes are copied from and to the fields, because
+reading rows of all the weights in turn is slower than memory allows.
 
-Measured at the paper's size (96 x 72 x 80 x 3), CPU time of one thread of a busy machine, 16
-samples: 16 ms a sample here. MKL's triangular solve takes 12.5 ms on vectors that have the samples
-as their last axis, but 23 ms with the transpositions from and to fields, and needs the matrix in
-CSR form, built anew for every L. A kernel with vectors across 16 samples does its arithmetic in a
-third of the time and is no faster as a whole: memory and transpositions limit it.
+`Testing/benchmarks/bench_gaussian.py` compares it with published solvers at the paper's size.
 """
 
 from functools import cache
 
 import numpy as np
 
-LINES = ((0, 1, 1), (1, -1, 4), (1, 0, 7), (1, 1, 10))  # (dz, dy, index in OFFSETS of dx = -1)
-
 
 @cache
-def _kernel():
+def _kernel(lanes: int):
     import numba
-
-    lines = LINES
 
     # error_model="numpy": no branch for a division by zero, which would stop vectorisation.
     # fastmath: only `contract` (fused multiply-add) and `reassoc` (any order of the 13 terms).
@@ -35,61 +28,76 @@ def _kernel():
     )
 
     @compiled
-    def subtract_line(r, q, before, centre, after):
-        """r -= the weighted neighbours in the solved row q."""
-        last = r.size - 1
-        if last == 0:
-            r[0] -= centre[0] * q[0]
-            return
-        r[0] -= centre[0] * q[0] + after[0] * q[1]
-        r[last] -= before[last] * q[last - 1] + centre[last] * q[last]
-        inside, before, centre, after = r[1:], before[1:], centre[1:], after[1:]
-        middle, right = q[1:], q[2:]
-        for i in range(last - 1):
-            inside[i] -= before[i] * q[i] + centre[i] * middle[i] + after[i] * right[i]
+    def load(panel, fields, width):
+        """Rows of a plane of up to ``lanes`` fields into a panel, inside its border of zeros."""
+        for y in range(panel.shape[0] - 2):
+            inside = panel[y + 1, lanes:]
+            for n in range(fields.shape[0]):
+                row = fields[n, y * width : (y + 1) * width]
+                for i in range(width):
+                    inside[i * lanes + n] = row[i]
 
     @compiled
-    def subtract_component(r, q, weight):
-        for i in range(r.size):
-            r[i] -= weight[i] * q[i]
+    def store(panel, fields, width):
+        for y in range(panel.shape[0] - 2):
+            inside = panel[y + 1, lanes:]
+            for n in range(fields.shape[0]):
+                row = fields[n, y * width : (y + 1) * width]
+                for i in range(width):
+                    row[i] = inside[i * lanes + n]
 
     @compiled
-    def chain(r0, r1, r2, r3, scale, link):
-        """Solve four rows along X; together, because each chain alone waits for its last step."""
-        y0 = y1 = y2 = y3 = scale.dtype.type(0)
-        for i in range(scale.size - 1, -1, -1):
-            s, w = scale[i], link[i]
-            y0, y1 = r0[i] * s - w * y0, r1[i] * s - w * y1
-            y2, y3 = r2[i] * s - w * y2, r3[i] * s - w * y3
-            r0[i], r1[i], r2[i], r3[i] = y0, y1, y2, y3
+    def subtract(row, other, weight):
+        """row -= weight * the same row of a component that is solved."""
+        for i in range(weight.size):
+            w, a = weight[i], (i + 1) * lanes
+            r, q = row[a : a + lanes], other[a : a + lanes]
+            for s in range(lanes):
+                r[s] -= w * q[s]
 
     @compiled
-    def back_substitution(x, diag, off, cross, depth, height, width):
-        # x (N, 3, Nv) holds b and becomes the solution.
-        samples = x.shape[0]
-        spare = np.zeros((4, width), diag.dtype)
-        for c in range(2, -1, -1):  # a component depends on itself and on later ones alone
-            for row in range(depth * height - 1, -1, -1):
-                z, y = divmod(row, height)
-                here = slice(row * width, (row + 1) * width)
-                for n in range(samples):
-                    r = x[n, c, here]
-                    for j in range(c + 1, 3):
-                        subtract_component(r, x[n, j, here], cross[c + j - 1, here])
-                    for dz, dy, f in lines:
-                        if z + dz < depth and 0 <= y + dy < height:
-                            start = (row + dz * height + dy) * width
-                            q = x[n, c, start : start + width]
-                            b, m, a = off[c, f, here], off[c, f + 1, here], off[c, f + 2, here]
-                            subtract_line(r, q, b, m, a)
-                scale = 1 / diag[c, here]
-                link = off[c, 0, here] * scale
-                for n in range(0, samples, 4):
-                    r0 = x[n, c, here]
-                    r1 = x[n + 1, c, here] if n + 1 < samples else spare[1]
-                    r2 = x[n + 2, c, here] if n + 2 < samples else spare[2]
-                    r3 = x[n + 3, c, here] if n + 3 < samples else spare[3]
-                    chain(r0, r1, r2, r3, scale, link)
+    def solve_row(row, after, first, second, third, off, diag):
+        """Solve a row in place, given the row after it and three rows of the plane after it."""
+        for i in range(diag.size - 1, -1, -1):
+            # in the order of stencil.OFFSETS: x + 1, then four rows from x - 1 to x + 1
+            w0 = off[0, i]
+            w1, w2, w3 = off[1, i], off[2, i], off[3, i]
+            w4, w5, w6 = off[4, i], off[5, i], off[6, i]
+            w7, w8, w9 = off[7, i], off[8, i], off[9, i]
+            w10, w11, w12 = off[10, i], off[11, i], off[12, i]
+            scale = diag.dtype.type(1) / diag[i]
+            a = i * lanes
+            here, last = row[a + lanes : a + 2 * lanes], row[a + 2 * lanes : a + 3 * lanes]
+            p, q = after[a : a + 3 * lanes], first[a : a + 3 * lanes]
+            r, t = second[a : a + 3 * lanes], third[a : a + 3 * lanes]
+            for s in range(lanes):
+                u, v = s + lanes, s + 2 * lanes
+                x = here[s] - w1 * p[s] - w2 * p[u] - w3 * p[v]
+                x1 = -w4 * q[s] - w5 * q[u] - w6 * q[v]
+                x2 = -w7 * r[s] - w8 * r[u] - w9 * r[v]
+                x3 = -w10 * t[s] - w11 * t[u] - w12 * t[v]
+                here[s] = ((x + x1) + (x2 + x3) - w0 * last[s]) * scale
+
+    @compiled
+    def back_substitution(b, x, diag, off, cross, depth, height, width):
+        # b and x (N, 3, Nv)
+        plane = height * width
+        panels = np.zeros((3, 2, height + 2, (width + 2) * lanes), x.dtype)
+        for n in range(0, x.shape[0], lanes):
+            panels[:] = 0
+            for z in range(depth - 1, -1, -1):
+                now, start = z % 2, z * plane
+                for c in range(2, -1, -1):  # a component depends on itself and on later ones alone
+                    panel, solved = panels[c, now], panels[c, 1 - now]
+                    load(panel, b[n : n + lanes, c, start : start + plane], width)
+                    for y in range(height - 1, -1, -1):
+                        here = slice(start + y * width, start + (y + 1) * width)
+                        row = panel[y + 1]
+                        for j in range(c + 1, 3):
+                            subtract(row, panels[j, now, y + 1], cross[c + j - 1, here])
+                        known = panel[y + 2], solved[y], solved[y + 1], solved[y + 2]
+                        solve_row(row, *known, off[c, :, here], diag[c, here])
+                    store(panel, x[n : n + lanes, c, start : start + plane], width)
 
     return back_substitution
 
@@ -97,11 +105,12 @@ def _kernel():
 def solve_upper(diag, off, cross, b):
     """x with U x = b, exact up to rounding. Shapes as in `wavefront.solve_upper`; CPU tensors.
 
-    One thread, and memory for one copy of b.
+    One thread.
     """
-    kernel = _kernel()
+    kernel = _kernel(16 if b.shape[1] > 4 else 4)
     weights = [w.detach().flatten(-3).contiguous().numpy() for w in (diag, off, cross)]
-    x = b.contiguous().clone()
-    for i, block in enumerate(x.flatten(-3).numpy()):
-        kernel(block, *(w[i] for w in weights), *b.shape[-3:])
+    b = b.detach().contiguous()
+    x = b.new_empty(b.shape)
+    for i, (one, solved) in enumerate(zip(b.flatten(-3).numpy(), x.flatten(-3).numpy())):
+        kernel(one, solved, *(w[i] for w in weights), *b.shape[-3:])
     return x
