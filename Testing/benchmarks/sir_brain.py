@@ -1,10 +1,12 @@
 """Equivariance-seeded SIR on a real brain pair, against plain equivariance and a constant blur.
 
     python Testing/benchmarks/sir_brain.py --data ../shared/data/brain_t1_inter --out FOLDER
-        [--voxels 300000] [--seeds 16] [--proposals 128] [--kept 48]
+        [--backbone demons] [--backbone-settings JSON] [--voxels 300000] [--seeds 16]
+        [--proposals 128] [--kept 48]
 
-Demons registers C (affinely aligned) to A; the same equivariance samples make the plain map and
-seed the proposals. In the ring around the true labels of A: AUROC and AUSE of label entropy for
+A backbone registers C (affinely aligned) to A; the same equivariance samples make the plain map and
+seed the proposals. All is judged on a grid of about ``voxels`` voxels, that of the proposals. In
+the ring around the true labels of A: AUROC and AUSE of label entropy for
 voxels that the registration mislabels, ECE of the most probable label; Dice of that label anywhere.
 "uniform" rows use the proposals unweighed, so that what the weights do can be told from what the
 proposals do. "local" rows weigh every proposal at every voxel: a softmax over the proposals of BETA
@@ -14,6 +16,7 @@ times the squared correlation of a window of 5 voxels (BETA from sir_weights.py,
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +83,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--voxels", type=int, default=300_000, help="working grid of demons")
+    parser.add_argument("--backbone", default="demons")
+    parser.add_argument("--backbone-settings", type=json.loads, default={"affine": False})
+    parser.add_argument("--voxels", type=int, default=300_000)
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--proposals", type=int, default=128)
     parser.add_argument("--kept", type=int, default=48)
@@ -91,13 +96,14 @@ def main() -> None:
         ("subA_t1", read_image), ("subA_seg13", read_labels),
         ("subC_aligned_t1", read_image), ("subC_aligned_seg13", read_labels))}
     segmentation = data["subC_aligned_seg13"]
-    demons = backbones.create("demons", affine=False, voxels=args.voxels)
-    fixed, moving = demons.prepare(data["subA_t1"], data["subC_aligned_t1"])
-    grid = fixed.grid
+    backbone = backbones.create(args.backbone, **args.backbone_settings)
+    fixed, moving = backbone.prepare(data["subA_t1"], data["subC_aligned_t1"])
+    grid = fixed.grid.at_most(args.voxels)
     truth = data["subA_seg13"].resample(grid, "nearest", 0).array
     began = time.monotonic()
-    registration = demons.register(fixed, moving).to_numpy()
-    lines = [f"one registration {time.monotonic() - began:.1f} s, grid {grid.shape}"]
+    registration = backbone.register(fixed, moving).to_numpy()
+    lines = [f"one registration {time.monotonic() - began:.1f} s, grids {fixed.grid.shape} and "
+             f"{grid.shape}"]
     warped = warp_labels(segmentation, registration.resample(grid)).array
     lines.append(f"Dice of the registration {mean_dice(warped, truth):.4f}")
     maps = baselines(warped, grid)
@@ -116,8 +122,8 @@ def main() -> None:
         dices[name] = (mean_dice(warp_labels(segmentation, mean).array, truth), np.mean(found),
                        np.max(found))
 
-    recorded = Recorded(demons)
-    family = create_sampler("equivariance", demons, "deform", {}).family
+    recorded = Recorded(backbone)
+    family = create_sampler("equivariance", backbone, "deform", {}).family
     began = time.monotonic()
     add("equivariance", [s.field.to_numpy() for s in Equivariance(recorded, family).sample(
         fixed, moving, args.seeds, np.random.default_rng(1))])

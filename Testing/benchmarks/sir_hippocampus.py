@@ -9,6 +9,9 @@ smooth noise that sees no image. Every model is judged with its own spread and w
 scaled by one number so that its label entropy on training pairs equals that of 0.5 mm of smooth
 noise ("matched"; V+D matched is the "rescaled V+D"), since ECE and AUSE mostly follow the spread.
 
+The oracle is the best of a model's samples in Dice, its gap what that gains over the mean: of 16
+proposals, and of 16 resampled by their weights (samples of the posterior, as in the paper).
+
 Scores in the ring around the true boundaries (Structured SIR, 5.2), for uniform weights, for the
 paper's (T = 3) and for weights by voxel. Rows are kept in rows.csv; a stopped study goes on. One
 thread; the convolutions train in bfloat16.
@@ -49,8 +52,10 @@ PROPOSALS, KEPT, TEMPERATURE, VOXEL_BETA = 48, 16, 3.0, 10.0
 MATCHING_PAIRS, MATCHING_DRAWS = 4, 8
 KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps")
 COLUMNS = {"dice_mean": "Dice mean", "dice_resampled": "Dice resampled mean", "oracle": "oracle",
-           "gap": "oracle gap", "folds": "folds %", "ess_raw": "ESS raw", "ess": "ESS T=3",
-           "entropy": "entropy",
+           "gap": "oracle gap", "oracle_resampled": "oracle resampled",
+           "gap_resampled": "oracle gap resampled",
+           "folds": "folds %", "ess_raw": "ESS raw", "ess": "ESS T=3",
+           "entropy": "entropy", "entropy_weighted": "entropy weighted",
            "ece": "ECE", "ece_weighted": "ECE weighted", "ece_voxel": "ECE by voxel",
            "ause": "AUSE", "ause_weighted": "AUSE weighted", "ause_voxel": "AUSE by voxel",
            "auroc": "AUROC", "auroc_weighted": "AUROC weighted", "auroc_voxel": "AUROC by voxel"}
@@ -133,6 +138,7 @@ def judge(model, pair, seed: int) -> dict[str, float]:
            "ess": float(effective_sample_size(tempered)),
            "log_weight_sd": float(log_weights.std())}
     row["gap"] = row["oracle"] - row["dice_mean"]
+    row["gap_resampled"] = row["oracle_resampled"] - row["dice_mean"]
     ring = SIR.mask(truth)
     wrong = of_mean != truth
     weights = {"": torch.full_like(tempered, 1 / PROPOSALS).view(-1, 1, 1, 1),
@@ -238,7 +244,7 @@ def paired(rows: Rows, spread: str, reference: str):
         if model == reference or not common:
             continue
         words = []
-        for name in ("gap", "ece", "ause", "auroc", "dice_resampled"):
+        for name in ("gap", "gap_resampled", "ece", "ause", "auroc", "dice_resampled"):
             groups = {}
             for key in common:
                 groups.setdefault(key[2], []).append(
