@@ -52,8 +52,10 @@ def job_of(folder, out, **method):
 @pytest.mark.parametrize("settings", [
     {"source": "seeded", "seeds": 4, "voxels": 4000, "ess_fraction": 0.25},
     {"source": "optimised", "steps": 4, "rank": 2, "voxels": 3000},
-    {"source": "trained", "affine": False},
-], ids=lambda settings: settings["source"])
+    {"source": "trained", "start": "none"},
+    {"source": "trained", "start": "backbone"},
+    {"source": "trained", "start": "affine"},
+], ids=lambda settings: " ".join([settings["source"], settings.get("start", "")]))
 def test_run_from_files_to_result(pair, tmp_path, settings):
     pytest.importorskip("torch")
     if settings["source"] == "trained":
@@ -93,7 +95,7 @@ def test_run_with_weights_by_voxel_and_the_shipped_model(pair, tmp_path):
     entropies, means = [], []
     for beta in (0.0, 10.0):
         out = tmp_path / str(beta)
-        run(job_of(pair, out, source="trained", affine=False, weighting="voxel", voxel_beta=beta),
+        run(job_of(pair, out, source="trained", start="none", weighting="voxel", voxel_beta=beta),
             lambda event, **facts: None)
         record = read_result(out)
         assert record["status"] == "complete" and record["samples"]["weighting"] == "voxel"

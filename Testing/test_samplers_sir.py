@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from UncertainRegLib.geometry import DisplacementField, Grid, Image, jacobian_determinant, warp
+from UncertainRegLib.geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    invert,
+    jacobian_determinant,
+    warp,
+)
 from UncertainRegLib.samplers import create_sampler, registry
 from UncertainRegLib.samplers.proposals import (
     SHIPPED,
@@ -93,16 +100,35 @@ def random_voxels(shape, amplitude=1.5, seed=1):
     return torch.as_tensor(np.stack(noise) * amplitude / np.std(noise), dtype=torch.float32)
 
 
-def test_target_sees_what_the_yielded_field_does():
-    """The likelihood's warped image and geometry.warp agree: oblique grids, affine, any sign."""
+def small_affine(grid):
+    """A registration by an affine map near the identity."""
+    change = np.zeros((4, 4))
+    change[:3] = np.random.default_rng(0).uniform(-0.05, 0.05, (3, 4))
+    vectors = grid.affine_points(change @ grid.affine)
+    return DisplacementField(vectors.astype(np.float32), grid)
+
+
+@pytest.mark.parametrize("start", [None, small_affine(oblique_grid())], ids=["alone", "added"])
+def test_target_sees_what_the_yielded_field_does(start):
+    """The likelihood's warped image and geometry.warp agree: oblique grids, any sign."""
     fixed, moving = blobs(oblique_grid()), blobs(oblique_grid((22, 17, 19)), seed=3)
-    affine = np.eye(4)
-    affine[:3] += np.random.default_rng(0).uniform(-0.05, 0.05, (3, 4))
-    proposal = Proposal(None, fixed.grid, affine)
+    proposal = Proposal(None, fixed.grid, start)
     z = random_voxels(fixed.grid.shape)
     seen = target_of(fixed, moving, proposal).warp(z[None, None])[0, 0].numpy()
-    expected = warp(moving, proposal.field(z), outside=None).array
+    alone = Proposal(None, fixed.grid).field(z)
+    expected = warp(proposal.seen(moving), alone, outside=None).array
     assert np.abs(seen - expected).max() < 1e-4
+
+
+def test_z_is_added_to_the_start_on_its_grid():
+    grid, coarse = oblique_grid(), oblique_grid().resized((9, 10, 11))
+    start, z = small_affine(grid), random_voxels(coarse.shape)
+    field = Proposal(None, coarse, start).field(z)
+    alone = Proposal(None, coarse).field(z).resample(grid)
+    points = grid.points()
+    assert field.grid == grid
+    inside = (slice(3, -3),) * 3
+    assert np.allclose(field.map(points)[inside], start.map(alone.map(points))[inside], atol=1e-3)
 
 
 def test_voxels_and_millimetres_are_inverse():
@@ -198,7 +224,7 @@ def test_trained_proposal(tmp_path):
     grid = oblique_grid((17, 20, 22))
     fixed, moving = blobs(grid), blobs(grid, seed=4)
     save(SirUNet("LC", rank=3), str(tmp_path / "sir.pt"))
-    source = Trained(Shift(), str(tmp_path / "sir.pt"), affine=False)
+    source = Trained(Shift(), str(tmp_path / "sir.pt"), start="none")
     samples = list(SIR(source, proposals=8).sample(fixed, moving, 2, np.random.default_rng(0)))
     assert samples[0].field.grid.shape == (12, 12, 12)
     assert np.allclose(samples[0].field.grid.center, grid.center)
@@ -227,7 +253,7 @@ def test_the_shipped_model_registers_and_its_samples_hardly_fold(refine):
     fixed = blobs(grid)
     truth = Proposal(None, grid).field(random_voxels(grid.shape, 2.0))
     moving = Image(warp(fixed, truth, outside=None).array, grid)
-    source = Trained(Shift(), affine=False, refine=refine)
+    source = Trained(Shift(), start="none", refine=refine)
     samples = list(SIR(source, proposals=16).sample(fixed, moving, 8, np.random.default_rng(0)))
 
     def error(image):
@@ -237,6 +263,27 @@ def test_the_shipped_model_registers_and_its_samples_hardly_fold(refine):
     assert np.mean(after) < (0.5 if refine == 0 else 0.2) * error(moving)
     folds = [(jacobian_determinant(s.field) <= 0).mean() for s in samples]
     assert np.mean(folds) < 0.005
+
+
+def test_the_shipped_model_improves_on_the_registration_it_starts_from():
+    grid = Grid.from_spacing((24, 32, 24), (1.5, 1.5, 1.5))
+    fixed = blobs(grid)
+    truth = Proposal(None, grid).field(random_voxels(grid.shape, 2.0))
+    moving = Image(warp(fixed, truth, outside=None).array, grid)
+    known = DisplacementField(invert(truth)[0].vectors, grid)
+
+    class Nearly(Shift):
+        def register(self, fixed, moving):
+            return DisplacementField(0.6 * known.vectors, grid)
+
+    proposal = Trained(Nearly()).propose(fixed, moving, np.random.default_rng(0))
+    found = proposal.field(proposal.gaussian.mean[0])
+    inside = (slice(3, -3),) * 3
+
+    def error(field):
+        return np.linalg.norm(field.vectors - known.vectors, axis=-1)[inside].mean()
+
+    assert error(found) < 0.85 * error(proposal.start)
 
 
 def test_wrong_settings_are_named(tmp_path):
@@ -249,6 +296,8 @@ def test_wrong_settings_are_named(tmp_path):
     grid = Grid.from_spacing((12, 12, 12))
     with pytest.raises(ValueError, match="at least 2 seeds"):
         EquivarianceSeeded(Shift(), seeds=1).propose(blobs(grid), blobs(grid), None)
+    with pytest.raises(ValueError, match="not one of backbone, affine, none"):
+        Trained(Shift(), start="here")
     with pytest.raises(ValueError, match="no weights of a proposal network"):
         Trained(Shift(), str(tmp_path / "none.pt"))
     (tmp_path / "x.pt").write_bytes(b"nonsense")

@@ -99,6 +99,7 @@ def main() -> None:
     backbone = backbones.create(args.backbone, **args.backbone_settings)
     fixed, moving = backbone.prepare(data["subA_t1"], data["subC_aligned_t1"])
     grid = fixed.grid.at_most(args.voxels)
+    spacing = float(grid.spacing.max())
     truth = data["subA_seg13"].resample(grid, "nearest", 0).array
     began = time.monotonic()
     registration = backbone.register(fixed, moving).to_numpy()
@@ -147,6 +148,15 @@ def main() -> None:
             print(lines[-1], flush=True)
         recorded.replay = 0
         maps[f"SIR {sd:g} mm, local"] = local_label_map(sampler, fixed, moving, segmentation)
+    for fraction in (1.0, *ESS_FRACTIONS):
+        name = "trained, " + ("uniform" if fraction == 1 else f"ESS {fraction:g} N")
+        began = time.monotonic()
+        sampler = create_sampler("sir", backbone, "deform", {"method": {
+            "source": "trained", "proposals": args.proposals, "spacing_mm": spacing,
+            "ess_fraction": fraction}})
+        add(name, [s.field for s in sampler.sample(fixed, moving, args.kept,
+                                                   np.random.default_rng(1))])
+        lines.append(f"{name}: {time.monotonic() - began:.0f} s")
     scores = judge(maps, warped, truth)
     lines.append(f"{'map':24} {'AUROC':>7} {'AUSE':>7} {'ECE':>7} {'Dice':>7}  Dice of the "
                  "samples' mean, their mean, their best")

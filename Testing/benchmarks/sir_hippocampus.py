@@ -10,7 +10,7 @@ scaled by one number so that its label entropy on training pairs equals that of 
 noise ("matched"; V+D matched is the "rescaled V+D"), since ECE and AUSE mostly follow the spread.
 
 The oracle is the best of a model's samples in Dice, its gap what that gains over the mean: of 16
-proposals, and of 16 resampled by their weights (samples of the posterior, as in the paper).
+proposals, and of 16 of 48 resampled by their weights (samples of the posterior, as in the paper).
 
 Scores in the ring around the true boundaries (Structured SIR, 5.2), for uniform weights, for the
 paper's (T = 3) and for weights by voxel. Rows are kept in rows.csv; a stopped study goes on. One
@@ -48,9 +48,9 @@ SHAPE, TRAIN, RANK = (32, 48, 32), 16, 12
 VARIANTS = ("S+LC", "V+D", "V+LC", "S+LD", "S+D", "V+LD", "S+C", "V+C")
 NOISES_MM, LENGTH = (0.5, 1.0), 4.0  # smooth noise: sd, correlation length (half-grid voxels)
 REFERENCE = "smooth 0.5 mm"
-PROPOSALS, KEPT, TEMPERATURE, VOXEL_BETA = 48, 16, 3.0, 10.0
+TEMPERATURE, VOXEL_BETA = 3.0, 10.0
 MATCHING_PAIRS, MATCHING_DRAWS = 4, 8
-KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps")
+KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps", "judged")
 COLUMNS = {"dice_mean": "Dice mean", "dice_resampled": "Dice resampled mean", "oracle": "oracle",
            "gap": "oracle gap", "oracle_resampled": "oracle resampled",
            "gap_resampled": "oracle gap resampled",
@@ -114,22 +114,23 @@ def match(model, pairs, wanted: float) -> None:
 
 
 @torch.no_grad()
-def judge(model, pair, seed: int) -> dict[str, float]:
-    """All scores of a model on a test pair."""
-    fields, mean, log_q = model.draw(pair, range(seed, seed + PROPOSALS))
+def judge(model, pair, seed: int, proposals: int) -> dict[str, float]:
+    """All scores of a model on a test pair; a third as many samples are kept as proposed."""
+    kept = proposals // 3
+    fields, mean, log_q = model.draw(pair, range(seed, seed + proposals))
     target = RegistrationTarget(pair.fixed, pair.moving)
     ncc = target.squared_ncc(target.warp(fields))[0]
     likelihood = fields[0, 0, 0].numel() * ncc.flatten(1).double().mean(1) / target.sigma**2
     log_weights = likelihood + (target.log_prior(fields) - log_q)[0]
     tempered = temper_by_spread(log_weights, TEMPERATURE)
-    chosen = resample(tempered, KEPT, torch.Generator().manual_seed(seed))
+    chosen = resample(tempered, kept, torch.Generator().manual_seed(seed))
     truth = pair.fixed_labels[0, 0].long().numpy()
     soft = memberships(pair, fields)
     of_mean = memberships(pair, mean)[0].argmax(0).numpy()
     resampled_mean = memberships(pair, fields[:, chosen].mean(1, keepdim=True))[0]
     row = {"dice_mean": dice(of_mean, truth),
            "dice_resampled": dice(resampled_mean.argmax(0).numpy(), truth),
-           "oracle": max(dice(one.argmax(0).numpy(), truth) for one in soft[:KEPT]),
+           "oracle": max(dice(one.argmax(0).numpy(), truth) for one in soft[:kept]),
            "oracle_resampled": max(dice(soft[i].argmax(0).numpy(), truth)
                                    for i in chosen.unique()),
            "folds": 100 * np.mean([folding(z) for z in fields[0, :4]]),
@@ -141,7 +142,7 @@ def judge(model, pair, seed: int) -> dict[str, float]:
     row["gap_resampled"] = row["oracle_resampled"] - row["dice_mean"]
     ring = SIR.mask(truth)
     wrong = of_mean != truth
-    weights = {"": torch.full_like(tempered, 1 / PROPOSALS).view(-1, 1, 1, 1),
+    weights = {"": torch.full_like(tempered, 1 / proposals).view(-1, 1, 1, 1),
                "_weighted": tempered.softmax(-1).view(-1, 1, 1, 1),
                "_voxel": (VOXEL_BETA * ncc).softmax(0)}
     for name, w in weights.items():
@@ -182,7 +183,8 @@ def study(args) -> Rows:
     def evaluate(seed, name, model):
         for spread in ("own", "matched"):
             keys = [{"seed": seed, "model": name, "spread": spread, "moving": m, "fixed": f,
-                     "mean_steps": args.mean_steps, "steps": args.steps} for m, f in ordered]
+                     "mean_steps": args.mean_steps, "steps": args.steps,
+                     "judged": args.judged} for m, f in ordered]
             if all(key in rows for key in keys) or (spread == "matched" and model.sd_mm == 0):
                 continue
             if spread == "matched":
@@ -190,7 +192,7 @@ def study(args) -> Rows:
             for key in keys:
                 if key not in rows:
                     pair = test.of(int(key["moving"]), int(key["fixed"]))
-                    rows.add({**key, **judge(model, pair, 1000)})
+                    rows.add({**key, **judge(model, pair, 1000, args.judged)})
         (args.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
 
     for seed in range(args.seeds):
@@ -265,6 +267,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120, help="of each variant")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the variants")
     parser.add_argument("--proposals", type=int, default=12, help="weighed in a training step")
+    parser.add_argument("--judged", type=int, default=48, help="proposals of a test pair")
     parser.add_argument("--pairs", type=int, default=12, help="test pairs, of 56")
     parser.add_argument("--minutes", type=float, default=30, help="begin no variant after them")
     args = parser.parse_args()

@@ -3,8 +3,8 @@
     python Testing/benchmarks/sir_model.py --data ../shared/data [--out model.txt] [--pairs 12]
 
 Hippocampus: test pairs of sir_hippocampus.py in their native crops. Brain: A from C (aligned), at
-the working grid of demons. Dice of the mean, before and after its refinement, with and without the
-affine alignment first; folding of samples; time of the proposal. One thread.
+two working grids of demons. Dice of the mean, before and after its refinement, around demons, after
+an affine alignment, and from nothing; folding of samples; time of the proposal. One thread.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from UncertainRegLib.metrics.overlap import dice_per_label
 from UncertainRegLib.samplers.proposals import Trained
 
 TRAIN = 16  # subjects before the test subjects, as in sir_hippocampus.py
-WAYS = {"network": {"refine": 0}, "network, refined": {},
-        "network, no affine": {"refine": 0, "affine": False},
-        "network, refined, no affine": {"affine": False}}
-VOXELS = 120_000  # working grid of the brain
+WAYS = {f"network from {name}{', refined' if refine else ''}": {"start": start, "refine": refine}
+        for name, start in (("demons", "backbone"), ("affine", "affine"), ("nothing", "none"))
+        for refine in (0, 20)}
+VOXELS = (120_000, 1_000_000)  # working grids of the brain
 
 
 def judge(backbone, fixed_image, moving_image, fixed_labels, moving_labels) -> dict:
@@ -85,10 +85,11 @@ def main() -> None:
                   read_labels(folder / "labels" / names[m])) for m, f in ordered[: args.pairs]]
     report(f"Hippocampus, {len(rows)} pairs", rows)
     brain = args.data / "brain_t1_inter"
-    report("Brain A from C (aligned)", [judge(
-        backbones.create("demons", affine=False, voxels=VOXELS),
-        *(read_image(brain / f"{name}_t1.nii.gz") for name in ("subA", "subC_aligned")),
-        *(read_labels(brain / f"{name}_seg13.nii.gz") for name in ("subA", "subC_aligned")))])
+    images = [read_image(brain / f"{name}_t1.nii.gz") for name in ("subA", "subC_aligned")]
+    labels = [read_labels(brain / f"{name}_seg13.nii.gz") for name in ("subA", "subC_aligned")]
+    for voxels in VOXELS:
+        demons = backbones.create("demons", affine=False, voxels=voxels)
+        report(f"Brain A from C (aligned), {voxels} voxels", [judge(demons, *images, *labels)])
     if args.out:
         args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from sir_hippocampus import COLUMNS, KEY, PROPOSALS, paired
+from sir_hippocampus import COLUMNS, KEY, paired
 
 from UncertainRegLib.studies.rows import Rows
 
@@ -38,8 +38,8 @@ def report(rows: Rows) -> str:
     pairs = len({(r["moving"], r["fixed"]) for r in rows.all})
     seeds = len({r["seed"] for r in rows.all})
     lines = [f"{pairs} ordered test pairs, {seeds} seed(s); {one['mean_steps']} steps of the mean "
-             f"shared by the variants, {one['steps']} steps of each; {PROPOSALS} proposals at "
-             "test.", "",
+             f"shared by the variants, {one['steps']} steps of each; {one['judged']} proposals "
+             "at test.", "",
              "| model | spread | " + " | ".join(COLUMNS.values()) + " |",
              "|---" * (len(COLUMNS) + 2) + "|"]
     for key in dict.fromkeys((r["model"], r["spread"]) for r in rows.all):

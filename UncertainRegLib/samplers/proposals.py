@@ -7,16 +7,17 @@ Two need no trained network.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..geometry import DisplacementField, Grid, Image
+from ..geometry import DisplacementField, Grid, Image, compose, warp
 from ..perturbations import family as perturbation_family
 from .equivariance import Equivariance
 from .sample import OnProgress, ignore
 
+STARTS = ("backbone", "affine", "none")
 DRAW_S = 0.04  # a draw with gradient of 30,000 voxels, one CPU thread
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "sir" / "weights.pt"
 
@@ -29,19 +30,23 @@ class Proposal:
         gaussian: a ``StructuredGaussian`` over Z, B = 1, in voxels of ``grid``; channel c is the
             displacement along array axis c.
         grid: where Z lives, in the fixed space.
-        affine: (4, 4) LPS mm; the registration is phi(x) = affine(x + Z(x)).
+        start: a registration that Z is added to: phi(x) = start(x + Z(x)); None: phi(x) = x + Z(x).
     """
 
     gaussian: object
     grid: Grid
-    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
+    start: DisplacementField | None = None
 
     def field(self, voxels) -> DisplacementField:
-        """The displacement field (mm LPS) of Z, (3, Z, Y, X) in voxels."""
+        """The registration (mm LPS) of Z, (3, Z, Y, X) in voxels; on the grid of ``start``."""
         moved = np.moveaxis(voxels.cpu().numpy(), 0, -1)[..., ::-1]
-        linear = self.affine[:3, :3] @ self.grid.affine[:3, :3]
-        start = self.grid.affine_points((self.affine - np.eye(4)) @ self.grid.affine)
-        return DisplacementField((moved @ linear.T + start).astype(np.float32), self.grid)
+        vectors = (moved @ self.grid.affine[:3, :3].T).astype(np.float32)
+        z = DisplacementField(vectors, self.grid)
+        return z if self.start is None else compose(self.start, z.resample(self.start.grid))
+
+    def seen(self, moving: Image) -> Image:
+        """The moving image that Z deforms: after ``start``."""
+        return moving if self.start is None else warp(moving, self.start, outside=None)
 
 
 def in_voxels(registration: DisplacementField, grid: Grid, device: str = "cpu"):
@@ -189,30 +194,33 @@ class Optimised:
 
 @dataclass(frozen=True)
 class Trained:
-    """The proposal network, in one pass; then its mean is refined for the pair.
+    """The proposal network, in one pass, around a registration; then its mean is refined.
 
-    A small network finds large displacements at once and is inexact in small ones; a few gradient
-    steps on log p(fixed | moving o Z) + log p(Z) mend that, as in semi-amortised variational
-    inference (Kim et al., ICML 2018), here for the mean alone.
+    A small network is inexact; a few gradient steps on log p(fixed | moving o Z) + log p(Z) mend
+    that, as in semi-amortised variational inference (Kim et al., ICML 2018), here for the mean
+    alone.
 
     Attributes:
-        backbone: prepares the images (intensities in [0, 1]).
+        backbone: prepares the images (intensities in [0, 1]) and registers them.
         weights: file written by ``training.sir``; empty for the model that comes with the library,
             trained on synthetic images (``models/sir/manifest.json`` says how, and where it fails).
+        start: what Z is added to: "backbone", its registration, so that the network proposes what
+            it may have got wrong; "affine", a linear alignment, as in the paper; "none".
         refine: gradient steps on the mean.
-        affine: align the images linearly first; the network has seen only aligned ones.
-        spacing_mm: voxel size of its images, or None for that of the fixed image.
+        spacing_mm: voxel size of the network's images, or None for that of the fixed image.
         device: "cpu" or "cuda".
     """
 
     backbone: object
     weights: str = ""
+    start: str = "backbone"
     refine: int = 20
-    affine: bool = True
     spacing_mm: float | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise ValueError(f"Start {self.start!r} is not one of {', '.join(STARTS)}.")
         if not self._file.is_file():
             raise ValueError(f"There are no weights of a proposal network at '{self._file}'; "
                              "give a file as 'weights' (train one with: train sir), or use the "
@@ -223,31 +231,39 @@ class Trained:
         return Path(self.weights) if self.weights else SHIPPED
 
     def expected_seconds(self, register_s: float) -> float:
-        """Time to propose: one pass of a small network, and the steps."""
-        return 5.0 + 0.2 * self.refine
+        """Time to propose: a registration, one pass of a small network, and the steps."""
+        return register_s + 5.0 + 0.2 * self.refine
 
     def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
                 on_progress: OnProgress = ignore) -> Proposal:
         """The proposal of two prepared images."""
         import torch
 
-        from ..backbones.linear import affine_alignment
         from ..gaussian import StructuredGaussian
-        from ..geometry import interpolate
         from ..networks.sir_unet import MULTIPLE, load
         from ..networks.target import RegistrationTarget, climb
 
         grid = fixed.grid if self.spacing_mm is None else fixed.grid.at_spacing(self.spacing_mm)
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
+        half = grid.resized([n // 2 for n in grid.shape])
         fixed, moving = fixed.to_numpy(), moving.to_numpy()
-        affine = affine_alignment(fixed, moving) if self.affine else np.eye(4)
-        to_moving = np.linalg.inv(moving.grid.affine) @ affine @ grid.affine
-        moved = interpolate(moving.array, grid.affine_points(to_moving))
-        moved, seen = (torch.as_tensor(np.asarray(a, np.float32), device=self.device)[None, None]
-                       for a in (moved, fixed.resample(grid).array))
+        proposal = Proposal(None, half, self._start(fixed, moving))
+        moved, seen = (torch.as_tensor(image.resample(grid).array, dtype=torch.float32,
+                                       device=self.device)[None, None]
+                       for image in (proposal.seen(moving), fixed))
         with torch.no_grad():
             q = load(self._file).to(self.device).eval()(moved, seen)
         mean = climb(RegistrationTarget(seen, moved), q.mean, self.refine,
                      lambda step: on_progress("Refining the mean", step, self.refine))
-        half = grid.resized([n // 2 for n in grid.shape])
-        return Proposal(StructuredGaussian(mean, q.factor, q.low_rank), half, affine)
+        return replace(proposal, gaussian=StructuredGaussian(mean, q.factor, q.low_rank))
+
+    def _start(self, fixed: Image, moving: Image) -> DisplacementField | None:
+        from ..backbones.linear import affine_alignment
+
+        if self.start == "backbone":
+            return self.backbone.register(fixed, moving).to_numpy()
+        if self.start == "none":
+            return None
+        change = affine_alignment(fixed, moving) - np.eye(4)
+        vectors = fixed.grid.affine_points(change @ fixed.grid.affine)
+        return DisplacementField(vectors.astype(np.float32), fixed.grid)

@@ -180,11 +180,11 @@ def target_of(fixed: Image, moving: Image, proposal: Proposal, device: str = "cp
 
     grid = proposal.grid
     fixed = fixed.to_numpy().resample(grid)
-    moving = moving.to_numpy()
+    moving = proposal.seen(moving.to_numpy())
     spacing = float(np.cbrt(np.prod(grid.spacing)))
     if spacing > 1.2 * float(np.cbrt(np.prod(moving.grid.spacing))):
         moving = moving.resample(moving.grid.at_spacing(spacing))
-    to_index = np.linalg.inv(moving.grid.affine) @ proposal.affine @ grid.affine
+    to_index = np.linalg.inv(moving.grid.affine) @ grid.affine
     unit = np.array([2 / max(n - 1, 1) for n in moving.grid.size])  # of grid_sample, per voxel
     start = grid.affine_points(to_index) * unit - 1
     linear = (to_index[:3, :3] * unit[:, None])[:, ::-1]
