@@ -274,9 +274,11 @@ def test_the_shipped_model_improves_on_the_registration_it_starts_from():
 
     class Nearly(Shift):
         def register(self, fixed, moving):
+            assert torch.is_tensor(fixed.array) and torch.is_tensor(moving.array)  # as prepared
             return DisplacementField(0.6 * known.vectors, grid)
 
-    proposal = Trained(Nearly()).propose(fixed, moving, np.random.default_rng(0))
+    proposal = Trained(Nearly()).propose(fixed.to_torch(), moving.to_torch(),
+                                         np.random.default_rng(0))
     found = proposal.field(proposal.gaussian.mean[0])
     inside = (slice(3, -3),) * 3
 

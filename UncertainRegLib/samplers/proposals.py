@@ -246,8 +246,8 @@ class Trained:
         grid = fixed.grid if self.spacing_mm is None else fixed.grid.at_spacing(self.spacing_mm)
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
         half = grid.resized([n // 2 for n in grid.shape])
-        fixed, moving = fixed.to_numpy(), moving.to_numpy()
         proposal = Proposal(None, half, self._start(fixed, moving))
+        fixed, moving = fixed.to_numpy(), moving.to_numpy()
         moved, seen = (torch.as_tensor(image.resample(grid).array, dtype=torch.float32,
                                        device=self.device)[None, None]
                        for image in (proposal.seen(moving), fixed))
@@ -264,6 +264,6 @@ class Trained:
             return self.backbone.register(fixed, moving).to_numpy()
         if self.start == "none":
             return None
-        change = affine_alignment(fixed, moving) - np.eye(4)
+        change = affine_alignment(fixed.to_numpy(), moving.to_numpy()) - np.eye(4)
         vectors = fixed.grid.affine_points(change @ fixed.grid.affine)
         return DisplacementField(vectors.astype(np.float32), fixed.grid)
