@@ -97,6 +97,14 @@ def test_a_calibration_is_stored_in_the_result(finished, capsys):
         entry["landmarks_within"]
 
 
+def test_a_calibration_says_what_it_found(finished, capsys):
+    assert main(["evaluate", "calibrate", str(finished), "--warps", "2"]) == 0
+    printed = capsys.readouterr().out
+    entry = record_of(finished)["calibration"]
+    assert f"lie within {entry['factor']:.2f} times the uncertainty" in printed
+    assert f"{100 * entry['landmarks_within']:.0f} % of the true landmarks" in printed
+
+
 def test_a_calibration_can_be_cancelled_and_leaves_the_result_as_it_was(finished, capsys):
     before = (finished / "result.json").read_text()
     (finished / "cancel").touch()

@@ -215,10 +215,11 @@ def _calibrate(options, report) -> int:
         return CANCELLED
     finally:
         flag.file.unlink(missing_ok=True)
-    store(options.folder, with_calibration(record, entry))
+    record = with_calibration(record, entry)
+    store(options.folder, record)
     report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
     if options.progress == "bar":
-        print(_calibration_in_words(entry))
+        print(_calibration_in_words(record["calibration"]))
     return COMPLETE
 
 
