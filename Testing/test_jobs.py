@@ -21,6 +21,7 @@ from UncertainRegLib.geometry import (
     invert_at,
     read_field,
     read_image,
+    read_labels,
     warp,
     write_image,
 )
@@ -399,6 +400,25 @@ def test_bad_images(pair, tmp_path, capsys, kind, role):
     assert "bad.nrrd" in err
     assert len(err.splitlines()) == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["bad.nii", "bad.nii.gz"])
+@pytest.mark.parametrize("reader", [read_image, read_labels])
+def test_a_nifti_file_is_read_whole_or_refused(tmp_path, name, reader):
+    """ITK alone fills the missing half with zeros, and reads NaN as 0."""
+    path, array = tmp_path / name, np.round(9 * noise(20, 20, 20) ** 2)
+    for values in (array, array.astype(np.int16)):
+        write_raw(values, path)
+        assert np.array_equal(reader(path).array, values)
+        whole = path.read_bytes()
+        for end in (len(whole) // 2, -1):
+            path.write_bytes(whole[:end])
+            with pytest.raises(ValueError, match="damaged or truncated"):
+                reader(path)
+    array[3, 4, 5] = np.nan
+    write_raw(array, path)
+    with pytest.raises(ValueError, match="1 voxels are NaN"):
+        reader(path)
 
 
 @pytest.mark.parametrize(("option", "content", "words"), [

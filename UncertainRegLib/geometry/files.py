@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from .image import Image, from_sitk, grid_from_sitk, set_geometry, to_sitk
 
 MAX_VOXELS = 1024**3
 MAX_LABELS_IN_AN_IMAGE = 12  # an intensity image has more distinct values than that
+NIFTI = (".nii", ".nii.gz")
+BLOCK_BYTES = 1 << 24  # of a file that is looked through
 
 
 class InputError(ValueError):
@@ -30,10 +34,6 @@ def read_image(path: str | Path) -> Image:
     """
     image = _read_volume(path)
     array = image.array
-    bad = int((~np.isfinite(array)).sum()) if array.dtype.kind == "f" else 0
-    if bad:
-        raise InputError(f"{path}: {bad} voxels are NaN or infinite; replace them by the "
-                         "background value first.")
     if array.min() == array.max():
         raise InputError(f"{path}: every voxel has the value {array.flat[0]}; the image is empty.")
     if array.dtype.kind in "iu" and len(np.unique(array)) <= MAX_LABELS_IN_AN_IMAGE:
@@ -50,10 +50,8 @@ def read_labels(path: str | Path) -> Image:
     """
     image = _read_volume(path)
     array = image.array
-    if array.dtype.kind == "f":
-        whole = np.isfinite(array).all() and np.array_equal(array, np.round(array))
-        if not whole:
-            raise InputError(f"{path}: has fractional values; give a segmentation (label map).")
+    if not np.array_equal(array, np.round(array)):
+        raise InputError(f"{path}: has fractional values; give a segmentation (label map).")
     if array.min() < 0:
         raise InputError(f"{path}: has negative labels; labels are whole numbers from 0.")
     if not array.any():
@@ -95,10 +93,45 @@ def _read_volume(path: str | Path) -> Image:
         raise InputError(f"{path}: the image is {extent.max():.4g} mm long, so its voxel size is "
                          "probably not in millimetres; correct the spacing in the header.")
     try:
-        return from_sitk(reader.Execute())
-    except (RuntimeError, ValueError) as error:
+        bad = _not_finite_nifti(path, reader) if path.name.lower().endswith(NIFTI) else 0
+        image = from_sitk(reader.Execute())
+    except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: is damaged or truncated ({_last_line(error)}); export it "
                          "again.") from None
+    bad = bad or int((~np.isfinite(image.array)).sum())
+    if bad:
+        raise InputError(f"{path}: {bad} voxels are NaN or infinite; replace them by the "
+                         "background value first.")
+    return image
+
+
+def _not_finite_nifti(path: Path, reader: sitk.ImageFileReader) -> int:
+    """How many voxels of a NIfTI file are NaN or infinite.
+
+    ITK reads these as 0, and voxels that a truncated file lacks as well, without a word.
+
+    Raises:
+        EOFError, OSError, zlib.error: the file lacks voxels, or its compressed data are damaged.
+    """
+    with open(path, "rb") as stream:
+        compressed = stream.read(2) == b"\x1f\x8b"  # some .nii.gz are not, which ITK takes
+    with (gzip.open if compressed else open)(path, "rb") as stream:
+        head = stream.read(352)
+        order = "<" if head.startswith((348).to_bytes(4, "little")) else ">"
+        stream.seek(max(348, int(np.frombuffer(head, f"{order}f4", 1, 108)[0])))
+        value_bytes = int(reader.GetMetaData("bitpix")) // 8
+        is_float = reader.GetMetaData("datatype") in ("16", "64")
+        missing, bad = int(np.prod(reader.GetSize())) * value_bytes, 0
+        while missing:
+            block = stream.read(min(missing, BLOCK_BYTES))
+            if not block:
+                raise EOFError(f"{missing} bytes are missing")
+            missing -= len(block)
+            if is_float:
+                bad += int((~np.isfinite(np.frombuffer(block, f"{order}f{value_bytes}"))).sum())
+        while stream.read(BLOCK_BYTES):  # at the end of compressed data is their checksum
+            pass
+    return bad
 
 
 def _last_line(error: Exception) -> str:
