@@ -346,6 +346,37 @@ def test_inputs_that_cannot_be_used_are_refused(widget, inputs, host):
     assert widget.logic.run is None and widget.ui.applyButton.enabled
 
 
+def test_a_run_that_cannot_start_leaves_the_panel_ready(widget, inputs, host):
+    import slicer
+
+    ui, scene = widget.ui, slicer.mrmlScene
+    segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Tumour")
+    segmentation.GetSegmentation().AddEmptySegment("tumour", "tumour")  # nothing painted yet
+    ui.segmentationSelector.setCurrentNode(segmentation)
+    ui.applyButton.click()
+    assert "“Tumour” is empty" in ui.statusLabel.text
+    assert widget.logic.run is None and ui.applyButton.enabled
+    ui.segmentationSelector.setCurrentNode(None)
+    flat = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Flat")
+    flat.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([1.0, 1.0, 0.0, 1.0])))
+    inputs[1].SetAndObserveTransformNodeID(flat.GetID())
+    ui.applyButton.click()  # an error that the module did not foresee
+    assert "invertible" in ui.statusLabel.text
+    assert widget.logic.run is None and ui.applyButton.enabled
+
+
+def test_a_result_that_cannot_be_shown_ends_the_run(widget, inputs, host, monkeypatch):
+    import UncertainRegLib.scene.result
+
+    def broken(*arguments, **keywords):
+        raise KeyError("a key that is missing")
+
+    monkeypatch.setattr(UncertainRegLib.scene.result, "load_result", broken)
+    assert apply_and_wait(host, widget) == "failed"
+    assert "a key that is missing" in widget.ui.warningsLabel.text
+    assert widget.ui.applyButton.enabled
+
+
 def test_results_are_kept_only_where_the_user_says(widget, inputs, host, tmp_path):
     import slicer
 

@@ -29,7 +29,6 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 from UncertainRegParts.choices import PERTURBING, TUTORIAL, choices, methodsOf
-from UncertainRegParts.inputs import InputsError
 from UncertainRegParts.results import ResultsPanel
 from UncertainRegParts.run import Run, duration
 from UncertainRegParts.sampledata import registerSampleData
@@ -349,7 +348,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             self.run = Run(folder, nodes, settings, lambda: self.onChanged())
             with slicer.util.WaitCursor():
                 self.run.start()
-        except (InputsError, RuntimeError, OSError) as error:
+        except Exception as error:  # whatever it is: without a worker nothing else ends the run
             logging.exception("UncertainReg: the run could not be started")
             self.run, self.error = None, str(error)
         self.onChanged()

@@ -145,9 +145,13 @@ def segmentationImage(node: slicer.vtkMRMLSegmentationNode):
     if not node.GenerateMergedLabelmapForAllSegments(merged, mode, None, ids):
         raise InputsError(_("The segmentation “{name}” cannot be made into a label map.").format(
             name=node.GetName()))
+    scalars = merged.GetPointData().GetScalars()
+    if scalars is None:
+        raise InputsError(_("The segmentation “{name}” is empty; draw in it or choose none.")
+                          .format(name=node.GetName()))
     low = merged.GetExtent()[::2]
     shape = tuple(reversed(merged.GetDimensions()))
-    array = vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(shape)
+    array = vtk_to_numpy(scalars).reshape(shape)
     matrix, offset = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     merged.GetImageToWorldMatrix(matrix)
     for axis in range(3):

@@ -183,7 +183,7 @@ class Run:
                     moving_points_node=there["landmarks"], map_names=mapNames)
             else:
                 self.result = update_result(self.result, self.out, mapNames)
-        except (ValueError, OSError, RuntimeError) as error:
+        except Exception as error:  # whatever it is: the run still has to end
             logging.exception("UncertainReg: the result cannot be shown")
             self.warnings.append(str(error))
             return False
