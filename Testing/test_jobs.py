@@ -25,7 +25,7 @@ from UncertainRegLib.geometry import (
     warp,
     write_image,
 )
-from UncertainRegLib.geometry.files import write_points
+from UncertainRegLib.geometry.files import read_points, write_points
 from UncertainRegLib.jobs import Job, read_result, run
 from UncertainRegLib.jobs.events import Silent
 
@@ -451,6 +451,15 @@ def test_unpaired_landmark_is_named(pair, tmp_path):
     write_points(["a", "b"], np.zeros((2, 3)), tmp_path / "p.csv")
     with pytest.raises(ValueError, match="no landmark named 'c'"):
         run(job_of(folder, tmp_path / "out", fixed_points=str(tmp_path / "p.csv")), Silent())
+
+
+@pytest.mark.parametrize("role", ["fixed_points", "moving_points"])
+def test_a_landmark_name_that_pairs_twice_is_named(pair, tmp_path, role):
+    folder, *_ = pair
+    names, points = read_points(folder / f"{role}.csv")
+    write_points([*names, "b"], [*points, points[0]], tmp_path / "p.csv")
+    with pytest.raises(ValueError, match="p.csv: .* more than one landmark named 'b'"):
+        run(job_of(folder, tmp_path / "out", **{role: str(tmp_path / "p.csv")}), Silent())
 
 
 def test_a_result_is_never_overwritten(finished, pair):

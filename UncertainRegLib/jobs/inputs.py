@@ -81,6 +81,11 @@ def _masked(image: Image, mask_file: str, image_file: str) -> Image:
 
 def _matched(inputs: Inputs, names: list[str], points: np.ndarray, job: Job) -> np.ndarray:
     """True points in the order of the moving ones."""
+    for file, given in ((job.moving_points, inputs.point_names), (job.fixed_points, names)):
+        double = [name for name in given if given.count(name) > 1]
+        if double:
+            raise InputError(f"{file}: has more than one landmark named {double[0]!r}; give each "
+                             "pair a name of its own.")
     known = dict(zip(names, points))
     missing = [name for name in inputs.point_names if name not in known]
     if missing:
