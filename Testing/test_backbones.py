@@ -59,6 +59,16 @@ def test_different_grids_of_fixed_and_moving(name):
     assert folding_fraction(field) == 0
 
 
+def test_an_affine_alignment_that_goes_astray_is_refused():
+    """Noise has no alignment: the best map of these two mirrors them, or flattens them."""
+    grid = Grid.from_spacing((8, 8, 8))
+    for seed, word in ((1, "mirrors"), (3, "scales the image by 0.06")):
+        rng = np.random.default_rng(seed)
+        fixed, moving = (Image(rng.random(grid.shape).astype(np.float32), grid) for _ in range(2))
+        with pytest.raises(ValueError, match=f"{word}.*align them first"):
+            affine_alignment(fixed, moving)
+
+
 def test_affine_alignment_finds_a_known_affine():
     grid = GRID_PAIRS["oblique"][0]
     moving = textured(grid, seed=3)

@@ -23,6 +23,7 @@ from UncertainRegLib.jobs import Job, read_result, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.jobs.summary import Summary
+from UncertainRegLib.report.html import write_report
 from UncertainRegLib.samplers import Sample
 
 GRID = Grid.from_spacing((24, 28, 32), (1.5, 1.5, 1.5), (10, 20, -5), np.diag([-1.0, -1.0, 1.0]))
@@ -70,7 +71,11 @@ def test_run_from_files_to_result(pair, tmp_path, settings):
     samples = record["samples"]
     assert record["status"] == "complete" and record["method"] == "sir"
     assert samples["log_weights"] == [0.0] * 6
-    assert samples["proposals"] == PROPOSALS
+    assert samples["proposals"] == PROPOSALS and samples["source"] == settings["source"]
+    perturbs = settings["source"] == "seeded"
+    assert record["parameters"]["perturbation"] == ("deform" if perturbs else None)
+    page = write_report(out).read_text(encoding="utf-8")
+    assert ("starts at the registration" in page) is not perturbs
     assert 1 <= samples["ess_raw"] <= samples["ess_tempered"] <= PROPOSALS
     drawn = [status["proposal"] for status in samples["status"]]
     counts = np.unique(drawn, return_counts=True)[1]
@@ -172,3 +177,24 @@ def test_copies_of_one_proposal():
     best = summary_of([0.0, 1.0, 1.0, 2.0], [1.0, 4.0, 4.0, 9.0], [3, 5, 5, 8])
     assert best.representatives()["best_sample"] == 3
     assert best.effective() == pytest.approx(16 / 6)
+
+
+def test_offset_of_the_samples_from_the_registration():
+    assert summary_of([3.0, 5.0]).offset_and_spread_mm() == pytest.approx((4.0, 1.0))
+    assert summary_of([3.0]).offset_and_spread_mm() == (0.0, 0.0)
+
+
+def test_samples_around_another_place_and_copies_are_warned_of(pair, tmp_path, monkeypatch):
+    """A resampling that chose one proposal nearly always, off the registration."""
+    def elsewhere(self, fixed, moving, n, generator):
+        for index in range(n):
+            vectors = np.zeros((*fixed.grid.shape, 3), np.float32)
+            vectors[..., 2] = 4.0 + 0.1 * (index == 0)
+            yield Sample(DisplacementField(vectors, fixed.grid), facts={"proposal": index == 0})
+
+    monkeypatch.setattr("UncertainRegLib.samplers.equivariance.Equivariance.sample", elsewhere)
+    job = job_of(pair, tmp_path / "out")
+    job.method, job.parameters = "equivariance", {"backbone": job.parameters["backbone"]}
+    warnings = " ".join(run(job, Silent())["warnings"])
+    assert "only 1.4 different registrations" in warnings
+    assert "The samples surround a place" in warnings and "look at their mean" in warnings

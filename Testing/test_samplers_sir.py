@@ -81,6 +81,7 @@ class Fixed:
 
     given: Proposal
     backbone: object = None
+    name = "given"
 
     def propose(self, fixed, moving, generator, on_progress):
         return self.given

@@ -9,6 +9,7 @@ from ..geometry import Image
 from ..geometry.image import mask_of, set_geometry, to_sitk
 
 COARSE_VOXELS = 250_000  # affine alignment needs no more
+LARGEST_STRETCH = 3.0  # between two images of one anatomy; more is a search gone astray
 
 
 def affine_alignment(fixed: Image, moving: Image) -> np.ndarray:
@@ -17,6 +18,9 @@ def affine_alignment(fixed: Image, moving: Image) -> np.ndarray:
     With masks the centres of the masks are brought together first, and only masked voxels count;
     without, the search starts from the given positions. Local correlation of intensities is the
     similarity measure, so the modalities must agree.
+
+    Raises:
+        ValueError: the best map mirrors, collapses or blows up the image: the search went astray.
     """
     fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
     moving = moving.resample(moving.grid.at_most(COARSE_VOXELS))
@@ -45,6 +49,15 @@ def affine_alignment(fixed: Image, moving: Image) -> np.ndarray:
     matrix = np.eye(4)
     matrix[:3, :3] = np.array(start.GetMatrix()).reshape(3, 3)
     matrix[:3, 3] = np.array(start.TransformPoint((0.0, 0.0, 0.0)))
+    stretch = np.linalg.svd(matrix[:3, :3], compute_uv=False)
+    mirrored = np.linalg.det(matrix[:3, :3]) <= 0
+    if mirrored or stretch[0] > LARGEST_STRETCH or stretch[2] < 1 / LARGEST_STRETCH:
+        raise ValueError(
+            "The affine alignment of the two images failed: its best map "
+            + ("mirrors the image" if mirrored else
+               f"scales the image by {stretch[2]:.2g} to {stretch[0]:.2g}")
+            + ". Use images of the same anatomy that overlap, or align them first and turn "
+            'this step off (setting "affine" of the backbone).')
     return matrix
 
 

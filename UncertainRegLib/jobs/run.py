@@ -56,7 +56,8 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     device = choose_device(job.device, backbone_class(job.backbone).facts,
                            sampling_method(job.method))
     backbone = backbones.create(job.backbone, device, **_settings(job))
-    create_sampler(job.method, backbone, job.perturbation, job.parameters)  # refuse early
+    sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
+    perturbs = getattr(sampler, "family", None) is not None
     facts = backbone.facts
     report("stage", text="Reading images")
     inputs = read_inputs(job)
@@ -64,7 +65,8 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         "inputs": inputs.record, "backbone": {"name": job.backbone, "title": facts.title,
                                               "facts": facts.as_dict()},
         "method": job.method,
-        "parameters": {"perturbation": job.perturbation, "settings": job.parameters},
+        "parameters": {"perturbation": job.perturbation if perturbs else None,
+                       "settings": job.parameters},
         "seed": job.seed,
         "samples": {"asked": job.samples, "finished": 0, "effective": 0.0, "files": [],
                     "log_weights": [], "status": []},
@@ -239,7 +241,7 @@ class _Run:
             self._warn(f"{facts.title} expects affinely aligned images.")
         folding = self.summary.folding()
         if folding > 0:
-            self._warn(f"The registration folds in {100 * folding:.2g} % of its voxels.")
+            self._warn(f"The registration folds in {_percent(folding)} % of its voxels.")
 
     def _warn_late(self) -> None:
         outside = float(to_numpy(self.summary.validity.value < INSIDE).mean())
@@ -251,12 +253,23 @@ class _Run:
             self._warn(f"Only {samples['ess_tempered']:.1f} of {samples['proposals']} proposals "
                        "carry the weight: the samples are nearly copies of each other. Weigh more "
                        "proposals, or temper to a larger ess_fraction.")
+        if self.summary.effective() < min(4, self.summary.count / 2):
+            self._warn(f"The {self.summary.count} samples are only {self.summary.effective():.1f} "
+                       "different registrations (effective number): weigh more proposals.")
+        apart, spread = self.summary.offset_and_spread_mm()
+        if apart > spread > 0:
+            self._warn(f"The samples surround a place {apart:.1f} mm (median) off the registration "
+                       f"and differ by {spread:.1f} mm alone: look at their mean, too.")
         if FIRST_SUMMARY <= self.summary.count < 8:
             self._warn(f"Only {self.summary.count} samples: the map is noisy; use 16 or more.")
 
     def _warn(self, text: str) -> None:
         self.folder.record["warnings"].append(text)
         self.report("warning", text=text)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share >= 0.01 else f"{100 * share:.2g}"
 
 
 def _settings(job: Job) -> dict:

@@ -176,6 +176,17 @@ class Summary:
         """Mean of the samples, on their grid."""
         return DisplacementField(self.moments.mean, self.grid).to_numpy()
 
+    def offset_and_spread_mm(self) -> tuple[float, float]:
+        """Medians in mm, where the samples stay inside the moving image: the distance of their mean
+        from the registration, and their disagreement; zeros without a spread."""
+        seen = to_numpy(self.validity.value) >= INSIDE
+        if not self.has_spread or not seen.any():
+            return 0.0, 0.0
+        offset = self.mean().vectors - self.registration.resample(self.grid).to_numpy().vectors
+        apart = np.linalg.norm(offset, axis=-1)
+        spread = to_numpy(uncertainty(self.moments.covariance))
+        return float(np.median(apart[seen])), float(np.median(spread[seen]))
+
     def maps(self) -> dict[str, np.ndarray]:
         """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (see MEANINGS)."""
         of_samples = {"validity": self.validity.value}

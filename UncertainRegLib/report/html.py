@@ -27,6 +27,9 @@ gap:.6em;margin:.5em 0} .scale span{white-space:nowrap} .scale .note{white-space
 .warn{background:#fff4e0;border-left:4px solid #d2751c;padding:.5em 1em}
 .note{color:#566} .tag{background:#eef;border-radius:3px;padding:0 .4em}
 """
+AROUND = {  # where samples of Structured SIR come from, if not from the registration itself
+    "optimised": "a distribution fitted to this pair, which starts at the registration",
+    "trained": "a trained network's distribution, which starts at the registration"}
 HOW_TO_READ = (
     "The map shows the <b>disagreement in mm</b>: asked again in a slightly different way, the "
     "method would put a point about this far away. It is <b>not the error</b>: low values are not "
@@ -115,6 +118,10 @@ def whole(record: dict) -> list[str]:
         parts = ", ".join(f"{100 * part:.0f} % of {float(mm):g} mm"
                           for mm, part in competence["followed"].items())
         found.append(f"The registration follows known shifts of the moving image: {parts}.")
+    if samples.get("source") in AROUND:
+        found.append(f"The samples come from {AROUND[samples['source']]}. The transform, its "
+                     "overlap and landmark errors, and the check with known shifts are those of "
+                     f"{record['backbone']['title']}.")
     if "ess_raw" in samples:
         found.append(f"Of {samples['proposals']} weighed alternatives the weight lies on "
                      f"{samples['ess_raw']:.1f} (effective number); tempered, to keep more of "
@@ -183,7 +190,7 @@ def _run(record: dict) -> str:
     rows = [["Registration", escape(record["backbone"]["title"])],
             ["Method", escape(record["method"])],
             *[[escape(str(key)), escape(str(value))]
-              for key, value in record["parameters"].items()],
+              for key, value in record["parameters"].items() if value is not None],
             ["Seed", str(record["seed"])], ["Device", escape(record["device"])],
             *[[f"{escape(name)} file", f"{escape(entry['file'])}<br><span class=note>sha256 "
                f"{entry['sha256'][:16]}…</span>"] for name, entry in record["inputs"].items()],

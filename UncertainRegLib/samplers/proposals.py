@@ -1,8 +1,8 @@
 """Where the proposals of importance resampling come from: a Gaussian over displacements of a pair.
 
-Each has a ``backbone`` (for its preparation of the images), ``expected_seconds(register_s)`` from
-the time of one registration, and ``propose(fixed, moving, generator, on_progress) -> Proposal``.
-Two need no trained network.
+Each has a ``name``, a ``backbone`` (which prepares the images), ``expected_seconds(register_s)``
+from the time of one registration, and ``propose(fixed, moving, generator, on_progress) ->
+Proposal``. Two need no trained network.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class EquivarianceSeeded:
     length_voxels: float = 4.0
     voxels: int = 120_000
     device: str = "cpu"
+    name = "seeded"
 
     def expected_seconds(self, register_s: float) -> float:
         """Time to propose."""
@@ -143,6 +144,7 @@ class Optimised:
     smoothness: float = 4.0
     voxels: int = 30_000
     device: str = "cpu"
+    name = "optimised"
 
     def expected_seconds(self, register_s: float) -> float:
         """Time to propose, on a CPU."""
@@ -217,6 +219,7 @@ class Trained:
     refine: int = 20
     spacing_mm: float | None = None
     device: str = "cpu"
+    name = "trained"
 
     def __post_init__(self) -> None:
         if self.start not in STARTS:

@@ -24,7 +24,7 @@ TRAINED = {"ensemble": "`train bootstrap` or `train snapshot`",
            "correspondence-score": "`train adacs`"}
 DRAWS_PER_PERTURBATION = 2  # of a stochastic backbone: enough to tell spread and jitter apart
 PACKAGES = {"sir": ("torch",)}  # beyond what the backbone needs
-SOURCES = {"seeded": EquivarianceSeeded, "optimised": Optimised, "trained": Trained}
+SOURCES = {source.name: source for source in (EquivarianceSeeded, Optimised, Trained)}
 NOT_SETTINGS = {"backbone", "proposal", "family", "device", "on_progress"}
 
 

@@ -82,7 +82,7 @@ class SIR:
         """n registrations of two prepared images, of equal weight (as wholes).
 
         ``facts`` of a resampled one: its proposal's number (``group`` too) and raw log-weight;
-        ``of_all``: the number of proposals and their effective number, raw and tempered.
+        ``of_all``: source and number of the proposals, their effective number, raw and tempered.
         """
         import torch
 
@@ -104,7 +104,8 @@ class SIR:
                 z = proposal.gaussian.sample(proposal.gaussian.noise([seed]))
                 log_weight = self.voxel_beta * target.squared_ncc(target.warp(z))[0, 0]
             yield Sample(proposal.field(z[0, 0]), 0.0, index,
-                         {"seconds": perf_counter() - started}, {"weighting": "voxel"},
+                         {"seconds": perf_counter() - started},
+                         {"source": self.proposal.name, "weighting": "voxel"},
                          Image(log_weight.cpu().numpy(), proposal.grid))
 
     def _resampled(self, fixed, moving, n, generator, proposal) -> Iterator[Sample]:
@@ -159,6 +160,7 @@ class SIR:
             tempered = log_weights
         spread = float(log_weights.std(correction=0))
         return tempered, {
+            "source": self.proposal.name,
             "proposals": self.proposals,
             "ess_raw": float(effective_sample_size(log_weights)),
             "ess_tempered": float(effective_sample_size(tempered)),

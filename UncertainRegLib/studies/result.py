@@ -168,7 +168,7 @@ def job_of(folder: str | Path, record: dict) -> Job:
         raise InputError(f"{folder}: is a {record['status']} result; run it to the end first.")
     return Job(
         out=str(folder), backbone=record["backbone"]["name"], method=record["method"],
-        perturbation=record["parameters"]["perturbation"], seed=record["seed"],
+        perturbation=record["parameters"]["perturbation"] or Job.perturbation, seed=record["seed"],
         samples=record["samples"]["asked"], device=record["device"],
         parameters=record["parameters"]["settings"],
         **{name: one["file"] for name, one in record["inputs"].items()})
