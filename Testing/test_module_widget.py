@@ -134,6 +134,22 @@ def test_parameters_follow_the_panel_and_back(widget, inputs):
     assert ui.applyButton.text == "Choose a registration"
 
 
+def test_paths_follow_the_parameter_node_together(widget, host):
+    import slicer
+
+    ui, parameters = widget.ui, widget.logic.getParameterNode()
+    widget.setParameterNode(None)
+    parameters.resultsFolder, parameters.sirWeights = "/data/results", "/data/weights.pt"
+    widget.setParameterNode(parameters)
+    assert (parameters.resultsFolder, parameters.sirWeights) == ("/data/results",
+                                                                 "/data/weights.pt")
+    assert ui.sirWeightsPathLineEdit.currentPath == "/data/weights.pt"
+    slicer.mrmlScene.Clear()
+    parameters = widget.logic.getParameterNode()
+    assert (parameters.resultsFolder, parameters.sirWeights) == ("", "")
+    assert ui.sirWeightsPathLineEdit.currentPath == ""
+
+
 def test_parameters_survive_saving_and_loading(widget, inputs, host, tmp_path):
     import slicer
 

@@ -29,6 +29,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 from UncertainRegParts.choices import PERTURBING, TUTORIAL, choices, methodsOf
+from UncertainRegParts.controls import blocked
 from UncertainRegParts.results import ResultsPanel
 from UncertainRegParts.run import Run, duration
 from UncertainRegParts.sampledata import registerSampleData
@@ -201,13 +202,11 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _offer(self, name, offered):
         """Fill a combo box with (name in the job, title, tooltip)."""
-        combo = self._combos[name]
-        wasBlocked = combo.blockSignals(True)
-        combo.clear()
-        for value, title, toolTip in offered:
-            combo.addItem(title, value)
-            combo.setItemData(combo.count - 1, toolTip, qt.Qt.ToolTipRole)
-        combo.blockSignals(wasBlocked)
+        with blocked(self._combos[name]) as combo:
+            combo.clear()
+            for value, title, toolTip in offered:
+                combo.addItem(title, value)
+                combo.setItemData(combo.count - 1, toolTip, qt.Qt.ToolTipRole)
 
     def _onChoice(self):
         """A combo box or a path was changed by the user."""
@@ -227,12 +226,12 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._methodsOf = parameters.backbone
             self._offer("method", methodsOf(parameters.backbone))
         for name, combo in self._combos.items():
-            wasBlocked = combo.blockSignals(True)
-            combo.currentIndex = combo.findData(getattr(parameters, name))
-            combo.blockSignals(wasBlocked)
+            with blocked(combo):
+                combo.currentIndex = combo.findData(getattr(parameters, name))
         for name, path in self._paths.items():
             if path.currentPath != getattr(parameters, name):
-                path.currentPath = getattr(parameters, name)
+                with blocked(path):  # else the paths not yet set would be taken for choices
+                    path.currentPath = getattr(parameters, name)
         isSir, source = parameters.method == "sir", parameters.sirSource
         perturbs = parameters.method in PERTURBING or (isSir and source == "seeded")
         self.ui.perturbationComboBox.visible = perturbs
