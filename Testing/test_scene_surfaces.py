@@ -6,7 +6,7 @@ import pytest
 slicer = pytest.importorskip("slicer")
 vtk = pytest.importorskip("vtk")
 
-from fake_result import write_fake_result  # noqa: E402
+from fake_result import oblique_direction, write_fake_result  # noqa: E402
 
 from UncertainRegLib.scene import display, surfaces, sweep, tables  # noqa: E402
 from UncertainRegLib.scene.bundle import read_bundle, write_bundle  # noqa: E402
@@ -64,6 +64,47 @@ def test_surfaces_enclose_each_other_and_the_structure(folder, headless):
     assert segmentation.GetNumberOfSegments() == 3
     surfaces.hide_surfaces(result)
     assert not node.GetDisplayNode().GetVisibility()
+
+
+def _bounds(node) -> np.ndarray:
+    bounds = np.zeros(6)
+    node.GetSegmentation().GetNthSegment(1).GetBounds(bounds)
+    return bounds
+
+
+def _under_a_turned_table(scene, node):
+    """A copy of a volume node that the user's linear transform brings to where the node is."""
+    to_world, ijk_to_ras = np.eye(4), vtk.vtkMatrix4x4()
+    to_world[:3, :3], to_world[:3, 3] = oblique_direction().T, (40.0, -15.0, 60.0)
+    node.GetIJKToRASMatrix(ijk_to_ras)
+    local = np.linalg.inv(to_world) @ slicer.util.arrayFromVTKMatrix(ijk_to_ras)
+    copy = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    copy.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(local))
+    slicer.util.updateVolumeFromArray(copy, slicer.util.arrayFromVolume(node))
+    table = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Table")
+    table.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(to_world))
+    copy.SetAndObserveTransformNodeID(table.GetID())
+    return copy
+
+
+def test_a_fixed_image_under_a_linear_transform_counts_where_it_is_seen(folder, headless):
+    plain = load_result(folder, headless.scene)
+    fixed = _under_a_turned_table(headless.scene, plain.fixed)
+    result = load_result(folder, headless.scene, fixed_node=fixed)
+    assert result.warnings == []
+    np.testing.assert_array_equal(*(slicer.util.arrayFromVolume(each.maps["uncertainty_mm"])
+                                    for each in (result, plain)))
+    np.testing.assert_allclose(*(_bounds(surfaces.show_surfaces(each, "Core"))
+                                 for each in (result, plain)), atol=1e-3)
+
+
+def test_a_fixed_image_under_a_deformable_transform_is_a_warning(folder, headless):
+    fixed = load_result(folder, headless.scene).fixed
+    warp = headless.scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "Warp")
+    fixed.SetAndObserveTransformNodeID(warp.GetID())
+    result = load_result(folder, headless.scene, fixed_node=fixed)
+    assert len(result.warnings) == 1 and "deformable transform Warp" in result.warnings[0]
+    assert np.isfinite(slicer.util.arrayFromVolume(result.maps["uncertainty_mm"])).all()
 
 
 def load_maps(headless):

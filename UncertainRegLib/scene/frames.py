@@ -7,6 +7,7 @@ import slicer
 import vtk
 
 from ..geometry import Grid
+from .parents import native_matrix
 
 _FLIP = np.array([-1.0, -1.0, 1.0])
 
@@ -28,6 +29,16 @@ def grid_of(node: slicer.vtkMRMLVolumeNode) -> Grid:
     node.GetIJKToRASMatrix(matrix)
     shape = node.GetImageData().GetDimensions()[::-1]
     return Grid(shape, np.diag([*_FLIP, 1.0]) @ slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def world_grid(node: slicer.vtkMRMLVolumeNode) -> Grid:
+    """Grid (LPS mm) of a volume node where the user had it: maps and samples lie there.
+
+    Raises:
+        ValueError: it is under a deformable transform of the user.
+    """
+    flip, grid = np.diag([*_FLIP, 1.0]), grid_of(node)
+    return Grid(grid.shape, flip @ native_matrix(node) @ flip @ grid.affine)
 
 
 def vtk_matrix(matrix: np.ndarray) -> vtk.vtkMatrix4x4:

@@ -14,7 +14,7 @@ from ..geometry.image import from_sitk
 from . import landmarks, nodes
 from .body import body_mask
 from .folder import ResultFolder
-from .frames import grid_of
+from .frames import world_grid
 from .maps import set_scalars
 
 # name -> node reference role on the transform; the first two are Slicer's own
@@ -53,6 +53,10 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
 
     That is inside the mask of the fixed image (without one: inside the body), and where at least
     half of the samples stay in the moving image.
+
+    Raises:
+        RuntimeError: the mask cannot be read.
+        ValueError: the fixed image is under a deformable transform.
     """
     path = source.input_file("fixed_mask")
     if path is not None:
@@ -60,7 +64,7 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
     else:
         fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
         body = None if fixed is None else body_mask(fixed)
-        area = None if body is None else Image(body.astype(np.uint8), grid_of(fixed))
+        area = None if body is None else Image(body.astype(np.uint8), world_grid(fixed))
     maps = source.record.get("maps") or {}
     path = source.file(maps.get("validity", {}).get("file"))
     if path is None:

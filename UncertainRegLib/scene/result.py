@@ -251,7 +251,7 @@ def _area_of_maps(scene, run: str, source: ResultFolder) -> Image | None:
         return maps.area_of(main)
     try:
         return inputs.area_of_interest(scene, run, source)
-    except RuntimeError as error:  # the mask cannot be read: show the maps everywhere
+    except (RuntimeError, ValueError) as error:  # no mask: show the maps everywhere
         source.warnings.append(str(error).strip().splitlines()[-1])
         return None
 

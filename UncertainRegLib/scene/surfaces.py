@@ -17,7 +17,7 @@ from ..geometry import Grid, Image
 from ..posterior.labels import LabelProbabilities
 from ..posterior.surfaces import LEVELS, probability_volume
 from . import maps, nodes
-from .frames import grid_of, ijk_to_ras
+from .frames import ijk_to_ras, world_grid
 from .segments import mask_of
 from .transform import field_of
 
@@ -91,7 +91,7 @@ def probability_of(result: ResultNodes, structure: str) -> Image:
     items = [sequence.GetNthDataNode(i) for i in range(sequence.GetNumberOfDataNodes())]
     fields = [field_of(item) for item in items]
     reach = max(float(np.abs(field.vectors).max()) for field in fields)
-    grid = _around(grid_of(result.fixed), mask.grid.corners(), reach)
+    grid = _around(world_grid(result.fixed), mask.grid.corners(), reach)
     if grid is None:
         raise ValueError(f"{structure} lies outside the fixed image.")
     probabilities = LabelProbabilities(mask, grid.at_most(VOXELS))
