@@ -360,6 +360,25 @@ def test_second_run_takes_the_moving_image_over(folder, headless):
     assert first.moving.GetParentTransformNode() is second.transform
 
 
+def test_the_fixed_image_leaves_the_transform_of_an_earlier_run(folder, headless):
+    scene = headless.scene
+    first = load_result(folder, scene)
+    second = load_result(folder, scene, fixed_node=first.moving, moving_node=first.fixed)
+    assert second.moving.GetParentTransformNode() is second.transform
+    for node in (second.fixed, first.moving_segmentation, first.moving_points):
+        assert node.GetParentTransformNode() is None  # all of it is of the fixed image now
+    display.show_moving(first, "sample_transform")  # and back to the first run
+    assert first.fixed.GetParentTransformNode() is None
+    for node in (first.moving, first.moving_segmentation, first.moving_points):
+        assert node.GetParentTransformNode() is first.sample_transform
+    moving, couch = _moved_by_the_user(scene, folder, "vtkMRMLLinearTransformNode")
+    third = load_result(folder, scene, moving_node=moving)
+    assert couch.GetParentTransformNode() is third.transform
+    load_result(folder, scene, fixed_node=moving)
+    assert couch.GetParentTransformNode() is None
+    assert moving.GetParentTransformNode() is couch
+
+
 # ---- incomplete and bad folders
 
 

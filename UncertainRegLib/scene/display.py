@@ -12,7 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from .colors import DECADES, LOGARITHMIC, color_table, legend_of, table_name
 from .maps import automatic_floor
-from .parents import put_under, users_parents
+from .parents import put_under, release, users_parents
 from .samples import FRAMES_PER_SECOND
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def show_moving(result: ResultNodes, under: str | None) -> list[str]:
     """Put the moving image, its segmentation and its points under a transform of the run.
 
     Linear transforms that the user has above them stay between, so that nothing moves otherwise.
+    A fixed image that another run moved goes back to where this run took it from.
 
     Args:
         under: 'transform', 'mean_transform', 'sample_transform', 'sweep_transform', or None for
@@ -97,6 +98,8 @@ def show_moving(result: ResultNodes, under: str | None) -> list[str]:
     Returns:
         One sentence for each node that was left alone because it cannot be moved.
     """
+    if result.fixed is not None:
+        release(result.fixed)
     parent = getattr(result, under) if under else None
     left_alone = []
     for node in (result.moving, result.moving_segmentation, result.moving_points):

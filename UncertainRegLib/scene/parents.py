@@ -53,6 +53,21 @@ def native_matrix(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
     return result
 
 
+def release(node: slicer.vtkMRMLTransformableNode) -> None:
+    """Take a node out of the transform of a run, if it is under one.
+
+    All else that is under that transform belongs to the same image and comes along.
+    """
+    parent = run_parent(node)
+    if parent is None:
+        return
+    others = node.GetScene().GetNodesByClass("vtkMRMLTransformableNode")
+    others.UnRegister(None)
+    for other in [others.GetItemAsObject(i) for i in range(others.GetNumberOfItems())]:
+        if other.GetParentTransformNode() is parent:
+            other.SetAndObserveTransformNodeID(None)
+
+
 def put_under(node: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode | None,
               fixed: slicer.vtkMRMLTransformableNode | None) -> bool:
     """Put a moving node, with the user's linear transforms above it, under one of a run.
