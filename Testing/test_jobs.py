@@ -121,6 +121,40 @@ def test_tables(finished):
         assert row["inside95"] in (True, False)
 
 
+def test_numbers_that_mean_nothing_are_warned_of_or_blank(pair, tmp_path, capsys):
+    """A landmark and a structure off the moving image; two samples span no ellipsoid."""
+    from UncertainRegLib.__main__ import main
+
+    folder, *_ = pair
+    for role in ("fixed", "moving"):
+        names, points = read_points(folder / f"{role}_points.csv")
+        write_points([*names, "far"], [*points, [500, 500, 500]], tmp_path / f"{role}.csv")
+    labels = read_labels(folder / "moving_labels.nrrd")
+    array = np.zeros((60, *GRID.shape[1:]), np.uint8)  # reaches beyond the image
+    array[:36], array[45:50, 10:20, 10:20] = labels.array, 7
+    grid = Grid.from_spacing(array.shape, GRID.spacing, GRID.origin, GRID.direction)
+    write_image(Image(array, grid), tmp_path / "labels.nrrd")
+    files = {name: folder / f"{name}.nrrd" for name in ("fixed", "moving", "fixed_labels")}
+    files |= {"moving_labels": tmp_path / "labels.nrrd", "out": tmp_path / "out",
+              **{f"{role}_points": tmp_path / f"{role}.csv" for role in ("fixed", "moving")}}
+    options = [text for name, file in files.items()
+               for text in (f"--{name.replace('_', '-')}", str(file))]
+    assert main(["run", *options, "--samples", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert "4 landmarks: mean TRE" in out and "ellipsoid" not in out
+    assert "outside the moving image, so their numbers mean nothing: far." in err
+    assert "outside the fixed image, so their numbers mean nothing: far." in err
+    assert "not in the registered image, so their numbers mean nothing: 7." in err
+    record = read_result(tmp_path / "out")
+    assert sum("mean nothing" in text for text in record["warnings"]) == 3
+    assert all(row["axes_mm"] is row["inside95"] is None for row in record["landmarks"])
+    for command in (["evaluate", "result"], ["report"]):
+        assert main([*command, str(tmp_path / "out")]) == 0
+    assert "95 % ellipsoid" not in capsys.readouterr().out
+    assert "their 95 % ellipsoid" not in (tmp_path / "out" / "report.html").read_text()
+    assert main(["report", str(tmp_path / "out"), "--picture", str(tmp_path / "p.png")]) == 0
+
+
 def test_landmarks_are_carried_by_the_inverse(finished):
     out, *_ = finished
     record = read_result(out)
@@ -458,7 +492,7 @@ def test_a_landmark_name_that_pairs_twice_is_named(pair, tmp_path, role):
     folder, *_ = pair
     names, points = read_points(folder / f"{role}.csv")
     write_points([*names, "b"], [*points, points[0]], tmp_path / "p.csv")
-    with pytest.raises(ValueError, match="p.csv: .* more than one landmark named 'b'"):
+    with pytest.raises(ValueError, match=r"p\.csv: .* more than one landmark named 'b'"):
         run(job_of(folder, tmp_path / "out", **{role: str(tmp_path / "p.csv")}), Silent())
 
 

@@ -137,9 +137,9 @@ def _in_words(record: dict, out: str) -> str:
                      f"{interval:>17} {dice:>6}")
     errors = [row["tre_mm"] for row in record["landmarks"] if row["tre_mm"] is not None]
     if errors:
-        inside = sum(bool(row["inside95"]) for row in record["landmarks"])
-        lines.append(f"{len(errors)} landmarks: mean TRE {sum(errors) / len(errors):.2f} mm, "
-                     f"{inside} of them inside their 95 % ellipsoid")
+        inside = [row["inside95"] for row in record["landmarks"] if row["inside95"] is not None]
+        lines.append(f"{len(errors)} landmarks: mean TRE {sum(errors) / len(errors):.2f} mm"
+                     + (f", {sum(inside)} of them inside their 95 % ellipsoid" if inside else ""))
     lines.append("Disagreement is not error: where all samples agree, all can be wrong.")
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Image, read_image, read_labels, read_points
+from ..geometry import Image, inside_index, read_image, read_labels, read_points
 from ..geometry.files import InputError, check_overlap
 from .job import Job
 
@@ -36,6 +36,20 @@ class Inputs:
     moving_points: np.ndarray | None = None
     fixed_points: np.ndarray | None = None
     record: dict = field(default_factory=dict)
+
+    def warnings(self) -> list[str]:
+        """What is odd about the landmarks, a sentence each, but no reason to refuse them."""
+        found = []
+        for points, image, name in ((self.moving_points, self.moving, "moving"),
+                                    (self.fixed_points, self.fixed, "fixed")):
+            if points is None:
+                continue
+            inside = inside_index(image.grid.shape, image.grid.to_index(points))
+            outside = [label for label, here in zip(self.point_names, inside) if not here]
+            if outside:
+                found.append(f"These landmarks lie outside the {name} image, so their numbers mean "
+                             f"nothing: {some_of(outside)}.")
+        return found
 
 
 def read_inputs(job: Job) -> Inputs:
@@ -66,6 +80,12 @@ def read_inputs(job: Job) -> Inputs:
     inputs.record["fixed"]["shape"] = list(fixed.grid.shape)
     inputs.record["moving"]["shape"] = list(moving.grid.shape)
     return inputs
+
+
+def some_of(names: list[str], most: int = 5) -> str:
+    """Names for a sentence; of many the first."""
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
 
 
 def _masked(image: Image, mask_file: str, image_file: str) -> Image:

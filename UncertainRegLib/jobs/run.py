@@ -16,7 +16,7 @@ from ..geometry.arrays import to_numpy
 from ..samplers import create_sampler
 from ..samplers import method as sampling_method
 from .cancel import CancelFlag, Cancelled
-from .inputs import Inputs, read_inputs
+from .inputs import Inputs, read_inputs, some_of
 from .job import Job
 from .preflight import (
     available_memory_mb,
@@ -154,6 +154,10 @@ class _Run:
             started = perf_counter()
             self._warn_late()
             self.folder.write_summary(self.summary, final=True)
+            lost = [row["name"] for row in record["labels"] if row["voxels"] == 0]
+            if lost:
+                self._warn("These structures are not in the registered image, so their numbers "
+                           f"mean nothing: {some_of(lost)}.")
             self.timings["summary_s"] = perf_counter() - started
         else:
             self._warn("Stopped before two samples were finished: there is no map of "
@@ -242,6 +246,8 @@ class _Run:
         folding = self.summary.folding()
         if folding > 0:
             self._warn(f"The registration folds in {_percent(folding)} % of its voxels.")
+        for text in self.inputs.warnings():
+            self._warn(text)
 
     def _warn_late(self) -> None:
         outside = float(to_numpy(self.summary.validity.value < INSIDE).mean())

@@ -7,6 +7,7 @@ from ..metrics.gaussian import mahalanobis_squared
 from ..metrics.landmarks import distances
 
 LEVEL = 0.95
+SOLID = 4  # points span a volume; fewer lie in a plane
 
 
 def landmark_table(
@@ -20,7 +21,7 @@ def landmark_table(
     """Rows of the landmark table, in the order given.
 
     The covariance is that of the samples, biased 1/N as everywhere; with few samples the ellipsoid
-    is too small, and with fewer than four it is flat.
+    is too small, and with fewer than four different ones there is none: it would be flat.
 
     Args:
         positions: (N, P, 3) LPS mm: each landmark carried to the fixed space by each sample.
@@ -31,7 +32,7 @@ def landmark_table(
         weights: (N,) weights of the samples, any scale; None takes equal ones.
 
     Returns:
-        A dictionary a landmark; None where the truth is not known:
+        A dictionary a landmark; None where the truth is not known or there is no ellipsoid:
 
         - label, fixed_lps, moving_lps
         - mean_lps: mean position; covariance_mm2: xx, xy, xz, yy, yz, zz; u_mm: sqrt(trace)
@@ -62,6 +63,7 @@ def landmark_table(
     directions = vectors[:, :, ::-1].swapaxes(1, 2)
     limit = chi2.ppf(LEVEL, 3)
     axes = np.sqrt(variances * limit)
+    solid = len(np.unique(positions.reshape(count, -1), axis=0)) >= SOLID
     if fixed_points is not None:
         fixed_points = np.asarray(fixed_points, dtype=np.float64)
         tre = distances(mean if mapped is None else mapped, fixed_points)
@@ -69,17 +71,18 @@ def landmark_table(
     rows = []
     for p, label in enumerate(labels):
         known = fixed_points is not None
+        judged = known and solid
         rows.append({
             "label": str(label),
             "fixed_lps": fixed_points[p].tolist() if known else None,
             "moving_lps": moving_points[p].tolist(),
             "mean_lps": mean[p].tolist(),
             "covariance_mm2": covariance[p].tolist(),
-            "axes_mm": axes[p].tolist(),
-            "directions": directions[p].tolist(),
+            "axes_mm": axes[p].tolist() if solid else None,
+            "directions": directions[p].tolist() if solid else None,
             "u_mm": float(np.sqrt(variances[p].sum())),
             "tre_mm": float(tre[p]) if known else None,
-            "mahalanobis": float(np.sqrt(squared[p])) if known else None,
-            "inside95": bool(squared[p] <= limit) if known else None,
+            "mahalanobis": float(np.sqrt(squared[p])) if judged else None,
+            "inside95": bool(squared[p] <= limit) if judged else None,
         })
     return rows

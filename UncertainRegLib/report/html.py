@@ -172,16 +172,18 @@ def _landmarks(rows: list[dict], factor: float | None) -> str:
             "95 % ellipsoid semi-axes mm", *(["TRE mm", "Inside 95 %"] if truth else [])]
     body = [[escape(row["label"]), _number(row["u_mm"]),
              *([_number(_times(factor, row["u_mm"]))] if factor else []),
-             " × ".join(_number(axis) for axis in row["axes_mm"]),
-             *([_number(row["tre_mm"]), "yes" if row["inside95"] else "no"] if truth else [])]
+             " × ".join(_number(axis) for axis in row["axes_mm"] or []),
+             *([_number(row["tre_mm"]), {True: "yes", False: "no", None: ""}[row["inside95"]]]
+               if truth else [])]
             for row in rows]
     summary = ""
     errors = [row["tre_mm"] for row in rows if row["tre_mm"] is not None]
     if errors:
-        inside = sum(bool(row["inside95"]) for row in rows)
+        inside = [row["inside95"] for row in rows if row["inside95"] is not None]
         summary = (f"<p>Target registration error: mean {np.mean(errors):.2f} mm, median "
-                   f"{np.median(errors):.2f} mm; {inside} of {len(errors)} true points lie "
-                   "inside their 95 % ellipsoid.</p>")
+                   f"{np.median(errors):.2f} mm"
+                   + (f"; {sum(inside)} of {len(inside)} true points lie inside their 95 % "
+                      "ellipsoid" if inside else "") + ".</p>")
     return f"<h2>Landmarks</h2>{summary}{_table(head, body)}"
 
 

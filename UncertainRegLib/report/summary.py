@@ -185,9 +185,10 @@ def _sentences(record: dict) -> list[str]:
     found = []
     errors = [row["tre_mm"] for row in record["landmarks"] if row.get("tre_mm") is not None]
     if errors:
-        inside = sum(bool(row["inside95"]) for row in record["landmarks"])
+        inside = [row["inside95"] for row in record["landmarks"] if row["inside95"] is not None]
         found.append(f"{len(errors)} landmarks with a known truth: mean error (TRE) "
-                     f"{np.mean(errors):.2f} mm, {inside} of them inside their 95 % ellipsoid.")
+                     f"{np.mean(errors):.2f} mm"
+                     + (f", {sum(inside)} of them inside their 95 % ellipsoid." if inside else "."))
     factor, calibration = bound_factor(record), record.get("calibration")
     if factor:
         found.append(f"Calibrated on simulated deformations: 95 % of the places are within "
@@ -212,7 +213,8 @@ def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     return ({"Landmark": 0.2, "u": 0.34, "95 % ellipsoid": 0.68,
              **({"TRE": 0.84, "inside": 1.0} if truth else {})},
             [[str(row["label"]), f"{row['u_mm']:.1f} mm",
-              " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) + " mm",
+              " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) + " mm" if row["axes_mm"]
+              else "-",
               *(["-" if row["tre_mm"] is None else f"{row['tre_mm']:.1f} mm",
                  {True: "yes", False: "no", None: "-"}[row["inside95"]]] if truth else [])]
              for row in worst])

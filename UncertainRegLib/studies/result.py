@@ -40,8 +40,8 @@ def validate(folder: str | Path, record: dict) -> dict:
           entropy, u, one-hot, blurs; after a calibration also the label entropy broadened by the
           error it found missing, `labels.broadened`) ring auroc, ause, ece, mce (`labels.judge`)
         - "landmarks" (None without true points): count, mean, median and 95 % quantile of the
-          TRE, coverage of the 95 % ellipsoids, spearman of u and TRE, aurc, naurc, and the
-          coverage of the calibrated bound where there is one
+          TRE, coverage of the 95 % ellipsoids (None with too few samples for any), spearman of u
+          and TRE, aurc, naurc, and the coverage of the calibrated bound where there is one
         - "curves": files, relative to the folder.
 
     Raises:
@@ -90,15 +90,17 @@ def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
 
 def _landmarks(folder: Path, record: dict, curves: list[str]) -> dict:
     rows = [row for row in record["landmarks"] if row["tre_mm"] is not None]
-    tre, u, distance = (np.array([row[name] for row in rows])
-                        for name in ("tre_mm", "u_mm", "mahalanobis"))
+    tre, u = (np.array([row[name] for row in rows]) for name in ("tre_mm", "u_mm"))
+    judged = [row for row in rows if row["inside95"] is not None]
     areas: Risk = risk(u, tre)
     _risk_curves(folder, "landmarks", u, tre, None, curves)
-    _write(folder, "ellipsoids", ("nominal", "observed"), chi2_calibration(distance**2), curves)
+    if judged:
+        squared = np.square([row["mahalanobis"] for row in judged])
+        _write(folder, "ellipsoids", ("nominal", "observed"), chi2_calibration(squared), curves)
     return {
         "count": len(rows), "tre_mean_mm": float(tre.mean()),
         "tre_median_mm": float(np.median(tre)), "tre_p95_mm": float(np.percentile(tre, 95)),
-        "inside95": float(np.mean([row["inside95"] for row in rows])),
+        "inside95": float(np.mean([row["inside95"] for row in judged])) if judged else None,
         "spearman": spearman(u, tre), "aurc_mm": areas.aurc, "naurc": areas.normalised,
         "bound_coverage": landmarks_within(record, record.get("calibration", {}).get("factor"))}
 
@@ -144,8 +146,9 @@ def in_words(entry: dict) -> str:
     if entry["landmarks"]:
         found = entry["landmarks"]
         lines.append(f"{found['count']} landmarks: TRE mean {found['tre_mean_mm']:.2f}, median "
-                     f"{found['tre_median_mm']:.2f}, 95 % {found['tre_p95_mm']:.2f} mm; "
-                     f"{100 * found['inside95']:.0f} % inside their 95 % ellipsoid")
+                     f"{found['tre_median_mm']:.2f}, 95 % {found['tre_p95_mm']:.2f} mm")
+        if found["inside95"] is not None:
+            lines.append(f"{100 * found['inside95']:.0f} % inside their 95 % ellipsoid")
         if found["bound_coverage"] is not None:
             lines.append(f"{100 * found['bound_coverage']:.0f} % within the calibrated bound")
     return "\n".join([*lines, *entry["curves"]])
