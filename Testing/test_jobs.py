@@ -472,7 +472,8 @@ def test_bad_segmentations(pair, tmp_path, option, content, words):
 
 @pytest.mark.parametrize(("text", "words"), [
     ("label,x,y,z\n", "no landmark"), ("a,1,2\n", "four columns"), ("a,1,2,nan\n", "not a number"),
-    ("a,1,2,three\nb,1,2,x\n", "cannot be read"), ("\x00\x01", "no landmark")])
+    ("a,1,2,three\nb,1,2,x\n", "cannot be read"), ("\x00\x01", "no landmark"),
+    ("a,-12,-22,1O\nb,-10,-20,15\n", r"cannot be read as landmarks .*1O")])
 def test_bad_landmarks(pair, tmp_path, text, words):
     folder, *_ = pair
     (tmp_path / "p.csv").write_text(text)

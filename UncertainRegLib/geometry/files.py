@@ -214,7 +214,7 @@ def write_points(labels: list[str], points: np.ndarray, path: str | Path) -> Non
 def _points_csv(path: Path) -> tuple[list[str], list]:
     with open(path, newline="", encoding="utf-8-sig") as stream:
         rows = [row for row in csv.reader(stream) if row and not row[0].startswith("#")]
-    if rows and not _is_number(rows[0][-1]):
+    if rows and not any(map(_is_number, rows[0][1:])):  # a heading
         rows = rows[1:]
     if any(len(row) != 4 for row in rows):
         raise ValueError("a row does not have the four columns label,x,y,z")
