@@ -396,8 +396,9 @@ def make_bad(kind, path):
     if kind == "vector":
         write_raw(noise(9, 9, 9, 3), path, vector=True)
         return "3 values per voxel"
-    if kind == "label map":
-        write_raw((noise(20, 20, 20) > 0).astype(np.uint8), path)
+    if kind in ("label map", "label map of floats"):
+        kind_of_value = np.float32 if "floats" in kind else np.uint8
+        write_raw((noise(20, 20, 20) > 0).astype(kind_of_value), path)
         return "looks like a segmentation"
     if kind == "metres":
         write_raw(noise(20, 20, 20), path, (0.001, 0.001, 0.001))
@@ -416,7 +417,7 @@ def make_bad(kind, path):
 
 @pytest.mark.parametrize("kind", [
     "missing", "empty file", "not an image", "truncated", "constant", "NaN", "singleton", "2D",
-    "4D", "vector", "label map", "metres", "far away", "huge"])
+    "4D", "vector", "label map", "label map of floats", "metres", "far away", "huge"])
 @pytest.mark.parametrize("role", ["fixed", "moving"])
 def test_bad_images(pair, tmp_path, capsys, kind, role):
     from UncertainRegLib.__main__ import main

@@ -36,10 +36,17 @@ def read_image(path: str | Path) -> Image:
     array = image.array
     if array.min() == array.max():
         raise InputError(f"{path}: every voxel has the value {array.flat[0]}; the image is empty.")
-    if array.dtype.kind in "iu" and len(np.unique(array)) <= MAX_LABELS_IN_AN_IMAGE:
+    if _looks_like_labels(array):
         raise InputError(f"{path}: only {len(np.unique(array))} distinct whole values; this looks "
                          "like a segmentation. Give the intensity image instead.")
     return Image(array.astype(np.float32), image.grid)
+
+
+def _looks_like_labels(array: np.ndarray) -> bool:
+    """Whole values, of any type, and few different ones (sorting a whole image takes seconds)."""
+    return (len(np.unique(array[::8, ::8, ::8])) <= MAX_LABELS_IN_AN_IMAGE
+            and np.array_equal(array, np.round(array))
+            and len(np.unique(array)) <= MAX_LABELS_IN_AN_IMAGE)
 
 
 def read_labels(path: str | Path) -> Image:
