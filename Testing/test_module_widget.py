@@ -418,6 +418,30 @@ def test_two_runs_can_be_chosen_between(widget, inputs, host):
     assert widget.results.result.run == first
 
 
+@pytest.mark.parametrize("background", ["registered", "fixed"])
+def test_the_chosen_run_moves_the_moving_volume(widget, inputs, host, background):
+    import slicer
+
+    ui, combo = widget.ui, widget.ui.backgroundComboBox
+    for _ in range(2):
+        apply_and_wait(host, widget)
+    first, second = widget.results.results
+    combo.currentIndex = combo.findData(background)
+    assert inputs[1].GetParentTransformNode() is second.transform
+    ui.resultComboBox.currentIndex = 0
+    assert inputs[1].GetParentTransformNode() is first.transform
+    combo.currentIndex = combo.findData("sample")
+    ui.resultComboBox.currentIndex = 1
+    assert combo.currentData == "registered"
+    assert inputs[1].GetParentTransformNode() is second.transform
+    ui.showMapCheckBox.checked = False  # then the views stay as the user has them
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    before = [view.GetBackgroundVolumeID() for view in views]
+    ui.resultComboBox.currentIndex = 0
+    assert inputs[1].GetParentTransformNode() is first.transform
+    assert [view.GetBackgroundVolumeID() for view in views] == before
+
+
 def test_the_panel_as_a_picture(widget, inputs, host, tmp_path):
     import slicer
 

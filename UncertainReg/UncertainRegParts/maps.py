@@ -91,15 +91,19 @@ class MapSection:
 
     def showBackground(self) -> None:
         """Put the moving nodes, and under the map the volume, that are chosen."""
-        from UncertainRegLib.scene.display import show_moving
-
         if self.panel.result is None:
             return
+        self.showMoving()
+        self.panel.rememberViews()
+        self._setBackground()
+
+    def showMoving(self) -> None:
+        """Put the moving nodes where the chosen run has them, as a whole or in a sample."""
+        from UncertainRegLib.scene.display import show_moving
+
         isSample = self.ui.backgroundComboBox.currentData == "sample"
         show_moving(self.panel.result,
                     self.panel.samples.transform if isSample else "transform")
-        self.panel.rememberViews()
-        self._setBackground()
 
     def flicker(self) -> None:
         """Fixed volume instead of the registered moving one, or the other way round."""

@@ -112,6 +112,7 @@ class ResultsPanel:
 
     def _onResult(self) -> None:
         self._showResult()
+        self.maps.showMoving()  # runs of the same volume take it from each other
         self.maps.showMap()
 
     def _showResult(self) -> None:
