@@ -520,6 +520,17 @@ def test_usage_is_code_2():
     assert process.wait(60) == 2
 
 
+def test_a_job_file_goes_without_other_options(pair, tmp_path, capsys):
+    from UncertainRegLib.__main__ import main
+
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(job_of(pair[0], tmp_path / "out").as_dict()))
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "--job", str(file), "--samples", "16", "--out", "elsewhere"])
+    assert "--job goes without --out, --samples" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_segment_names_come_from_slicer_files(pair, tmp_path):
     folder, *_ = pair
     image = sitk.ReadImage(str(folder / "moving_labels.nrrd"))

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import sys
+from dataclasses import fields
 
 from .backbones.cli import add_commands as add_backbones
 from .studies.cli import add_commands as add_studies
@@ -31,8 +32,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands) -> None:
-    run = commands.add_parser("run", help="register one pair and map its uncertainty")
-    run.add_argument("--job", help="a JSON job file, instead of the options below")
+    run = commands.add_parser("run", help="register one pair and map its uncertainty",
+                              argument_default=argparse.SUPPRESS)  # a job has the defaults
+    run.add_argument("--job", default="", help="a JSON job file, instead of the options below")
     for name, text in {
         "fixed": "fixed image", "moving": "moving image", "out": "new folder for the result",
         "fixed-mask": "where the fixed image may be used",
@@ -44,23 +46,23 @@ def _add_run(commands) -> None:
         "label-names": 'JSON file {"10": "Thalamus", …}',
         "scene": "also write a 3D Slicer scene (.mrb; needs slicer-core)",
     }.items():
-        run.add_argument(f"--{name}", default="", help=text)
-    run.add_argument("--backbone", default="demons",
+        run.add_argument(f"--{name}", help=text)
+    run.add_argument("--backbone",
                      help="registration method, or the folder of a trained model [demons]")
-    run.add_argument("--method", default="equivariance",
+    run.add_argument("--method",
                      help="way of sampling, see `methods list` [equivariance]")
-    run.add_argument("--perturbation", default="deform", help="perturbation family [deform]")
-    run.add_argument("--samples", type=int, default=16, help="number of registrations [16]")
-    run.add_argument("--seed", type=int, default=1, help="of everything random [1]")
-    run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    run.add_argument("--parameters", default="{}", type=_json, metavar="JSON",
+    run.add_argument("--perturbation", help="perturbation family [deform]")
+    run.add_argument("--samples", type=int, help="number of registrations [16]")
+    run.add_argument("--seed", type=int, help="of everything random [1]")
+    run.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute [auto]")
+    run.add_argument("--parameters", type=_json, metavar="JSON",
                      help='settings, e.g. {"backbone": {"voxels": 500000}}')
     run.add_argument("--competence", action="store_true",
                      help="first check that the method follows shifts of 1, 4 and 10 mm")
-    run.add_argument("--preflight", action="store_true",
+    run.add_argument("--preflight", action="store_true", default=False,
                      help="only say device, memory and minutes, from one registration")
     run.add_argument("--progress", default="bar", choices=("bar", "json", "none"))
-    run.set_defaults(command=_run, reporter=_reporter)
+    run.set_defaults(command=_run, reporter=_reporter, usage_error=run.error)
 
 
 def _reporter(options):
@@ -83,20 +85,15 @@ def _run(options, report) -> int:
     from .jobs import Job, read_job, run
     from .jobs.inputs import read_label_names
 
+    given = {field.name: getattr(options, field.name) for field in fields(Job)
+             if hasattr(options, field.name)}
+    if options.job and given:
+        options.usage_error("--job goes without " + ", ".join(
+            f"--{name.replace('_', '-')}" for name in given) + ": put them into the file")
     report("started", pid=os.getpid())
-    if options.job:
-        job = read_job(options.job)
-    else:
-        names = read_label_names(options.label_names) if options.label_names else {}
-        job = Job(
-            fixed=options.fixed, moving=options.moving, out=options.out,
-            fixed_mask=options.fixed_mask, moving_mask=options.moving_mask,
-            moving_labels=options.moving_labels, fixed_labels=options.fixed_labels,
-            moving_points=options.moving_points, fixed_points=options.fixed_points,
-            label_names=names, backbone=options.backbone, method=options.method,
-            perturbation=options.perturbation, samples=options.samples, seed=options.seed,
-            device=options.device, competence=options.competence, scene=options.scene,
-            parameters=options.parameters)
+    if "label_names" in given:
+        given["label_names"] = read_label_names(given["label_names"])
+    job = read_job(options.job) if options.job else Job(**given)
     if job.scene:
         _check_scene(job.scene)
     record = run(job, report, options.preflight)
