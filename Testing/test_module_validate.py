@@ -139,6 +139,13 @@ def test_cancel_leaves_the_result_as_it_was(panel, folder, host, monkeypatch):  
     assert (folder / "result.json").read_text() == before
 
 
+def test_the_cancel_file_of_a_killed_worker_stops_no_other(panel, folder, host):  # noqa: F811
+    (folder / "cancel").touch()
+    panel.ui.calibrateButton.click()
+    assert finish(host, panel) == "complete"
+    assert not (folder / "cancel").exists()
+
+
 @pytest.mark.parametrize("ending", ["scene", "module"])
 def test_no_worker_survives(panel, host, monkeypatch, ending):  # noqa: F811
     import slicer

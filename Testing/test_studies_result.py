@@ -115,6 +115,14 @@ def test_a_calibration_can_be_cancelled_and_leaves_the_result_as_it_was(finished
     assert not (finished / "cancel").exists()
 
 
+def test_a_validation_can_be_cancelled_and_leaves_the_result_as_it_was(finished):
+    before = (finished / "result.json").read_text()
+    (finished / "cancel").touch()
+    assert main(["evaluate", "result", str(finished)]) == 130
+    assert (finished / "result.json").read_text() == before
+    assert not (finished / "cancel").exists()
+
+
 def test_label_probabilities_are_broadened_by_what_a_calibration_found_missing(finished, tmp_path):
     record = record_of(finished)
     record["calibration"] = {"factor": None, "missing_mm": 1.0}

@@ -51,6 +51,7 @@ class Worker:
         """
         program = pythonProgram()
         self._cancelFile = out / "cancel"
+        self._cancelFile.unlink(missing_ok=True)  # meant for a worker that was killed
         self._process.start(program, [str(script), *arguments, "--progress", "json"])
         if not self._process.waitForStarted(10_000):
             raise RuntimeError(_("Cannot start {program}; check the installation of Slicer.")

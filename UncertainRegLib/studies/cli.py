@@ -237,12 +237,20 @@ def _calibration_in_words(entry: dict) -> str:
 
 def _result(options, report) -> int:
     from ..jobs import read_result
+    from ..jobs.cancel import CancelFlag, Cancelled
     from .result import in_words, store, validate
 
     report("started", pid=os.getpid())
     report("stage", text="Comparing with the truth")
     record = read_result(options.folder)
-    record["validation"] = validate(options.folder, record)
+    flag = CancelFlag(Path(options.folder))
+    try:
+        record["validation"] = validate(options.folder, record)
+        flag.check()
+    except Cancelled:
+        return CANCELLED
+    finally:
+        flag.file.unlink(missing_ok=True)
     store(options.folder, record)
     report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
     if options.progress == "bar":
