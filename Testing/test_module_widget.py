@@ -282,6 +282,17 @@ def test_a_saved_scene_comes_back_with_its_controls(widget, inputs, host, tmp_pa
     assert widget.results.result.sample_browser.GetSelectedItemNumber() == 2
 
 
+def test_an_input_deleted_meanwhile_is_read_back(widget, inputs, host):
+    import slicer
+
+    widget.ui.applyButton.click()
+    slicer.mrmlScene.RemoveNode(inputs[1])
+    run_until(host, lambda: not widget.logic.run.isActive)
+    result = widget.logic.run.result
+    assert result.fixed is inputs[0] and result.moving is not inputs[1]
+    assert result.moving.GetParentTransformNode() is result.transform
+
+
 def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
     monkeypatch.setenv("STUB", "slow")
     widget.ui.applyButton.click()

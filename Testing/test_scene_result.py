@@ -526,6 +526,20 @@ def test_unchanged_files_are_not_read_again(folder, headless):
     assert slicer.util.arrayFromVolume(node).max() > 3.0
 
 
+def test_deleted_transform_comes_back_with_its_inputs(folder, headless):
+    result = load_result(folder, headless.scene)
+    fixed, moving = result.fixed, result.moving
+    headless.scene.RemoveNode(result.transform)
+    headless.scene.RemoveNode(result.moving_points)
+    assert moving.GetParentTransformNode() is None
+    result = update_result(result, folder, map_names=["uncertainty_mm"])
+    assert (result.fixed, result.moving) == (fixed, moving) and result.warnings == []
+    assert result.moving_points.GetNumberOfControlPoints() == 2  # read back from its file
+    for node in (result.moving, result.moving_segmentation, result.moving_points):
+        assert node.GetParentTransformNode() is result.transform
+    assert result.transform.GetTransformFromParentAs("vtkOrientedGridTransform", False)
+
+
 def test_deleted_map_comes_back(folder, headless):
     result = load_result(folder, headless.scene)
     headless.scene.RemoveNode(result.maps["axis_rl_mm"])

@@ -172,15 +172,13 @@ class Run:
         from UncertainRegLib.scene.result import load_result, update_result
 
         started = time.monotonic()
-        # An input that the user deleted meanwhile is read back from its file.
-        there = {name: node if node is not None and node.GetScene() else None
-                 for name, node in self._nodes.items()}
+        nodes = self._nodes
         try:
             if self.result is None:
                 self.result = load_result(
-                    self.out, slicer.mrmlScene, fixed_node=there["fixed"],
-                    moving_node=there["moving"], moving_segmentation_node=there["segmentation"],
-                    moving_points_node=there["landmarks"], map_names=mapNames)
+                    self.out, slicer.mrmlScene, fixed_node=nodes["fixed"],
+                    moving_node=nodes["moving"], moving_segmentation_node=nodes["segmentation"],
+                    moving_points_node=nodes["landmarks"], map_names=mapNames)
             else:
                 self.result = update_result(self.result, self.out, mapNames)
         except Exception as error:  # whatever it is: the run still has to end

@@ -31,13 +31,14 @@ _COLORS = ("4db8ff", "5ee08a", "2a6df4", "c79bff", "12b5a6", "8fd3ff", "0f9d58")
 def link(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder, given: dict) -> None:
     """Make the run's transform node and let it refer to the inputs.
 
-    ``given`` maps the four names to nodes, or to None: then the files named in result.json are
-    read into new nodes of the run.
+    ``given`` maps the four names to nodes. For those that are None, or no longer in the scene,
+    the files named in result.json are read into new nodes of the run.
     """
     transform, _ = nodes.find_or_add(
         scene, run, "transform", "vtkMRMLGridTransformNode", "Registration")
     for name, node in given.items():
-        node = node or _read(scene, run, source, name)
+        if node is None or node.GetScene() is None:
+            node = _read(scene, run, source, name)
         if node is not None:
             transform.SetNodeReferenceID(_ROLES[name], node.GetID())
 

@@ -93,8 +93,9 @@ def load_result(
 ) -> ResultNodes:
     """Show a result folder, complete or partial, in a scene as a new run.
 
-    Inputs not given as nodes are read from the files named in result.json. The moving nodes are
-    put under the transform, so that they appear in the fixed space. The views stay as they are.
+    Inputs not given as nodes, or no longer in the scene, are read from the files named in
+    result.json. The moving nodes are put under the transform, so that they appear in the fixed
+    space. The views stay as they are.
 
     Args:
         folder: result folder.
@@ -128,9 +129,16 @@ def update_result(
     Raises:
         ResultError: as for ``load_result``; the nodes are then unchanged.
     """
-    warnings = _fill_latest(result.scene, result.run, ResultFolder(folder), map_names)
+    source = ResultFolder(folder)
+    is_unlinked = nodes.find(result.scene, result.run, "transform") is None
+    if is_unlinked:  # the user deleted it
+        inputs.link(result.scene, result.run, source, {
+            name: getattr(result, name) for name in inputs.linked(None)})
+    warnings = _fill_latest(result.scene, result.run, source, map_names)
     result = _collect(result.scene, result.run)
     result.warnings = warnings
+    if is_unlinked:
+        result.warnings += show_moving(result, "transform")
     if result.sweep_browser is not None and not is_current(result):
         show_moving(result, "transform")
         remove_sweep(result)
