@@ -520,6 +520,33 @@ def test_usage_is_code_2():
     assert process.wait(60) == 2
 
 
+@pytest.mark.parametrize(("scene", "words"), [
+    ("there.mrb", "is there already"), ("missing/s.mrb", "No such file or directory"),
+    ("there.mrb/s.mrb", "Not a directory"), ("s.mrml", "ends in .mrb")])
+def test_a_scene_that_cannot_be_written_is_refused_before_the_run(pair, tmp_path, capsys, scene,
+                                                                  words):
+    from UncertainRegLib.__main__ import main
+
+    (tmp_path / "there.mrb").write_text("mine")
+    code = main(["run", "--fixed", str(pair[0] / "fixed.nrrd"), "--moving",
+                 str(pair[0] / "moving.nrrd"), "--out", str(tmp_path / "out"), "--samples", "2",
+                 "--scene", str(tmp_path / scene)])
+    error = capsys.readouterr().err
+    assert code == 1 and words in error and str(tmp_path / scene) in error
+    assert [item.name for item in tmp_path.iterdir()] == ["there.mrb"]
+    assert (tmp_path / "there.mrb").read_text() == "mine"
+
+
+def test_a_scene_may_lie_in_the_new_result_folder(pair, tmp_path):
+    pytest.importorskip("slicer")
+    from UncertainRegLib.__main__ import main
+
+    assert main(["run", "--fixed", str(pair[0] / "fixed.nrrd"), "--moving",
+                 str(pair[0] / "moving.nrrd"), "--out", str(tmp_path / "out"), "--samples", "2",
+                 "--scene", str(tmp_path / "out" / "scene.mrb"), "--progress", "none"]) == 0
+    assert (tmp_path / "out" / "scene.mrb").stat().st_size > 1000
+
+
 def test_a_job_file_goes_without_other_options(pair, tmp_path, capsys):
     from UncertainRegLib.__main__ import main
 

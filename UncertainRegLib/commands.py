@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 from .backbones.cli import add_commands as add_backbones
 from .studies.cli import add_commands as add_studies
@@ -95,7 +96,7 @@ def _run(options, report) -> int:
         given["label_names"] = read_label_names(given["label_names"])
     job = read_job(options.job) if options.job else Job(**given)
     if job.scene:
-        _check_scene(job.scene)
+        _check_scene(Path(job.scene), Path(job.out))
     record = run(job, report, options.preflight)
     if options.preflight:
         return COMPLETE
@@ -109,10 +110,18 @@ def _run(options, report) -> int:
     return COMPLETE if record["status"] == "complete" else CANCELLED
 
 
-def _check_scene(path: str) -> None:
+def _check_scene(path: Path, out: Path) -> None:
     """Say before the run, not after it, that a scene cannot be written."""
-    if not path.endswith(".mrb"):
+    if path.suffix != ".mrb":
         raise ValueError(f"{path}: a scene file ends in .mrb.")
+    if path.parent.resolve() != out.resolve():  # the run makes that folder, or refuses it
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            raise ValueError(f"{path}: is there already; choose a new scene file.") from None
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be written ({error.strerror}).") from None
+        path.unlink()
     if importlib.util.find_spec("slicer") is None:
         raise ValueError("Writing a scene needs the package slicer-core: pip install slicer-core.")
 
