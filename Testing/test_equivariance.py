@@ -94,7 +94,7 @@ def test_nested_draws_share_their_perturbation():
 def test_unknown_method_and_settings():
     with pytest.raises(ValueError, match="choose one of equivariance"):
         create_sampler("magic", Stubborn(), "scale", {})
-    with pytest.raises(ValueError, match="unexpected keyword"):
+    with pytest.raises(ValueError, match="no setting speed; it has draws"):
         create_sampler("equivariance", Stubborn(), "scale", {"method": {"speed": 2}})
 
 

@@ -126,7 +126,7 @@ def test_paper_presets_and_unknown_names():
     assert PAPER["tian-deform"] == Deform(10, 0.5) == family("tian-deform")
     with pytest.raises(ValueError, match="choose one of translation"):
         family("wobble")
-    with pytest.raises(ValueError, match="unexpected keyword"):
+    with pytest.raises(ValueError, match="no setting factor; it has low, high"):
         family("scale", factor=2)
     with pytest.raises(ValueError, match="control points"):
         Deform(3).draw(OBLIQUE, rng())

@@ -7,6 +7,8 @@ from phantoms import textured
 
 pytest.importorskip("torch")
 
+import torch
+
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid, write_image
 from UncertainRegLib.networks.sir_unet import load
@@ -51,3 +53,33 @@ def test_wrong_options_are_one_sentence(tmp_path, capsys, options, message):
                  *options]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("method", "option", "words"), [
+    *((method, option, "whole number from 1") for method, option in (
+        ("sir", "--save-every"), ("sir", "--rank"), ("sir", "--keep"), ("sir", "--proposals"),
+        ("bootstrap", "--members"), ("snapshot", "--cycles"), ("adacs", "--epoch-steps"))),
+    ("sir", "--spacing", "number above 0"), ("voxelmorph", "--spacing", "number above 0")])
+def test_numbers_that_cannot_be_are_usage(tmp_path, capsys, method, option, words):
+    with pytest.raises(SystemExit) as end:
+        main(["train", method, "--images", str(tmp_path), "--out", str(tmp_path / "out"),
+              option, "0"])
+    assert end.value.code == 2
+    assert f"{option}: 0 is no {words}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"no checkpoint", None])
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path, capsys, content):
+    file = tmp_path / "checkpoint.pt"
+    torch.save({"settings": {}}, file) if content is None else file.write_bytes(content)
+    assert main(["train", "sir", "--synthetic", "--out", str(tmp_path), "--steps", "2",
+                 "--progress", "none", *TINY]) == 1
+    err = capsys.readouterr().err.strip()
+    assert "is not a checkpoint of `train sir`; remove it" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_damaged_weights_are_one_sentence(tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"hello")
+    with pytest.raises(ValueError, match=r"holds no weights .*; give the weights\.pt"):
+        load(tmp_path / "weights.pt")

@@ -15,14 +15,15 @@ if __package__ in (None, ""):  # started as a script: the folder above must be f
     __package__ = "UncertainRegLib"
 
 FAILED, CANCELLED = 1, 130
+MEANT_FOR_PEOPLE = (ValueError, OSError, MemoryError, RuntimeError, FloatingPointError)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 complete, 1 failed (one sentence on stderr), 2 usage, 130 cancelled (partial result
-        kept).
+        0 complete, 1 failed (one sentence on stderr; a traceback too where the environment has
+        UNCERTAINREG_TRACEBACK), 2 usage, 130 cancelled (partial result kept).
     """
     from UncertainRegLib.commands import parser
 
@@ -33,11 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
         return options.command(options, report)
     except KeyboardInterrupt:
         return CANCELLED
-    except (ValueError, OSError, MemoryError, RuntimeError) as error:
-        sentence = " ".join(str(error).split()) or type(error).__name__
+    except Exception as error:
+        sentence = " ".join(str(error).split())
+        if not sentence or not isinstance(error, MEANT_FOR_PEOPLE):
+            sentence = f"{type(error).__name__}: {sentence}"
         if report is not None:
             report("failed", error=sentence)
-        if os.environ.get("UNCERTAINREG_TRACEBACK") or isinstance(error, RuntimeError):
+        if os.environ.get("UNCERTAINREG_TRACEBACK"):
             import traceback
 
             traceback.print_exc()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 from dataclasses import dataclass
 
+from ..settings import check_settings, defaults
 from .facts import Facts
 from .trained import class_of as trained_class
 from .trained import folder_of, models
@@ -37,6 +37,7 @@ BACKBONES = {
 FOR_TESTS = {"known-field"}
 # import name -> what pip calls it, where they differ
 PIP_NAMES = {"itk": "itk-elastix", "ants": "antspyx"}
+FEWEST_VOXELS = 1000  # of a working grid: on fewer no method can be expected to work
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,21 @@ def create(name: str, device: str = "cpu", **parameters):
         parameters: settings of the backbone's class.
 
     Raises:
-        BackboneError: unknown name or setting, or a package or weights are missing.
+        BackboneError: unknown name or setting, a setting of a wrong kind or with too few voxels,
+            or a package or weights are missing.
     """
     cls = backbone_class(name)
     needed = _remedy(cls.facts, bool(parameters.get("weights")))
     if needed:
         raise BackboneError(f"Backbone {name!r} is not installed: {needed}")
-    known = inspect.signature(cls).parameters
-    unknown = set(parameters) - set(known)
-    if unknown:
-        raise BackboneError(f"Backbone {name!r} has no setting {', '.join(sorted(unknown))}; it "
-                            f"has {', '.join(known) or 'none'}.")
+    known = defaults(cls)
+    try:
+        check_settings(f"Backbone {name!r}", parameters, known)
+    except ValueError as error:
+        raise BackboneError(str(error)) from None
+    if parameters.get("voxels", FEWEST_VOXELS) < FEWEST_VOXELS:
+        raise BackboneError(f"Backbone {name!r}: voxels is {parameters['voxels']}; give the size "
+                            f"of the working grid, {FEWEST_VOXELS} voxels or more.")
     if "device" in known:
         parameters.setdefault("device", device)
     return cls(**parameters)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 PATHS = ("fixed", "moving", "out", "fixed_mask", "moving_mask", "moving_labels", "fixed_labels",
          "moving_points", "fixed_points", "scene")
+KINDS = {"str": (str, "text"), "dict": (dict, "an object, like {}"),
+         "int": (int, "a whole number"), "bool": (bool, "true or false")}
 
 
 class JobError(ValueError):
@@ -63,14 +65,15 @@ class Job:
         Raises:
             JobError: a required entry is missing, or a value makes no sense.
         """
+        self.check_kinds()
         for name in ("fixed", "moving", "out"):
             if not getattr(self, name):
                 raise JobError(f"The job does not say {name!r}; give --{name}.")
         if Path(self.fixed) == Path(self.moving):
             raise JobError("Fixed and moving are the same file; choose two images.")
-        if not isinstance(self.samples, int) or not 2 <= self.samples <= 10_000:
+        if not 2 <= self.samples <= 10_000:
             raise JobError(f"samples is {self.samples}; choose a whole number from 2 to 10000.")
-        if not isinstance(self.seed, int) or self.seed < 0:
+        if self.seed < 0:
             raise JobError(f"seed is {self.seed}; choose a whole number from 0.")
         if self.device not in ("auto", "cpu", "cuda"):
             raise JobError(f"device is {self.device!r}; choose auto, cpu or cuda.")
@@ -82,6 +85,24 @@ class Job:
             raise JobError(f"parameters has unknown entries {', '.join(sorted(unknown))}; it takes "
                            "backbone, perturbation and method.")
 
+    def check_kinds(self) -> None:
+        """Refuse entries of a wrong kind, such as "4" for 4.
+
+        Raises:
+            JobError: there is one; the message names it.
+        """
+        for entry in fields(self):
+            value, (kind, words) = getattr(self, entry.name), KINDS[entry.type]
+            if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+                raise JobError(f"{entry.name} is {value!r}; give {words}.")
+        for name, value in self.parameters.items():
+            if not isinstance(value, dict):
+                raise JobError(f"parameters: {name} is {value!r}; give an object, like {{}}.")
+        for value in self.label_names:
+            if not str(value).isdecimal():
+                raise JobError(f"label_names has {value!r}; give label values, like "
+                               '{"10": "Thalamus"}.')
+
     def as_dict(self) -> dict:
         """Plain dictionary, as in a job file."""
         return asdict(self)
@@ -91,7 +112,7 @@ def read_job(path: str | Path) -> Job:
     """Read a job file; relative paths in it are relative to the file.
 
     Raises:
-        JobError: unreadable, not JSON, or unknown entries.
+        JobError: unreadable, not JSON, or unknown entries or some of a wrong kind.
     """
     path = Path(path)
     try:
@@ -104,7 +125,9 @@ def read_job(path: str | Path) -> Job:
     if not isinstance(content, dict) or set(content) - known:
         extra = ", ".join(sorted(set(content) - known)) if isinstance(content, dict) else "no names"
         raise JobError(f"{path}: unknown entries ({extra}); a job has {', '.join(sorted(known))}.")
+    job = Job(**{name: value for name, value in content.items() if value is not None})
+    job.check_kinds()
     for name in PATHS:
-        if content.get(name):
-            content[name] = str(path.parent / content[name])
-    return Job(**{name: value for name, value in content.items() if value is not None})
+        if getattr(job, name):
+            setattr(job, name, str(path.parent / getattr(job, name)))
+    return job

@@ -135,9 +135,11 @@ def read_result(folder: str | Path) -> dict:
     except (OSError, ValueError):
         raise InputError(f"{folder}: holds no readable result.json; give a result folder."
                          ) from None
-    if record.get("schema") != SCHEMA:
-        raise InputError(f"{path}: has schema {record.get('schema')!r}, this version reads "
-                         f"{SCHEMA!r}.")
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if schema != SCHEMA:
+        raise InputError(f"{path}: has schema {schema!r}, this version reads {SCHEMA!r}.")
+    if "samples" not in record:  # made with the folder; the schema alone is no result
+        raise InputError(f"{path}: is damaged; run again.")
     return record
 
 

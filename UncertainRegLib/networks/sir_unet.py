@@ -147,5 +147,6 @@ def load(path: str | Path) -> SirUNet:
         net = SirUNet(**content["settings"])
         net.load_state_dict(content["model"])
     except Exception as error:  # torch, zip and unpickling each raise errors of their own
-        raise ValueError(f"{path} holds no weights of the SIR network: {error}") from error
+        raise ValueError(f"{path} holds no weights of the SIR network; give the weights.pt or "
+                         "checkpoint.pt of a training.") from error
     return net

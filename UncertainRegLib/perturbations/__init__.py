@@ -6,6 +6,7 @@ phi) and ``facts``. The few numbers of a draw come from a numpy generator, so on
 same perturbations on every device; everything dense is evaluated on the device of the field.
 """
 
+from ..settings import check_settings, defaults
 from .affine import Affine
 from .deform import Deform, SplineMap
 from .linear import LinearMap
@@ -32,17 +33,15 @@ def family(name: str, **parameters):
     """A perturbation family by name; names of the paper's presets are understood too.
 
     Raises:
-        ValueError: unknown name or parameter.
+        ValueError: unknown name or parameter, or one of a wrong kind.
     """
     if name in PAPER and not parameters:
         return PAPER[name]
     if name not in FAMILIES:
         raise ValueError(f"Unknown perturbation family {name!r}; choose one of "
                          f"{', '.join([*FAMILIES, *PAPER])}.")
-    try:
-        return FAMILIES[name](**parameters)
-    except TypeError as error:
-        raise ValueError(f"Perturbation family {name!r}: {error}.") from None
+    check_settings(f"Perturbation family {name!r}", parameters, defaults(FAMILIES[name]))
+    return FAMILIES[name](**parameters)
 
 
 __all__ = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from ..perturbations import family
+from ..settings import check_settings, defaults
 from .dropout import Dropout
 from .ensemble import Ensemble
 from .equivariance import Equivariance
@@ -22,6 +23,8 @@ METHODS = {"equivariance": "Equivariance under perturbations", "sir": "Structure
 TRAINED = {"ensemble": "`train bootstrap` or `train snapshot`",
            "predictive": "`train predictive`", "image-noise": "`train heteroscedastic`",
            "correspondence-score": "`train adacs`"}
+CLASSES = {"equivariance": Equivariance, "mc-dropout": Dropout, "ensemble": Ensemble,
+           **dict.fromkeys(("predictive", "image-noise", "correspondence-score"), Predictive)}
 DRAWS_PER_PERTURBATION = 2  # of a stochastic backbone: enough to tell spread and jitter apart
 PACKAGES = {"sir": ("torch",)}  # beyond what the backbone needs
 SOURCES = {source.name: source for source in (EquivarianceSeeded, Optimised, Trained)}
@@ -104,18 +107,15 @@ def create_sampler(name: str, backbone, perturbation: str, parameters: dict, dev
         raise ValueError(unfit)
     tau = family(perturbation, **parameters.get("perturbation", {}))
     settings = parameters.get("method", {})
-    try:
-        if name == "sir":
-            return _sir(backbone, tau, device, on_progress, settings)
-        if name == "mc-dropout":
-            return Dropout(backbone, **settings)
-        if name in TRAINED:
-            return (Ensemble if name == "ensemble" else Predictive)(backbone, **settings)
-        if backbone.facts.stochastic:
-            settings = {"draws_per_perturbation": DRAWS_PER_PERTURBATION, **settings}
-        return Equivariance(backbone, tau, **settings)
-    except TypeError as error:
-        raise ValueError(f"Method {name!r}: {error}.") from None
+    if name == "sir":
+        return _sir(backbone, tau, device, on_progress, settings)
+    cls = CLASSES[name]
+    check_settings(f"Method {name!r}", settings, defaults(cls, hidden=NOT_SETTINGS))
+    if cls is not Equivariance:
+        return cls(backbone, **settings)
+    if backbone.facts.stochastic:
+        settings = {"draws_per_perturbation": DRAWS_PER_PERTURBATION, **settings}
+    return Equivariance(backbone, tau, **settings)
 
 
 def _sir(backbone, tau, device: str, on_progress: OnProgress, settings: dict) -> SIR:
@@ -123,16 +123,12 @@ def _sir(backbone, tau, device: str, on_progress: OnProgress, settings: dict) ->
     if source not in SOURCES:
         raise ValueError(f"Unknown source {source!r} of proposals; choose one of "
                          f"{', '.join(SOURCES)}.")
-    of_source, of_sir = ({f.name for f in fields(cls)} - NOT_SETTINGS
-                         for cls in (SOURCES[source], SIR))
-    unknown = set(settings) - of_source - of_sir - {"source"}
-    if unknown:
-        known = ", ".join(["source", *sorted(of_source | of_sir)])
-        raise ValueError(f"Method 'sir' with source {source!r} has no setting "
-                         f"{', '.join(sorted(unknown))}; it has {known}.")
-    mine = {name: settings[name] for name in of_source & set(settings)}
+    of_source, of_sir = (defaults(cls, hidden=NOT_SETTINGS) for cls in (SOURCES[source], SIR))
+    check_settings(f"Method 'sir' with source {source!r}", settings,
+                   {"source": "seeded", **of_source, **of_sir})
+    mine = {name: settings[name] for name in set(of_source) & set(settings)}
     if source == "seeded":
         mine["family"] = tau
     proposal = SOURCES[source](backbone, device=device, **mine)
-    rest = {name: settings[name] for name in of_sir & set(settings)}
+    rest = {name: settings[name] for name in set(of_sir) & set(settings)}
     return SIR(proposal, device=device, on_progress=on_progress, **rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from .cli_folder import add_gong
+from .cli_folder import add_gong, count, positive
 from .cli_two_networks import add_two_networks
 
 COMPLETE = 0
@@ -28,7 +28,7 @@ def add_commands(commands) -> None:
     train.add_argument("--start", default="", help="weights to begin with")
     train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
                        help="voxels of the network's images, multiples of 8 [48 64 48]")
-    train.add_argument("--spacing", type=float, default=1.0,
+    train.add_argument("--spacing", type=positive, default=1.0,
                        help="their voxel size in mm, with --images [1]")
     train.add_argument("--variant", default="S+LC", help="V or S, +, D, LD, C or LC [S+LC]")
     train.add_argument("--objective", default="entropy",
@@ -38,14 +38,14 @@ def add_commands(commands) -> None:
                        help="how many of them first train the mean alone [2000]")
     train.add_argument("--decay-steps", type=int, default=30_000,
                        help="steps in which the learning rate falls [30000]")
-    train.add_argument("--proposals", type=int, default=32, help="weighed in a step [32]")
-    train.add_argument("--keep", type=int, default=4, help="kept of them [4]")
-    train.add_argument("--rank", type=int, default=25, help="columns of R [25]")
+    train.add_argument("--proposals", type=count, default=32, help="weighed in a step [32]")
+    train.add_argument("--keep", type=count, default=4, help="kept of them [4]")
+    train.add_argument("--rank", type=count, default=25, help="columns of R [25]")
     train.add_argument("--optimiser", default="soap", choices=("soap", "adam"))
     train.add_argument("--bfloat16", action="store_true", default=None,
                        help="convolutions in bfloat16: fast on CPUs with AVX512-BF16; a GPU always")
-    train.add_argument("--validate-every", type=int, default=500, help="steps [500]")
-    train.add_argument("--save-every", type=int, default=500, help="steps [500]")
+    train.add_argument("--validate-every", type=count, default=500, help="steps [500]")
+    train.add_argument("--save-every", type=count, default=500, help="steps [500]")
     train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
     train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     train.add_argument("--progress", default="bar", choices=("bar", "json", "none"),

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 COMPLETE = 0
+
+
+def count(text: str) -> int:
+    """A whole number from 1, of an option (argparse type)."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise ArgumentTypeError(f"{text} is no whole number from 1")
+    return value
+
+
+def positive(text: str) -> float:
+    """A number above 0, of an option (argparse type)."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"{text} is no number above 0")
+    return value
 
 
 def add_gong(methods) -> None:
@@ -21,15 +42,16 @@ def add_gong(methods) -> None:
         train = folder_options(methods, name, text)
         train.add_argument("--labels", help="folder of segmentations with the images' file names")
         train.add_argument("--rate", type=float, default=1e-4, help="of Adam [0.0001]")
-        train.add_argument("--window", type=int, default=5, help="of NLCC, voxels [5]")
+        train.add_argument("--window", type=count, default=5, help="of NLCC, voxels [5]")
         train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
         if name != "predictive":
             train.add_argument("--predictive", action="store_true",
                                help="with the uncertainty head of `predictive`")
         if name in ("bootstrap", "snapshot"):
-            train.add_argument("--members", type=int, default=8, help="of the ensemble [8]")
+            train.add_argument("--members", type=count, default=8, help="of the ensemble [8]")
         if name == "snapshot":
-            train.add_argument("--cycles", type=int, default=20, help="of the learning rate [20]")
+            train.add_argument("--cycles", type=count, default=20,
+                               help="of the learning rate [20]")
             train.add_argument("--first-cycle", type=int, default=0,
                                help="choose no snapshot before it [0]")
             train.add_argument("--snapshot-rate", type=float, default=0.1,
@@ -63,15 +85,15 @@ def folder_options(methods, name: str, text: str,
     train.add_argument("--out", required=True, help="folder for the model and its checkpoints")
     train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
                        help="voxels of the network's images; 1 Y X trains on slices [48 64 48]")
-    train.add_argument("--spacing", type=float, default=1.0, help="their voxel size in mm [1]")
+    train.add_argument("--spacing", type=positive, default=1.0, help="their voxel size in mm [1]")
     train.add_argument("--shift", type=int, default=2,
                        help="augmentation: voxels that images are moved at most [2]")
     train.add_argument("--backbone", default="voxelmorph", choices=backbones)
     train.add_argument("--blocks", type=int, default=1, choices=(1, 2),
                        help="2: the network sees blocks of voxels, eight times faster [1]")
-    train.add_argument("--batch", type=int, default=1, help="pairs a step [1]")
+    train.add_argument("--batch", type=count, default=1, help="pairs a step [1]")
     train.add_argument("--steps", type=int, default=41_600, help="of each network [41600]")
-    train.add_argument("--save-every", type=int, default=500, help="steps [500]")
+    train.add_argument("--save-every", type=count, default=500, help="steps [500]")
     train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
     train.add_argument("--licence", default="not stated", help="of the images, for the record")
     train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from .cli_folder import folder_options, folder_settings, network_settings, on_step, trained
+from .cli_folder import (
+    count,
+    folder_options,
+    folder_settings,
+    network_settings,
+    on_step,
+    trained,
+)
 
 BACKBONES = ("voxelmorph", "transmorph", "diffusemorph")
 
@@ -18,7 +25,7 @@ def add_two_networks(methods) -> None:
     train.add_argument("--gamma", type=float, default=0.5, help="confidence in the noise [0.5]")
     train.add_argument("--snr", default="paper", help="paper, or code: the authors' [paper]")
     train.add_argument("--beta", type=float, default=0.5, help="of beta-NLL [0.5]")
-    train.add_argument("--variance-window", type=int, default=1,
+    train.add_argument("--variance-window", type=count, default=1,
                        help="voxels over which residuals are averaged for the variance [1]")
     train.add_argument("--sigma-z", type=float, default=0.0, metavar="ALPHA",
                        help="weight of the displacement's own variance [0: none]")
@@ -36,7 +43,7 @@ def add_two_networks(methods) -> None:
                        help="first steps, of the displacement alone [2000]")
     train.add_argument("--scoring-steps", type=int, default=2000,
                        help="next steps, of the score alone [2000]")
-    train.add_argument("--epoch-steps", type=int, default=100, help="steps of an epoch [100]")
+    train.add_argument("--epoch-steps", type=count, default=100, help="steps of an epoch [100]")
     train.set_defaults(command=_train_adacs, steps=34_000)
 
 

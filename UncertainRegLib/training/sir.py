@@ -117,7 +117,8 @@ def train_sir(
         start: a network to begin with; what the new one has beyond it starts fresh.
 
     Raises:
-        ValueError: a checkpoint of other settings is in the way, or heavyball is missing.
+        ValueError: a checkpoint of other settings is in the way, or cannot be read; heavyball is
+            missing.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
     """
     from tqdm import tqdm
@@ -236,13 +237,19 @@ def _resume(config: SirTraining, net: SirUNet, optimiser, file: Path) -> int:
     """The step to go on with; 0 without a checkpoint."""
     if not file.exists():
         return 0
-    content = torch.load(file, map_location=config.device, weights_only=True)
+    try:
+        content = torch.load(file, map_location=config.device, weights_only=True)
+        step, theirs, weights, state = (content[k] for k in ("step", "config", "model",
+                                                             "optimiser"))
+    except Exception as error:  # torch has many ways to say that a file is damaged
+        raise ValueError(f"{file} is not a checkpoint of `train sir`; remove it to start "
+                         "again.") from error
     free = {"steps", "device", "validate_every", "validation_pairs", "save_every"}
-    mine, theirs = asdict(config), content["config"]
+    mine = asdict(config)
     changed = [k for k in mine if k not in free and mine[k] != theirs.get(k)]
     if changed:
         raise ValueError(f"{file} was trained with another {', '.join(changed)}; choose another "
                          "folder, or remove it to start again.")
-    net.load_state_dict(content["model"])
-    optimiser.load_state_dict(content["optimiser"])
-    return content["step"]
+    net.load_state_dict(weights)
+    optimiser.load_state_dict(state)
+    return step

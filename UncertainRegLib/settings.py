@@ -1,0 +1,42 @@
+"""Settings that people give by name: one that does not fit is told in one sentence."""
+
+from __future__ import annotations
+
+import inspect
+from numbers import Real
+
+
+def defaults(*classes, hidden=()) -> dict:
+    """The settings that classes take as keywords, with their defaults; without the ``hidden``."""
+    return {name: parameter.default for cls in classes
+            for name, parameter in inspect.signature(cls).parameters.items()
+            if name not in hidden}
+
+
+def check_settings(what: str, given: dict, known: dict) -> None:
+    """Refuse settings that do not fit.
+
+    A value must be true or false, or a number, where its default is; other defaults tell too
+    little.
+
+    Args:
+        what: they are the settings of; begins the sentence.
+        given: the settings by name.
+        known: the settings that there are, see `defaults`.
+
+    Raises:
+        ValueError: no such setting, or a value of a wrong kind.
+    """
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(f"{what} has no setting {', '.join(unknown)}; it has "
+                         f"{', '.join(known) or 'none'}.")
+    for name, value in given.items():
+        if isinstance(known[name], bool):
+            fits, kind = isinstance(value, bool), "true or false"
+        elif isinstance(known[name], Real):
+            fits, kind = isinstance(value, Real) and not isinstance(value, bool), "a number"
+        else:
+            continue
+        if not fits:
+            raise ValueError(f"{what}: {name} is {value!r}; give {kind}.")
