@@ -272,6 +272,13 @@ def test_preflight_says_minutes_and_leaves_nothing(pair, tmp_path, capsys):
     assert not (tmp_path / "o").exists()
 
 
+def test_preflight_leaves_a_folder_that_was_there(pair, tmp_path):
+    out = tmp_path / "o"
+    out.mkdir()
+    run(job_of(pair[0], out), Silent(), preflight_only=True)
+    assert out.is_dir() and not any(out.iterdir())
+
+
 class Stuck:
     """A registration that sees nothing."""
 

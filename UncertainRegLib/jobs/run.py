@@ -43,7 +43,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     Args:
         job: what to do.
         report: takes events, see ``jobs.events``.
-        preflight_only: stop after the probe registration and leave no folder.
+        preflight_only: stop after the probe registration and leave nothing behind.
 
     Raises:
         ValueError: the job or one of its files cannot be used.
@@ -61,6 +61,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     facts = backbone.facts
     report("stage", text="Reading images")
     inputs = read_inputs(job)
+    was_there = os.path.isdir(job.out)
     folder = ResultFolder(job.out, {
         "inputs": inputs.record, "backbone": {"name": job.backbone, "title": facts.title,
                                               "facts": facts.as_dict()},
@@ -90,7 +91,10 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     finally:
         flag.file.unlink(missing_ok=True)
         if preflight_only:
-            shutil.rmtree(folder.path)
+            for made in list(folder.path.iterdir()):
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+            if not was_there:
+                folder.path.rmdir()
     folder.record["timings"]["total_s"] = perf_counter() - started
     if not preflight_only:
         folder.commit()
