@@ -279,6 +279,13 @@ def test_the_command_prints_a_table_and_draws_figures(tmp_path, capsys):
     assert (tmp_path / "out" / "table.txt").read_text() in printed
 
 
+@pytest.mark.parametrize(("change", "words"), [
+    ({"repeats": 0}, "repeats .* is 0"), ({"samples": 1}, "samples is 1")])
+def test_a_study_without_pairs_or_spread_is_refused(tmp_path, change, words):
+    with pytest.raises(ValueError, match=words):
+        study(tmp_path / "out", **change)
+
+
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
     write_image(textured(GRID), tmp_path / "phantom.nrrd")
     options = ["evaluate", "known-warp", "--image", str(tmp_path / "phantom.nrrd"), "--out",
@@ -287,3 +294,5 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     assert "Unknown truth" in capsys.readouterr().err
     assert main([*options, "registration"]) == 1
     assert "--truth-moving" in capsys.readouterr().err
+    assert main([*options, "elastic", "--warps", "0"]) == 1
+    assert "--warps) is 0" in capsys.readouterr().err

@@ -35,6 +35,9 @@ class Study:
         repeats: random pairs of every kind; a kind that is a file counts once.
         seed: of everything random.
         device: "cpu" or "cuda".
+
+    Raises:
+        ValueError: too few samples or repeats for any row.
     """
 
     image: Image
@@ -49,6 +52,12 @@ class Study:
     repeats: int = 3
     seed: int = 1
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.samples < 2:
+            raise ValueError(f"samples is {self.samples}; a study needs at least 2.")
+        if self.repeats < 1:
+            raise ValueError(f"repeats (--warps) is {self.repeats}; a study needs at least 1.")
 
     def rows(self) -> Rows:
         """The rows computed so far.
