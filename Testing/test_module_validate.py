@@ -99,6 +99,28 @@ def test_a_plot_is_shown_only_when_asked_and_the_layout_comes_back(panel, host):
     assert not ui.showPlotCheckBox.checked
 
 
+@pytest.mark.parametrize("ending", ["scene", "module"])
+def test_the_layout_comes_back_at_the_end_too(panel, host, ending):  # noqa: F811
+    import slicer
+    import vtk
+
+    scene = slicer.mrmlScene
+    layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
+    panel.ui.validateButton.click()
+    finish(host, panel)
+    panel.ui.showPlotCheckBox.checked = True
+    arrangements = []  # the application goes back to the last one that was not none
+    layout.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: arrangements.append(
+        caller.GetViewArrangement()))
+    if ending == "scene":
+        scene.Clear()
+    else:
+        panel.cleanup()
+    assert arrangements and arrangements[0] == layout.SlicerLayoutFourUpView
+    assert not panel.ui.showPlotCheckBox.checked
+
+
 def test_a_calibration_states_its_bound_with_its_warning(panel, host):  # noqa: F811
     ui = panel.ui
     assert ui.calibrationLabel.text.startswith("Not calibrated")

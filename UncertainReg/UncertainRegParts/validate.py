@@ -130,12 +130,11 @@ class ValidateSection:
         self._showProgress()
 
     def removeObservers(self) -> None:
-        """The scene is closed, or the panel: stop the worker."""
+        """The scene is closed, or the panel: stop the worker, give the layout back."""
         if self._evaluation is not None:
             self._evaluation.kill()
-        self._evaluation, self._layout = None, None
-        with blocked(self.ui.showPlotCheckBox) as box:
-            box.checked = False
+        self._evaluation = None
+        self.ui.showPlotCheckBox.checked = False
 
     def _start(self, action: str) -> None:
         try:
