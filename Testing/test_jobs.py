@@ -523,8 +523,10 @@ def test_bad_jobs(pair, tmp_path, changes, words):
 
 
 def test_usage_is_code_2():
-    process = worker(["run", "--samples", "many"])
-    assert process.wait(60) == 2
+    for options in (["--samples", "many"], ["--fixed", "f.nrrd"]):
+        process = worker(["run", *options])
+        assert process.wait(60) == 2
+    assert "are required: --moving, --out" in process.stderr.read()
 
 
 @pytest.mark.parametrize(("scene", "words"), [

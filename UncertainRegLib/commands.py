@@ -91,6 +91,9 @@ def _run(options, report) -> int:
     if options.job and given:
         options.usage_error("--job goes without " + ", ".join(
             f"--{name.replace('_', '-')}" for name in given) + ": put them into the file")
+    missing = [f"--{name}" for name in ("fixed", "moving", "out") if not given.get(name)]
+    if missing and not options.job:
+        options.usage_error(f"the following arguments are required: {', '.join(missing)}")
     report("started", pid=os.getpid())
     if "label_names" in given:
         given["label_names"] = read_label_names(given["label_names"])
