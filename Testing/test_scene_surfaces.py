@@ -213,6 +213,19 @@ def test_views_are_given_back_with_layers_opacity_and_position(folder, headless)
     assert [a[1] for a in after] == [b[1] for b in before]
 
 
+def test_views_of_another_size_are_given_back_undistorted(folder, headless):
+    load_result(folder, headless.scene)
+    headless.fit_slices()
+    views = display.remember_views(headless.scene)
+    for logic in headless.slices.values():
+        view = logic.GetSliceNode()
+        width = view.GetFieldOfView()[0]
+        logic.ResizeSliceNode(1000, 500)  # the layout or the window changed meanwhile
+        display.restore_views(headless.scene, views)
+        to_ras = slicer.util.arrayFromVTKMatrix(view.GetXYToRAS())
+        np.testing.assert_allclose(np.linalg.norm(to_ras[:3, :2], axis=0), width / 1000)
+
+
 def test_tables_are_written_with_titles_and_units(folder, headless, tmp_path):
     result = load_result(folder, headless.scene)
     tables.write_csv(result.landmark_table, tmp_path / "landmarks.csv")

@@ -215,11 +215,13 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
         view.SetForegroundOpacity(opacity)
         view.SetLabelVolumeID(label)
         view.SetLabelOpacity(label_opacity)
-    for identifier, (matrix, field_of_view, origin) in views.slices.items():
+    for identifier, (matrix, (width, _, depth), origin) in views.slices.items():
         view = scene.GetNodeByID(identifier)
         if view is not None:
             view.GetSliceToRAS().DeepCopy(matrix)
-            view.SetFieldOfView(*field_of_view)
+            # The view may have been resized since; one that is not shown has no pixels.
+            across, down = (max(pixels, 1) for pixels in view.GetDimensions()[:2])
+            view.SetFieldOfView(width, width * down / across, depth)
             view.SetXYZOrigin(*origin)
             view.UpdateMatrices()
 
