@@ -28,6 +28,7 @@ from UncertainRegLib.geometry import (
 from UncertainRegLib.geometry.files import read_points, write_points
 from UncertainRegLib.jobs import Job, read_result, run
 from UncertainRegLib.jobs.events import Silent
+from UncertainRegLib.perturbations import FAMILIES, PAPER
 
 MAIN = os.path.join(os.path.dirname(backbones.__file__), "..", "__main__.py")
 GRID = Grid.from_spacing((36, 40, 44), (1.5, 1.5, 1.5), (10, 20, -5), np.diag([-1.0, -1.0, 1.0]))
@@ -544,6 +545,16 @@ def test_a_scene_that_cannot_be_written_is_refused_before_the_run(pair, tmp_path
     assert code == 1 and words in error and str(tmp_path / scene) in error
     assert [item.name for item in tmp_path.iterdir()] == ["there.mrb"]
     assert (tmp_path / "there.mrb").read_text() == "mine"
+
+
+def test_the_help_names_the_perturbation_families(capsys, monkeypatch):
+    from UncertainRegLib.__main__ import main
+
+    monkeypatch.setenv("COLUMNS", "200")  # lines break at hyphens
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    words = capsys.readouterr().out.replace(",", "").split()
+    assert {*FAMILIES, *PAPER} <= set(words)
 
 
 def test_a_scene_may_lie_in_the_new_result_folder(pair, tmp_path):

@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from .backbones.cli import add_commands as add_backbones
+from .perturbations import FAMILIES, PAPER
 from .studies.cli import add_commands as add_studies
 from .training.cli import add_commands as add_training
 
@@ -52,7 +53,8 @@ def _add_run(commands) -> None:
                      help="registration method, or the folder of a trained model [demons]")
     run.add_argument("--method",
                      help="way of sampling, see `methods list` [equivariance]")
-    run.add_argument("--perturbation", help="perturbation family [deform]")
+    run.add_argument("--perturbation", metavar="FAMILY",
+                     help=f"perturbation family: {', '.join([*FAMILIES, *PAPER])} [deform]")
     run.add_argument("--samples", type=int, help="number of registrations [16]")
     run.add_argument("--seed", type=int, help="of everything random [1]")
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute [auto]")
