@@ -172,6 +172,18 @@ def test_an_unloaded_module_leaves_no_shortcuts(module, host):  # noqa: F811
     assert parent.findChildren(qt.QShortcut) == ()
 
 
+def test_a_reloaded_module_listens_at_once(shown, module, host):  # noqa: F811
+    parent = shown.parent
+    host.unload(shown)
+    made = module.UncertainRegWidget(parent)
+    made.setup()  # the application does not call enter() again
+    assert all(shortcut.enabled for shortcut in made._shortcuts)
+    made.ui.readingLabel.text = "old"
+    crosshair().SetCursorPositionRAS(center(made.results.result).tolist())
+    assert made.ui.readingLabel.text != "old"
+    host.unload(made)
+
+
 def test_arrows_of_the_displacement(shown):
     ui, transform = shown.ui, shown.results.result.transform
     ui.glyphsCheckBox.checked = True

@@ -124,6 +124,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
         self.results.refresh()
         self._showRun()
+        if self.parent.isEntered:  # reloaded: enter() is not called again
+            self._setActive(True)
 
     def _shortcut(self, keys: str, slot):
         """A key combination for the whole application, off until the module is entered."""
