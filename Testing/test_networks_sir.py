@@ -6,7 +6,7 @@ from scipy import ndimage
 torch = pytest.importorskip("torch")
 
 from UncertainRegLib.gaussian import DiagonalFactor, SparseFactor  # noqa: E402
-from UncertainRegLib.networks.sir_unet import COVARIANCES, SirUNet, bounded  # noqa: E402
+from UncertainRegLib.networks.sir_unet import COVARIANCES, SirUNet, bounded, stable  # noqa: E402
 from UncertainRegLib.networks.target import RegistrationTarget, gradient_energy  # noqa: E402
 from UncertainRegLib.networks.upsample import upsample_cubic  # noqa: E402
 
@@ -46,6 +46,21 @@ def test_every_parameter_gets_a_gradient():
 def test_untrained_spread_is_the_asked_one():
     q = SirUNet("D", start_sd=0.3)(*torch.rand(2, 1, 1, 16, 16, 16))
     assert 1 / q.factor.diag.mean().item() == pytest.approx(0.3, rel=1e-3)
+
+
+def test_a_factor_made_stable_draws_no_explosions():
+    """Rows whose off-diagonals outweigh the diagonal grow from voxel to voxel; others stay."""
+    grid = (20, 24, 28)
+    diag, cross = torch.full((1, 3, *grid), 4.0), torch.zeros(1, 3, *grid)
+    off = torch.full((1, 3, 13, *grid), -4.0 * 1.6 / 13)  # as on images of another organ
+    noise = torch.randn(1, 4, 3, *grid, generator=torch.Generator().manual_seed(0))
+    wild = SparseFactor(diag, off, cross)
+    assert wild.transpose_solve(noise).abs().max() > 100
+    assert stable(wild).transpose_solve(noise).abs().max() < 10
+    calm = SparseFactor(diag, 0.5 * off, cross)
+    assert torch.equal(stable(calm).off, calm.off)
+    plain = DiagonalFactor(diag)
+    assert stable(plain) is plain
 
 
 def test_bounded_rows():

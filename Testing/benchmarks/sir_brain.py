@@ -99,7 +99,6 @@ def main() -> None:
     backbone = backbones.create(args.backbone, **args.backbone_settings)
     fixed, moving = backbone.prepare(data["subA_t1"], data["subC_aligned_t1"])
     grid = fixed.grid.at_most(args.voxels)
-    spacing = float(grid.spacing.max())
     truth = data["subA_seg13"].resample(grid, "nearest", 0).array
     began = time.monotonic()
     registration = backbone.register(fixed, moving).to_numpy()
@@ -152,7 +151,7 @@ def main() -> None:
         name = "trained, " + ("uniform" if fraction == 1 else f"ESS {fraction:g} N")
         began = time.monotonic()
         sampler = create_sampler("sir", backbone, "deform", {"method": {
-            "source": "trained", "proposals": args.proposals, "spacing_mm": spacing,
+            "source": "trained", "proposals": args.proposals, "voxels": args.voxels,
             "ess_fraction": fraction}})
         add(name, [s.field for s in sampler.sample(fixed, moving, args.kept,
                                                    np.random.default_rng(1))])

@@ -20,6 +20,7 @@ from ..gaussian.stencil import CROSS, OFFSETS
 COVARIANCES = ("D", "LD", "C", "LC")  # L: low-rank part; D: diagonal, C: sparse triangular factor
 MULTIPLE = 8  # image sizes must be multiples of this: three halvings
 MIN_DIAG = 1e-4
+STABLE = 0.98  # largest sum of |off-diagonals| over the diagonal in a stable row
 SLOPE = 0.2  # of the leaky rectifiers
 
 
@@ -102,11 +103,27 @@ def bounded(diag: Tensor, off: Tensor, cross: Tensor, bound: float | None):
     """
     if bound is None:
         return off, cross
-    total = off.abs().sum(2)
-    zero = torch.zeros_like(total[:, 0])
-    of_row = torch.stack((cross[:, :2].abs().sum(1), cross[:, 2].abs(), zero), 1)
-    shrink = 1 / (1 + (total + of_row) / (bound * diag))
+    shrink = 1 / (1 + _row_sums(off, cross) / (bound * diag))
     return off * shrink[:, :, None], cross * shrink[:, (0, 0, 1)]
+
+
+def stable(factor: DiagonalFactor | SparseFactor) -> DiagonalFactor | SparseFactor:
+    """The factor with off-diagonals shrunk in the rows where they outweigh the diagonal.
+
+    What a network says of images unlike those it has seen can make L^-T e grow without limit from
+    voxel to voxel; with sum |off-diagonals| < diag in every row it cannot. Other rows stay.
+    """
+    if isinstance(factor, DiagonalFactor):
+        return factor
+    shrink = (STABLE * factor.diag / _row_sums(factor.off, factor.cross)).clamp(max=1.0)
+    return SparseFactor(factor.diag, factor.off * shrink[:, :, None],
+                        factor.cross * shrink[:, (0, 0, 1)])
+
+
+def _row_sums(off: Tensor, cross: Tensor) -> Tensor:
+    """Sums of the magnitudes of the off-diagonals of every row, (B, 3, Z, Y, X)."""
+    zero = torch.zeros_like(cross[:, 0])
+    return off.abs().sum(2) + torch.stack((cross[:, :2].abs().sum(1), cross[:, 2].abs(), zero), 1)
 
 
 def _block(channels: int, out: int) -> nn.Sequential:

@@ -209,7 +209,8 @@ class Trained:
         start: what Z is added to: "backbone", its registration, so that the network proposes what
             it may have got wrong; "affine", a linear alignment, as in the paper; "none".
         refine: gradient steps on the mean.
-        spacing_mm: voxel size of the network's images, or None for that of the fixed image.
+        voxels: size of the network's images, about; Z has an eighth of it.
+        spacing_mm: their voxel size instead, for a network that knows but one.
         device: "cpu" or "cuda".
     """
 
@@ -217,6 +218,7 @@ class Trained:
     weights: str = ""
     start: str = "backbone"
     refine: int = 20
+    voxels: int = 1_000_000
     spacing_mm: float | None = None
     device: str = "cpu"
     name = "trained"
@@ -243,10 +245,11 @@ class Trained:
         import torch
 
         from ..gaussian import StructuredGaussian
-        from ..networks.sir_unet import MULTIPLE, load
+        from ..networks.sir_unet import MULTIPLE, load, stable
         from ..networks.target import RegistrationTarget, climb
 
-        grid = fixed.grid if self.spacing_mm is None else fixed.grid.at_spacing(self.spacing_mm)
+        grid = (fixed.grid.at_most(self.voxels) if self.spacing_mm is None
+                else fixed.grid.at_spacing(self.spacing_mm))
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
         half = grid.resized([n // 2 for n in grid.shape])
         proposal = Proposal(None, half, self._start(fixed, moving))
@@ -258,7 +261,7 @@ class Trained:
             q = load(self._file).to(self.device).eval()(moved, seen)
         mean = climb(RegistrationTarget(seen, moved), q.mean, self.refine,
                      lambda step: on_progress("Refining the mean", step, self.refine))
-        return replace(proposal, gaussian=StructuredGaussian(mean, q.factor, q.low_rank))
+        return replace(proposal, gaussian=StructuredGaussian(mean, stable(q.factor), q.low_rank))
 
     def _start(self, fixed: Image, moving: Image) -> DisplacementField | None:
         from ..backbones.linear import affine_alignment
