@@ -1,6 +1,7 @@
 """The command ``train sir``."""
 
 import json
+import signal
 
 import pytest
 from phantoms import textured
@@ -12,6 +13,8 @@ import torch
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid, write_image
 from UncertainRegLib.networks.sir_unet import load
+from UncertainRegLib.training.folder import FolderPairs
+from UncertainRegLib.training.synthetic import SyntheticPairs
 
 TINY = ["--shape", "16", "16", "16", "--proposals", "3", "--keep", "2", "--rank", "2",
         "--optimiser", "adam", "--mean-steps", "1", "--validate-every", "100"]
@@ -33,13 +36,57 @@ def test_training_stops_resumes_and_tells_every_step(tmp_path, capsys):
     assert load(str(out / "checkpoint.pt")).settings["rank"] == 2
 
 
-def test_training_on_a_folder_of_images(tmp_path):
+@pytest.mark.parametrize("method", ["sir", "voxelmorph"])
+def test_ctrl_c_keeps_all_steps_and_says_so(tmp_path, capsys, monkeypatch, method):
+    original, pressed = FolderPairs.pair, []
+
+    def pair(self, seed, device="cpu"):
+        if seed == 1 and not pressed:
+            pressed.append(signal.raise_signal(signal.SIGINT))
+        return original(self, seed, device)
+
+    monkeypatch.setattr(FolderPairs, "pair", pair)
+    out = tmp_path / "out"
+    command = ["train", method, "--images", str(images_in(tmp_path)), "--out", str(out),
+               "--steps", "3", "--progress", "none", *(TINY if method == "sir" else TINY[:4])]
+    assert main(command) == 130
+    assert capsys.readouterr().err == "Stopped at step 2 of 3; run the same again to go on.\n"
+    assert not (out / "weights.pt").exists()
+    assert main(command) == 0
+    assert steps_of(out) == [0, 1, 2]
+    assert (out / "weights.pt").exists()
+
+
+def test_steps_after_the_last_checkpoint_are_logged_once(tmp_path, monkeypatch):
+    original = SyntheticPairs.pair
+
+    def pair(self, seed, device="cpu"):
+        if seed == 3 and len(steps_of(tmp_path)) == 3:
+            raise MemoryError
+        return original(self, seed, device)
+
+    command = ["train", "sir", "--synthetic", "--out", str(tmp_path), "--steps", "4",
+               "--save-every", "2", "--progress", "none", *TINY]
+    monkeypatch.setattr(SyntheticPairs, "pair", pair)
+    assert main(command) == 1
+    assert steps_of(tmp_path) == [0, 1, 2]
+    monkeypatch.undo()
+    assert main(command) == 0
+    assert steps_of(tmp_path) == [0, 1, 2, 3]
+
+
+def images_in(tmp_path):
     images = tmp_path / "images"
     images.mkdir()
     for seed in range(2):
         write_image(textured(Grid.from_spacing((14, 15, 16)), seed), images / f"{seed}.nrrd")
-    assert main(["train", "sir", "--images", str(images), "--out", str(tmp_path / "out"),
-                 "--steps", "2", "--variant", "V+D", "--progress", "none", *TINY]) == 0
+    return images
+
+
+def test_training_on_a_folder_of_images(tmp_path):
+    assert main(["train", "sir", "--images", str(images_in(tmp_path)),
+                 "--out", str(tmp_path / "out"), "--steps", "2", "--variant", "V+D",
+                 "--progress", "none", *TINY]) == 0
     assert steps_of(tmp_path / "out") == [0, 1]
 
 
@@ -58,7 +105,8 @@ def test_wrong_options_are_one_sentence(tmp_path, capsys, options, message):
 @pytest.mark.parametrize(("method", "option", "words"), [
     *((method, option, "whole number from 1") for method, option in (
         ("sir", "--save-every"), ("sir", "--rank"), ("sir", "--keep"), ("sir", "--proposals"),
-        ("bootstrap", "--members"), ("snapshot", "--cycles"), ("adacs", "--epoch-steps"))),
+        ("bootstrap", "--members"), ("snapshot", "--cycles"), ("adacs", "--epoch-steps"),
+        ("sir", "--steps"), ("voxelmorph", "--steps"))),
     ("sir", "--spacing", "number above 0"), ("voxelmorph", "--spacing", "number above 0")])
 def test_numbers_that_cannot_be_are_usage(tmp_path, capsys, method, option, words):
     with pytest.raises(SystemExit) as end:

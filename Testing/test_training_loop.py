@@ -1,6 +1,7 @@
 """The training loop: resume is exact, a bad loss stops, foreign checkpoints are refused."""
 
 import json
+import signal
 
 import pytest
 
@@ -53,6 +54,29 @@ def test_steps_after_the_last_checkpoint_are_done_again(tmp_path):
               on_step=told.append)
     assert [log["step"] for log in told] == list(range(5, 12))
     assert torch.equal(whole.net.weight, broken.net.weight)
+    lines = (tmp_path / "b/log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(12))
+
+
+@pytest.mark.parametrize(("presses", "saved"), [(1, 9), (2, 5)])
+def test_ctrl_c_waits_for_the_end_of_a_step_and_saves_it(tmp_path, presses, saved):
+    """Pressed twice it does not wait."""
+    whole, broken = Regression(), Regression()
+    run_steps(whole.step, whole.state, 12, tmp_path / "a", {}, progress=False)
+
+    def pressed(n):
+        for _ in range(presses if n == 8 else 0):
+            signal.raise_signal(signal.SIGINT)
+        return broken.step(n)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="at step 9 of 12" if saved == 9 else None):
+        run_steps(pressed, broken.state, 12, tmp_path / "b", {}, progress=False, save_every=5)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert torch.load(tmp_path / "b/checkpoint.pt", weights_only=True)["step"] == saved
+    again = Regression()
+    run_steps(again.step, again.state, 12, tmp_path / "b", {}, progress=False)
+    assert torch.equal(whole.net.weight, again.net.weight)
     lines = (tmp_path / "b/log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(12))
 

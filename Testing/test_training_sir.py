@@ -157,11 +157,11 @@ def test_synthetic_pairs():
 def test_folder_pairs_are_centred_and_shifted_with_their_labels(tmp_path):
     for name, origin in (("a", 0.0), ("b", 300.0)):  # far apart: centres are brought together
         grid = Grid.from_spacing((12, 14, 16), (2, 2, 2), (origin, 0, 0))
-        array = np.zeros(grid.shape, np.float32)
+        array = np.full(grid.shape, 0.5, np.float32)  # whole values would be a segmentation
         array[4:8, 5:9, 6:10] = 100.0
         (tmp_path / "labels").mkdir(exist_ok=True)
         write_image(Image(array, grid), tmp_path / f"{name}.nii.gz")
-        write_image(Image((array > 0).astype(np.uint8), grid), tmp_path / f"labels/{name}.nii.gz")
+        write_image(Image((array > 1).astype(np.uint8), grid), tmp_path / f"labels/{name}.nii.gz")
     still = FolderPairs(str(tmp_path), (16, 16, 16), 2.0, str(tmp_path / "labels"), together=0,
                         apart=0).pair(0)
     assert torch.allclose(still.moving, still.fixed, atol=1e-4)

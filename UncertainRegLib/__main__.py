@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         report = options.reporter(options)
         return options.command(options, report)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        print(str(error) or "Stopped.", file=sys.stderr)
         return CANCELLED
     except Exception as error:
         sentence = " ".join(str(error).split())

@@ -33,7 +33,7 @@ def add_commands(commands) -> None:
     train.add_argument("--variant", default="S+LC", help="V or S, +, D, LD, C or LC [S+LC]")
     train.add_argument("--objective", default="entropy",
                        help="of the S variants: paper, entropy or wake [entropy]")
-    train.add_argument("--steps", type=int, default=50_000, help="all steps [50000]")
+    train.add_argument("--steps", type=count, default=50_000, help="all steps [50000]")
     train.add_argument("--mean-steps", type=int, default=2_000,
                        help="how many of them first train the mean alone [2000]")
     train.add_argument("--decay-steps", type=int, default=30_000,

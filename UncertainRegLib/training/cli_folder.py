@@ -92,7 +92,7 @@ def folder_options(methods, name: str, text: str,
     train.add_argument("--blocks", type=int, default=1, choices=(1, 2),
                        help="2: the network sees blocks of voxels, eight times faster [1]")
     train.add_argument("--batch", type=count, default=1, help="pairs a step [1]")
-    train.add_argument("--steps", type=int, default=41_600, help="of each network [41600]")
+    train.add_argument("--steps", type=count, default=41_600, help="of each network [41600]")
     train.add_argument("--save-every", type=count, default=500, help="steps [500]")
     train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
     train.add_argument("--licence", default="not stated", help="of the images, for the record")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,34 @@ from torch import Tensor
 def data_seed(seed: int, step: int) -> int:
     """The seed from which a training step draws its data and noise."""
     return seed * 2**32 + step
+
+
+@contextmanager
+def interruption() -> Iterator[threading.Event]:
+    """Ctrl-C lets a step end, so that all it changes is saved whole; a second one does not wait.
+
+    Gives an event, which is set when the training is to save and to stop.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # hears no signals
+        yield asked
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number, frame) -> None:
+        signal.signal(signal.SIGINT, before)
+        asked.set()
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def stopped(step: int, steps: int) -> KeyboardInterrupt:
+    """What a training raises that was interrupted and has saved."""
+    return KeyboardInterrupt(f"Stopped at step {step} of {steps}; run the same again to go on.")
 
 
 def run_steps(
@@ -51,6 +82,7 @@ def run_steps(
     Raises:
         ValueError: a checkpoint of other settings is in the way, or cannot be read.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
+        KeyboardInterrupt: Ctrl-C; the steps so far are saved, see `interruption`.
     """
     from tqdm import tqdm
 
@@ -58,10 +90,10 @@ def run_steps(
     out.mkdir(parents=True, exist_ok=True)
     settings = json.loads(json.dumps({**settings, "seed": seed}))
     first = _resume(state, settings, out / "checkpoint.pt")
-    _cut(out / "log.jsonl", first)
-    with open(out / "log.jsonl", "a", encoding="utf-8") as log_file:
-        bar = tqdm(range(first, steps), initial=first, total=steps, disable=not progress,
-                   unit="step")
+    cut_log(out / "log.jsonl", first)
+    with (open(out / "log.jsonl", "a", encoding="utf-8") as log_file, interruption() as asked,
+          tqdm(range(first, steps), initial=first, total=steps, disable=not progress,
+               unit="step") as bar):
         for n in bar:
             torch.manual_seed(_noise_seed(seed, n))
             log = {"step": n, **step(n)}
@@ -73,8 +105,11 @@ def run_steps(
             if on_step is not None:
                 on_step(log)
             bar.set_postfix(loss=f"{log['loss']:.4f}", refresh=False)
-            if (n + 1) % save_every == 0 or n + 1 == steps:
+            stop = asked.is_set()
+            if (n + 1) % save_every == 0 or n + 1 == steps or stop:
                 _save(state, settings, n + 1, out / "checkpoint.pt")
+            if stop:
+                raise stopped(n + 1, steps)
 
 
 def descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> float:
@@ -128,7 +163,7 @@ def _resume(state: dict, settings: dict, file: Path) -> int:
     return content["step"]
 
 
-def _cut(log: Path, steps: int) -> None:
+def cut_log(log: Path, steps: int) -> None:
     """Drop what a log tells beyond the checkpoint; those steps are done again."""
     if not log.exists():
         return

@@ -16,6 +16,7 @@ from torch import nn
 
 from ..networks.sir_unet import COVARIANCES, SirUNet, save
 from ..networks.target import RegistrationTarget
+from .loop import cut_log, interruption, stopped
 from .sir_objectives import OBJECTIVES, CollapseMonitor, evaluate_bounds, sir_loss
 
 VALIDATION_SEED = 2**40  # seeds of the pairs held out lie beyond those of any training step
@@ -120,6 +121,7 @@ def train_sir(
         ValueError: a checkpoint of other settings is in the way, or cannot be read; heavyball is
             missing.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
+        KeyboardInterrupt: Ctrl-C; the steps so far are saved, see `loop.interruption`.
     """
     from tqdm import tqdm
 
@@ -136,9 +138,10 @@ def train_sir(
     optimiser = _optimiser(config, net)
     first = _resume(config, net, optimiser, out / "checkpoint.pt")
     monitor, warned = CollapseMonitor(), False
-    with open(out / "log.jsonl", "a", encoding="utf-8") as log_file:
-        bar = tqdm(range(first, config.steps), initial=first, total=config.steps,
-                   disable=not progress, unit="step")
+    cut_log(out / "log.jsonl", first)
+    with (open(out / "log.jsonl", "a", encoding="utf-8") as log_file, interruption() as asked,
+          tqdm(range(first, config.steps), initial=first, total=config.steps,
+               disable=not progress, unit="step") as bar):
         for step in bar:
             log = _step(config, net, optimiser, pairs, step)
             if not math.isfinite(log["loss"]):
@@ -157,8 +160,11 @@ def train_sir(
             if on_step is not None:
                 on_step(log)
             bar.set_postfix(loss=f"{log['loss']:.3f}")
-            if (step + 1) % config.save_every == 0 or last:
+            stop = asked.is_set()
+            if (step + 1) % config.save_every == 0 or last or stop:
                 _save(config, net, optimiser, step + 1, out / "checkpoint.pt")
+            if stop:
+                raise stopped(step + 1, config.steps)
     save(net, out / "weights.pt")
     return net
 
