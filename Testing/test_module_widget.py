@@ -466,12 +466,34 @@ def test_the_panel_as_a_picture(widget, inputs, host, tmp_path):
     assert slicer.mrmlScene.GetNumberOfNodes() > 0
 
 
-@pytest.mark.slow
-def test_the_modules_self_test(module, host, monkeypatch):
-    """The self-test that Slicer runs, here with the real worker."""
+@pytest.fixture
+def real_worker(module, monkeypatch):
     import UncertainRegParts.run
     import UncertainRegParts.worker
 
     monkeypatch.setattr(UncertainRegParts.run, "workerScript",
                         UncertainRegParts.worker.workerScript)
+
+
+@pytest.mark.slow
+def test_the_modules_self_test(module, host, real_worker):
+    """The self-test that Slicer runs, here with the real worker."""
     module.UncertainRegTest().runTest()
+
+
+@pytest.mark.slow
+def test_the_self_test_needs_no_window(module, host, real_worker):
+    """Without one the scene has no slice views."""
+    import slicer
+
+    views = [node for name in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
+             for node in slicer.util.getNodesByClass(name)]
+    for view in views:
+        slicer.mrmlScene.RemoveNode(view)
+    try:
+        test = module.UncertainRegTest()
+        test.setUp()
+        test.test_RunShowsWhereTheTruthIs()
+    finally:
+        for view in views:
+            slicer.mrmlScene.AddNode(view)

@@ -81,6 +81,14 @@ def test_axes_need_samples(result):
         axes.show_axes(result)
 
 
+def test_axes_need_a_slice_view(result):
+    for view in display.slice_nodes(result.scene):
+        result.scene.RemoveNode(view)
+    with pytest.raises(ValueError, match="slice view"):
+        axes.show_axes(result)
+    assert not axes.has_axes(result)
+
+
 def test_modes_differ_in_two_colours(result):
     direction = add_difference(result, 0, 3)
     result = find_results(result.scene)[0]

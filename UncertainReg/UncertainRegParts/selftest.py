@@ -126,7 +126,14 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         """Surfaces lie inside each other, ellipsoids are in the slices, and the main movement moves
         the moving volume."""
         from UncertainRegLib.scene.axes import hide_axes, show_axes
-        from UncertainRegLib.scene.display import is_log, jump_to, set_log, show_moving, worst_point
+        from UncertainRegLib.scene.display import (
+            is_log,
+            jump_to,
+            set_log,
+            show_moving,
+            slice_nodes,
+            worst_point,
+        )
         from UncertainRegLib.scene.surfaces import show_surfaces
         from UncertainRegLib.scene.sweep import add_sweep
 
@@ -139,9 +146,10 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         self.assertEqual(len(widths), 3)
         self.assertTrue(widths[0] >= widths[1] >= widths[2] > RADII["Core"][0])
         jump_to(slicer.mrmlScene, worst_point(result))
-        ellipsoids = show_axes(result)
-        self.assertTrue(ellipsoids.GetPolyData().GetNumberOfPoints() > 0)
-        hide_axes(result)
+        if slice_nodes(slicer.mrmlScene):  # there are none without a main window
+            ellipsoids = show_axes(result)
+            self.assertTrue(ellipsoids.GetPolyData().GetNumberOfPoints() > 0)
+            hide_axes(result)
         set_log(result, "uncertainty_mm", True)
         self.assertTrue(is_log(result, "uncertainty_mm"))
         add_sweep(result)

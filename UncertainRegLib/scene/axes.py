@@ -33,13 +33,17 @@ def show_axes(result: ResultNodes) -> slicer.vtkMRMLModelNode:
     """Draw the ellipsoids in the present planes of all slice views; they replace those before.
 
     Raises:
-        ValueError: the scene has fewer than two samples, or no map of disagreement.
+        ValueError: the scene has fewer than two samples, no map of disagreement or no slice view.
     """
     sequence = result.sample_sequence
     if result.fixed is None or "uncertainty_mm" not in result.maps:
         raise ValueError("Axes need the fixed image and the map of disagreement in the scene.")
     if sequence is None or sequence.GetNumberOfDataNodes() < 2:
         raise ValueError("Axes need two samples or more in the scene.")
+    views = slice_nodes(result.scene)
+    views = [view for view in views if view.IsMappedInLayout()] or views  # outside Slicer: all
+    if not views:
+        raise ValueError("Axes need a slice view.")
     node, is_new = nodes.find_or_add(result.scene, result.run, _ROLE, "vtkMRMLModelNode",
                                      "Ellipsoids in the slices")
     if is_new:
@@ -50,8 +54,6 @@ def show_axes(result: ResultNodes) -> slicer.vtkMRMLModelNode:
         display.SetColor(_COLOR)
         for each in (node, node.GetDisplayNode()):
             each.SetSaveWithScene(False)  # made again for the planes of the day
-    views = slice_nodes(result.scene)
-    views = [view for view in views if view.IsMappedInLayout()] or views  # outside Slicer: all
     points = np.concatenate([_in_plane(result, view) for view in views])
     node.SetAndObservePolyData(_mesh(*_ellipsoids(result, points)))
     return node
