@@ -119,7 +119,7 @@ def test_cancel_while_proposals_are_weighed(pair, tmp_path):
         if event == "stage" and facts["text"].startswith("Registering seeds"):
             (out / "cancel").touch()
 
-    record = run(job_of(pair, out, seeds=4, voxels=4000), report)
+    record = run(job_of(pair, out, source="seeded", seeds=4, voxels=4000), report)
     assert record["status"] == "partial"
     assert record["samples"]["finished"] == 0
     assert (out / record["transform"]).is_file()
@@ -130,7 +130,8 @@ def test_command_line(pair, tmp_path):
     pytest.importorskip("torch")
     main = os.path.join(os.path.dirname(backbones.__file__), "..", "__main__.py")
     parameters = json.dumps({"backbone": {"affine": False, "voxels": 10_000},
-                             "method": {"proposals": 32, "seeds": 3, "voxels": 3000}})
+                             "method": {"source": "seeded", "proposals": 32, "seeds": 3,
+                                        "voxels": 3000}})
     done = subprocess.run(
         [sys.executable, main, "run", "--fixed", pair / "fixed.nrrd", "--moving",
          pair / "moving.nrrd", "--out", tmp_path / "out", "--method", "sir", "--samples", "4",

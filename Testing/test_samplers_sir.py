@@ -325,7 +325,8 @@ def test_progress_is_told_and_can_stop_the_sampling():
             raise Stop
 
     sampler = create_sampler("sir", Shift(), "translation",
-                             {"method": {"proposals": 96, "seeds": 3}}, on_progress=tell)
+                             {"method": {"source": "seeded", "proposals": 96, "seeds": 3}},
+                             on_progress=tell)
     with pytest.raises(Stop):
         next(iter(sampler.sample(fixed, moving, 2, np.random.default_rng(0))))
     assert told == [*(("Registering seeds", n, 3) for n in (1, 2, 3)),
@@ -337,7 +338,8 @@ def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
         "source": "optimised", "steps": 3, "sigma": 0.7, "proposals": 9}})
     assert (sampler.proposals, sampler.sigma) == (9, 0.7)
     assert (sampler.proposal.steps, sampler.proposal.sigma) == (3, 0.7)
-    seeded = create_sampler("sir", Shift(), "scale", {"perturbation": {"low": 0.95}})
+    seeded = create_sampler("sir", Shift(), "scale", {"perturbation": {"low": 0.95},
+                                                      "method": {"source": "seeded"}})
     assert seeded.family.name == "scale" and seeded.family.low == 0.95
     for settings, message in (({"source": "magic"}, "Unknown source"),
                               ({"speed": 1}, "no setting speed; it has source"),

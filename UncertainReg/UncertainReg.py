@@ -72,7 +72,7 @@ class UncertainRegParameterNode:
     backbone: str = "demons"
     method: str = "equivariance"
     perturbation: str = "deform"
-    sirSource: str = "seeded"
+    sirSource: str = "trained"
     sirProposals: Annotated[int, WithinRange(10, 10000)] = 1200
     sirWeights: str = ""
     competence: bool = False

@@ -84,11 +84,13 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
             ("mixture", _("Mixture"), _("Shift, shear, scaling or deformation, at random")),
         ],
         "sirSource": [
-            ("seeded", _("Disturbed registrations"),
-             _("Around the scatter of registrations of the disturbed moving image")),
-            ("optimised", _("A fit to this pair"), _("Fitted to the two images, no training")),
             ("trained", _("A trained network"),
-             _("Comes with UncertainReg, trained on synthetic images only; or one of your own")),
+             _("Around the registration, for images of one modality: comes with UncertainReg, "
+               "trained on synthetic images; or one of your own")),
+            ("seeded", _("Disturbed registrations"),
+             _("Around the scatter of registrations of the disturbed moving image: slower, for "
+               "images of any modality")),
+            ("optimised", _("A fit to this pair"), _("Fitted to the two images, no training")),
         ],
         "device": [
             ("auto", _("Automatic"), ""),

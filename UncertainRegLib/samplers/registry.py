@@ -27,7 +27,8 @@ CLASSES = {"equivariance": Equivariance, "mc-dropout": Dropout, "ensemble": Ense
            **dict.fromkeys(("predictive", "image-noise", "correspondence-score"), Predictive)}
 DRAWS_PER_PERTURBATION = 2  # of a stochastic backbone: enough to tell spread and jitter apart
 PACKAGES = {"sir": ("torch",)}  # beyond what the backbone needs
-SOURCES = {source.name: source for source in (EquivarianceSeeded, Optimised, Trained)}
+SOURCES = {source.name: source for source in (Trained, EquivarianceSeeded, Optimised)}
+DEFAULT_SOURCE = Trained.name
 NOT_SETTINGS = {"backbone", "proposal", "family", "device", "on_progress"}
 
 
@@ -91,7 +92,7 @@ def create_sampler(name: str, backbone, perturbation: str, parameters: dict, dev
         backbone: see ``backbones``.
         perturbation: name of a family, for methods that perturb.
         parameters: settings: "perturbation" and "method" are dictionaries. Those of "sir" are
-            "source" (one of SOURCES; default "seeded") and the fields of `SIR` and of the source.
+            "source" (one of SOURCES; default "trained") and the fields of `SIR` and of the source.
         device: "cpu" or "cuda", for methods that compute on their own.
         on_progress: told of work before the first sample; what it raises ends the sampling.
 
@@ -119,13 +120,13 @@ def create_sampler(name: str, backbone, perturbation: str, parameters: dict, dev
 
 
 def _sir(backbone, tau, device: str, on_progress: OnProgress, settings: dict) -> SIR:
-    source = settings.get("source", "seeded")
+    source = settings.get("source", DEFAULT_SOURCE)
     if source not in SOURCES:
         raise ValueError(f"Unknown source {source!r} of proposals; choose one of "
                          f"{', '.join(SOURCES)}.")
     of_source, of_sir = (defaults(cls, hidden=NOT_SETTINGS) for cls in (SOURCES[source], SIR))
     check_settings(f"Method 'sir' with source {source!r}", settings,
-                   {"source": "seeded", **of_source, **of_sir})
+                   {"source": DEFAULT_SOURCE, **of_source, **of_sir})
     mine = {name: settings[name] for name in set(of_source) & set(settings)}
     if source == "seeded":
         mine["family"] = tau
