@@ -75,6 +75,53 @@ def test_steps_after_the_last_checkpoint_are_logged_once(tmp_path, monkeypatch):
     assert steps_of(tmp_path) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("method", ["sir", "voxelmorph", "adacs"])
+def test_a_training_goes_on_with_the_same_images_only(tmp_path, capsys, method):
+    """Else model.json would tell of the last images alone."""
+    images, out = images_in(tmp_path), tmp_path / "out"
+
+    def train(steps, *options, source=("--images", str(images))):
+        tiny = TINY if method == "sir" else TINY[:4]
+        return main(["train", method, *source, "--out", str(out), "--progress", "none", *tiny,
+                     "--steps", steps, *options])
+
+    assert train("1") == 0
+    kept = {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def refused(*options, because, **source):
+        capsys.readouterr()
+        assert train("2", *options, **source) == 1
+        assert f"was trained differently ({because}); choose" in capsys.readouterr().err
+        assert {file.name: file.read_bytes() for file in out.iterdir()} == kept
+
+    refused("--spacing", "2", because="spacing")
+    refused("--shape", "16", "24", "16", because="shape")
+    if method == "sir":
+        refused(because="images, intensity, shift, spacing", source=["--synthetic"])
+    else:
+        refused("--shift", "1", because="shift")
+    original = (images / "1.nrrd").read_bytes()
+    write_image(textured(Grid.from_spacing((14, 15, 16)), 5), images / "1.nrrd")
+    refused(because="images")
+    (images / "1.nrrd").write_bytes(original)
+    moved = images.rename(tmp_path / "moved")  # the same files in another folder
+    assert train("2", source=["--images", str(moved)]) == 0
+
+
+@pytest.mark.parametrize("method", ["sir", "voxelmorph"])
+def test_a_checkpoint_that_does_not_tell_its_images_is_gone_on_with(tmp_path, method):
+    out, key = tmp_path / "out", "config" if method == "sir" else "settings"
+    command = ["train", method, "--images", str(images_in(tmp_path)), "--out", str(out),
+               "--progress", "none", *(TINY if method == "sir" else TINY[:4]), "--steps"]
+    assert main([*command, "1"]) == 0
+    content = torch.load(out / "checkpoint.pt", weights_only=True)
+    for name in ("images", "segmentations", "shape", "spacing", "shift", "intensity"):
+        content[key].pop(name, None)
+    torch.save(content, out / "checkpoint.pt")
+    assert main([*command, "2"]) == 0
+    assert torch.load(out / "checkpoint.pt", weights_only=True)[key]["shape"] == [16, 16, 16]
+
+
 def images_in(tmp_path):
     images = tmp_path / "images"
     images.mkdir()

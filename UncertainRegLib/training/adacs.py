@@ -121,7 +121,8 @@ def train_adacs(
     warned of.
 
     Args:
-        pairs: has ``pair(seed, device) -> Pair``, see ``synthetic`` and ``folder``.
+        pairs: has ``pair(seed, device) -> Pair``, and ``record()`` for the checkpoint, see
+            ``synthetic`` and ``folder``.
         progress: show a progress bar on stderr.
         on_step: takes the log of every step.
         licence: of the images, for the model's provenance.

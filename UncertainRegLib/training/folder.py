@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..backbones.prepare import PERCENTILES
+from ..backbones.weights import sha256_of
 from ..backbones.working_grid import axes_of, centred_grid
 from ..geometry import Image, read_image, read_labels
 from .synthetic import Pair
@@ -48,6 +49,7 @@ class FolderPairs:
     files: list[Path] = field(default_factory=list, init=False, repr=False)
     axes: str | None = field(default=None, init=False)
     _images: list = field(default_factory=list, init=False, repr=False)
+    _sums: list[tuple[str, str | None]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not Path(self.folder).is_dir():
@@ -65,11 +67,13 @@ class FolderPairs:
             low, high = np.percentile(image.array, PERCENTILES) if (
                 self.intensity == "percentiles") else (image.array.min(), image.array.max())
             array = np.clip((image.resample(grid).array - low) / max(high - low, 1e-6), 0, 1)
-            labels = None
+            labels = labels_sum = None
             if self.labels is not None:
-                labels = read_labels(Path(self.labels) / file.name)
+                labels_file = Path(self.labels) / file.name
+                labels, labels_sum = read_labels(labels_file), sha256_of(labels_file)
                 labels = Image(labels.array, image.grid).resample(grid, "nearest", 0).array
             self._images.append((array.astype(np.float32), labels))
+            self._sums.append((sha256_of(file), labels_sum))
         self.axes = axes.pop() if len(axes) == 1 else None
 
     def __len__(self) -> int:
@@ -80,7 +84,16 @@ class FolderPairs:
         part = copy(self)
         part.files = [self.files[n] for n in numbers]
         part._images = [self._images[n] for n in numbers]
+        part._sums = [self._sums[n] for n in numbers]
         return part
+
+    def record(self) -> dict:
+        """What a checkpoint remembers of its pairs: files by name and content, not by folder."""
+        names = [file.name for file in self.files]
+        images, labels = (dict(zip(names, sums)) for sums in zip(*self._sums))
+        return {"shape": self.shape, "spacing": self.spacing_mm, "intensity": self.intensity,
+                "shift": (self.together, self.apart), "images": images,
+                "segmentations": None if self.labels is None else labels}
 
     def label_values(self) -> tuple[int, ...]:
         """Every label that occurs, without 0; empty without segmentations."""

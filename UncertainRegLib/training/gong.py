@@ -206,7 +206,8 @@ def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, 
     free = [name for name in MAY_CHANGE if not (cyclic and name == "steps")]
     settings = {k: v for k, v in asdict(config).items() if k not in free and k != "seed"}
     state = {"network": network, "optimiser": optimiser, "snapshots": snapshots}
-    run_steps(step, state, config.steps, out, {**settings, "labels": list(values)}, seed=seed,
+    run_steps(step, state, config.steps, out,
+              {**settings, **pairs.record(), "labels": list(values)}, seed=seed,
               save_every=config.save_every, progress=progress, on_step=on_step)
     return network, snapshots
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Generator, Tensor
@@ -51,6 +51,11 @@ class KnownPairs:
     def shape(self) -> tuple[int, int, int]:
         """(Z, Y, X) of the images."""
         return self.images.shape
+
+    def record(self) -> dict:
+        """What a checkpoint remembers of its pairs."""
+        known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "images"}
+        return {**self.images.record(), "known": known}
 
     def pair(self, seed: int, device: str = "cpu") -> KnownPair:
         """The pair of a seed."""

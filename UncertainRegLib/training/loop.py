@@ -73,7 +73,8 @@ def run_steps(
         state: all that a step changes: networks, optimisers, schedules, by name; each has
             ``state_dict()`` and ``load_state_dict()``.
         steps: number of the last step; a finished training can be prolonged.
-        settings: of the training, as JSON knows them; a checkpoint of others is refused.
+        settings: of the training and its images, as JSON knows them; a checkpoint of others is
+            refused.
         seed: of everything random.
         save_every: steps between checkpoints.
         progress: show a progress bar on stderr.
@@ -88,7 +89,7 @@ def run_steps(
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    settings = json.loads(json.dumps({**settings, "seed": seed}))
+    settings = plain({**settings, "seed": seed})
     first = _resume(state, settings, out / "checkpoint.pt")
     cut_log(out / "log.jsonl", first)
     with (open(out / "log.jsonl", "a", encoding="utf-8") as log_file, interruption() as asked,
@@ -154,13 +155,27 @@ def _resume(state: dict, settings: dict, file: Path) -> int:
     except Exception as error:  # torch has many ways to say that a file is damaged
         raise ValueError(f"{file} is not a checkpoint of a training; remove it to start "
                          "again.") from error
-    changed = sorted(k for k in {**settings, **theirs} if settings.get(k) != theirs.get(k))
-    if changed or set(parts) != set(state):
-        raise ValueError(f"{file} was trained with another {', '.join(changed) or 'method'}; "
-                         "choose another folder, or remove it to start again.")
+    refuse_changed({**settings, "method": sorted(state)}, {**theirs, "method": sorted(parts)}, file)
     for name, part in state.items():
         part.load_state_dict(parts[name])
     return content["step"]
+
+
+def plain(settings: dict) -> dict:
+    """Settings as JSON knows them: tuples are lists, keys are text."""
+    return json.loads(json.dumps(settings))
+
+
+def refuse_changed(settings: dict, theirs: dict, file: Path) -> None:
+    """Refuse to go on with a checkpoint of other settings; what it does not tell is not compared.
+
+    Raises:
+        ValueError: settings differ.
+    """
+    changed = sorted(name for name in theirs if settings.get(name) != theirs[name])
+    if changed:
+        raise ValueError(f"{file} was trained differently ({', '.join(changed)}); choose another "
+                         "folder, or remove it to start again.")
 
 
 def cut_log(log: Path, steps: int) -> None:

@@ -16,9 +16,11 @@ from torch import nn
 
 from ..networks.sir_unet import COVARIANCES, SirUNet, save
 from ..networks.target import RegistrationTarget
-from .loop import cut_log, interruption, stopped
+from .loop import cut_log, interruption, plain, refuse_changed, stopped
 from .sir_objectives import OBJECTIVES, CollapseMonitor, evaluate_bounds, sir_loss
 
+# between a checkpoint and going on
+MAY_CHANGE = {"steps", "device", "validate_every", "validation_pairs", "save_every"}
 VALIDATION_SEED = 2**40  # seeds of the pairs held out lie beyond those of any training step
 
 
@@ -111,7 +113,8 @@ def train_sir(
     have seen.
 
     Args:
-        pairs: has ``pair(seed, device) -> Pair``, see ``synthetic`` and ``folder``.
+        pairs: has ``pair(seed, device) -> Pair``, and ``record()`` for the checkpoint, see
+            ``synthetic`` and ``folder``.
         progress: show a progress bar on stderr.
         warn: takes warnings; default stderr.
         on_step: takes the log of every step.
@@ -136,7 +139,8 @@ def train_sir(
         net.load_state_dict({name: values for name, values in start.state_dict().items()
                              if name in known}, strict=False)
     optimiser = _optimiser(config, net)
-    first = _resume(config, net, optimiser, out / "checkpoint.pt")
+    settings = plain({**asdict(config), **pairs.record()})
+    first = _resume(settings, net, optimiser, out / "checkpoint.pt")
     monitor, warned = CollapseMonitor(), False
     cut_log(out / "log.jsonl", first)
     with (open(out / "log.jsonl", "a", encoding="utf-8") as log_file, interruption() as asked,
@@ -162,7 +166,7 @@ def train_sir(
             bar.set_postfix(loss=f"{log['loss']:.3f}")
             stop = asked.is_set()
             if (step + 1) % config.save_every == 0 or last or stop:
-                _save(config, net, optimiser, step + 1, out / "checkpoint.pt")
+                _save(settings, net, optimiser, step + 1, out / "checkpoint.pt")
             if stop:
                 raise stopped(step + 1, config.steps)
     save(net, out / "weights.pt")
@@ -231,31 +235,27 @@ def _optimiser(config: SirTraining, net: SirUNet):
                           weight_decay=0.0, precondition_frequency=10)  # the SOAP paper's
 
 
-def _save(config: SirTraining, net: SirUNet, optimiser, step: int, file: Path) -> None:
+def _save(settings: dict, net: SirUNet, optimiser, step: int, file: Path) -> None:
     """Written beside and moved over, so that an interruption leaves the old checkpoint whole."""
     content = {"settings": net.settings, "model": net.state_dict(), "step": step,
-               "config": asdict(config), "optimiser": optimiser.state_dict()}
+               "config": settings, "optimiser": optimiser.state_dict()}
     torch.save(content, file.with_suffix(".part"))
     os.replace(file.with_suffix(".part"), file)
 
 
-def _resume(config: SirTraining, net: SirUNet, optimiser, file: Path) -> int:
+def _resume(settings: dict, net: SirUNet, optimiser, file: Path) -> int:
     """The step to go on with; 0 without a checkpoint."""
     if not file.exists():
         return 0
     try:
-        content = torch.load(file, map_location=config.device, weights_only=True)
+        content = torch.load(file, map_location=settings["device"], weights_only=True)
         step, theirs, weights, state = (content[k] for k in ("step", "config", "model",
                                                              "optimiser"))
     except Exception as error:  # torch has many ways to say that a file is damaged
         raise ValueError(f"{file} is not a checkpoint of `train sir`; remove it to start "
                          "again.") from error
-    free = {"steps", "device", "validate_every", "validation_pairs", "save_every"}
-    mine = asdict(config)
-    changed = [k for k in mine if k not in free and mine[k] != theirs.get(k)]
-    if changed:
-        raise ValueError(f"{file} was trained with another {', '.join(changed)}; choose another "
-                         "folder, or remove it to start again.")
+    kept = {k: v for k, v in theirs.items() if k not in MAY_CHANGE}
+    refuse_changed(settings, plain(kept), file)
     net.load_state_dict(weights)
     optimiser.load_state_dict(state)
     return step

@@ -7,7 +7,7 @@ bias field and noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -63,6 +63,11 @@ class SyntheticPairs:
         images = [self._image(label, contrast, g) for label in labels]
         tensors = [a[None, None].to(device) for a in (*images, *labels)]
         return Pair(*tensors)
+
+    def record(self) -> dict:
+        """What a checkpoint remembers of its pairs."""
+        settings = asdict(self)
+        return {"shape": settings.pop("shape"), "images": {"synthetic": settings}}
 
     def _image(self, label: Tensor, contrast: Tensor, g: Generator) -> Tensor:
         image = torch.cat((torch.zeros(1), contrast))[label]

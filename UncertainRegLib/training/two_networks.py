@@ -50,6 +50,7 @@ class TwoNetworks:
         """
         parts = {**self.nets, **{f"{name}_optimiser": o for name, o in self.optimisers.items()}}
         settings = {k: v for k, v in asdict(self.config).items() if k not in MAY_CHANGE}
+        settings |= pairs.record()
         run_steps(step, {**parts, **state}, self.config.steps, out, settings,
                   seed=self.config.seed, save_every=self.config.save_every, progress=progress,
                   on_step=on_step)
