@@ -101,3 +101,13 @@ def test_any_error_is_one_sentence_and_a_traceback_only_on_demand(files, tmp_pat
         lines = capsys.readouterr().err.strip().splitlines()
         assert lines[-1].startswith("Error: ") and "no" in lines[-1]
         assert (len(lines) > 1) == wanted
+
+
+def test_ctrl_c_while_the_commands_are_imported(capsys, monkeypatch):
+    class Pressed:
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "UncertainRegLib.commands", Pressed())
+    assert main(["methods", "list"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"

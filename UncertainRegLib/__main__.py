@@ -25,11 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
         0 complete, 1 failed (one sentence on stderr; a traceback too where the environment has
         UNCERTAINREG_TRACEBACK), 2 usage, 130 cancelled (partial result kept).
     """
-    from UncertainRegLib.commands import parser
-
-    options = parser().parse_args(arguments)
     report = None
     try:
+        from UncertainRegLib.commands import parser  # takes a while, in which Ctrl-C may come
+
+        options = parser().parse_args(arguments)
         report = options.reporter(options)
         return options.command(options, report)
     except KeyboardInterrupt as error:
