@@ -81,6 +81,21 @@ def test_ctrl_c_waits_for_the_end_of_a_step_and_saves_it(tmp_path, presses, save
     assert [json.loads(line)["step"] for line in lines] == list(range(12))
 
 
+def test_an_ignored_ctrl_c_stays_ignored(tmp_path):
+    """As for a training in the background of a shell script."""
+    fit = Regression()
+
+    def pressed(n):
+        signal.raise_signal(signal.SIGINT)
+        return fit.step(n)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run_steps(pressed, fit.state, 2, tmp_path, {}, progress=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_another_seed_gives_another_training(tmp_path):
     one, two = Regression(), Regression()
     run_steps(one.step, one.state, 2, tmp_path / "a", {}, progress=False)

@@ -27,11 +27,11 @@ def interruption() -> Iterator[threading.Event]:
 
     Gives an event, which is set when the training is to save and to stop.
     """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # hears no signals
+    asked, before = threading.Event(), signal.getsignal(signal.SIGINT)
+    hears = threading.current_thread() is threading.main_thread()
+    if not hears or not callable(before):  # ignored, as in the background of a shell script
         yield asked
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def ask(number, frame) -> None:
         signal.signal(signal.SIGINT, before)
