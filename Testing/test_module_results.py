@@ -424,7 +424,10 @@ def test_settings_of_sir_reach_the_job(widget, inputs, host):  # noqa: F811
     ui, parameters = widget.ui, widget.logic.getParameterNode()
     assert not ui.sirWidget.visible
     ui.methodComboBox.currentIndex = ui.methodComboBox.findData("sir")
-    assert ui.sirWidget.visible and ui.perturbationComboBox.visible
+    assert parameters.sirSource == "trained" and ui.sirWidget.visible
+    assert ui.sirWeightsPathLineEdit.visible and not ui.perturbationComboBox.visible
+    ui.sirSourceComboBox.currentIndex = ui.sirSourceComboBox.findData("seeded")
+    assert ui.perturbationComboBox.visible
     assert ui.samplesSpinBoxLabel.text == "Kept of them:"
     ui.sirProposalsSpinBox.value = 300
     ui.sirSourceComboBox.currentIndex = ui.sirSourceComboBox.findData("optimised")

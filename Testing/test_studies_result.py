@@ -37,7 +37,7 @@ def finished(tmp_path_factory):
         write_points(names, where, folder / f"{name}.csv")
         options += [f"--{name}", str(folder / f"{name}.csv")]
     out = folder / "result"
-    code = main(["run", *options, "--out", str(out), "--samples", "3", "--progress", "none"])
+    code = main(["run", *options, "--out", str(out), "--samples", "4", "--progress", "none"])
     assert code == 0
     return out
 
@@ -84,7 +84,7 @@ def test_a_calibration_is_stored_in_the_result(finished, capsys):
     assert code == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     steps = [line for line in lines if line["event"] == "sample"]
-    assert steps[-1]["finished"] == steps[-1]["asked"] == 1 + 4 + 2 * (1 + 3)
+    assert steps[-1]["finished"] == steps[-1]["asked"] == 1 + 4 + 2 * (1 + 4)
     assert lines[-1]["event"] == "finished"
     entry = record_of(finished)["calibration"]
     assert {"factor", "level", "warps", "coverage_check", "competence", "refused",

@@ -134,8 +134,8 @@ def main() -> None:
             recorded.replay = 0
             began = time.monotonic()
             sampler = create_sampler("sir", recorded, "deform", {"method": {
-                "seeds": args.seeds, "proposals": args.proposals, "local_sd_mm": sd,
-                "voxels": args.voxels, **settings}})
+                "source": "seeded", "seeds": args.seeds, "proposals": args.proposals,
+                "local_sd_mm": sd, "voxels": args.voxels, **settings}})
             samples = list(sampler.sample(fixed, moving, args.kept, np.random.default_rng(1)))
             add(name, [s.field for s in samples])
             facts = samples[0].of_all
