@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image, compose, warp
+from ..geometry.arrays import as_like
 from ..perturbations import family as perturbation_family
 from .equivariance import Equivariance
 from .sample import OnProgress, ignore
@@ -38,15 +39,19 @@ class Proposal:
     start: DisplacementField | None = None
 
     def field(self, voxels) -> DisplacementField:
-        """The registration (mm LPS) of Z, (3, Z, Y, X) in voxels; on the grid of ``start``."""
+        """The registration (mm LPS) of Z, (3, Z, Y, X) in voxels; on the grid of ``start`` and
+        an array of its kind."""
         moved = np.moveaxis(voxels.cpu().numpy(), 0, -1)[..., ::-1]
         vectors = (moved @ self.grid.affine[:3, :3].T).astype(np.float32)
-        z = DisplacementField(vectors, self.grid)
-        return z if self.start is None else compose(self.start, z.resample(self.start.grid))
+        if self.start is None:
+            return DisplacementField(vectors, self.grid)
+        z = DisplacementField(as_like(vectors, self.start.vectors), self.grid)
+        return compose(self.start, z.resample(self.start.grid))
 
     def seen(self, moving: Image) -> Image:
-        """The moving image that Z deforms: after ``start``."""
-        return moving if self.start is None else warp(moving, self.start, outside=None)
+        """The moving image that Z deforms: after ``start``; numpy."""
+        moving = moving.to_numpy()
+        return moving if self.start is None else warp(moving, self.start.to_numpy(), outside=None)
 
 
 def in_voxels(registration: DisplacementField, grid: Grid, device: str = "cpu"):
@@ -253,10 +258,9 @@ class Trained:
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
         half = grid.resized([n // 2 for n in grid.shape])
         proposal = Proposal(None, half, self._start(fixed, moving))
-        fixed, moving = fixed.to_numpy(), moving.to_numpy()
         moved, seen = (torch.as_tensor(image.resample(grid).array, dtype=torch.float32,
                                        device=self.device)[None, None]
-                       for image in (proposal.seen(moving), fixed))
+                       for image in (proposal.seen(moving), fixed.to_numpy()))
         with torch.no_grad():
             q = load(self._file).to(self.device).eval()(moved, seen)
         mean = climb(RegistrationTarget(seen, moved), q.mean, self.refine,
@@ -267,7 +271,7 @@ class Trained:
         from ..backbones.linear import affine_alignment
 
         if self.start == "backbone":
-            return self.backbone.register(fixed, moving).to_numpy()
+            return self.backbone.register(fixed, moving)
         if self.start == "none":
             return None
         change = affine_alignment(fixed.to_numpy(), moving.to_numpy()) - np.eye(4)

@@ -182,7 +182,7 @@ def target_of(fixed: Image, moving: Image, proposal: Proposal, device: str = "cp
 
     grid = proposal.grid
     fixed = fixed.to_numpy().resample(grid)
-    moving = proposal.seen(moving.to_numpy())
+    moving = proposal.seen(moving)
     spacing = float(np.cbrt(np.prod(grid.spacing)))
     if spacing > 1.2 * float(np.cbrt(np.prod(moving.grid.spacing))):
         moving = moving.resample(moving.grid.at_spacing(spacing))
