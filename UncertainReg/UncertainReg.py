@@ -124,7 +124,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
         self.results.refresh()
         self._showRun()
-        if self.parent.isEntered:  # reloaded: enter() is not called again
+        if getattr(self.parent, "isEntered", False):  # reloaded: enter() is not called again
             self._setActive(True)
 
     def _shortcut(self, keys: str, slot):
