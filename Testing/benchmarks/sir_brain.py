@@ -109,10 +109,11 @@ def main() -> None:
     maps = baselines(warped, grid)
     dices = {}
 
-    def add(name, fields):
+    def add(name, samples):
         probabilities, found = LabelProbabilities(segmentation, grid), []
-        for one in fields:
-            probabilities.add(one)
+        fields = [sample.field.to_numpy() for sample in samples]
+        for one, sample in zip(fields, samples):
+            probabilities.add(one, 0.0, sample.voxel_log_weight)
             found.append(mean_dice(warp_labels(segmentation, one.resample(grid)).array, truth))
         maps[name] = label_map(probabilities)
         mean = fields[0].resample(grid).vectors * 0
@@ -125,8 +126,8 @@ def main() -> None:
     recorded = Recorded(backbone)
     family = create_sampler("equivariance", backbone, "deform", {}).family
     began = time.monotonic()
-    add("equivariance", [s.field.to_numpy() for s in Equivariance(recorded, family).sample(
-        fixed, moving, args.seeds, np.random.default_rng(1))])
+    add("equivariance", list(Equivariance(recorded, family).sample(
+        fixed, moving, args.seeds, np.random.default_rng(1))))
     lines.append(f"{args.seeds} equivariance samples {time.monotonic() - began:.0f} s")
     for sd in LOCAL_SD_MM:
         for name, settings in [(f"SIR {sd:g} mm, uniform", {"ess_fraction": 1.0})] + [
@@ -137,7 +138,7 @@ def main() -> None:
                 "source": "seeded", "seeds": args.seeds, "proposals": args.proposals,
                 "local_sd_mm": sd, "voxels": args.voxels, **settings}})
             samples = list(sampler.sample(fixed, moving, args.kept, np.random.default_rng(1)))
-            add(name, [s.field for s in samples])
+            add(name, samples)
             facts = samples[0].of_all
             lines.append(
                 f"{name}: {time.monotonic() - began:.0f} s, ESS raw {facts['ess_raw']:.2f}, "
@@ -147,14 +148,13 @@ def main() -> None:
             print(lines[-1], flush=True)
         recorded.replay = 0
         maps[f"SIR {sd:g} mm, local"] = local_label_map(sampler, fixed, moving, segmentation)
-    for fraction in (1.0, *ESS_FRACTIONS):
-        name = "trained, " + ("uniform" if fraction == 1 else f"ESS {fraction:g} N")
+    for name, settings in [("trained, uniform", {"ess_fraction": 1.0})] + [
+            (f"trained, ESS {f:g} N", {"ess_fraction": f}) for f in ESS_FRACTIONS] + [
+            ("trained, by voxel", {"weighting": "voxel"})]:
         began = time.monotonic()
         sampler = create_sampler("sir", backbone, "deform", {"method": {
-            "source": "trained", "proposals": args.proposals, "voxels": args.voxels,
-            "ess_fraction": fraction}})
-        add(name, [s.field for s in sampler.sample(fixed, moving, args.kept,
-                                                   np.random.default_rng(1))])
+            "source": "trained", "proposals": args.proposals, "voxels": args.voxels, **settings}})
+        add(name, list(sampler.sample(fixed, moving, args.kept, np.random.default_rng(1))))
         lines.append(f"{name}: {time.monotonic() - began:.0f} s")
     scores = judge(maps, warped, truth)
     lines.append(f"{'map':24} {'AUROC':>7} {'AUSE':>7} {'ECE':>7} {'Dice':>7}  Dice of the "
