@@ -1,6 +1,7 @@
 """Shared fixtures: where the real image pairs are, and the library on the path."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -26,3 +27,11 @@ def convert(request):
     if request.param == "numpy":
         return np.asarray
     return pytest.importorskip("torch").as_tensor
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C is heard, also where the tests run in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -37,7 +37,7 @@ def test_training_stops_resumes_and_tells_every_step(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("method", ["sir", "voxelmorph"])
-def test_ctrl_c_keeps_all_steps_and_says_so(tmp_path, capsys, monkeypatch, method):
+def test_ctrl_c_keeps_all_steps_and_says_so(ctrl_c, tmp_path, capsys, monkeypatch, method):
     original, pressed = FolderPairs.pair, []
 
     def pair(self, seed, device="cpu"):

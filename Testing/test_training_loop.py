@@ -60,7 +60,7 @@ def test_steps_after_the_last_checkpoint_are_done_again(tmp_path):
 
 
 @pytest.mark.parametrize(("presses", "saved"), [(1, 9), (2, 5)])
-def test_ctrl_c_waits_for_the_end_of_a_step_and_saves_it(tmp_path, presses, saved):
+def test_ctrl_c_waits_for_the_end_of_a_step_and_saves_it(ctrl_c, tmp_path, presses, saved):
     """Pressed twice it does not wait."""
     whole, broken = Regression(), Regression()
     run_steps(whole.step, whole.state, 12, tmp_path / "a", {}, progress=False)

@@ -31,6 +31,7 @@ from .summary import INSIDE, Summary
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
 SUMMARY_SHARE = 10  # time between snapshots, in units of the time that one takes
 PROGRESS_S = 1.0  # between reports of work that is no sample
+SUM_UP_S = 4e-7  # a voxel of a sample, one CPU thread
 FEW_PROPOSALS = 0.05  # effective share of the weighed proposals below which a warning is due
 
 
@@ -190,11 +191,14 @@ class _Run:
                     raise
                 settings = self._step_down(backbone, settings)
         seconds = self.timings["register_s"] = perf_counter() - started
-        memory = predict_memory_mb(self.inputs, int(np.prod(registration.grid.shape)))
+        voxels = int(np.prod(registration.grid.shape))
+        seconds_more = (sampler.expected_seconds(self.job.samples, seconds)
+                        + SUM_UP_S * voxels * self.job.samples)
+        memory = predict_memory_mb(self.inputs, voxels)
         memory = max(memory, peak_memory_mb() or 0.0) + getattr(sampler, "memory_mb", 0)
         self.folder.record["preflight"] = {
             "device": self.device, "memory_mb": memory,
-            "minutes": (seconds + sampler.expected_seconds(self.job.samples, seconds)) / 60}
+            "minutes": (seconds + seconds_more) / 60}
         self.report("preflight", **self.folder.record["preflight"])
         free = available_memory_mb()
         if free is not None and memory > free + (peak_memory_mb() or 0.0):
