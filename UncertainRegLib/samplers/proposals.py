@@ -32,6 +32,7 @@ class Proposal:
             displacement along array axis c.
         grid: where Z lives, in the fixed space.
         start: a registration that Z is added to: phi(x) = start(x + Z(x)); None: phi(x) = x + Z(x).
+            Its grid and ``grid`` have one field of view.
     """
 
     gaussian: object
@@ -40,13 +41,21 @@ class Proposal:
 
     def field(self, voxels) -> DisplacementField:
         """The registration (mm LPS) of Z, (3, Z, Y, X) in voxels; on the grid of ``start`` and
-        an array of its kind."""
+        an array of its kind.
+
+        Cubic interpolation brings Z to that grid, as in the paper: linear interpolation would draw
+        a pattern into the disagreement, which is smaller between the voxels of Z.
+        """
+        from ..networks.upsample import upsample_cubic
+
+        if self.start is not None:
+            voxels = upsample_cubic(voxels, self.start.grid.shape)
         moved = np.moveaxis(voxels.cpu().numpy(), 0, -1)[..., ::-1]
         vectors = (moved @ self.grid.affine[:3, :3].T).astype(np.float32)
         if self.start is None:
             return DisplacementField(vectors, self.grid)
-        z = DisplacementField(as_like(vectors, self.start.vectors), self.grid)
-        return compose(self.start, z.resample(self.start.grid))
+        z = DisplacementField(as_like(vectors, self.start.vectors), self.start.grid)
+        return compose(self.start, z)
 
     def seen(self, moving: Image) -> Image:
         """The moving image that Z deforms: after ``start``; numpy."""
@@ -271,7 +280,7 @@ class Trained:
         from ..backbones.linear import affine_alignment
 
         if self.start == "backbone":
-            return self.backbone.register(fixed, moving)
+            return self.backbone.register(fixed, moving).resample(fixed.grid)
         if self.start == "none":
             return None
         change = affine_alignment(fixed.to_numpy(), moving.to_numpy()) - np.eye(4)
