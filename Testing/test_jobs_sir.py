@@ -195,7 +195,8 @@ def test_samples_around_another_place_and_copies_are_warned_of(pair, tmp_path, m
 
     monkeypatch.setattr("UncertainRegLib.samplers.equivariance.Equivariance.sample", elsewhere)
     job = job_of(pair, tmp_path / "out")
-    job.method, job.parameters = "equivariance", {"backbone": job.parameters["backbone"]}
+    job.method, job.samples = "equivariance", 8
+    job.parameters = {"backbone": job.parameters["backbone"]}
     warnings = " ".join(run(job, Silent())["warnings"])
-    assert "only 1.4 different registrations" in warnings
+    assert "only 1.3 different registrations" in warnings
     assert "The samples surround a place" in warnings and "look at their mean" in warnings

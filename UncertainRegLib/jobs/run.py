@@ -31,6 +31,7 @@ from .summary import INSIDE, Summary
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
 SUMMARY_SHARE = 10  # time between snapshots, in units of the time that one takes
 PROGRESS_S = 1.0  # between reports of work that is no sample
+FEW_SAMPLES = 8  # below them the map is noisy
 SUM_UP_S = 4e-7  # a voxel of a sample, one CPU thread
 FEW_PROPOSALS = 0.05  # effective share of the weighed proposals below which a warning is due
 
@@ -270,11 +271,13 @@ class _Run:
         if self.summary.effective() < min(4, self.summary.count / 2):
             self._warn(f"The {self.summary.count} samples are only {self.summary.effective():.1f} "
                        "different registrations (effective number): weigh more proposals.")
-        apart, spread = self.summary.offset_and_spread_mm()
-        if apart > spread > 0:
-            self._warn(f"The samples surround a place {apart:.1f} mm (median) off the registration "
-                       f"and differ by {spread:.1f} mm alone: look at their mean, too.")
-        if FIRST_SUMMARY <= self.summary.count < 8:
+        if self.summary.count >= FEW_SAMPLES:
+            apart, spread = self.summary.offset_and_spread_mm()
+            if apart > spread > 0:
+                self._warn(f"The samples surround a place {apart:.1f} mm (median) off the "
+                           f"registration and differ by {spread:.1f} mm alone: look at their mean, "
+                           "too.")
+        elif self.summary.count >= FIRST_SUMMARY:
             self._warn(f"Only {self.summary.count} samples: the map is noisy; use 16 or more.")
 
     def _warn(self, text: str) -> None:
