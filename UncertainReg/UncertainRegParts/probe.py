@@ -150,7 +150,8 @@ class ProbeSection(VTKObservationMixin):
         if all(map(math.isfinite, reading.axes_mm)):
             axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
             parts.append(_("95 % ellipsoid {axes} mm").format(axes=axes))
-        parts += [f"{name or _('no structure')} {100 * p:.0f} %" for name, p in reading.labels[:3]]
+        parts += [f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
+                  for name, p in reading.labels[:3]]
         jacobian = reading.values.get("jacobian", math.nan)
         if math.isfinite(jacobian):
             parts.append(_("local volume × {jacobian}").format(jacobian=f"{jacobian:.2f}"))
