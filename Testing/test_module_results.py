@@ -91,7 +91,8 @@ def test_the_reading_follows_mouse_and_crosshair(shown):
     point = center(result)
     crosshair().SetCrosshairRAS(point.tolist())
     assert ui.readingLabel.text.startswith("<b>") and " mm" in ui.readingLabel.text
-    assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text and "95 % ellipsoid" in ui.readingLabel.text
+    assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text
+    assert "95 % ellipsoid" in ui.readingLabel.text
     assert "local volume" in ui.readingLabel.text and ui.pinButton.enabled
     crosshair().SetCursorPositionRAS([1e4, 0.0, 0.0])
     assert ui.readingLabel.text.startswith("Nothing is known here") and not ui.pinButton.enabled

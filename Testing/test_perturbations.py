@@ -15,6 +15,7 @@ from UncertainRegLib.perturbations import (
     Scale,
     Shear,
     Translation,
+    draws,
     family,
 )
 
@@ -113,6 +114,17 @@ def test_deform_at_the_border_of_the_field_of_view_is_clamped():
     edge = OBLIQUE.to_world([0, 12, 20])
     beyond = OBLIQUE.to_world([-9, 12, 20])
     assert np.allclose(tau.points(beyond) - beyond, tau.points(edge) - edge)
+
+
+@pytest.mark.parametrize("weights, counts", [(None, [10, 10]), ((3.0, 1.0), [15, 5])])
+def test_families_of_a_mixture_take_turns_in_a_run(weights, counts):
+    taus = draws(Mixture((Translation(), Scale()), weights), OBLIQUE, np.random.default_rng(0))
+    names = [next(taus).facts["family"] for _ in range(20)]
+    assert [names.count(name) for name in ("translation", "scale")] == counts
+    assert len(set(names[:4])) == 2  # in turn, not one after the other
+    alone = draws(Translation(), OBLIQUE, np.random.default_rng(0))
+    expected = Translation().draw(OBLIQUE, np.random.default_rng(0))
+    assert next(alone).facts == expected.facts
 
 
 def test_mixture_follows_its_weights():

@@ -6,6 +6,13 @@ phi) and ``facts``. The few numbers of a draw come from a numpy generator, so on
 same perturbations on every device; everything dense is evaluated on the device of the field.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..geometry import Grid
 from ..settings import check_settings, defaults
 from .affine import Affine
 from .deform import Deform, SplineMap
@@ -44,7 +51,15 @@ def family(name: str, **parameters):
     return FAMILIES[name](**parameters)
 
 
+def draws(family, grid: Grid, generator: np.random.Generator) -> Iterator:
+    """Perturbations of a family without end, for a moving image on ``grid``."""
+    if isinstance(family, Mixture):
+        yield from family.draws(grid, generator)
+    while True:
+        yield family.draw(grid, generator)
+
+
 __all__ = [
     "FAMILIES", "PAPER", "PAPER_SAMPLES", "Affine", "Deform", "LinearMap", "Mixture", "Rigid",
-    "Scale", "Shear", "SplineMap", "Translation", "family",
+    "Scale", "Shear", "SplineMap", "Translation", "draws", "family",
 ]

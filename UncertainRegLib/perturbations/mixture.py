@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +18,8 @@ from .translation import Translation
 class Mixture:
     """Each draw comes from one family, chosen with probability proportional to its weight.
 
-    The default gives the paper's four families equal weight.
+    The default gives the paper's four families equal weight. In a run of many draws the families
+    take turns: by chance alone two runs of 20 would differ in what they ask.
     """
 
     families: tuple = field(
@@ -27,6 +29,19 @@ class Mixture:
 
     def draw(self, grid: Grid, generator: np.random.Generator):
         """One perturbation of one family for a moving image on ``grid``."""
-        weights = np.ones(len(self.families)) if self.weights is None else np.array(self.weights)
-        choice = generator.choice(len(self.families), p=weights / weights.sum())
+        choice = generator.choice(len(self.families), p=self._shares())
         return self.families[choice].draw(grid, generator)
+
+    def draws(self, grid: Grid, generator: np.random.Generator) -> Iterator:
+        """Perturbations without end; each time the family that is most behind its share."""
+        shares = self._shares()
+        behind = np.zeros(len(shares))
+        while True:
+            behind += shares
+            choice = int(np.argmax(np.round(behind, 9)))
+            behind[choice] -= 1
+            yield self.families[choice].draw(grid, generator)
+
+    def _shares(self) -> np.ndarray:
+        weights = np.ones(len(self.families)) if self.weights is None else np.array(self.weights)
+        return weights / weights.sum()

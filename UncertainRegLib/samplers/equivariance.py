@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from ..geometry import Image, warp
+from ..perturbations import draws
 from .sample import Sample
 
 
@@ -43,11 +44,12 @@ class Equivariance:
             n: number of samples; perturbations are n / draws_per_perturbation, rounded up.
             generator: source of the perturbations; one seed gives the same ones on any device.
         """
+        perturbations = draws(self.family, moving.grid, generator)
         for index in range(n):
             started = perf_counter()
             group = index // self.draws_per_perturbation
             if index % self.draws_per_perturbation == 0:
-                tau = self.family.draw(moving.grid, generator)
+                tau = next(perturbations)
                 perturbed = warp(moving, tau.field(moving.grid, moving.array),
                                  outside=self.backbone.facts.outside)
             field = tau.push(self.backbone.register(fixed, perturbed))
