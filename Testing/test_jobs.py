@@ -153,6 +153,7 @@ def test_numbers_that_mean_nothing_are_warned_of_or_blank(pair, tmp_path, capsys
         assert main([*command, str(tmp_path / "out")]) == 0
     assert "95 % ellipsoid" not in capsys.readouterr().out
     assert "their 95 % ellipsoid" not in (tmp_path / "out" / "report.html").read_text()
+    pytest.importorskip("PIL")
     assert main(["report", str(tmp_path / "out"), "--picture", str(tmp_path / "p.png")]) == 0
 
 

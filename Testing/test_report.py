@@ -52,6 +52,13 @@ def test_report_of_a_result(tmp_path):
         assert words in text
 
 
+def test_a_picture_without_pillow_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("UncertainRegLib.report.summary.find_spec", lambda name: None)
+    folder = write_fake_result(tmp_path / "result")
+    assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 1
+    assert capsys.readouterr().err.startswith("Error: A summary picture needs the package Pillow")
+
+
 def test_summary_is_one_picture(tmp_path):
     pillow = pytest.importorskip("PIL.Image")
     folder = write_fake_result(tmp_path / "result")

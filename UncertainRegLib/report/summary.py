@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,11 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
 
     Raises:
         InputError: no result, or one whose fixed image cannot be read any more.
-        ValueError: the result has no map yet.
+        ValueError: the result has no map yet, or the package Pillow is not installed.
     """
+    if find_spec("PIL") is None:
+        raise ValueError("A summary picture needs the package Pillow: pip install pillow. The "
+                         "report (without --picture) has the same numbers.")
     folder = Path(folder)
     record = read_result(folder)
     path = folder / "summary.png" if path is None else Path(path)
