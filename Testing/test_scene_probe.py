@@ -62,6 +62,13 @@ def test_values_ellipsoid_and_labels_at_a_voxel(folder, headless):
     assert reading.labels[0][0] == "Core"
 
 
+def test_an_ellipsoid_needs_four_samples(tmp_path, headless):
+    folder = write_fake_result(tmp_path, samples=3)
+    reading = probe.Probe(load_result(folder, headless.scene)).read(_point(folder))
+    assert reading.is_known and reading.labels
+    assert np.isnan(reading.axes_mm).all() and not reading.main
+
+
 def test_labels_are_weighted_votes(folder, headless):
     """A point at the edge of the inner ball, where the samples disagree."""
     result = load_result(folder, headless.scene)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 SCALE = float(np.sqrt(chdtri(3, 1.0 - LEVEL)))  # semi-axis in units of the standard deviation
+_SOLID = 4  # samples: the ellipsoid of fewer is flat, as in posterior.points
 _ISOTROPIC = 1.2  # ratio of the longest to the middle axis below which no direction stands out
 _ALONG = 0.4  # an anatomical axis is named from this component on, 66 degrees
 
@@ -81,7 +82,8 @@ class Probe:
         axes, directions, labels = np.full(3, np.nan), np.eye(3), []
         if len(self._transforms) > 1 and np.isfinite(values.get("uncertainty_mm", np.nan)):
             moving = np.array([transform.TransformPoint(point) for transform in self._transforms])
-            axes, directions = self._ellipsoid(moving)
+            if len(np.unique(moving, axis=0)) >= _SOLID:
+                axes, directions = self._ellipsoid(moving)
             labels = self._labels(moving)
         bound = values.get("uncertainty_mm", np.nan) * (self._factor or np.nan)
         return Reading(point, values, axes, directions, _main_axes(axes, directions), labels,
