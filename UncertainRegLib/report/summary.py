@@ -34,9 +34,6 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
         InputError: no result, or one whose fixed image cannot be read any more.
         ValueError: the result has no map yet, or the package Pillow is not installed.
     """
-    if find_spec("PIL") is None:
-        raise ValueError("A summary picture needs the package Pillow: pip install pillow. The "
-                         "report (without --picture) has the same numbers.")
     folder = Path(folder)
     record = read_result(folder)
     path = folder / "summary.png" if path is None else Path(path)
@@ -44,6 +41,9 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     if overlay is None:
         raise ValueError(f"{folder}: has no map of disagreement to draw; let the run finish two "
                          "samples or more.")
+    if find_spec("PIL") is None:
+        raise ValueError("A summary picture needs the package Pillow: pip install pillow. The "
+                         "report (without --picture) has the same numbers.")
     page = _Page(1500)
     page.text(_title(record), 30)
     page.text(_subtitle(record), 19, SOFT)
