@@ -6,10 +6,9 @@ import inspect
 from numbers import Real
 
 
-def defaults(*classes, hidden=()) -> dict:
-    """The settings that classes take as keywords, with their defaults; without the ``hidden``."""
-    return {name: parameter.default for cls in classes
-            for name, parameter in inspect.signature(cls).parameters.items()
+def defaults(cls, hidden=()) -> dict:
+    """The settings that a class takes as keywords, with their defaults; without the ``hidden``."""
+    return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()
             if name not in hidden}
 
 

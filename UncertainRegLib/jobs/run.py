@@ -268,9 +268,10 @@ class _Run:
             self._warn(f"Only {samples['ess_tempered']:.1f} of {samples['proposals']} proposals "
                        "carry the weight: the samples are nearly copies of each other. Weigh more "
                        "proposals, or temper to a larger ess_fraction.")
-        if self.summary.effective() < min(4, self.summary.count / 2):
-            self._warn(f"The {self.summary.count} samples are only {self.summary.effective():.1f} "
-                       "different registrations (effective number): weigh more proposals.")
+        effective = self.summary.effective()
+        if effective < min(4, self.summary.count / 2):
+            self._warn(f"The {self.summary.count} samples are only {effective:.1f} different "
+                       "registrations (effective number): weigh more proposals.")
         if self.summary.count >= FEW_SAMPLES:
             apart, spread = self.summary.offset_and_spread_mm()
             if apart > spread > 0:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import DisplacementField, Grid, Image, compose, warp
+from ..geometry import DisplacementField, Grid, Image, compose, identity, warp
 from ..geometry.arrays import as_like
 from ..perturbations import family as perturbation_family
 from .equivariance import Equivariance
@@ -277,12 +277,11 @@ class Trained:
         return replace(proposal, gaussian=StructuredGaussian(mean, stable(q.factor), q.low_rank))
 
     def _start(self, fixed: Image, moving: Image) -> DisplacementField | None:
+        from ..backbones.bspline import after
         from ..backbones.linear import affine_alignment
 
         if self.start == "backbone":
             return self.backbone.register(fixed, moving).resample(fixed.grid)
         if self.start == "none":
             return None
-        change = affine_alignment(fixed.to_numpy(), moving.to_numpy()) - np.eye(4)
-        vectors = fixed.grid.affine_points(change @ fixed.grid.affine)
-        return DisplacementField(vectors.astype(np.float32), fixed.grid)
+        return after(affine_alignment(fixed.to_numpy(), moving.to_numpy()), identity(fixed.grid))
