@@ -81,7 +81,7 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
             ("scale", _("Scaling"), _("Random growth or shrinking along each axis")),
             ("shear", _("Shear"), _("A random shear")),
             ("affine", _("Affine"), _("A random affine map")),
-            ("mixture", _("Mixture"), _("Shift, shear, scaling or deformation, at random")),
+            ("mixture", _("Mixture"), _("Shift, shear, scaling and deformation in turn")),
         ],
         "sirSource": [
             ("trained", _("A trained network"),
