@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,25 @@ MAX_VOXELS = 1024**3
 MAX_LABELS_IN_AN_IMAGE = 12  # an intensity image has more distinct values than that
 NIFTI = (".nii", ".nii.gz")
 BLOCK_BYTES = 1 << 24  # of a file that is looked through
+Say = Callable[[str], None]  # takes a sentence about what was guessed, dropped or converted
 
 
 class InputError(ValueError):
     """A file cannot be used; the message names the file and the remedy."""
 
 
-def read_image(path: str | Path) -> Image:
-    """Read a scalar intensity volume as float32.
+def unsaid(sentence: str) -> None:
+    """The `Say` of a caller who has nobody to tell."""
+
+
+def read_image(path: str | Path, say: Say = unsaid) -> Image:
+    """Read a scalar intensity volume as float32; ``say`` hears what had to be decided.
 
     Raises:
         InputError: missing, unreadable, truncated, 2D/4D, vector, huge, empty, non-finite,
             constant, label-like, or with impossible voxel sizes.
     """
-    image = _read_volume(path)
+    image = _read_volume(path, say)
     array = image.array
     if array.min() == array.max():
         raise InputError(f"{path}: every voxel has the value {array.flat[0]}; the image is empty.")
@@ -49,13 +55,13 @@ def _looks_like_labels(array: np.ndarray) -> bool:
             and len(np.unique(array)) <= MAX_LABELS_IN_AN_IMAGE)
 
 
-def read_labels(path: str | Path) -> Image:
+def read_labels(path: str | Path, say: Say = unsaid) -> Image:
     """Read a segmentation or mask as an integer volume (int32).
 
     Raises:
         InputError: as for images, or when the values are not whole non-negative numbers.
     """
-    image = _read_volume(path)
+    image = _read_volume(path, say)
     array = image.array
     if not np.array_equal(array, np.round(array)):
         raise InputError(f"{path}: has fractional values; give a segmentation (label map).")
@@ -69,7 +75,7 @@ def read_labels(path: str | Path) -> Image:
     return Image(array.astype(np.int32), image.grid)
 
 
-def _read_volume(path: str | Path) -> Image:
+def _read_volume(path: str | Path, say: Say) -> Image:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file.")
@@ -163,7 +169,7 @@ def write_field(field: DisplacementField, path: str | Path) -> None:
     sitk.WriteImage(image, str(path), False)
 
 
-def read_field(path: str | Path) -> DisplacementField:
+def read_field(path: str | Path, say: Say = unsaid) -> DisplacementField:
     """Read a displacement field (three values per voxel, mm LPS).
 
     Raises:
@@ -180,7 +186,7 @@ def read_field(path: str | Path) -> DisplacementField:
     return DisplacementField(vectors, grid_from_sitk(image))
 
 
-def read_points(path: str | Path) -> tuple[list[str], np.ndarray]:
+def read_points(path: str | Path, say: Say = unsaid) -> tuple[list[str], np.ndarray]:
     """Read landmarks: CSV ``label,x,y,z`` in LPS mm, Slicer ``.mrk.json`` or ``.fcsv``.
 
     Returns:

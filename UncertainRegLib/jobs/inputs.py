@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..geometry import Image, inside_index, read_image, read_labels, read_points
-from ..geometry.files import InputError, check_overlap
+from ..geometry.files import InputError, Say, check_overlap
 from .job import Job
 
 
@@ -24,6 +24,7 @@ class Inputs:
         label_names, label_colors: by label value.
         point_names, moving_points, fixed_points: landmarks, (P, 3) LPS mm, or None.
         record: the "inputs" entry of result.json.
+        notes: what the readers of the files had to decide, a sentence each.
     """
 
     fixed: Image
@@ -36,10 +37,11 @@ class Inputs:
     moving_points: np.ndarray | None = None
     fixed_points: np.ndarray | None = None
     record: dict = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def warnings(self) -> list[str]:
-        """What is odd about the landmarks, a sentence each, but no reason to refuse them."""
-        found = []
+        """What is odd about the files, a sentence each, but no reason to refuse them."""
+        found = list(self.notes)
         for points, image, name in ((self.moving_points, self.moving, "moving"),
                                     (self.fixed_points, self.fixed, "fixed")):
             if points is None:
@@ -58,22 +60,24 @@ def read_inputs(job: Job) -> Inputs:
     Raises:
         InputError: a file cannot be used; the message names it and the remedy.
     """
-    fixed, moving = read_image(job.fixed), read_image(job.moving)
+    notes: list[str] = []
+    say = notes.append
+    fixed, moving = read_image(job.fixed, say), read_image(job.moving, say)
     check_overlap(fixed.grid, moving.grid, job.fixed, job.moving)
-    inputs = Inputs(_masked(fixed, job.fixed_mask, job.fixed),
-                    _masked(moving, job.moving_mask, job.moving))
+    inputs = Inputs(_masked(fixed, job.fixed_mask, job.fixed, say),
+                    _masked(moving, job.moving_mask, job.moving, say), notes=notes)
     if job.moving_labels:
-        inputs.moving_labels = read_labels(job.moving_labels)
+        inputs.moving_labels = read_labels(job.moving_labels, say)
         check_overlap(moving.grid, inputs.moving_labels.grid, job.moving, job.moving_labels)
         inputs.label_names, inputs.label_colors = _segment_names(job.moving_labels)
         inputs.label_names.update({int(k): str(v) for k, v in job.label_names.items()})
     if job.fixed_labels:
-        inputs.fixed_labels = read_labels(job.fixed_labels)
+        inputs.fixed_labels = read_labels(job.fixed_labels, say)
         check_overlap(fixed.grid, inputs.fixed_labels.grid, job.fixed, job.fixed_labels)
     if job.moving_points:
-        inputs.point_names, inputs.moving_points = read_points(job.moving_points)
+        inputs.point_names, inputs.moving_points = read_points(job.moving_points, say)
     if job.fixed_points:
-        inputs.fixed_points = _matched(inputs, *read_points(job.fixed_points), job)
+        inputs.fixed_points = _matched(inputs, *read_points(job.fixed_points, say), job)
     inputs.record = {name: _file_record(getattr(job, name)) for name in (
         "fixed", "moving", "fixed_mask", "moving_mask", "moving_labels", "fixed_labels",
         "moving_points", "fixed_points") if getattr(job, name)}
@@ -88,10 +92,10 @@ def some_of(names: list[str], most: int = 5) -> str:
     return ", ".join([*names[:most], *more])
 
 
-def _masked(image: Image, mask_file: str, image_file: str) -> Image:
+def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
     if not mask_file:
         return image
-    mask = read_labels(mask_file)
+    mask = read_labels(mask_file, say)
     check_overlap(image.grid, mask.grid, image_file, mask_file)
     mask = mask.resample(image.grid, "nearest", 0).array > 0
     if not mask.any():
