@@ -10,10 +10,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import DisplacementField, Image
-from .bspline import after, seen_through
 from .facts import Facts
-from .linear import affine_alignment
-from .prepare import normalise
+from .linear import affine_alignment, after, seen_through
+from .prepare import prepared
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class AntsSyN:
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
         """Both images on their working grids, intensities normalised to [0, 1]."""
-        return normalise(*(image.resample(image.grid.at_most(self.voxels))
-                           for image in (fixed, moving)))
+        return prepared(fixed, moving, self.voxels, self.affine)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""

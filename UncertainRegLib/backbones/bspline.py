@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import DisplacementField, Grid, Image
-from ..geometry.arrays import turned
+from ..geometry import DisplacementField, Image
 from ..geometry.image import set_geometry, to_sitk
 from .facts import Facts
-from .linear import affine_alignment
-from .prepare import normalise
+from .linear import affine_alignment, after, seen_through
+from .prepare import prepared
 
 REFINEMENTS = (1, 2, 4)  # of the control-point grid, from the coarsest level to the finest
 SHRINKS = (4, 2, 1)  # of the images at the same levels
@@ -53,8 +52,7 @@ class BSpline:
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
         """Both images on their working grids, intensities normalised to [0, 1]."""
-        return normalise(*(image.resample(image.grid.at_most(self.voxels))
-                           for image in (fixed, moving)))
+        return prepared(fixed, moving, self.voxels, self.affine)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
@@ -96,16 +94,3 @@ class BSpline:
             spline, sitk.sitkVectorFloat64, target.GetSize(), target.GetOrigin(),
             target.GetSpacing(), target.GetDirection())
         return DisplacementField(sitk.GetArrayFromImage(vectors).astype(np.float32), fixed.grid)
-
-
-def seen_through(moving: Image, affine: np.ndarray) -> Image:
-    """The moving image as it lies after an affine map (4x4, LPS mm) from fixed to moving space."""
-    return Image(moving.array, Grid(moving.grid.shape, np.linalg.inv(affine) @ moving.grid.affine),
-                 moving.mask)
-
-
-def after(affine: np.ndarray, field: DisplacementField) -> DisplacementField:
-    """The map affine(x + d(x)) as a displacement field."""
-    moved = turned(field.vectors, affine[:3, :3].T)
-    change = field.grid.affine_points((affine - np.eye(4)) @ field.grid.affine)
-    return DisplacementField((moved + change).astype(np.float32), field.grid)

@@ -1,7 +1,8 @@
-"""Does a backbone follow a shift at all? Where it does not, its disagreement is no warning."""
+"""Does a backbone follow a shift, and no more? Otherwise its disagreement is no warning."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from ..geometry import DisplacementField, Image, warp
 from ..geometry.arrays import as_like, to_numpy
 
 DISTANCES_MM = (1.0, 4.0, 10.0)
-ENOUGH = 0.5
+ENOUGH = 0.5  # of a shift followed; less means that the backbone cannot see it
+TOO_MUCH = 1.25  # of a shift followed; more means that the search runs away
 DIRECTION = np.ones(3) / np.sqrt(3)  # along all axes at once: one registration a distance
 
 
@@ -19,7 +21,8 @@ class Competence:
     """What fraction of known shifts a backbone follows.
 
     Attributes:
-        followed: distance in mm -> fraction of the shift in the answer; 1 is perfect.
+        followed: distance in mm -> fraction of the shift in the answer; 1 is perfect. A distance
+            at which the registration failed is missing.
         warnings: sentences for a reader of the result; empty when all is well.
     """
 
@@ -42,16 +45,21 @@ def probe(backbone, fixed: Image, moving: Image,
     registration = backbone.register(fixed, moving) if registration is None else registration
     before = to_numpy(registration.vectors)
     inside = _foreground(fixed)
-    followed = {}
+    followed, failed = {}, []
     for distance in distances_mm:
         shift = distance * DIRECTION
         vectors = as_like(np.broadcast_to(shift, (*moving.grid.shape, 3)).copy(), moving.array)
         shifted = warp(moving, DisplacementField(vectors, moving.grid),
                        outside=backbone.facts.outside)
-        after = backbone.register(fixed, shifted)
+        try:
+            after = backbone.register(fixed, shifted)
+        except ValueError as error:
+            failed.append(f"The registration of the moving image shifted by {distance:g} mm "
+                          f"failed: {error}")
+            continue
         change = (before - to_numpy(after.vectors))[_on(inside, fixed, after)]
         followed[distance] = float((change @ DIRECTION).mean() / distance)
-    return Competence(followed, _warnings(backbone.facts.title, followed))
+    return Competence(followed, (*_warnings(backbone.facts.title, followed), *failed))
 
 
 def _foreground(image: Image) -> np.ndarray:
@@ -69,9 +77,19 @@ def _on(inside: np.ndarray, image: Image, field: DisplacementField) -> np.ndarra
 
 
 def _warnings(title: str, followed: dict[float, float]) -> tuple[str, ...]:
-    weak = {distance: part for distance, part in followed.items() if part < ENOUGH}
-    if not weak:
-        return ()
-    parts = ", ".join(f"{max(part, 0):.0%} of {distance:g} mm" for distance, part in weak.items())
-    return (f"{title} follows only {parts} when the moving image is shifted by that much: "
-            "where it cannot follow, small disagreement does not mean small error.",)
+    weak = _in_words(followed, lambda part: part < ENOUGH)
+    wild = _in_words(followed, lambda part: part > TOO_MUCH)
+    found = []
+    if weak:
+        found.append(f"{title} follows only {weak} when the moving image is shifted by that much: "
+                     "where it cannot follow, small disagreement does not mean small error.")
+    if wild:
+        found.append(f"{title} follows {wild} when the moving image is shifted by that much: a "
+                     "search that overshoots has found no stable answer, and the registration "
+                     "may be far off. Look at the registered image.")
+    return tuple(found)
+
+
+def _in_words(followed: dict[float, float], chosen: Callable[[float], bool]) -> str:
+    return ", ".join(f"{max(part, 0):.0%} of {distance:g} mm"
+                     for distance, part in followed.items() if chosen(part))

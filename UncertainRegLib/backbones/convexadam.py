@@ -12,7 +12,7 @@ import numpy as np
 from ..geometry import DisplacementField, Image
 from ..geometry.arrays import as_like
 from .facts import Facts
-from .prepare import normalise
+from .prepare import prepared
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ class ConvexAdam:
 
         With masks the moving image is first shifted so that the mask centres meet.
         """
-        images = normalise(*(image.resample(image.grid.at_most(self.voxels))
-                             for image in (fixed, moving)))
+        images = prepared(fixed, moving, self.voxels, affine=False)
         return tuple(image.to_torch(self.device) for image in images)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:

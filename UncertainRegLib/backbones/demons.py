@@ -11,7 +11,7 @@ from ..geometry import DisplacementField, Image, interpolate
 from ..geometry.image import set_geometry, to_sitk
 from .facts import Facts
 from .linear import affine_alignment
-from .prepare import normalise
+from .prepare import prepared
 
 LEVELS = ((4.0, 60), (2.0, 40), (1.0, 30))  # coarsening of the working grid, iterations
 MIN_LEVEL_VOXELS = 16  # a level whose grid is shorter than that along an axis is skipped
@@ -38,12 +38,11 @@ class Demons:
     )
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
-        """Both images on their working grids, intensities normalised to [0, 1] (robustly).
+        """Both images on their working grids, intensities in [0, 1], see ``prepare``.
 
-        Voxels outside a mask become background (0), so that the outline of the mask is aligned.
+        Masks guide the affine start alone: what surrounds an organ helps to find its outline.
         """
-        return normalise(*(image.resample(image.grid.at_most(self.voxels))
-                           for image in (fixed, moving)))
+        return prepared(fixed, moving, self.voxels, self.affine)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..geometry import DisplacementField, Image
 from .facts import Facts
-from .prepare import normalise
+from .prepare import prepared
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Elastix:
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
         """Both images on their working grids, intensities normalised to [0, 1]."""
-        return normalise(*(image.resample(image.grid.at_most(self.voxels))
-                           for image in (fixed, moving)))
+        return prepared(fixed, moving, self.voxels, self.affine)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""

@@ -5,60 +5,152 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import Image
+from ..geometry import DisplacementField, Grid, Image, inside_index
+from ..geometry.arrays import turned
 from ..geometry.image import mask_of, set_geometry, to_sitk
 
 COARSE_VOXELS = 250_000  # affine alignment needs no more
+SHRINK, SMOOTHING = 2, 1.0  # of the coarse stage; voxels
 LARGEST_STRETCH = 3.0  # between two images of one anatomy; more is a search gone astray
+LARGEST_ROTATION = 45.0  # degrees: patients are scanned on their backs, heads turn less
+LEAST_OVERLAP = 0.3  # of the smaller image; correlation likes a small overlap too well
+SAME_START_MM = 2.0  # starts nearer to each other are one
 
 
 def affine_alignment(fixed: Image, moving: Image) -> np.ndarray:
     """(4, 4) LPS mm matrix that maps fixed points to moving points.
 
-    With masks the centres of the masks are brought together first, and only masked voxels count;
-    without, the search starts from the given positions. Local correlation of intensities is the
-    similarity measure, so the modalities must agree.
+    The coarse search begins twice, with the images as they lie and with their centres brought
+    together (of the masks, where both have one), and the better end is refined. Only masked voxels
+    count; of two masks the outlines count as well. Where one image alone has a mask, the search
+    begins from the alignment of the whole images. Correlation of intensities is the similarity
+    measure, so the modalities must agree.
 
     Raises:
-        ValueError: the best map mirrors, collapses or blows up the image: the search went astray.
+        ValueError: no plausible map (see `implausible`) is better than the images as they lie.
     """
     fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
     moving = moving.resample(moving.grid.at_most(COARSE_VOXELS))
-    center = _center(fixed)
-    start = sitk.AffineTransform(3)
-    start.SetCenter(center.tolist())
     if fixed.mask is not None and moving.mask is not None:
-        start.SetTranslation((_center(moving) - center).tolist())
+        fixed, moving = (Image(np.where(mask_of(each), each.array, 0), each.grid, each.mask)
+                         for each in (fixed, moving))
+    if (fixed.mask is None) != (moving.mask is None):
+        whole = affine_alignment(*(Image(each.array, each.grid) for each in (fixed, moving)))
+        starts = [whole]
+    else:
+        starts = _starts(fixed, moving)
+    found = [_search(fixed, moving, start, coarse=True) for start in starts]
+    found = [_search(fixed, moving, matrix, coarse=False) for matrix in _by_merit(
+        fixed, moving, found)[:1]] + found + starts
+    problem = ""
+    for matrix in _by_merit(fixed, moving, found):
+        problem = implausible(matrix)
+        if not problem:
+            return matrix
+    raise ValueError(f"The affine alignment of the two images failed: "
+                     f"{problem or 'they have no common ground'}. Use images of the same anatomy "
+                     "that overlap, or align them first and turn this step off (setting "
+                     '"affine" of the backbone).')
+
+
+def implausible(matrix: np.ndarray) -> str:
+    """Why an affine map (4x4) is none between two images of one anatomy, in words; "" if it may
+    be: it mirrors, stretches by more than three, or turns by more than 45 degrees."""
+    u, stretch, v = np.linalg.svd(matrix[:3, :3])
+    if np.linalg.det(matrix[:3, :3]) <= 0:
+        return "its best map mirrors the image"
+    if stretch[0] > LARGEST_STRETCH or stretch[2] < 1 / LARGEST_STRETCH:
+        return f"its best map scales the image by {stretch[2]:.2g} to {stretch[0]:.2g}"
+    degrees = np.degrees(np.arccos(np.clip((np.trace(u @ v) - 1) / 2, -1, 1)))
+    return f"its best map turns the image by {degrees:.0f} degrees" \
+        if degrees > LARGEST_ROTATION else ""
+
+
+def seen_through(moving: Image, affine: np.ndarray) -> Image:
+    """The moving image as it lies after an affine map (4x4, LPS mm) from fixed to moving space."""
+    return Image(moving.array, Grid(moving.grid.shape, np.linalg.inv(affine) @ moving.grid.affine),
+                 moving.mask)
+
+
+def after(affine: np.ndarray, field: DisplacementField) -> DisplacementField:
+    """The map affine(x + d(x)) as a displacement field."""
+    moved = turned(field.vectors, affine[:3, :3].T)
+    change = field.grid.affine_points((affine - np.eye(4)) @ field.grid.affine)
+    return DisplacementField((moved + change).astype(np.float32), field.grid)
+
+
+def _starts(fixed: Image, moving: Image) -> list[np.ndarray]:
+    """Shifts to begin with: none, and the one that brings the centres together."""
+    centred = np.eye(4)
+    centred[:3, 3] = _center(moving) - _center(fixed)
+    far = np.linalg.norm(centred[:3, 3]) > SAME_START_MM
+    return [np.eye(4), centred] if far else [np.eye(4)]
+
+
+def _by_merit(fixed: Image, moving: Image, matrices: list[np.ndarray]) -> list[np.ndarray]:
+    """The affine maps with enough overlap, the one of best similarity first."""
+    scored = [(_similarity(fixed, moving, matrix), n) for n, matrix in enumerate(matrices)]
+    return [matrices[n] for score, n in sorted(scored, key=lambda each: (-each[0], each[1]))
+            if score > -np.inf]
+
+
+def _similarity(fixed: Image, moving: Image, matrix: np.ndarray) -> float:
+    """Squared correlation of intensities; -inf where too little of the images overlaps."""
+    index = fixed.grid.affine_points(np.linalg.inv(moving.grid.affine) @ matrix @ fixed.grid.affine)
+    both = inside_index(moving.grid.shape, index)
+    smaller = min(fixed.array.size, moving.array.size * moving.grid.voxel_volume_ml
+                  / fixed.grid.voxel_volume_ml / abs(np.linalg.det(matrix[:3, :3])))
+    if both.sum() < LEAST_OVERLAP * smaller:
+        return -np.inf
+    method = _method(fixed, moving)
+    method.SetInitialTransform(_transform(matrix, _center(fixed)))
+    try:
+        return -method.MetricEvaluate(to_sitk(fixed), to_sitk(moving))
+    except RuntimeError:  # no voxel of the masks meets another
+        return -np.inf
+
+
+def _search(fixed: Image, moving: Image, start: np.ndarray, coarse: bool) -> np.ndarray:
+    """The affine map that a search by gradients finds from ``start``, at one resolution."""
+    method = _method(fixed, moving)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=4.0 if coarse else 1.0, minStep=0.01, numberOfIterations=100,
+        relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetShrinkFactorsPerLevel([SHRINK if coarse else 1])
+    method.SetSmoothingSigmasPerLevel([SMOOTHING if coarse else 0.0])
+    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
+    transform = _transform(start, _center(fixed))
+    method.SetInitialTransform(transform, inPlace=True)
+    try:
+        method.Execute(to_sitk(fixed), to_sitk(moving))
+    except RuntimeError:  # the search left the overlap: its start is judged instead
+        return start
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(transform.GetMatrix()).reshape(3, 3)
+    matrix[:3, 3] = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    return matrix
+
+
+def _method(fixed: Image, moving: Image) -> sitk.ImageRegistrationMethod:
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsCorrelation()
     method.SetMetricSamplingStrategy(method.NONE)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=4.0, minStep=0.01, numberOfIterations=100, relaxationFactor=0.6,
-        gradientMagnitudeTolerance=1e-8)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([2, 1])
-    method.SetSmoothingSigmasPerLevel([1.0, 0.0])
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
     if fixed.mask is not None:
         method.SetMetricFixedMask(_mask(fixed))
     if moving.mask is not None:
         method.SetMetricMovingMask(_mask(moving))
-    method.SetInitialTransform(start, inPlace=True)
-    method.Execute(to_sitk(fixed), to_sitk(moving))
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.array(start.GetMatrix()).reshape(3, 3)
-    matrix[:3, 3] = np.array(start.TransformPoint((0.0, 0.0, 0.0)))
-    stretch = np.linalg.svd(matrix[:3, :3], compute_uv=False)
-    mirrored = np.linalg.det(matrix[:3, :3]) <= 0
-    if mirrored or stretch[0] > LARGEST_STRETCH or stretch[2] < 1 / LARGEST_STRETCH:
-        raise ValueError(
-            "The affine alignment of the two images failed: its best map "
-            + ("mirrors the image" if mirrored else
-               f"scales the image by {stretch[2]:.2g} to {stretch[0]:.2g}")
-            + ". Use images of the same anatomy that overlap, or align them first and turn "
-            'this step off (setting "affine" of the backbone).')
-    return matrix
+    return method
+
+
+def _transform(matrix: np.ndarray, center: np.ndarray) -> sitk.AffineTransform:
+    """The map as a transform whose parameters turn about ``center``, LPS mm."""
+    transform = sitk.AffineTransform(3)
+    transform.SetCenter(center.tolist())
+    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
+    transform.SetTranslation((matrix[:3, :3] @ center + matrix[:3, 3] - center).tolist())
+    return transform
 
 
 def _center(image: Image) -> np.ndarray:

@@ -1,31 +1,101 @@
-"""Steps of preparation that several backbones share."""
+"""Steps of preparation that several backbones share.
+
+One decision for the pair: both images are cut to what they show, and one window of intensities
+holds for both where they measure the same. Padding, air around the patient, a reconstruction
+circle, another unit or offset of the intensities change neither.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
-from ..geometry import Image
+from ..geometry import Grid, Image
 from ..geometry.image import mask_of
+from .content import background, cropped_to_content, part, tissue_threshold
+from .linear import COARSE_VOXELS, affine_alignment, seen_through
 
-CT_WINDOW = (-1000.0, 400.0)  # Hounsfield units: lung and soft tissue
 PERCENTILES = (0.5, 99.5)
+COMPARED = (10, 25, 50, 75, 90)  # percentiles of two images where they overlap
+ALIKE = 0.03  # of the range of intensities: percentiles that differ by less are the same scale
+RELATED = 0.9  # correlation of intensities above which a line relates those of two images
+COMPARED_VOXELS = 200_000
+MUCH_LARGER = 2.0  # times the volume of the fixed image: the moving one is cut
+ROOM_TO_MOVE = 0.2  # of the fixed image's length, on every side of what can correspond
+ENOUGH_VOXELS = 1000  # of an overlap, to compare the images there
 
 
-def normalise(fixed: Image, moving: Image) -> tuple[Image, Image]:
-    """Both images with intensities in [0, 1]; voxels outside a mask become 0.
+def prepared(fixed: Image, moving: Image, voxels: int, affine: bool = True
+             ) -> tuple[Image, Image]:
+    """Both images cut to their content, normalised, on grids of at most about ``voxels`` voxels.
 
-    Two whole CT images keep one common window of Hounsfield units: windows fitted to each would
-    differ by a little, which a method that compares intensities follows by millimetres in
-    homogeneous organs. Other images, and masked organs (a lung changes its density with every
-    breath), are scaled between percentiles of their own voxels.
+    A moving image that shows much more than the fixed one is cut to what can correspond, so that
+    its detail is spent there.
+
+    Args:
+        fixed, moving: as read (numpy), with masks where given.
+        voxels: see ``Grid.at_most``.
+        affine: the method finds an affine map first, so the images need not be aligned yet.
+
+    Returns:
+        Intensities in [0, 1], the background 0 (see `normalise`), and the masks.
     """
-    masked = fixed.mask is not None or moving.mask is not None
-    if is_ct(fixed) and is_ct(moving) and not masked:
-        windows = [CT_WINDOW, CT_WINDOW]
+    (fixed, no_fixed), (moving, no_moving) = (cropped_to_content(each)
+                                              for each in (fixed, moving))
+    fixed, moving = normalise(fixed, moving, no_fixed, no_moving, affine)
+    if moving.array.size > voxels and _volume(moving) > MUCH_LARGER * _volume(fixed):
+        start = affine_alignment(fixed, moving) if affine else np.eye(4)
+        moving = _corresponding(fixed.grid, moving, start)
+    return tuple(image.resample(image.grid.at_most(voxels)) for image in (fixed, moving))
+
+
+def _volume(image: Image) -> float:
+    return image.array.size * image.grid.voxel_volume_ml
+
+
+def _corresponding(fixed: Grid, moving: Image, start: np.ndarray) -> Image:
+    """The part of the moving image where an affine map puts the fixed grid, and a margin."""
+    corners = moving.grid.to_index(fixed.corners() @ start[:3, :3].T + start[:3, 3])
+    low, high = corners.min(0), corners.max(0)
+    margin = ROOM_TO_MOVE * (high - low)
+    first = np.clip(np.floor(low - margin), 0, moving.grid.size - 1).astype(int)
+    end = np.clip(np.ceil(high + margin) + 1, first + 1, moving.grid.size).astype(int)
+    return part(moving, list(zip(first, end))[::-1])
+
+
+def normalise(fixed: Image, moving: Image, no_fixed: np.ndarray | None = None,
+              no_moving: np.ndarray | None = None, affine: bool = True) -> tuple[Image, Image]:
+    """Both images with intensities in [0, 1]; background becomes 0.
+
+    Where the two images have alike intensities (two CTs, two scans of one protocol) one window
+    holds for both: windows fitted to each would differ by a little, which a method that compares
+    intensities follows by millimetres in homogeneous organs. Intensities of another unit or offset
+    are first brought to those of the fixed image (see `_matched`); those of another contrast, and
+    masked organs (a lung changes its density with every breath), have a window each. Two masks
+    say which voxels decide; one mask alone would compare an organ with a whole image.
+
+    Args:
+        no_fixed, no_moving: booleans (Z, Y, X), background, see ``content``; found if not given.
+        affine: the images may still need an affine map to lie over each other.
+    """
+    images = (fixed, moving)
+    empty = [background(image.array) if given is None else given
+             for image, given in zip(images, (no_fixed, no_moving))]
+    shown = [~none for none in empty]
+    if fixed.mask is not None and moving.mask is not None:
+        values = [image.array[here & mask_of(image)] for image, here in zip(images, shown)]
+        windows = [tuple(np.percentile(each, PERCENTILES)) for each in values]
+        alike = _alike(values, windows)
     else:
-        windows = [np.percentile(image.array[mask_of(image)], PERCENTILES)
-                   for image in (fixed, moving)]
-    return tuple(_window(image, *window) for image, window in zip((fixed, moving), windows))
+        values = [image.array[here] for image, here in zip(images, shown)]
+        windows = [_range(each) for each in values]
+        alike = _alike(values, windows) or _alike(_overlap(images, shown), windows)
+        if not alike:
+            windows[1] = _matched(images, empty, windows, affine)
+    if alike:
+        windows = [(min(low for low, _ in windows), max(high for _, high in windows))] * 2
+    return tuple(_scaled(image, none, window)
+                 for image, none, window in zip(images, empty, windows))
 
 
 def is_ct(image: Image) -> bool:
@@ -33,6 +103,66 @@ def is_ct(image: Image) -> bool:
     return float(np.percentile(image.array, 1)) < -500.0
 
 
-def _window(image: Image, low: float, high: float) -> Image:
-    scaled = np.clip((image.array - low) / max(high - low, 1e-6), 0.0, 1.0)
-    return Image((scaled * mask_of(image)).astype(np.float32), image.grid, image.mask)
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest intensity of the content, without the most extreme ones.
+
+    The percentiles are those of the dark and of the bright part: how much air an image shows does
+    not move them, and an organ that fills little of the image is not lost.
+    """
+    threshold = tissue_threshold(values)
+    dark, bright = values[values <= threshold], values[values > threshold]
+    return (float(np.percentile(dark if dark.size else values, PERCENTILES[0])),
+            float(np.percentile(bright if bright.size else values, PERCENTILES[1])))
+
+
+def _alike(values, windows) -> bool:
+    """Whether two images measure on one scale: their percentiles are the same."""
+    if min(each.size for each in values) < ENOUGH_VOXELS:
+        return False
+    span = max(high for _, high in windows) - min(low for low, _ in windows)
+    first, second = (np.percentile(each, COMPARED) for each in values)
+    return bool(np.abs(first - second).max() <= ALIKE * span)
+
+
+def _matched(images, empty, windows, affine: bool) -> tuple[float, float]:
+    """The moving image's window for which its intensities, after affine alignment, are those of
+    the fixed image in the fixed image's window; its own window where no line relates the two.
+
+    The line is that of equal standard deviations, through the more homogeneous half of the voxels:
+    there it matters little that the images do not lie over each other exactly.
+    """
+    fixed, moving = (_scaled(*each) for each in zip(images, empty, windows))
+    fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
+    start = affine_alignment(fixed, moving) if affine else np.eye(4)
+    moved = seen_through(moving, start).resample(fixed.grid, outside=0.0)
+    both = (fixed.array > 0) & (moved.array > 0)
+    for image in (fixed, moved):
+        change = ndimage.gaussian_gradient_magnitude(image.array, 1.0)
+        both &= change <= np.median(change[image.array > 0], axis=None)
+    first, second = fixed.array[both], moved.array[both]
+    low, high = windows[1]
+    if first.size < ENOUGH_VOXELS or first.std() == 0 or second.std() == 0 \
+            or np.corrcoef(first, second)[0, 1] < RELATED:
+        return low, high
+    factor = second.std() / first.std()
+    ends = second.mean() + factor * (np.array([0.0, 1.0]) - first.mean())
+    return tuple(float(low + end * (high - low)) for end in ends)
+
+
+def _overlap(images, shown) -> tuple[np.ndarray, np.ndarray]:
+    """Intensities of both images at places that both show, as they lie."""
+    fixed, moving = images
+    chosen = np.flatnonzero(shown[0])
+    chosen = chosen[:: max(1, chosen.size // COMPARED_VOXELS)]
+    index = np.stack(np.unravel_index(chosen, fixed.grid.shape)[::-1], axis=-1)
+    there = np.rint(moving.grid.to_index(fixed.grid.to_world(index))).astype(int)
+    inside = np.all((there >= 0) & (there < moving.grid.size), axis=-1)
+    i, j, k = there[inside].T
+    both = shown[1][k, j, i]
+    return fixed.array.ravel()[chosen][inside][both], moving.array[k, j, i][both]
+
+
+def _scaled(image: Image, empty: np.ndarray, window: tuple[float, float]) -> Image:
+    low, high = window
+    scaled = np.clip((image.array - low) / (high - low or 1.0), 0.0, 1.0)
+    return Image(np.where(empty, 0.0, scaled).astype(np.float32), image.grid, image.mask)

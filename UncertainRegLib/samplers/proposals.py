@@ -277,8 +277,7 @@ class Trained:
         return replace(proposal, gaussian=StructuredGaussian(mean, stable(q.factor), q.low_rank))
 
     def _start(self, fixed: Image, moving: Image) -> DisplacementField | None:
-        from ..backbones.bspline import after
-        from ..backbones.linear import affine_alignment
+        from ..backbones.linear import affine_alignment, after
 
         if self.start == "backbone":
             return self.backbone.register(fixed, moving).resample(fixed.grid)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from .. import backbones
-from ..backbones.bspline import after
+from ..backbones.linear import after
 from ..geometry import DisplacementField, Grid, Image, compose, inside_index, read_field, warp
 from ..perturbations import Affine, Deform, Translation
 
