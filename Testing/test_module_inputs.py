@@ -9,6 +9,8 @@ qt_host = pytest.importorskip(
 
 from fake_result import oblique_direction  # noqa: E402
 
+from UncertainRegLib.geometry import read_image  # noqa: E402
+
 FLIP = np.array([-1.0, -1.0, 1.0])
 SHAPE = (12, 10, 8)  # Z, Y, X
 GEOMETRIES = {
@@ -93,7 +95,10 @@ def test_a_sheared_volume_is_resampled_onto_a_right_angled_grid(inputs, tmp_path
     blob = np.exp(-((i - at[0])**2 + (j - at[1])**2 + (k - at[2])**2) / 18.0).astype(np.float32)
     moving = add_volume(np.diag([1.0, 1.5, 2.0]), array=blob)
     put_under(moving, [[1.0, 0.2, 0.0], [0.0, 1.1, 0.1], [0.0, 0.0, 0.9]])
-    image = inputs.volumeImage(moving)
+    job = inputs.writeInputs(add_volume(np.eye(3)), moving, None, None, tmp_path)
+    said = []
+    image = read_image(job["moving"], said.append)  # as the worker reads it, and says it
+    assert len(said) == 1 and "is sheared" in said[0]
     direction = image.grid.direction
     assert np.allclose(direction.T @ direction, np.eye(3), atol=1e-6)
     weights = image.array / image.array.sum()

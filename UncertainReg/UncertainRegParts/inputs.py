@@ -13,9 +13,6 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
-# Right-angled to about 0.06 degrees; more shear than that and the voxels are resampled.
-ORTHOGONAL = 1e-3
-
 
 class InputsError(ValueError):
     """A node cannot be used; the message names it and says what to do."""
@@ -69,7 +66,7 @@ def maskImage(node):
     if node.IsA("vtkMRMLSegmentationNode"):
         image = segmentationImage(node)
     else:
-        image = volumeImage(node, "nearest")
+        image = volumeImage(node)
     mask = (image.array != 0).astype(np.uint8)
     if not mask.any():
         raise InputsError(_("The mask “{name}” is empty; choose none or another one.").format(
@@ -77,14 +74,14 @@ def maskImage(node):
     return Image(mask, image.grid)
 
 
-def volumeImage(node: slicer.vtkMRMLScalarVolumeNode, mode: str = "linear"):
+def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
     """A volume node as an ``Image`` where it is seen in the world."""
     if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
         raise InputsError(_("The volume “{name}” is empty; load or choose another one.").format(
             name=node.GetName()))
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    return _worldImage(slicer.util.arrayFromVolume(node), matrix, node, mode)
+    return _worldImage(slicer.util.arrayFromVolume(node), matrix, node)
 
 
 def _writeSegmentation(node: slicer.vtkMRMLSegmentationNode, path: str) -> dict[str, str]:
@@ -157,7 +154,7 @@ def segmentationImage(node: slicer.vtkMRMLSegmentationNode):
     for axis in range(3):
         offset.SetElement(axis, 3, low[axis])
     vtk.vtkMatrix4x4.Multiply4x4(matrix, offset, matrix)
-    return _worldImage(array, matrix, node, "nearest")
+    return _worldImage(array, matrix, node)
 
 
 def landmarkPoints(node: slicer.vtkMRMLMarkupsFiducialNode) -> tuple[list[str], np.ndarray]:
@@ -192,7 +189,7 @@ def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
     return matrix
 
 
-def _worldImage(array: np.ndarray, ijkToRas: vtk.vtkMatrix4x4, node, mode: str):
+def _worldImage(array: np.ndarray, ijkToRas: vtk.vtkMatrix4x4, node):
     from UncertainRegLib.geometry import Grid, Image
 
     matrix = vtk.vtkMatrix4x4()
@@ -201,22 +198,4 @@ def _worldImage(array: np.ndarray, ijkToRas: vtk.vtkMatrix4x4, node, mode: str):
     if array.ndim != 3:
         raise InputsError(_("“{name}” has {count} values per voxel; choose a volume with one.")
                           .format(name=node.GetName(), count=array.shape[-1]))
-    image = Image(array, Grid(array.shape, affine))
-    direction = image.grid.direction
-    if np.abs(direction.T @ direction - np.eye(3)).max() < ORTHOGONAL:
-        return image
-    resampled = image.resample(_rightAngled(image.grid), mode, outside=float(array.min()))
-    return Image(resampled.array.astype(array.dtype), resampled.grid)
-
-
-def _rightAngled(grid):
-    """The smallest right-angled grid around a sheared one, with about its axes and spacing."""
-    from UncertainRegLib.geometry import Grid
-
-    left, _, right = np.linalg.svd(grid.direction)
-    axes = left @ right
-    corners = grid.corners() @ axes
-    low, high = corners.min(0), corners.max(0)
-    size = np.ceil((high - low) / grid.spacing - 1e-6).astype(int)
-    origin = axes @ (low + grid.spacing / 2)
-    return Grid.from_spacing(tuple(size[::-1]), grid.spacing, origin, axes)
+    return Image(array, Grid(array.shape, affine))  # sheared ones are resampled when read

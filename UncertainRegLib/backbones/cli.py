@@ -119,7 +119,9 @@ def verify_backbone(options, report=None) -> int:
 
     parameters = {"weights": options.weights} if options.weights else {}
     backbone = create(options.name, options.device, **parameters)
-    image = read_image(options.image) if options.image else None
+    image = None
+    if options.image:
+        image = read_image(options.image, lambda sentence: print(sentence, file=sys.stderr))
     checks = verify(backbone, image)
     for check in checks:
         state = {True: "ok", False: "FAILED", None: "note"}[check.passed]

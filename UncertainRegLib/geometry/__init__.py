@@ -10,15 +10,17 @@ from .field import (
     invert_at,
     jacobian_determinant,
 )
-from .files import read_field, read_image, read_labels, read_points, write_field, write_image
+from .field_file import read_field, write_field
+from .files import read_image, read_labels, read_points, write_image
 from .grid import Grid
 from .image import Image
 from .interpolate import inside_index, interpolate
+from .volume import read_volume
 from .warp import warp, warp_labels, warp_one_hot
 
 __all__ = [
     "DisplacementField", "Grid", "Image", "compose", "determinant_of_slopes", "folding_fraction",
     "identity", "inside_index", "interpolate", "invert", "invert_at", "jacobian_determinant",
-    "read_field", "read_image", "read_labels", "read_points", "warp", "warp_labels",
+    "read_field", "read_image", "read_labels", "read_points", "read_volume", "warp", "warp_labels",
     "warp_one_hot", "write_field", "write_image",
 ]

@@ -8,6 +8,8 @@ import numpy as np
 
 from .arrays import Array, as_like, axis_range
 
+SHEAR_VOXELS = 0.1  # less, anywhere in the field of view, is rounding of a header
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -82,12 +84,34 @@ class Grid:
         """Volume of one voxel in millilitres."""
         return float(abs(np.linalg.det(self.affine[:3, :3])) / 1000.0)
 
+    @property
+    def is_right_angled(self) -> bool:
+        """Does it equal, to a tenth of a voxel everywhere, a grid whose axes are orthogonal?
+
+        ITK images, MRML volumes and segmentations have no others; see `right_angled`.
+        """
+        left, _, right = np.linalg.svd(self.direction)
+        axes = left @ right  # the nearest orthogonal ones
+        straight = Grid.from_spacing(self.shape, self.spacing, (0, 0, 0), axes).affine
+        straight[:3, 3] = self.center - straight[:3, :3] @ ((self.size - 1) / 2.0)
+        return largest_shift(self.affine, straight, self.size)[0] <= SHEAR_VOXELS
+
+    def right_angled(self) -> Grid:
+        """The smallest right-angled grid around a sheared one, through its first voxel.
+
+        The two axes nearest to a right angle stay (the slices of a tilted gantry are only shifted
+        in their plane); the third becomes their normal.
+        """
+        axes, spacing = _straightened(self.affine[:3, :3])
+        start, corners = self.origin @ axes, self.corners() @ axes
+        first = np.floor((corners.min(0) - start) / spacing + 0.5 + 1e-6)
+        last = np.ceil((corners.max(0) - start) / spacing - 0.5 - 1e-6)
+        return Grid.from_spacing(tuple((last - first + 1)[::-1]), spacing,
+                                 axes @ (start + first * spacing), axes)
+
     def corners(self) -> np.ndarray:
         """(8, 3) LPS mm of the outer corners of the field of view."""
-        ends = np.stack([np.full(3, -0.5), self.size - 0.5])
-        index = np.array([[ends[a, 0], ends[b, 1], ends[c, 2]]
-                          for c in (0, 1) for b in (0, 1) for a in (0, 1)])
-        return self.to_world(index)
+        return self.to_world(_corner_index(self.size))
 
     def to_world(self, index: Array) -> Array:
         """LPS mm, shape (..., 3), of voxel index points (i, j, k), shape (..., 3)."""
@@ -142,6 +166,42 @@ class Grid:
             low, high = (middle, high) if count > voxels else (low, middle)
         shape = np.maximum(1, np.floor(self.extent_mm / np.maximum(self.spacing, high) + 1e-6))
         return self.resized(tuple(shape.astype(int)[::-1]))
+
+
+def largest_shift(affine: np.ndarray, other: np.ndarray, size) -> tuple[float, float]:
+    """How far two index-to-space matrices (4x4) put a place of one image apart, at most.
+
+    Args:
+        size: number of voxels along i, j, k.
+
+    Returns:
+        The largest distance over the field of view: in voxels of ``affine`` along an axis, and
+        in the unit of the matrices.
+    """
+    index = _corner_index(np.asarray(size))
+    gap = _transform(other, index) - _transform(affine, index)
+    voxels = gap @ np.linalg.inv(affine[:3, :3]).T
+    return float(np.abs(voxels).max()), float(np.linalg.norm(gap, axis=-1).max())
+
+
+def _corner_index(size: np.ndarray) -> np.ndarray:
+    """(8, 3) voxel index of the outer corners of the field of view."""
+    ends = np.stack([np.full(3, -0.5), size - 0.5])
+    return np.array([[ends[a, 0], ends[b, 1], ends[c, 2]]
+                     for c in (0, 1) for b in (0, 1) for a in (0, 1)])
+
+
+def _straightened(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthogonal axes (3, 3) for sheared ``columns``, and the voxel size along each."""
+    unit = columns / np.linalg.norm(columns, axis=0)
+    straightest = min(((0, 1), (0, 2), (1, 2)),  # the slice plane, where several are straight
+                      key=lambda pair: round(abs(unit[:, pair[0]] @ unit[:, pair[1]]), 4))
+    axes, spacing = np.zeros((3, 3)), np.zeros(3)
+    for axis in (*straightest, 3 - sum(straightest)):
+        rest = columns[:, axis] - axes @ (axes.T @ columns[:, axis])
+        spacing[axis] = np.linalg.norm(rest)
+        axes[:, axis] = rest / spacing[axis]
+    return axes, spacing
 
 
 def _transform(matrix: np.ndarray, points: Array) -> Array:

@@ -122,6 +122,8 @@ def _segment_names(path: str) -> tuple[dict[int, str], dict[int, list[float]]]:
     """Names and colours of the segments of a Slicer .seg.nrrd file; empty for other files."""
     import SimpleITK as sitk
 
+    if not path.lower().endswith((".nrrd", ".nhdr")):
+        return {}, {}
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
@@ -139,10 +141,13 @@ def _segment_names(path: str) -> tuple[dict[int, str], dict[int, list[float]]]:
 
 
 def _file_record(path: str) -> dict:
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    """Where an input is, and the hash of its content; of a DICOM folder that of all its files."""
+    digest, where = hashlib.sha256(), Path(path)
+    for file in sorted(where.iterdir()) if where.is_dir() else [where]:
+        if file.is_file():
+            with open(file, "rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
     return {"file": str(Path(path).resolve()), "sha256": digest.hexdigest()}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import DisplacementField, Grid, Image, write_field, write_image
+from ..geometry.field_file import MEANING
 from ..geometry.files import InputError
 from ..geometry.image import set_geometry
 from ..samplers import Sample
@@ -56,7 +57,8 @@ class ResultFolder:
         registration = summary.registration.to_numpy()
         write_field(registration.resample(fixed), self.path / "transform.nrrd")
         write_image(summary.warped_moving(), self.path / "warped_moving.nrrd")
-        self.record.update(transform="transform.nrrd", warped="warped_moving.nrrd")
+        self.record.update(transform="transform.nrrd", transform_meaning=MEANING,
+                           warped="warped_moving.nrrd")
         if _is_coarser(registration.grid, fixed):
             write_field(registration, self.path / "transform_working.nrrd")
             self.record["transform_working"] = "transform_working.nrrd"

@@ -51,7 +51,7 @@ class ResultFolder:
         if not name:
             return None
         for path in (self.path / name, Path(name)):
-            if path.is_file():
+            if path.exists():  # a file, or the folder of a DICOM series
                 return path
         self.warnings.append(f"{name}: named in {self.path / 'result.json'}, but not there.")
         return None

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from ..geometry import Image
+from ..geometry import Image, read_volume
 from ..geometry.image import from_sitk
 from . import landmarks, nodes
 from .body import body_mask
@@ -61,7 +61,7 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
     """
     path = source.input_file("fixed_mask")
     if path is not None:
-        area = from_sitk(sitk.ReadImage(str(path)))
+        area = read_volume(path, mode="nearest")
     else:
         fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
         body = None if fixed is None else body_mask(fixed)

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from ..geometry import Grid, Image
+from ..geometry import Grid, Image, read_volume
 from ..geometry.image import from_sitk
 from .colors import add_legend, color_table
 from .frames import grid_of, ijk_to_ras
@@ -43,11 +43,12 @@ _EVERYTHING = 1e9  # upper threshold: only low values are ever hidden
 
 
 def set_scalars(node: slicer.vtkMRMLScalarVolumeNode, path: Path, dtype=None) -> None:
-    """Fill a volume node from an image file; values and geometry are kept exactly.
+    """Fill a volume node from an image file, as the run read it.
 
-    ``dtype`` asks for a type; by default only types that MRML cannot show are changed.
+    ``dtype`` asks for the integers of a label map; by default only types that MRML cannot show
+    are changed.
     """
-    image = from_sitk(sitk.ReadImage(str(path)))
+    image = read_volume(path, mode="nearest" if dtype else "linear")
     array = image.array.astype(dtype, copy=False) if dtype else image.array
     if array.dtype in (np.int64, np.uint64, np.uint32):
         array = array.astype(np.int32)

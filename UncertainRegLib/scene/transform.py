@@ -10,6 +10,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..geometry import DisplacementField, Grid, read_field
+from ..geometry.field_file import MEANING
 from .frames import ijk_to_ras, lps_to_ras
 
 
@@ -20,6 +21,9 @@ def set_field(node: slicer.vtkMRMLTransformNode, path: Path) -> None:
     moving volume under this node is drawn in the fixed space.
     """
     node.SetAndObserveTransformFromParent(grid_transform(read_field(path)))
+    # A saved scene cannot hold the interpolation; Slicer shows this text in its data tree.
+    node.SetDescription(f"Displacement field: {MEANING['vectors']}. Between voxels: "
+                        f"{MEANING['between_voxels']}.")
     if node.GetScene() is not None and node.GetStorageNode() is None:
         storage = slicer.vtkMRMLTransformStorageNode()
         storage.SetDefaultWriteFileExtension("nii.gz")  # the usual .h5 is twice as large

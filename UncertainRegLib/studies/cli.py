@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
@@ -104,16 +105,19 @@ def _image_study(options, study_module, report):
     """Run a study that deforms one image; returns it and its rows."""
     from ..geometry import read_image, read_labels
     from ..geometry.files import check_overlap
+    from .simulate import draw_truth
     from .study import Study
 
-    image = read_image(options.image)
-    labels = read_labels(options.labels) if options.labels else None
+    image = read_image(options.image, _say)
+    labels = read_labels(options.labels, _say) if options.labels else None
     if labels is not None:
         check_overlap(image.grid, labels.grid, options.image, options.labels)
     cases = tuple(options.cases)
     if "registration" in cases:
         cases = tuple(_registration(options, image) if case == "registration" else case
                       for case in cases)
+    for file in (case for case in cases if Path(case).suffix):
+        draw_truth(file, image.grid, None, _say)  # a bad one is refused before hours are spent
     study = Study(
         image, options.name or _stem(options.image), Path(options.out), cases,
         labels, options.backbone, options.backbone_settings, tuple(options.families),
@@ -122,6 +126,11 @@ def _image_study(options, study_module, report):
     rows = study_module.run(study, Counter(report, twice * study.registrations()))
     _finish(options, rows, study_module, report)
     return study, rows
+
+
+def _say(sentence: str) -> None:
+    """What a reader of files had to decide."""
+    print(sentence, file=sys.stderr)
 
 
 def _finish(options, rows, study_module, report) -> None:
@@ -144,7 +153,7 @@ def _registration(options, image) -> str:
     file = Path(options.out) / "registration.nrrd"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_field(registration_truth(image, read_image(options.truth_moving)), file)
+        write_field(registration_truth(image, read_image(options.truth_moving, _say)), file)
     return str(file)
 
 
@@ -176,6 +185,8 @@ def _labels(options, report) -> int:
         fixed=options.fixed, moving=options.moving, fixed_mask=options.fixed_mask,
         moving_mask=options.moving_mask, fixed_labels=options.fixed_labels,
         moving_labels=options.moving_labels))
+    for sentence in inputs.notes:
+        _say(sentence)
     study = label_study.LabelStudy(
         options.name or f"{_stem(options.fixed)} from {_stem(options.moving)}",
         Path(options.out), inputs.fixed, inputs.moving, inputs.fixed_labels,

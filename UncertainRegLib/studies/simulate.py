@@ -11,6 +11,8 @@ from scipy import ndimage
 from .. import backbones
 from ..backbones.linear import after
 from ..geometry import DisplacementField, Grid, Image, compose, inside_index, read_field, warp
+from ..geometry.errors import Say, unsaid
+from ..geometry.field_file import check_cover
 from ..perturbations import Affine, Deform, Translation
 
 ELASTIC = Deform(10, 0.35)  # below the bound of injectivity, about 0.40 of the spacing
@@ -35,23 +37,27 @@ TRUTHS = {
 }
 
 
-def draw_truth(name: str, grid: Grid, generator: np.random.Generator) -> DisplacementField:
+def draw_truth(name: str, grid: Grid, generator: np.random.Generator,
+               say: Say = unsaid) -> DisplacementField:
     """A known deformation phi, fixed to moving, mm LPS on ``grid``.
 
     Args:
         name: one of TRUTHS, or the file of a displacement field (see `registration_truth`).
         grid: grid of the image to deform.
         generator: source of the draw; a file is always the same.
+        say: hears what is odd about the file. Beyond its grid the vectors of its border go on.
 
     Raises:
-        ValueError: unknown name, or the file cannot be read.
+        ValueError: unknown name, or the file cannot be read or does not reach the image.
     """
     if name in TRUTHS:
         return TRUTHS[name](grid, generator)
     if not Path(name).suffix:
         raise ValueError(f"Unknown truth {name!r}; choose one of {', '.join(TRUTHS)}, or the file "
                          "of a displacement field.")
-    return read_field(name).resample(grid)
+    field = read_field(name, say)
+    check_cover(field.grid, grid, name, "the image", say)
+    return field.resample(grid)
 
 
 def registration_truth(image: Image, moving: Image) -> DisplacementField:

@@ -1,0 +1,106 @@
+"""Any volume file: opened by the reader that knows its headers, checked, its voxels read."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from .dicom import open_dicom
+from .errors import InputError, Say, last_line, unsaid
+from .grid import Grid
+from .image import Image
+from .itk_file import open_with_itk
+from .nifti import open_nifti, read_header
+from .stored import Stored
+
+MAX_VOXELS = 1024**3
+DAMAGE = (RuntimeError, ValueError, OSError, EOFError, zlib.error)
+
+
+def read_volume(path: str | Path, say: Say = unsaid, mode: str = "linear") -> Image:
+    """A scalar volume with the geometry that its header gives, whatever its values mean.
+
+    A sheared volume (tilted gantry, or an affine registration written into the header) is
+    resampled to a right-angled grid around it, as ITK, MRML and the measures of this library
+    need it; ``say`` hears that.
+
+    Args:
+        path: a file, or a folder with one DICOM series.
+        say: hears what was chosen, converted or resampled.
+        mode: of that resampling, "linear" or, for labels, "nearest".
+
+    Raises:
+        InputError: missing, unreadable, truncated, 2D/4D, vector, huge, non-finite, or with
+            impossible voxel sizes.
+    """
+    stored = open_volume(path, say)
+    size = stored.size
+    if stored.components != 1:
+        raise InputError(f"{path}: has {stored.components} values per voxel (a vector or colour "
+                         "image); give a scalar volume.")
+    if len(size) == 3 and min(size) < 4:
+        raise InputError(f"{path}: is only {size[0]}x{size[1]}x{size[2]} voxels; give a 3D volume "
+                         "with at least 4 voxels along each axis.")
+    image = Image(*read_voxels(path, stored))
+    if image.grid.is_right_angled:
+        return image
+    grid = image.grid.right_angled()
+    say(f"{path}: is sheared (its axes are not at right angles, as with a tilted gantry); it was "
+        f"resampled to a right-angled grid of {'x'.join(map(str, grid.size))} voxels around it.")
+    values = image.resample(grid, mode, outside=float(image.array.min())).array
+    if mode == "nearest" or image.array.dtype.kind == "f":
+        values = values.astype(image.array.dtype, copy=False)
+    return Image(values, grid)
+
+
+def open_volume(path: str | Path, say: Say) -> Stored:
+    """The header of a file or a DICOM folder.
+
+    Raises:
+        InputError: there is no such file, or its header cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return open_dicom(path, say)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file.")
+    try:
+        header = read_header(path)
+    except DAMAGE as error:
+        raise InputError(f"{path}: is damaged or truncated ({last_line(error)}); export it "
+                         "again.") from None
+    return open_with_itk(path, say) if header is None else open_nifti(header, say)
+
+
+def read_voxels(path: str | Path, stored: Stored) -> tuple[np.ndarray, Grid]:
+    """The values, (Z, Y, X) or (Z, Y, X, components), and their grid.
+
+    Raises:
+        InputError: not 3D, huge, of impossible extent, damaged, or with values that are no numbers.
+    """
+    size = stored.size
+    if len(size) != 3:
+        raise InputError(f"{path}: has {len(size)} dimensions; give a single 3D volume.")
+    if np.prod([float(n) for n in size]) > MAX_VOXELS:
+        raise InputError(f"{path}: {size[0]}x{size[1]}x{size[2]} voxels are more than the limit of "
+                         "1024^3; crop or resample it first.")
+    extent = np.array(size) * np.linalg.norm(stored.affine[:3, :3], axis=0)
+    if not 2.0 <= extent.max() <= 5000.0:
+        raise InputError(f"{path}: the image is {extent.max():.4g} mm long, so its voxel size is "
+                         "probably not in millimetres; correct the spacing in the header.")
+    try:
+        grid = Grid(size[::-1], stored.affine)
+        array = stored.read()
+    except InputError:
+        raise
+    except DAMAGE as error:
+        raise InputError(f"{path}: is damaged or truncated ({last_line(error)}); export it "
+                         "again.") from None
+    bad = int((~np.isfinite(array)).sum()) if array.dtype.kind == "f" else 0
+    if bad:
+        what = "voxels" if stored.components == 1 else "values"
+        raise InputError(f"{path}: {bad} {what} are NaN or infinite; replace them by the "
+                         f"{'background value' if stored.components == 1 else 'right ones'} first.")
+    return array, grid
