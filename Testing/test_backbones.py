@@ -11,7 +11,6 @@ from UncertainRegLib import backbones
 from UncertainRegLib.backbones import registry
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.linear import affine_alignment
-from UncertainRegLib.backbones.prepare import normalise
 from UncertainRegLib.geometry import DisplacementField, Grid, Image, folding_fraction, warp
 
 WITHOUT_WEIGHTS = ["demons", "convexadam"]
@@ -93,27 +92,6 @@ def test_masks_bring_distant_images_together():
     found = affine_alignment(Image(image.array, grid, mask),
                              Image(image.array, Grid(grid.shape, far), mask))
     assert np.allclose(found[:3, 3], [60, -40, 30], atol=0.3)
-
-
-def test_two_cts_share_one_window():
-    """Windows fitted to each image sent demons 7 mm astray in homogeneous organs."""
-    grid = GRID_PAIRS["identity"][0]
-    body = np.full(grid.shape, -1000.0, np.float32)
-    body[8:32, 8:36, 8:40] = 50.0
-    other = body.copy()
-    other[10:14, 10:14, 10:14] = 1500.0  # an implant moves the upper percentile
-    fixed, moving = normalise(Image(body, grid), Image(other, grid))
-    assert fixed.array[20, 20, 20] == moving.array[20, 20, 20]
-
-
-def test_masked_voxels_only_set_the_window():
-    grid = GRID_PAIRS["identity"][0]
-    image = textured(grid, seed=5)
-    mask = (image.array > 30).astype(np.uint8)
-    bright, plain = normalise(Image(image.array + 1000 * (mask == 0), grid, mask),
-                              Image(image.array, grid, mask))
-    assert bright.array[mask == 0].max() == 0
-    assert np.array_equal(bright.array, plain.array)
 
 
 def test_listing_names_what_is_missing_and_never_raises(monkeypatch):

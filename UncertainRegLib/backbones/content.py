@@ -51,45 +51,45 @@ def cropped_to_content(image: Image) -> tuple[Image, np.ndarray]:
     padded, cropped or scanned with more air. With a mask the box lies around the mask.
 
     Returns:
-        The image (numpy; its grid may reach beyond the old one, where the value is that of the
-        nearest voxel and the mask 0), and booleans (Z, Y, X): background, things beside the
-        anatomy (a table), or beyond the old grid.
+        The image (numpy; its grid may reach beyond the old one, where the mask is 0), with one
+        value for all background: that of air, or the constant that was there. And booleans
+        (Z, Y, X): background, things beside the anatomy (a table), or beyond the old grid.
     """
     image = part(image, _without_constant_slabs(image.array))
     empty = background(image.array)
     if empty.all():  # one grey value alone
         return image, np.zeros(image.grid.shape, bool)
-    box, beside = _around_anatomy(image.array, empty)
+    threshold = tissue_threshold(image.array[~empty])
+    air = _air_level(image.array, threshold, ~empty)
+    tissue = ~empty if air is None else (image.array > threshold) & ~empty
+    level = np.median(image.array[empty]) if air is None and empty.any() else air
+    box, beside = _around_anatomy(tissue, empty if air is None else ~tissue)
     empty |= beside
     if image.mask is not None:
         around = _with_margin(_bounds(image.mask > 0), MASK_MARGIN)
         box = [(max(0, first), min(n, end)) for (first, end), n in zip(around, image.grid.shape)]
+    image = Image(np.where(empty, level, image.array).astype(np.float32) if empty.any()
+                  else image.array, image.grid, image.mask)
     inside = [(max(0, first), min(n, end)) for (first, end), n in zip(box, image.grid.shape)]
     beyond = [(here[0] - want[0], want[1] - here[1]) for here, want in zip(inside, box)]
     image, empty = part(image, inside), empty[tuple(slice(*ends) for ends in inside)]
-    return _padded(image, beyond), np.pad(empty, beyond, constant_values=True)
+    return _padded(image, beyond, level), np.pad(empty, beyond, constant_values=True)
 
 
-def _around_anatomy(array: np.ndarray, empty: np.ndarray
+def _around_anatomy(tissue: np.ndarray, no_tissue: np.ndarray
                     ) -> tuple[list[tuple[int, int]], np.ndarray]:
     """First and end index along each axis of a box around the anatomy, and booleans (Z, Y, X):
     large bright things beside the anatomy."""
-    threshold = tissue_threshold(array[~empty])
-    tissue, air = (array > threshold) & ~empty, empty
-    if _is_air(array, threshold, ~empty):
-        air = ~tissue
-    else:
-        tissue = ~empty  # what is dark is anatomy, too
     parts, count = ndimage.label(tissue)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     anatomy = np.isin(parts, np.flatnonzero(sizes >= PART * sizes.max()) + 1)
     bounds = _bounds(anatomy)
-    large = np.flatnonzero((sizes >= LARGE * array.size) & (sizes < PART * sizes.max())) + 1
+    large = np.flatnonzero((sizes >= LARGE * tissue.size) & (sizes < PART * sizes.max())) + 1
     places = ndimage.find_objects(parts)
     beside = np.isin(parts, [n for n in large if _apart(places[n - 1], bounds)])
     box = []
-    for axis, ((first, end), n) in enumerate(zip(_with_margin(bounds, MARGIN), array.shape)):
-        outer = [np.take(air | beside, face, axis).mean() >= AIR_FACE for face in (0, -1)]
+    for axis, ((first, end), n) in enumerate(zip(_with_margin(bounds, MARGIN), tissue.shape)):
+        outer = [np.take(no_tissue | beside, face, axis).mean() >= AIR_FACE for face in (0, -1)]
         box.append((first if outer[0] else 0, end if outer[1] else n))
     return box, beside
 
@@ -99,12 +99,16 @@ def _apart(place: tuple[slice, ...], bounds: list[tuple[int, int]]) -> bool:
     return any(here.stop <= first or here.start >= end for here, (first, end) in zip(place, bounds))
 
 
-def _is_air(array: np.ndarray, threshold: float, where: np.ndarray) -> bool:
-    """Whether what is darker than the threshold is as uniform as air on the faces."""
+def _air_level(array: np.ndarray, threshold: float, where: np.ndarray) -> float | None:
+    """The intensity of air: of what is darker than the threshold, if it is as uniform as air on the
+    faces; None if there is none."""
     rim = _faces(array)[_faces(where)]
     dark = rim[rim <= threshold]
     bright = array[where & (array > threshold)]
-    return dark.size > 0 and dark.std() < AIR_NOISE * (bright.mean() - dark.mean())
+    if not dark.size or not bright.size:
+        return None
+    is_air = dark.std() < AIR_NOISE * (bright.mean() - dark.mean())
+    return float(np.median(dark)) if is_air else None
 
 
 def _faces(array: np.ndarray) -> np.ndarray:
@@ -161,11 +165,14 @@ def part(image: Image, box: list[tuple[int, int]]) -> Image:
     return Image(image.array[cut], _moved(image.grid, box), mask)
 
 
-def _padded(image: Image, beyond: list[tuple[int, int]]) -> Image:
-    """The image with so many voxels more before and after along each array axis."""
+def _padded(image: Image, beyond: list[tuple[int, int]], value: float | None) -> Image:
+    """The image with so many voxels of a value more before and after along each array axis."""
+    if not any(map(any, beyond)):
+        return image
     box = [(-before, n + after) for (before, after), n in zip(beyond, image.grid.shape)]
     mask = None if image.mask is None else np.pad(image.mask, beyond)
-    return Image(np.pad(image.array, beyond, mode="edge"), _moved(image.grid, box), mask)
+    array = np.pad(image.array, beyond, constant_values=np.float32(value))
+    return Image(array, _moved(image.grid, box), mask)
 
 
 def _moved(grid: Grid, box: list[tuple[int, int]]) -> Grid:

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ..geometry import Grid, Image
 from ..geometry.image import mask_of
-from .content import background, cropped_to_content, part, tissue_threshold
+from .content import cropped_to_content, part, tissue_threshold
 from .linear import COARSE_VOXELS, affine_alignment, seen_through
 
 PERCENTILES = (0.5, 99.5)
@@ -38,11 +38,10 @@ def prepared(fixed: Image, moving: Image, voxels: int, affine: bool = True
         affine: the method finds an affine map first, so the images need not be aligned yet.
 
     Returns:
-        Intensities in [0, 1], the background 0 (see `normalise`), and the masks.
+        Images with intensities in [0, 1] and their masks.
     """
-    (fixed, no_fixed), (moving, no_moving) = (cropped_to_content(each)
-                                              for each in (fixed, moving))
-    fixed, moving = normalise(fixed, moving, no_fixed, no_moving, affine)
+    images, empty = zip(*(cropped_to_content(each) for each in (fixed, moving)))
+    fixed, moving = _normalised(images, empty, affine)
     if moving.array.size > voxels and _volume(moving) > MUCH_LARGER * _volume(fixed):
         start = affine_alignment(fixed, moving) if affine else np.eye(4)
         moving = _corresponding(fixed.grid, moving, start)
@@ -63,9 +62,8 @@ def _corresponding(fixed: Grid, moving: Image, start: np.ndarray) -> Image:
     return part(moving, list(zip(first, end))[::-1])
 
 
-def normalise(fixed: Image, moving: Image, no_fixed: np.ndarray | None = None,
-              no_moving: np.ndarray | None = None, affine: bool = True) -> tuple[Image, Image]:
-    """Both images with intensities in [0, 1]; background becomes 0.
+def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
+    """Both images with intensities in [0, 1].
 
     Where the two images have alike intensities (two CTs, two scans of one protocol) one window
     holds for both: windows fitted to each would differ by a little, which a method that compares
@@ -73,29 +71,22 @@ def normalise(fixed: Image, moving: Image, no_fixed: np.ndarray | None = None,
     are first brought to those of the fixed image (see `_matched`); those of another contrast, and
     masked organs (a lung changes its density with every breath), have a window each. Two masks
     say which voxels decide; one mask alone would compare an organ with a whole image.
-
-    Args:
-        no_fixed, no_moving: booleans (Z, Y, X), background, see ``content``; found if not given.
-        affine: the images may still need an affine map to lie over each other.
     """
-    images = (fixed, moving)
-    empty = [background(image.array) if given is None else given
-             for image, given in zip(images, (no_fixed, no_moving))]
     shown = [~none for none in empty]
-    if fixed.mask is not None and moving.mask is not None:
+    if all(image.mask is not None for image in images):
         values = [image.array[here & mask_of(image)] for image, here in zip(images, shown)]
         windows = [tuple(np.percentile(each, PERCENTILES)) for each in values]
         alike = _alike(values, windows)
     else:
         values = [image.array[here] for image, here in zip(images, shown)]
-        windows = [_range(each) for each in values]
+        windows = [_range(each, image.array[none])
+                   for each, image, none in zip(values, images, empty)]
         alike = _alike(values, windows) or _alike(_overlap(images, shown), windows)
         if not alike:
-            windows[1] = _matched(images, empty, windows, affine)
+            windows[1] = _matched(images, windows, affine)
     if alike:
         windows = [(min(low for low, _ in windows), max(high for _, high in windows))] * 2
-    return tuple(_scaled(image, none, window)
-                 for image, none, window in zip(images, empty, windows))
+    return tuple(_scaled(*each) for each in zip(images, windows))
 
 
 def is_ct(image: Image) -> bool:
@@ -103,16 +94,23 @@ def is_ct(image: Image) -> bool:
     return float(np.percentile(image.array, 1)) < -500.0
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def _range(values: np.ndarray, none: np.ndarray) -> tuple[float, float]:
     """Lowest and highest intensity of the content, without the most extreme ones.
 
     The percentiles are those of the dark and of the bright part: how much air an image shows does
-    not move them, and an organ that fills little of the image is not lost.
+    not move them, and an organ that fills little of the image is not lost. The value of the
+    background lies in the range, or as far from it as the range is long.
+
+    Args:
+        values: of the content; none: of the background, all the same.
     """
     threshold = tissue_threshold(values)
     dark, bright = values[values <= threshold], values[values > threshold]
-    return (float(np.percentile(dark if dark.size else values, PERCENTILES[0])),
-            float(np.percentile(bright if bright.size else values, PERCENTILES[1])))
+    low = float(np.percentile(dark if dark.size else values, PERCENTILES[0]))
+    high = float(np.percentile(bright if bright.size else values, PERCENTILES[1]))
+    span = high - low or np.inf
+    level = np.clip(none[0], low - span, high + span) if none.size else low
+    return float(min(low, level)), float(max(high, level))
 
 
 def _alike(values, windows) -> bool:
@@ -124,14 +122,14 @@ def _alike(values, windows) -> bool:
     return bool(np.abs(first - second).max() <= ALIKE * span)
 
 
-def _matched(images, empty, windows, affine: bool) -> tuple[float, float]:
+def _matched(images, windows, affine: bool) -> tuple[float, float]:
     """The moving image's window for which its intensities, after affine alignment, are those of
     the fixed image in the fixed image's window; its own window where no line relates the two.
 
     The line is that of equal standard deviations, through the more homogeneous half of the voxels:
     there it matters little that the images do not lie over each other exactly.
     """
-    fixed, moving = (_scaled(*each) for each in zip(images, empty, windows))
+    fixed, moving = (_scaled(*each) for each in zip(images, windows))
     fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
     start = affine_alignment(fixed, moving) if affine else np.eye(4)
     moved = seen_through(moving, start).resample(fixed.grid, outside=0.0)
@@ -162,7 +160,7 @@ def _overlap(images, shown) -> tuple[np.ndarray, np.ndarray]:
     return fixed.array.ravel()[chosen][inside][both], moving.array[k, j, i][both]
 
 
-def _scaled(image: Image, empty: np.ndarray, window: tuple[float, float]) -> Image:
+def _scaled(image: Image, window: tuple[float, float]) -> Image:
     low, high = window
     scaled = np.clip((image.array - low) / (high - low or 1.0), 0.0, 1.0)
-    return Image(np.where(empty, 0.0, scaled).astype(np.float32), image.grid, image.mask)
+    return Image(scaled.astype(np.float32), image.grid, image.mask)
