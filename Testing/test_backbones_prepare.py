@@ -103,13 +103,15 @@ def plain() -> dict[str, float]:
     return {}
 
 
-def engine_cases():
+def engine_cases() -> list:
+    cases = []
     for name, package in ENGINES.items():
         for case in CASES:
             marks = [] if name == "demons" else [pytest.mark.slow]
             if importlib.util.find_spec(package) is None:
                 marks.append(pytest.mark.skip(f"{package} is an optional extra"))
-            yield pytest.param(name, case, marks=marks, id=f"{name}, {case}")
+            cases.append(pytest.param(name, case, marks=marks, id=f"{name}, {case}"))
+    return cases
 
 
 @pytest.mark.parametrize(("name", "case"), engine_cases())

@@ -16,8 +16,9 @@ from .content import cropped_to_content, part, tissue_threshold
 from .linear import COARSE_VOXELS, affine_alignment, seen_through
 
 PERCENTILES = (0.5, 99.5)
-COMPARED = (10, 25, 50, 75, 90)  # percentiles of two images where they overlap
+COMPARED = (25, 50, 75)  # percentiles of two images; the rim of a mask moves the outer ones
 ALIKE = 0.03  # of the range of intensities: percentiles that differ by less are the same scale
+BEYOND = 0.25  # of the range of the content: how far from it the background may lie
 RELATED = 0.9  # correlation of intensities above which a line relates those of two images
 COMPARED_VOXELS = 200_000
 MUCH_LARGER = 2.0  # times the volume of the fixed image: the moving one is cut
@@ -69,23 +70,26 @@ def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
     holds for both: windows fitted to each would differ by a little, which a method that compares
     intensities follows by millimetres in homogeneous organs. Intensities of another unit or offset
     are first brought to those of the fixed image (see `_matched`); those of another contrast, and
-    masked organs (a lung changes its density with every breath), have a window each. Two masks
-    say which voxels decide; one mask alone would compare an organ with a whole image.
+    masked organs that differ (a lung changes its density with every breath), have a window each.
+    Two masks say which voxels are compared; one alone would compare an organ with a whole image.
     """
     shown = [~none for none in empty]
-    if all(image.mask is not None for image in images):
-        values = [image.array[here & mask_of(image)] for image, here in zip(images, shown)]
-        windows = [tuple(np.percentile(each, PERCENTILES)) for each in values]
-        alike = _alike(values, windows)
+    whole = [image.array[here] for image, here in zip(images, shown)]
+    windows = [_range(values, image.array[none])
+               for values, image, none in zip(whole, images, empty)]
+    masked = all(image.mask is not None for image in images)
+    if masked:
+        inside = [image.array[here & mask_of(image)] for image, here in zip(images, shown)]
+        of_masks = [tuple(np.percentile(values, PERCENTILES)) for values in inside]
+        alike = _alike(inside, of_masks)
     else:
-        values = [image.array[here] for image, here in zip(images, shown)]
-        windows = [_range(each, image.array[none])
-                   for each, image, none in zip(values, images, empty)]
-        alike = _alike(values, windows) or _alike(_overlap(images, shown), windows)
-        if not alike:
-            windows[1] = _matched(images, windows, affine)
+        alike = _alike(whole, windows) or _alike(_overlap(images, shown), windows)
     if alike:
         windows = [(min(low for low, _ in windows), max(high for _, high in windows))] * 2
+    elif masked:
+        windows = of_masks
+    else:
+        windows[1] = _matched(images, windows, affine)
     return tuple(_scaled(*each) for each in zip(images, windows))
 
 
@@ -99,7 +103,7 @@ def _range(values: np.ndarray, none: np.ndarray) -> tuple[float, float]:
 
     The percentiles are those of the dark and of the bright part: how much air an image shows does
     not move them, and an organ that fills little of the image is not lost. The value of the
-    background lies in the range, or as far from it as the range is long.
+    background lies in the range, or a quarter of its length from it.
 
     Args:
         values: of the content; none: of the background, all the same.
@@ -108,8 +112,8 @@ def _range(values: np.ndarray, none: np.ndarray) -> tuple[float, float]:
     dark, bright = values[values <= threshold], values[values > threshold]
     low = float(np.percentile(dark if dark.size else values, PERCENTILES[0]))
     high = float(np.percentile(bright if bright.size else values, PERCENTILES[1]))
-    span = high - low or np.inf
-    level = np.clip(none[0], low - span, high + span) if none.size else low
+    room = BEYOND * (high - low) or np.inf
+    level = np.clip(none[0], low - room, high + room) if none.size else low
     return float(min(low, level)), float(max(high, level))
 
 
