@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 def shared_data() -> Path:
     """Folder of real image pairs; the test is skipped where it is absent."""
     folder = Path(os.environ.get("UNCERTAINREG_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
+    if not (folder / "brain_t1_inter").is_dir():
         pytest.skip("the real image pairs (../shared/data, or UNCERTAINREG_DATA) are not here")
     return folder
 
