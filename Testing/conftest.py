@@ -12,6 +12,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory):
+    """No setting and no installed weights of whoever runs the tests decide one of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNCERTAINREG_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        for name in ("UNCERTAINREG_TRACEBACK", "STUB"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real image pairs; the test is skipped where it is absent."""

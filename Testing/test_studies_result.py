@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,9 +23,15 @@ from UncertainRegLib.studies.result import validate
 GRID = Grid.from_spacing((20, 22, 24), (1.5, 1.5, 1.5))
 
 
+@pytest.fixture
+def finished(run_once, tmp_path):
+    """A result folder of the test's own: what one test adds, another must not need."""
+    return Path(shutil.copytree(run_once, tmp_path / "finished"))
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A small run with true labels and landmarks: its folder and its job options."""
+def run_once(tmp_path_factory):
+    """The folder of a small run with true labels and landmarks."""
     folder = tmp_path_factory.mktemp("pair")
     moving, field = textured(GRID), smooth_field(GRID, 2.0)
     labels = np.zeros(GRID.shape, np.uint8)
@@ -84,6 +92,8 @@ def test_a_result_is_validated_with_numbers_and_curves(finished, capsys):
 
 
 def test_a_calibration_is_stored_in_the_result(finished, capsys):
+    assert main(["evaluate", "result", str(finished), "--progress", "json"]) == 0
+    capsys.readouterr()
     code = main(["evaluate", "calibrate", str(finished), "--warps", "2", "--progress", "json"])
     assert code == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -127,16 +137,13 @@ def test_a_validation_can_be_cancelled_and_leaves_the_result_as_it_was(finished)
     assert not (finished / "cancel").exists()
 
 
-def test_label_probabilities_are_broadened_by_what_a_calibration_found_missing(finished, tmp_path):
+def test_label_probabilities_are_broadened_by_what_a_calibration_found_missing(finished):
     record = record_of(finished)
     record["calibration"] = {"factor": None, "missing_mm": 1.0}
-    for item in finished.iterdir():
-        if item.name != "result.json":
-            (tmp_path / item.name).symlink_to(item)
-    maps = validate(tmp_path, record)["labels"]["maps"]
+    maps = validate(finished, record)["labels"]["maps"]
     assert maps["label entropy, broadened"]["ece"] != maps["label entropy"]["ece"]
     record["calibration"] = {"factor": None, "missing_mm": None}
-    assert "label entropy, broadened" not in validate(tmp_path, record)["labels"]["maps"]
+    assert "label entropy, broadened" not in validate(finished, record)["labels"]["maps"]
 
 
 def test_a_result_without_truth_cannot_be_validated(finished, tmp_path, capsys):

@@ -18,12 +18,12 @@ def add_commands(commands) -> None:
     top = commands.add_parser("evaluate", help="can the millimetres be believed? studies, checks")
     actions = top.add_subparsers(required=True, metavar="action")
     _add_image_study(actions, "known-warp", _known_warp,
-                     "does u rank the true error, where the truth is known?",
+                     "does disagreement rank the true error, where that is known?",
                      ("elastic", "affine", "translation"),
                      "translation, affine, elastic, elastic2, registration (with "
                      "--truth-moving), or files of displacement fields")
     _add_image_study(actions, "anatomy", _anatomy,
-                     "does u see a resection, or a truncated field of view?",
+                     "does disagreement show a resection, or a truncated field of view?",
                      ("resection", "truncation"), "resection, truncation")
     _add_labels(actions)
     _add_calibrate(actions)
@@ -73,7 +73,7 @@ def _common(study, families: tuple[str, ...]) -> None:
                        help='e.g. {"affine": false}')
     study.add_argument("--families", nargs="+", default=list(families),
                        help=f"perturbation families [{' '.join(families)}]")
-    study.add_argument("--samples", type=int, default=16, help="registrations a map [16]")
+    study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
     study.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     study.add_argument("--parquet", action="store_true",
@@ -83,7 +83,8 @@ def _common(study, families: tuple[str, ...]) -> None:
 
 def _add_calibrate(actions) -> None:
     study = actions.add_parser(
-        "calibrate", help="the factor that turns u of a result into a 95 %% bound, or a refusal")
+        "calibrate", help="the factor that turns the disagreement of a result into a 95 %% bound, "
+                          "or a refusal")
     study.add_argument("folder", help="a complete result folder; its result.json is extended")
     study.add_argument("--warps", type=int, default=3, help="simulated deformations [3]")
     _progress(study)
@@ -251,8 +252,8 @@ def _stopped() -> int:
 
 def _calibration_in_words(entry: dict) -> str:
     lines = [f"95 % of voxels lie within {entry['factor']:.2f} times the uncertainty, on simulated "
-             f"deformations of {entry['amplitude_mm']:.1f} mm; each covered "
-             f"{100 * entry['coverage_check']:.0f} % by the factor of the others."]
+             f"deformations of {entry['amplitude_mm']:.1f} mm; with the factor that the others "
+             f"give, {100 * entry['coverage_check']:.0f} % of each do."]
     if entry["landmarks_within"] is not None:
         lines.append(f"{100 * entry['landmarks_within']:.0f} % of the true landmarks lie within "
                      "the bound.")
