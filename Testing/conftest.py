@@ -12,11 +12,21 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory):
+    """No setting and no installed weights of whoever runs the tests decide one of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNCERTAINREG_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        for name in ("UNCERTAINREG_TRACEBACK", "STUB"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real image pairs; the test is skipped where it is absent."""
     folder = Path(os.environ.get("UNCERTAINREG_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
+    if not (folder / "brain_t1_inter").is_dir():
         pytest.skip("the real image pairs (../shared/data, or UNCERTAINREG_DATA) are not here")
     return folder
 

@@ -18,6 +18,13 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = os.environ.get("UNCERTAINREG_DEMO_SAMPLES", "16")
+MADE = ("input", "result", "scene.mrb", "overlay.png", "samples.gif", "about.txt")
+ABOUT = """Made by `make demo` of UncertainReg; the next one replaces the files named here.
+result       displacement fields, maps and tables
+scene.mrb    the same for 3D Slicer
+overlay.png, samples.gif    pictures (where the machine can draw them)
+input        the images that were made for it (where no real pair was at hand)
+"""
 
 
 def two_brains(data: Path) -> list[str]:
@@ -79,6 +86,22 @@ def compare_with_truth(out: Path, truth_file: Path) -> None:
           f"{spearman(u, error):.2f}.")
 
 
+def clear(out: Path) -> None:
+    """Remove what an earlier demo left, finished or not; anything else is kept.
+
+    Raises:
+        ValueError: the folder holds something and is not one of this demo.
+    """
+    known = (out / "about.txt").is_file() or (out / "result" / "result.json").is_file()
+    if out.exists() and not known and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out}: is not a folder of this demo; name another one.")
+    for name in MADE:
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
+
+
 def save_pictures(out: Path) -> None:
     """overlay.png and samples.gif, drawn by Slicer's own view code."""
     from UncertainRegLib.scene.headless import HeadlessScene
@@ -101,14 +124,16 @@ def main(out: Path) -> int:
     """Run the demo; returns the exit code of the run."""
     from UncertainRegLib.__main__ import main as command
 
-    if out.exists():
-        if not (out / "result").is_dir() and any(out.iterdir()):
-            print(f"{out} is not a folder of this demo; name another one.", file=sys.stderr)
-            return 1
-        shutil.rmtree(out)
-    data = Path(os.environ.get("UNCERTAINREG_DATA", ROOT.parent / "shared" / "data"))
-    options = two_brains(data) if data.is_dir() else deformed_template(out / "input")
+    try:
+        clear(out)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     out.mkdir(parents=True, exist_ok=True)
+    (out / "about.txt").write_text(ABOUT, encoding="utf-8")
+    data = Path(os.environ.get("UNCERTAINREG_DATA", ROOT.parent / "shared" / "data"))
+    here = (data / "brain_t1_inter").is_dir()
+    options = two_brains(data) if here else deformed_template(out / "input")
     code = command(["run", *map(str, options), "--out", str(out / "result"),
                     "--scene", str(out / "scene.mrb"), "--samples", SAMPLES])
     if code:

@@ -41,7 +41,7 @@ def main() -> int:
                 return 130
         write_fake_calibration(folder, REFUSAL if behaviour == "refuse" else None)
     say("finished", status="complete", result=str(Path(folder) / "result.json"))
-    return 0
+    return 3 if (action, behaviour) == ("calibrate", "refuse") else 0
 
 
 if __name__ == "__main__":

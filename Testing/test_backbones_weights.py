@@ -1,6 +1,7 @@
 """The store of weights, against a local server that is slow, truncated, wrong or absent."""
 
 import hashlib
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ class Host(BaseHTTPRequestHandler):
     """Plays the host of the weights; the path chooses the behaviour."""
 
     requests: list = []  # noqa: RUF012 (shared on purpose)
+    enough = threading.Event()  # a stalled answer ends
 
     def do_GET(self):
         Host.requests.append((self.path, self.headers.get("Range")))
@@ -44,7 +46,7 @@ class Host(BaseHTTPRequestHandler):
             if path == "slow":
                 time.sleep(0.05)
             if path == "stalled" and position:
-                time.sleep(2)
+                Host.enough.wait(60)
             try:
                 self.wfile.write(body[position:position + (1 << 18)])
             except OSError:
@@ -71,6 +73,7 @@ def own_store(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "")
     Host.requests.clear()
+    Host.enough.clear()
 
 
 def weights(host, kind, sha256=SHA256):
@@ -111,10 +114,11 @@ def test_complete_part_is_accepted(host):
 
 
 def test_stalled_download_keeps_what_came(host, monkeypatch):
-    monkeypatch.setattr(store, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(store, "TIMEOUT_S", 3)
     monkeypatch.setattr(store, "CHUNK", 1 << 16)
     with pytest.raises(store.WeightsError, match="interrupted"):
         store.download(weights(host, "stalled"))
+    Host.enough.set()
     assert (store.store() / "net" / "w.pth.part").stat().st_size > 0
 
 
@@ -127,8 +131,10 @@ def test_wrong_content_is_refused_and_removed(host):
 def test_absent_file_and_absent_host(host):
     with pytest.raises(store.WeightsError, match="answered 404"):
         store.download(weights(host, "missing"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]  # nobody listens there any more
     with pytest.raises(store.WeightsError, match="check the network and proxy"):
-        store.download(weights("http://127.0.0.1:9", "x"))
+        store.download(weights(f"http://127.0.0.1:{port}", "x"))
 
 
 def test_proxy_is_used(host, monkeypatch):

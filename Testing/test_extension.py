@@ -37,6 +37,8 @@ def test_every_library_file_is_installed():
 
 
 def test_every_module_file_is_installed():
+    if not (ROOT / ".git").exists():
+        pytest.skip("the file list comes from git")
     text = (ROOT / "UncertainReg" / "CMakeLists.txt").read_text(encoding="utf-8")
     text = text.replace("${MODULE_NAME}", "UncertainReg")
     tracked = subprocess.run(["git", "ls-files", "UncertainReg"], cwd=ROOT, capture_output=True,

@@ -11,10 +11,11 @@ SOURCES = sorted(FOLDER.rglob("*.py"))
 
 def test_every_file_is_installed():
     """An unlisted file works from a source checkout and is missing after installation."""
-    text = (FOLDER / "CMakeLists.txt").read_text().replace("${MODULE_NAME}", "UncertainReg")
+    text = (FOLDER / "CMakeLists.txt").read_text("utf-8").replace("${MODULE_NAME}", "UncertainReg")
     listed = set(re.findall(r"^\s+([\w/]+\.\w+)\s*$", text, re.MULTILINE))
     present = {str(p.relative_to(FOLDER).as_posix()) for p in FOLDER.rglob("*")
-               if p.is_file() and "__pycache__" not in p.parts and p.name != "CMakeLists.txt"}
+               if p.is_file() and "__pycache__" not in p.parts and p.name != "CMakeLists.txt"
+               and not p.name.startswith(".")}  # as file managers leave
     assert listed == present
 
 
@@ -26,12 +27,31 @@ def test_only_the_module_file_lies_beside_it():
 def test_the_panel_has_every_widget_that_is_used():
     root = ElementTree.parse(FOLDER / "Resources" / "UI" / "UncertainReg.ui").getroot()
     names = {widget.get("name") for widget in root.iter("widget")}
-    used = {name for path in SOURCES for name in re.findall(r"\bui\.(\w+)", path.read_text())}
+    used = {name for path in SOURCES
+            for name in re.findall(r"\bui\.(\w+)", path.read_text("utf-8"))}
     assert used <= names
     for widget in root.iter("widget"):  # every control explains itself
         if widget.get("class") in ("QComboBox", "qMRMLNodeComboBox", "QSpinBox", "QCheckBox",
                                    "ctkSliderWidget", "ctkPathLineEdit", "QTableWidget"):
             assert widget.find("property[@name='toolTip']") is not None, widget.get("name")
+
+
+def test_what_a_text_of_the_panel_quotes_is_there():
+    """A tooltip that names the entries of a list names those that the list has."""
+    root = ElementTree.parse(FOLDER / "Resources" / "UI" / "UncertainReg.ui").getroot()
+    texts = {"tips": [], "titles": []}
+    for item in root.iter("property"):
+        kind = "tips" if item.get("name") == "toolTip" else "titles"
+        texts[kind] += [string.text or "" for string in item.iter("string")]
+    code = "".join(path.read_text("utf-8") for path in SOURCES)
+    quoted = set(re.findall("“([^”]+)”", " ".join(texts["tips"])))
+    commands = {"train sir"}
+    assert len(quoted) > 3
+    assert not {name for name in quoted - commands
+                if name not in texts["titles"] and f'_("{name}")' not in code}
+    tip = root.find(".//widget[@name='sirSourceComboBox']/property[@name='toolTip']/string").text
+    entries = re.search(r'"sirSource": \[(.*?)\n        \]', code, re.DOTALL).group(1)
+    assert re.findall("“([^”]+)”", tip) == re.findall(r'\("\w+", _\("([^"]+)"\)', entries)
 
 
 def test_nothing_but_slicers_own_is_imported_when_the_module_is_found():
@@ -40,7 +60,7 @@ def test_nothing_but_slicers_own_is_imported_when_the_module_is_found():
     import sys
 
     for path in SOURCES:
-        for node in ast.parse(path.read_text()).body:
+        for node in ast.parse(path.read_text("utf-8")).body:
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

@@ -12,7 +12,7 @@ from test_module_widget import (  # noqa: F401 - fixtures
     run_until,
     widget,
 )
-from test_studies_result import finished  # noqa: F401 - fixture
+from test_studies_result import finished, run_once  # noqa: F401 - fixtures
 
 from fake_result import write_fake_result  # isort: skip
 from fake_validation import FACTOR, write_fake_calibration, write_fake_validation  # isort: skip
@@ -229,7 +229,7 @@ def test_the_real_worker_validates_and_calibrates(widget, finished, host):  # no
     widget.results.refresh()
     for button in (ui.validateButton, ui.calibrateButton):
         button.click()
-        run_until(host, lambda: not evaluation(widget).isActive, 300)
+        run_until(host, lambda: not evaluation(widget).isActive)
         assert evaluation(widget).state == "complete", evaluation(widget).error
     assert float(table(ui)["Landmarks"]) == 12 and ui.plotComboBox.count == 6
     assert not ui.calibrationLabel.text.startswith("Not calibrated")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from fake_result import write_fake_result
 from phantoms import GRID_PAIRS, textured
 
 from UncertainRegLib.__main__ import main
-from UncertainRegLib.geometry import Image
+from UncertainRegLib.geometry import Image, write_image
 from UncertainRegLib.report.html import write_report
 from UncertainRegLib.report.planes import PLANES, draw, plane_grid, png
 from UncertainRegLib.report.summary import write_summary_picture
@@ -94,7 +95,52 @@ def test_bound_and_verdict_are_stated(tmp_path):
     text = write_report(folder).read_text(encoding="utf-8")
     assert text.count("95 % bound mm") == 2 and "<td>7.00</td>" in text  # 2 x 3.5 mm
     assert "97 % of 1 mm, 50 % of 10 mm" in text and "tempered, to keep more of them: 600" in text
-    record["calibration"] = {"factor": None, "refused": "It does not follow."}
-    path.write_text(json.dumps(record))
+    for refused in ("It does not follow.", "It does not follow. No bound is stated."):  # as once
+        record["calibration"] = {"factor": None, "refused": refused}
+        path.write_text(json.dumps(record))
+        text = write_report(folder).read_text(encoding="utf-8")
+        assert "95 % bound mm" not in text and text.count("No bound is stated") == 1
+        assert "No bound is stated: It does not follow.<" in text
+
+
+def _moved(folder) -> dict:
+    """The record of a result whose inputs, with a mask among them, are gone."""
+    path = folder / "result.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["inputs"]["fixed_mask"] = {"file": str(folder / "mask.nrrd"), "sha256": "0" * 64}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    for name in ("fixed", "moving", "labels"):
+        (folder / f"{name}.nrrd").rename(folder / f"{name}.away")
+    return record
+
+
+def test_where_inputs_have_moved_the_report_says_so_and_shows_the_rest(tmp_path, capsys):
+    folder = write_fake_result(tmp_path / "result")
+    record = _moved(folder)
+    (folder / "fixed.away").rename(folder / "warped_moving.nrrd")
+    assert main(["report", str(folder)]) == 0
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 3 and "Shell" in text and "apex" in text
+    for name, instead in (("fixed", "registered moving image instead"), ("fixed_mask", "outside")):
+        file = record["inputs"][name]["file"]
+        assert re.search(f"{re.escape(file)}: no such file.*?{instead}", text), name
+    if not find_spec("PIL"):
+        return
+    assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 0
+
+
+def test_another_image_in_the_place_of_the_fixed_one_is_not_shown(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    (folder / "fixed.nrrd").rename(folder / "warped_moving.nrrd")
+    write_image(textured(GRID_PAIRS["identity"][0]), folder / "fixed.nrrd")
+    assert "fixed.nrrd: is another image now" in write_report(folder).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("gone", ["maps/uncertainty_mm.nrrd", "fixed.nrrd"])
+def test_a_report_goes_without_pictures_where_nothing_can_be_shown(tmp_path, gone):
+    folder = write_fake_result(tmp_path / "result")
+    (folder / gone).unlink()
     text = write_report(folder).read_text(encoding="utf-8")
-    assert "95 % bound mm" not in text and "It does not follow." in text
+    assert re.search(f"There are no pictures: .*{'warped_moving' if 'fixed' in gone else gone}"
+                     ".*: no such file", text)
+    assert "data:image" not in text and "Shell" in text

@@ -276,7 +276,7 @@ def test_the_command_prints_a_table_and_draws_figures(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "nAURC" in printed and "image residual" in printed and "[" in printed
     assert list((tmp_path / "out").glob("*.png"))
-    assert (tmp_path / "out" / "table.txt").read_text() in printed
+    assert (tmp_path / "out" / "table.txt").read_text("utf-8") in printed
 
 
 @pytest.mark.parametrize(("change", "words"), [

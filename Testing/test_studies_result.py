@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from phantoms import smooth_field, textured
 
+from UncertainRegLib.__main__ import __file__ as MAIN
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid, Image, invert_at, warp, warp_labels, write_image
 from UncertainRegLib.geometry.files import write_points
@@ -17,9 +23,15 @@ from UncertainRegLib.studies.result import validate
 GRID = Grid.from_spacing((20, 22, 24), (1.5, 1.5, 1.5))
 
 
+@pytest.fixture
+def finished(run_once, tmp_path):
+    """A result folder of the test's own: what one test adds, another must not need."""
+    return Path(shutil.copytree(run_once, tmp_path / "finished"))
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A small run with true labels and landmarks: its folder and its job options."""
+def run_once(tmp_path_factory):
+    """The folder of a small run with true labels and landmarks."""
     folder = tmp_path_factory.mktemp("pair")
     moving, field = textured(GRID), smooth_field(GRID, 2.0)
     labels = np.zeros(GRID.shape, np.uint8)
@@ -80,6 +92,8 @@ def test_a_result_is_validated_with_numbers_and_curves(finished, capsys):
 
 
 def test_a_calibration_is_stored_in_the_result(finished, capsys):
+    assert main(["evaluate", "result", str(finished), "--progress", "json"]) == 0
+    capsys.readouterr()
     code = main(["evaluate", "calibrate", str(finished), "--warps", "2", "--progress", "json"])
     assert code == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -123,16 +137,13 @@ def test_a_validation_can_be_cancelled_and_leaves_the_result_as_it_was(finished)
     assert not (finished / "cancel").exists()
 
 
-def test_label_probabilities_are_broadened_by_what_a_calibration_found_missing(finished, tmp_path):
+def test_label_probabilities_are_broadened_by_what_a_calibration_found_missing(finished):
     record = record_of(finished)
     record["calibration"] = {"factor": None, "missing_mm": 1.0}
-    for item in finished.iterdir():
-        if item.name != "result.json":
-            (tmp_path / item.name).symlink_to(item)
-    maps = validate(tmp_path, record)["labels"]["maps"]
+    maps = validate(finished, record)["labels"]["maps"]
     assert maps["label entropy, broadened"]["ece"] != maps["label entropy"]["ece"]
     record["calibration"] = {"factor": None, "missing_mm": None}
-    assert "label entropy, broadened" not in validate(tmp_path, record)["labels"]["maps"]
+    assert "label entropy, broadened" not in validate(finished, record)["labels"]["maps"]
 
 
 def test_a_result_without_truth_cannot_be_validated(finished, tmp_path, capsys):
@@ -142,6 +153,70 @@ def test_a_result_without_truth_cannot_be_validated(finished, tmp_path, capsys):
     (tmp_path / "result.json").write_text(json.dumps(record))
     assert main(["evaluate", "result", str(tmp_path)]) == 1
     assert "--fixed-labels or --fixed-points" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"status": "failed", "error": "The GPU is gone."}, "a failed result (The GPU is gone.)"),
+    ({"status": "partial", "maps": {}, "warped_labels": None}, "without a map of disagreement")])
+def test_a_result_without_a_map_is_not_judged(finished, tmp_path, capsys, change, words):
+    record = {**record_of(finished), **change}
+    (tmp_path / "result.json").write_text(json.dumps(record), encoding="utf-8")
+    assert main(["evaluate", "result", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert words in error and "Traceback" not in error
+    assert record_of(tmp_path) == record
+
+
+@pytest.mark.parametrize("progress", ["none", "bar"])
+def test_tables_and_warnings_are_said_without_progress_too(finished, capsys, progress):
+    assert main(["evaluate", "result", str(finished), "--progress", progress]) == 0
+    assert "12 landmarks" in capsys.readouterr().out
+    inputs = record_of(finished)["inputs"]
+    files = [f"--{name}={inputs[name]['file']}" for name in ("fixed", "moving")]
+    out = finished.parent / progress
+    assert main(["run", *files, "--out", str(out), "--samples", "2", "--progress", progress]) == 0
+    said = capsys.readouterr()
+    assert "Complete: 2 of 2 samples" in said.out
+    assert "Warning: Only 2 samples: the map is noisy; use 16 or more." in said.err
+    assert ("Registering with" in said.err) == (progress == "bar")
+
+
+def test_a_preflight_is_answered_without_progress_too(finished, tmp_path, capsys):
+    inputs = record_of(finished)["inputs"]
+    files = [f"--{name}={inputs[name]['file']}" for name in ("fixed", "moving")]
+    assert main(["run", *files, "--out", str(tmp_path / "out"), "--preflight",
+                 "--progress", "none"]) == 0
+    assert capsys.readouterr().out.startswith("Running on cpu; about ")
+
+
+@pytest.mark.parametrize("progress", ["none", "bar", "json"])
+def test_a_refused_calibration_has_words_and_an_exit_code(finished, tmp_path, capsys, monkeypatch,
+                                                          progress):
+    from UncertainRegLib.studies import calibration
+
+    def refuse(*arguments):
+        return {"factor": None, "refused": "It does not follow.", "warning": ""}
+
+    monkeypatch.setattr(calibration, "calibrate", refuse)
+    (tmp_path / "result.json").write_text(json.dumps(record_of(finished)), encoding="utf-8")
+    assert main(["evaluate", "calibrate", str(tmp_path), "--progress", progress]) == 3
+    said, sentence = capsys.readouterr(), "No bound is stated: It does not follow."
+    if progress == "json":
+        events = [json.loads(line) for line in said.out.splitlines()]
+        assert {"event": "refused", "text": sentence} in events and not said.err
+    else:
+        assert said.err.splitlines() == [f"Refused: {sentence}"] and not said.out
+    assert record_of(tmp_path)["calibration"]["refused"] == "It does not follow."
+
+
+def test_a_terminal_without_the_characters_is_no_failure(finished):
+    done = subprocess.run([sys.executable, MAIN, "evaluate", "result", str(finished)], check=False,
+                          env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"Comparing with the truth\n".replace(
+        b"\n", os.linesep.encode()))
+    done = subprocess.run([sys.executable, MAIN, "run", "--help"], check=False,
+                          env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True)
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize(("change", "words"), [

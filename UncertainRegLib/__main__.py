@@ -6,6 +6,7 @@ starts its worker.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -23,9 +24,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
         0 complete, 1 failed (one sentence on stderr; a traceback too where the environment has
-        UNCERTAINREG_TRACEBACK), 2 usage, 130 cancelled (partial result kept).
+        UNCERTAINREG_TRACEBACK), 2 usage, 3 a calibration was refused, 130 cancelled (partial
+        result kept).
     """
     report = None
+    with contextlib.suppress(AttributeError):  # a terminal or pipe that lacks "…" is no failure
+        sys.stdout.reconfigure(errors="replace")
     try:
         from UncertainRegLib.commands import parser  # takes a while, in which Ctrl-C may come
 

@@ -16,6 +16,8 @@ from .studies.cli import add_commands as add_studies
 from .training.cli import add_commands as add_training
 
 COMPLETE, CANCELLED = 0, 130
+PROGRESS = ("on stderr a bar, or none (warnings and errors are always said); or, instead of all "
+            "text, one JSON object a line on stdout [bar]")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,7 +66,7 @@ def _add_run(commands) -> None:
                      help="first check that the method follows shifts of 1, 4 and 10 mm")
     run.add_argument("--preflight", action="store_true", default=False,
                      help="only say device, memory and minutes, from one registration")
-    run.add_argument("--progress", default="bar", choices=("bar", "json", "none"))
+    run.add_argument("--progress", default="bar", choices=("bar", "json", "none"), help=PROGRESS)
     run.set_defaults(command=_run, reporter=_reporter, usage_error=run.error)
 
 
@@ -86,6 +88,7 @@ def _json(text: str) -> dict:
 
 def _run(options, report) -> int:
     from .jobs import Job, read_job, run
+    from .jobs.events import preflight_in_words
     from .jobs.inputs import read_label_names
 
     given = {field.name: getattr(options, field.name) for field in fields(Job)
@@ -104,13 +107,15 @@ def _run(options, report) -> int:
         _check_scene(Path(job.scene), Path(job.out))
     record = run(job, report, options.preflight)
     if options.preflight:
+        if options.progress == "none":  # the others have said it
+            print(preflight_in_words(record["preflight"]))
         return COMPLETE
     if job.scene:
         from .scene.bundle import write_result_scene
 
         report("stage", text=f"Writing {job.scene}")
         write_result_scene(job.out, job.scene)
-    if options.progress == "bar":
+    if options.progress != "json":
         print(_in_words(record, job.out))
     return COMPLETE if record["status"] == "complete" else CANCELLED
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import types
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["QT_QPA_PLATFORM"] = "offscreen"  # never the windows of whoever runs the tests
 
 
 def _make_constants_immortal() -> None:

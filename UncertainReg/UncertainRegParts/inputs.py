@@ -181,7 +181,7 @@ def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
     for parent in users_parents(node):
         if not parent.IsLinear():
             raise InputsError(_("“{name}” is under the deformable transform “{transform}”; "
-                                "harden it or take it out of it.").format(
+                                "harden that, or take the node out of it.").format(
                                     name=node.GetName(), transform=parent.GetName()))
         step = vtk.vtkMatrix4x4()
         parent.GetMatrixTransformToParent(step)

@@ -29,7 +29,7 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         logic, parameters = self._logic()
         try:
             self.assertTrue(logic.start(parameters), logic.error)
-            self.assertEqual(logic.wait(120), "complete", logic.run.message + logic.run.worker.log)
+            self.assertEqual(logic.wait(600), "complete", logic.run.message + logic.run.worker.log)
             self._checkRegistration(logic.run.result, parameters)
             self._checkDisagreement(logic.run.result)
             self._checkTables(logic.run.result)
@@ -46,11 +46,11 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         parameters.samples = 200
         try:
             self.assertTrue(logic.start(parameters), logic.error)
-            logic.wait(120, until=lambda run: run.result is not None)
+            logic.wait(600, until=lambda run: run.result is not None)
             run = logic.run
             process = run.worker.pid
             run.cancel()
-            self.assertEqual(logic.wait(60), "partial", run.message)
+            self.assertEqual(logic.wait(600), "partial", run.message)
             self.assertTrue(2 <= run.finished < 200)
             self.assertIn("uncertainty_mm", run.result.maps)
             if os.name == "posix":

@@ -13,6 +13,8 @@ from .controls import blocked, connectAll, fillTable
 from .run import duration
 from .worker import Worker, workerScript
 
+REFUSED = 3  # exit code of a calibration that states no bound
+
 
 class Evaluation:
     """A worker that extends the result folder of a run: "result" (comparison) or "calibrate".
@@ -71,7 +73,7 @@ class Evaluation:
 
     def _onEnd(self, exitCode: int) -> None:
         slicer.app.disconnect("aboutToQuit()", self.kill)
-        if exitCode == 0:
+        if exitCode in (0, REFUSED):  # a refusal is an answer, too
             self.state = "complete"
         elif self.state == "cancelling":
             self.state = "cancelled"

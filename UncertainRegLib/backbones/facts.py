@@ -64,6 +64,11 @@ class Facts:
     working_grid: str = ""
     methods: tuple[str, ...] = ()
 
+    @property
+    def one_contrast(self) -> bool:
+        """Made for two images of one contrast, as its ``modality`` says."""
+        return "same" in self.modality or self.modality == "T1 MRI"
+
     def as_dict(self) -> dict:
         """Plain dictionary for ``result.json``."""
         return asdict(self)

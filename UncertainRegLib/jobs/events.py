@@ -1,7 +1,8 @@
-"""Telling how a run goes: a progress bar for a person, JSON lines for a program, or nothing.
+"""Telling how a run goes: a progress bar for a person, JSON lines for a program, or only what
+must not be missed.
 
-Events (one JSON object a line on stdout): started, stage, preflight, sample, snapshot, warning,
-finished, failed.
+Events (one JSON object a line on stdout): started, stage, preflight, competence, sample, snapshot,
+warning, refused, finished, failed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,16 @@ class Silent:
 
     def __call__(self, event: str, **facts) -> None:
         """Take one event with its facts."""
+
+
+class Quiet:
+    """Only warnings and refusals, on stderr."""
+
+    def __call__(self, event: str, **facts) -> None:
+        """Say the event, if it is one of them."""
+        sentence = _in_words(event, facts)
+        if sentence:
+            print(sentence, file=sys.stderr, flush=True)
 
 
 class JsonLines:
@@ -34,12 +45,11 @@ class Bar:
     def __call__(self, event: str, **facts) -> None:
         """Show the event."""
         if event == "preflight":
-            self._say(f"Running on {facts['device']}; about {facts['minutes']:.1f} minutes and "
-                      f"{facts['memory_mb']:.0f} MB of memory.")
+            self._say(preflight_in_words(facts))
         elif event == "stage":
             self._say(facts["text"])
-        elif event == "warning":
-            self._say(f"Warning: {facts['text']}")
+        elif event in ("warning", "refused"):
+            self._say(_in_words(event, facts))
         elif event == "sample":
             self._advance(facts["finished"], facts["asked"], facts["eta_s"])
         elif event in ("finished", "failed") and self._bar is not None:
@@ -63,4 +73,16 @@ class Bar:
             print(text, file=sys.stderr, flush=True)
 
 
-REPORTERS = {"bar": Bar, "json": JsonLines, "none": Silent}
+def preflight_in_words(facts: dict) -> str:
+    """What a run will need: "device", "minutes" and "memory_mb"."""
+    return (f"Running on {facts['device']}; about {facts['minutes']:.1f} minutes and "
+            f"{facts['memory_mb']:.0f} MB of memory.")
+
+
+def _in_words(event: str, facts: dict) -> str:
+    """What nobody may miss; empty for other events."""
+    return {"warning": "Warning: {text}", "refused": "Refused: {text}"}.get(event, "").format(
+        **facts)
+
+
+REPORTERS = {"bar": Bar, "json": JsonLines, "none": Quiet}

@@ -10,11 +10,13 @@ from time import perf_counter
 import numpy as np
 
 from .. import backbones
+from ..backbones import contrast
 from ..backbones.competence import probe
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
 from ..samplers import create_sampler
 from ..samplers import method as sampling_method
+from . import plausible
 from .cancel import CancelFlag, Cancelled
 from .inputs import Inputs, read_inputs, some_of
 from .job import Job
@@ -118,6 +120,8 @@ class _Run:
 
     def go(self, preflight_only: bool) -> None:
         sampler, fixed, moving, registration = self._probe()
+        for text in contrast.warnings(sampler.backbone, fixed, moving, registration):
+            self._warn(text)
         if self.job.competence:
             self._check_competence(sampler.backbone, fixed, moving, registration)
         if preflight_only:
@@ -268,6 +272,8 @@ class _Run:
             self._warn(f"Only {samples['ess_tempered']:.1f} of {samples['proposals']} proposals "
                        "carry the weight: the samples are nearly copies of each other. Weigh more "
                        "proposals, or temper to a larger ess_fraction.")
+        for text in plausible.warnings(self.summary):
+            self._warn(text)
         effective = self.summary.effective()
         if effective < min(4, self.summary.count / 2):
             self._warn(f"The {self.summary.count} samples are only {effective:.1f} different "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..geometry.files import InputError
 from ..jobs.result import read_result
 from ..palette import colors
 from .overlay import read_overlay
@@ -49,7 +50,8 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
         The file written.
 
     Raises:
-        InputError: no result, or one whose fixed image cannot be read any more.
+        InputError: no result there. Where its input files or its own have moved, the page says
+            which are missing and holds the rest.
     """
     folder = Path(folder)
     record = read_result(folder)
@@ -62,7 +64,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
                      f"{escape(record['error'] or 'it was stopped early')}.</p>")
     parts += [f'<p class="warn">{escape(text)}</p>' for text in record["warnings"]]
     if "uncertainty_mm" in record["maps"]:
-        parts.append(_pictures(folder, record))
+        parts += _pictures(folder, record)
     parts.append(f"<h2>How to read this</h2><p>{HOW_TO_READ}</p>{_calibration(record)}")
     parts += [f"<p>{escape(text)}</p>" for text in whole(record)]
     factor = bound_factor(record)
@@ -81,11 +83,16 @@ def _heading(record: dict) -> str:
             f" <span class=tag>{samples['finished']} of {samples['asked']} samples</span></p>")
 
 
-def _pictures(folder: Path, record: dict) -> str:
-    """Three planes through the worst place that is seen by at least half of the samples."""
-    overlay = read_overlay(folder, record)
+def _pictures(folder: Path, record: dict) -> list[str]:
+    """Three planes through the worst place that is seen by at least half of the samples, and
+    what is missing in them; without pictures the reason."""
+    try:
+        overlay = read_overlay(folder, record)
+    except InputError as error:
+        return [f'<p class="warn">There are no pictures: {escape(str(error))}</p>']
     if overlay is None:
-        return ""
+        return []
+    missing = [f'<p class="warn">{escape(text)}</p>' for text in overlay.missing]
     figures = []
     for name, (_, _, letters) in PLANES.items():
         data = base64.b64encode(png(overlay.plane(name))).decode("ascii")
@@ -96,17 +103,24 @@ def _pictures(folder: Path, record: dict) -> str:
         figures.append(f'<figure><img alt="{name} plane" src="data:image/png;base64,{data}">'
                        f"{marks}<figcaption>{name}</figcaption></figure>")
     ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
-    return (f'<h2>Where the samples disagree</h2><div class="planes">{"".join(figures)}</div>'
-            f'<div class="scale"><span>0 mm</span><span class="ramp" style="background:'
-            f'linear-gradient(90deg,{ramp})"></span><span>{overlay.high:.1f} mm</span>'
+    return [*missing, '<h2>Where the samples disagree</h2>'
+            f'<div class="planes">{"".join(figures)}</div><div class="scale"><span>0 mm</span>'
+            f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
+            f"<span>{overlay.high:.1f} mm</span>"
             f'<span class="note">not drawn below {overlay.hidden:.1f} mm (the median); outlines: '
-            f"registered structures; cross: {overlay.what}</span></div>")
+            f"registered structures; cross: {escape(overlay.what)}</span></div>"]
 
 
 def bound_factor(record: dict) -> float | None:
     """q of the calibrated 95 % bound q u, or None where no bound may be stated."""
     calibration = record.get("calibration")
     return None if not calibration or calibration.get("refused") else calibration["factor"]
+
+
+def no_bound(calibration: dict) -> str:
+    """Why a refused calibration states no bound."""
+    reason = calibration["refused"].removesuffix(" No bound is stated.")  # in older results
+    return f"No bound is stated: {reason}"
 
 
 def whole(record: dict) -> list[str]:
@@ -135,7 +149,7 @@ def _calibration(record: dict) -> str:
         return ('<p class="note">This map has not been calibrated: no statement of the kind '
                 '"95 % lie within" can be made from it.</p>')
     if calibration.get("refused"):
-        return f'<p class="warn">No bound is stated: {escape(calibration["refused"])}</p>'
+        return f'<p class="warn">{escape(no_bound(calibration))}</p>'
     return (f"<p>On simulated deformations of this image, 95 % of the voxels had an error below "
             f"<b>{calibration['factor']:.2f}</b> times the disagreement. Simulated truth has no "
             "missing correspondence; expect more where tissue is absent in one image.</p>")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Image, read_image, read_labels
+from ..geometry import Grid, Image, read_image, read_labels
+from ..geometry.files import InputError
 from .planes import draw
 
 HIDE_INVALID = 0.5  # the map is blank where fewer samples stay inside the moving image
@@ -25,6 +26,7 @@ class Overlay:
         what: what kind of place that is.
         high, hidden: mm; top of the colours (99th percentile in the body), and the median, below
             which nothing is drawn.
+        missing: a sentence for each file that is not there any more, and what is shown instead.
     """
 
     fixed: Image
@@ -34,6 +36,7 @@ class Overlay:
     what: str
     high: float
     hidden: float
+    missing: tuple[str, ...] = ()
 
     def plane(self, name: str) -> np.ndarray:
         """One plane through the point, (H, W, 3) uint8; see ``planes.PLANES``."""
@@ -44,16 +47,24 @@ class Overlay:
 def read_overlay(folder: Path, record: dict) -> Overlay | None:
     """The overlay of a result folder; None where the map says nothing anywhere.
 
+    Input files may have moved: the registered moving image stands in for the fixed one, and the
+    map is drawn without its mask.
+
     Raises:
-        InputError: the fixed image or a file of the result cannot be read.
+        InputError: a file of the result cannot be read.
     """
-    fixed = read_image(record["inputs"]["fixed"]["file"])
+    missing: list[str] = []
     values = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
+    fixed = _anatomy(folder, record, values.grid, missing)
     array = values.array.copy()
     array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
     if "fixed_mask" in record["inputs"]:  # the registration saw nothing else
-        mask = read_labels(record["inputs"]["fixed_mask"]["file"])
-        array[mask.resample(fixed.grid, "nearest", 0).array == 0] = np.nan
+        try:
+            mask = read_labels(record["inputs"]["fixed_mask"]["file"])
+            array[mask.resample(values.grid, "nearest", 0).array == 0] = np.nan
+        except InputError as error:
+            missing.append(f"The mask of the fixed image cannot be read ({error}) The map is also "
+                           "drawn outside it, where it means nothing.")
     labels = read_labels(folder / record["warped_labels"]) if record["warped_labels"] else None
     body = fixed.array > np.percentile(fixed.array, 20) if labels is None else labels.array > 0
     body &= np.isfinite(array)
@@ -68,8 +79,23 @@ def read_overlay(folder: Path, record: dict) -> Overlay | None:
         point = fixed.grid.to_world(np.argwhere(body)[array[body].argmax()][::-1])
         what = "most uncertain place"
     array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
-    return Overlay(fixed, Image(array, fixed.grid), labels, np.asarray(point, float), what,
-                   float(high), float(hidden))
+    return Overlay(fixed, Image(array, values.grid), labels, np.asarray(point, float), what,
+                   float(high), float(hidden), tuple(missing))
+
+
+def _anatomy(folder: Path, record: dict, grid: Grid, missing: list[str]) -> Image:
+    """The fixed image, or what stands in for it; ``missing`` then gets a sentence."""
+    file = record["inputs"]["fixed"]["file"]
+    try:
+        fixed = read_image(file)
+        if fixed.grid.shape == grid.shape and np.allclose(fixed.grid.affine, grid.affine):
+            return fixed
+        why = f"{file}: is another image now."
+    except InputError as error:
+        why = str(error)
+    missing.append(f"The fixed image cannot be shown ({why}) The pictures show the registered "
+                   "moving image instead.")
+    return read_image(folder / (record["warped"] or "warped_moving.nrrd"))
 
 
 def _map(folder: Path, record: dict, name: str, shape, default: float) -> np.ndarray:

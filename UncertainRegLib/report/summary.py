@@ -9,7 +9,7 @@ import numpy as np
 
 from ..jobs.result import read_result
 from ..palette import colors
-from .html import bound_factor, whole
+from .html import bound_factor, no_bound, whole
 from .overlay import Overlay, read_overlay
 from .planes import PLANES
 
@@ -31,7 +31,7 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
         The file written.
 
     Raises:
-        InputError: no result, or one whose fixed image cannot be read any more.
+        InputError: no result, or one whose map cannot be read.
         ValueError: the result has no map yet, or the package Pillow is not installed.
     """
     folder = Path(folder)
@@ -49,7 +49,7 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     page.text(_subtitle(record), 19, SOFT)
     page.down(14)
     _planes(page, overlay)
-    for text in _sentences(record):
+    for text in [*(f"!{text}" for text in overlay.missing), *_sentences(record)]:
         page.text(text, 19, WARN if text.startswith("!") else INK)
     page.down(14)
     top = page.y
@@ -195,10 +195,10 @@ def _sentences(record: dict) -> list[str]:
                      + (f", {sum(inside)} of them inside their 95 % ellipsoid." if inside else "."))
     factor, calibration = bound_factor(record), record.get("calibration")
     if factor:
-        found.append(f"Calibrated on simulated deformations: 95 % of the places are within "
-                     f"{factor:.2f} times their disagreement.")
+        found.append(f"Calibrated on simulated deformations: 95 % of the voxels have an error "
+                     f"below {factor:.2f} times their disagreement.")
     elif calibration:
-        found.append(f"!No bound is stated: {calibration['refused']}")
+        found.append(f"!{no_bound(calibration)}")
     return found + whole(record) + [f"!{text}" for text in record["warnings"][:4]]
 
 

@@ -81,7 +81,7 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
                  "enough": ENOUGH, "warnings": list(competence.warnings)},
              "refused": None, "warning": WARNING}
     if competence.warnings:
-        entry["refused"] = f"{' '.join(competence.warnings)} No bound is stated."
+        entry["refused"] = " ".join(competence.warnings)
     else:
         _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance)
     return {**entry, "seconds": perf_counter() - begun}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-COMPLETE, CANCELLED = 0, 130
+COMPLETE, REFUSED, CANCELLED = 0, 3, 130
 
 
 def add_commands(commands) -> None:
@@ -18,12 +18,12 @@ def add_commands(commands) -> None:
     top = commands.add_parser("evaluate", help="can the millimetres be believed? studies, checks")
     actions = top.add_subparsers(required=True, metavar="action")
     _add_image_study(actions, "known-warp", _known_warp,
-                     "does u rank the true error, where the truth is known?",
+                     "does disagreement rank the true error, where that is known?",
                      ("elastic", "affine", "translation"),
                      "translation, affine, elastic, elastic2, registration (with "
                      "--truth-moving), or files of displacement fields")
     _add_image_study(actions, "anatomy", _anatomy,
-                     "does u see a resection, or a truncated field of view?",
+                     "does disagreement show a resection, or a truncated field of view?",
                      ("resection", "truncation"), "resection, truncation")
     _add_labels(actions)
     _add_calibrate(actions)
@@ -73,7 +73,7 @@ def _common(study, families: tuple[str, ...]) -> None:
                        help='e.g. {"affine": false}')
     study.add_argument("--families", nargs="+", default=list(families),
                        help=f"perturbation families [{' '.join(families)}]")
-    study.add_argument("--samples", type=int, default=16, help="registrations a map [16]")
+    study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
     study.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     study.add_argument("--parquet", action="store_true",
@@ -83,7 +83,8 @@ def _common(study, families: tuple[str, ...]) -> None:
 
 def _add_calibrate(actions) -> None:
     study = actions.add_parser(
-        "calibrate", help="the factor that turns u of a result into a 95 %% bound, or a refusal")
+        "calibrate", help="the factor that turns the disagreement of a result into a 95 %% bound, "
+                          "or a refusal")
     study.add_argument("folder", help="a complete result folder; its result.json is extended")
     study.add_argument("--warps", type=int, default=3, help="simulated deformations [3]")
     _progress(study)
@@ -91,7 +92,9 @@ def _add_calibrate(actions) -> None:
 
 
 def _progress(study) -> None:
-    study.add_argument("--progress", default="bar", choices=("bar", "json", "none"))
+    study.add_argument("--progress", default="bar", choices=("bar", "json", "none"),
+                       help="on stderr a bar, or none; or JSON lines on stdout instead of all "
+                       "text [bar]")
     study.set_defaults(reporter=_reporter)
 
 
@@ -108,16 +111,17 @@ def _image_study(options, study_module, report):
     from .simulate import draw_truth
     from .study import Study
 
-    image = read_image(options.image, _say)
-    labels = read_labels(options.labels, _say) if options.labels else None
+    say = _said(report)
+    image = read_image(options.image, say)
+    labels = read_labels(options.labels, say) if options.labels else None
     if labels is not None:
         check_overlap(image.grid, labels.grid, options.image, options.labels)
     cases = tuple(options.cases)
     if "registration" in cases:
-        cases = tuple(_registration(options, image) if case == "registration" else case
+        cases = tuple(_registration(options, image, say) if case == "registration" else case
                       for case in cases)
     for file in (case for case in cases if Path(case).suffix):
-        draw_truth(file, image.grid, None, _say)  # a bad one is refused before hours are spent
+        draw_truth(file, image.grid, None, say)  # a bad one is refused before hours are spent
     study = Study(
         image, options.name or _stem(options.image), Path(options.out), cases,
         labels, options.backbone, options.backbone_settings, tuple(options.families),
@@ -128,9 +132,9 @@ def _image_study(options, study_module, report):
     return study, rows
 
 
-def _say(sentence: str) -> None:
-    """What a reader of files had to decide."""
-    print(sentence, file=sys.stderr)
+def _said(report) -> Callable[[str], None]:
+    """Tells what a reader of files had to decide, as a warning."""
+    return lambda sentence: report("warning", text=sentence)
 
 
 def _finish(options, rows, study_module, report) -> None:
@@ -140,10 +144,11 @@ def _finish(options, rows, study_module, report) -> None:
     if options.parquet:
         write_parquet(rows.all, rows.path.with_suffix(".parquet"))
     report("finished", status="complete", result=str(rows.path))
-    print(study_module.in_words(rows))
+    if options.progress != "json":
+        print(study_module.in_words(rows))
 
 
-def _registration(options, image) -> str:
+def _registration(options, image, say) -> str:
     """The file of the truth "registration"; it is estimated once a study."""
     from ..geometry import read_image, write_field
     from .simulate import registration_truth
@@ -153,7 +158,7 @@ def _registration(options, image) -> str:
     file = Path(options.out) / "registration.nrrd"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_field(registration_truth(image, read_image(options.truth_moving, _say)), file)
+        write_field(registration_truth(image, read_image(options.truth_moving, say)), file)
     return str(file)
 
 
@@ -164,8 +169,9 @@ def _known_warp(options, report) -> int:
 
     study, rows = _image_study(options, known_warp, report)
     if available():
-        for file in known_warp_figures(rows, Rows(study.out / "bins.csv", rows.key), study.out):
-            print(file)
+        files = known_warp_figures(rows, Rows(study.out / "bins.csv", rows.key), study.out)
+        if options.progress != "json":
+            print(*files, sep="\n")
     return COMPLETE
 
 
@@ -185,8 +191,8 @@ def _labels(options, report) -> int:
         fixed=options.fixed, moving=options.moving, fixed_mask=options.fixed_mask,
         moving_mask=options.moving_mask, fixed_labels=options.fixed_labels,
         moving_labels=options.moving_labels))
-    for sentence in inputs.notes:
-        _say(sentence)
+    for text in inputs.warnings():
+        report("warning", text=text)
     study = label_study.LabelStudy(
         options.name or f"{_stem(options.fixed)} from {_stem(options.moving)}",
         Path(options.out), inputs.fixed, inputs.moving, inputs.fixed_labels,
@@ -204,6 +210,7 @@ def _calibrate(options, report) -> int:
     from ..jobs import read_result
     from ..jobs.cancel import CancelFlag, Cancelled
     from ..jobs.inputs import read_inputs
+    from ..report.html import no_bound
     from ..samplers import create_sampler
     from .calibration import calibrate, registrations
     from .result import check_unchanged, job_of, store, with_calibration
@@ -223,23 +230,30 @@ def _calibrate(options, report) -> int:
                           np.random.default_rng(job.seed + 1),
                           Counter(report, registrations(samples, options.warps), flag.check))
     except Cancelled:
-        return CANCELLED
+        return _stopped()
     finally:
         flag.file.unlink(missing_ok=True)
     record = with_calibration(record, entry)
     store(options.folder, record)
+    if entry["refused"]:
+        report("refused", text=no_bound(entry))
     report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
-    if options.progress == "bar":
+    if entry["refused"]:
+        return REFUSED
+    if options.progress != "json":
         print(_calibration_in_words(record["calibration"]))
     return COMPLETE
 
 
+def _stopped() -> int:
+    print("Stopped; the result is as it was.", file=sys.stderr)
+    return CANCELLED
+
+
 def _calibration_in_words(entry: dict) -> str:
-    if entry["refused"]:
-        return entry["refused"]
     lines = [f"95 % of voxels lie within {entry['factor']:.2f} times the uncertainty, on simulated "
-             f"deformations of {entry['amplitude_mm']:.1f} mm; each covered "
-             f"{100 * entry['coverage_check']:.0f} % by the factor of the others."]
+             f"deformations of {entry['amplitude_mm']:.1f} mm; with the factor that the others "
+             f"give, {100 * entry['coverage_check']:.0f} % of each do."]
     if entry["landmarks_within"] is not None:
         lines.append(f"{100 * entry['landmarks_within']:.0f} % of the true landmarks lie within "
                      "the bound.")
@@ -259,12 +273,12 @@ def _result(options, report) -> int:
         record["validation"] = validate(options.folder, record)
         flag.check()
     except Cancelled:
-        return CANCELLED
+        return _stopped()
     finally:
         flag.file.unlink(missing_ok=True)
     store(options.folder, record)
     report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
-    if options.progress == "bar":
+    if options.progress != "json":
         print(in_words(record["validation"]))
     return COMPLETE
 

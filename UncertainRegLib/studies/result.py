@@ -45,9 +45,13 @@ def validate(folder: str | Path, record: dict) -> dict:
         - "curves": files, relative to the folder.
 
     Raises:
-        InputError: the result has neither.
+        InputError: the result has neither, failed, or has no map of disagreement yet.
     """
     folder = Path(folder)
+    if record["status"] == "failed" or "uncertainty_mm" not in record["maps"]:
+        why = f" ({record['error']})" if record.get("error") else ""
+        raise InputError(f"{folder}: is a {record['status']} result{why} without a map of "
+                         "disagreement to judge; run it again.")
     entry = {"labels": None, "landmarks": None, "curves": []}
     if "fixed_labels" in record["inputs"]:
         entry["labels"] = _labels(folder, record, entry["curves"])
