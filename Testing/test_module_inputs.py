@@ -152,10 +152,30 @@ def test_landmarks_are_written_in_lps_under_their_transform(inputs, tmp_path):
     node.UnsetNthControlPointPosition(2)
     put_under(node, oblique_direction())
     job = inputs.writeInputs(add_volume(np.eye(3)), add_volume(np.eye(3)), None, node, tmp_path)
-    labels, points = read_points(job["moving_points"])
+    said = []
+    labels, points = read_points(job["moving_points"], said.append)
     assert labels[0] == "apex, left" and len(labels) == 2
+    assert "no position and are left out: F-3" in said[0]
     world = slicer.util.arrayFromMarkupsControlPoints(node, world=True)[:2]
     assert np.abs(points * FLIP - world).max() < 1e-6
+
+
+def test_landmarks_that_are_no_pairs_are_refused_by_the_names_of_their_nodes(inputs, tmp_path):
+    import slicer
+
+    nodes = []
+    for name, count in (("Before", 2), ("After", 3), ("After, two", 2)):
+        nodes.append(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name))
+        for number in range(count):  # with the names that Slicer gives them
+            nodes[-1].AddControlPoint([5.0 * number, 0, 0])
+    volume, other = add_volume(np.eye(3)), add_volume(np.eye(3))
+    with pytest.raises(inputs.InputsError, match=r"“After”: has 3 landmarks .* “Before” has 2"):
+        inputs.writeInputs(volume, other, None, nodes[0], tmp_path, fixedLandmarks=nodes[1])
+    job = inputs.writeInputs(volume, other, None, nodes[0], tmp_path, fixedLandmarks=nodes[2])
+    assert set(job) >= {"moving_points", "fixed_points"}
+    nodes[0].SetNthControlPointLabel(1, nodes[0].GetNthControlPointLabel(0))
+    with pytest.raises(inputs.InputsError, match="“Before”: has more than one landmark named"):
+        inputs.writeInputs(volume, other, None, nodes[0], tmp_path, fixedLandmarks=nodes[2])
 
 
 def test_the_transform_of_an_earlier_run_does_not_count(inputs):

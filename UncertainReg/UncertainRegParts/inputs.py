@@ -33,7 +33,6 @@ def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedSegme
         InputsError: a node is empty or under a transform that is not linear.
     """
     from UncertainRegLib.geometry import write_image
-    from UncertainRegLib.geometry.files import write_points
 
     folder.mkdir(parents=True, exist_ok=True)
     job = {}
@@ -44,14 +43,10 @@ def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedSegme
         job["moving_labels"] = str(folder / "moving_labels.seg.nrrd")
         job["label_names"] = _writeSegmentation(segmentation, job["moving_labels"])
     if landmarks is not None:
-        job["moving_points"] = str(folder / "moving_points.csv")
-        write_points(*landmarkPoints(landmarks), job["moving_points"])
+        job |= _writeLandmarks(landmarks, fixedLandmarks, folder)
     if segmentation is not None and fixedSegmentation is not None:
         job["fixed_labels"] = str(folder / "fixed_labels.nrrd")
         write_image(matchingImage(fixedSegmentation, segmentation), job["fixed_labels"])
-    if landmarks is not None and fixedLandmarks is not None:
-        job["fixed_points"] = str(folder / "fixed_points.csv")
-        write_points(*landmarkPoints(fixedLandmarks), job["fixed_points"])
     for name, node in (("fixed_mask", fixedMask), ("moving_mask", movingMask)):
         if node is not None:
             job[name] = str(folder / f"{name}.nrrd")
@@ -157,17 +152,39 @@ def segmentationImage(node: slicer.vtkMRMLSegmentationNode):
     return _worldImage(array, matrix, node)
 
 
+def _writeLandmarks(moving, fixed, folder: Path) -> dict[str, str]:
+    """Write the points of one or two nodes; says in their names why they are not pairs."""
+    from UncertainRegLib.geometry.files import InputError, unsaid
+    from UncertainRegLib.geometry.landmarks import write_points
+    from UncertainRegLib.jobs.pairs import pair_points
+
+    job, points = {}, []
+    for name, node in (("moving_points", moving), ("fixed_points", fixed)):
+        if node is not None:
+            points.append(landmarkPoints(node))
+            job[name] = str(folder / f"{name}.csv")
+            write_points(*points[-1], job[name])
+    if fixed is not None:
+        try:  # the worker says the rest
+            pair_points(*points, (f"“{moving.GetName()}”", f"“{fixed.GetName()}”"), unsaid)
+        except InputError as error:
+            raise InputsError(str(error)) from None
+    return job
+
+
 def landmarkPoints(node: slicer.vtkMRMLMarkupsFiducialNode) -> tuple[list[str], np.ndarray]:
-    """Labels and positions, (P, 3) LPS mm, of the points that are placed."""
-    placed = [i for i in range(node.GetNumberOfControlPoints())
-              if node.GetNthControlPointPositionStatus(i) == node.PositionDefined]
-    if not placed:
+    """Labels and positions, (P, 3) LPS mm, NaN for a point that is not placed."""
+    count = node.GetNumberOfControlPoints()
+    placed = [node.GetNthControlPointPositionStatus(i) == node.PositionDefined
+              for i in range(count)]
+    if not any(placed):
         raise InputsError(_("“{name}” has no points; choose no landmarks or place some.").format(
             name=node.GetName()))
-    labels = [node.GetNthControlPointLabel(i) for i in placed]
-    points = slicer.util.arrayFromMarkupsControlPoints(node)[placed]
+    labels = [node.GetNthControlPointLabel(i) for i in range(count)]
+    points = slicer.util.arrayFromMarkupsControlPoints(node)
     matrix = slicer.util.arrayFromVTKMatrix(_linearToWorld(node))
-    return labels, (points @ matrix[:3, :3].T + matrix[:3, 3]) * (-1.0, -1.0, 1.0)
+    points = (points @ matrix[:3, :3].T + matrix[:3, 3]) * (-1.0, -1.0, 1.0)
+    return labels, np.where(np.array(placed)[:, None], points, np.nan)
 
 
 def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Image, inside_index, read_image, read_labels, read_points
+from ..geometry import Image, inside_index, read_image, read_labels, read_landmarks
 from ..geometry.files import InputError, Say, check_overlap
 from .job import Job
+from .pairs import pair_points, some_of
 
 
 @dataclass
@@ -22,7 +23,8 @@ class Inputs:
         fixed, moving: images (numpy), with their masks where given.
         moving_labels, fixed_labels: segmentations on grids of their own, or None.
         label_names, label_colors: by label value.
-        point_names, moving_points, fixed_points: landmarks, (P, 3) LPS mm, or None.
+        point_names, moving_points, fixed_points: landmarks, (P, 3) LPS mm, or None; a fixed one
+            that is not known is NaN.
         record: the "inputs" entry of result.json.
         notes: what the readers of the files had to decide, a sentence each.
     """
@@ -46,8 +48,9 @@ class Inputs:
                                     (self.fixed_points, self.fixed, "fixed")):
             if points is None:
                 continue
+            known = np.isfinite(points).all(axis=1)
             inside = inside_index(image.grid.shape, image.grid.to_index(points))
-            outside = [label for label, here in zip(self.point_names, inside) if not here]
+            outside = [label for label, here in zip(self.point_names, inside | ~known) if not here]
             if outside:
                 found.append(f"These landmarks lie outside the {name} image, so their numbers mean "
                              f"nothing: {some_of(outside)}.")
@@ -75,21 +78,13 @@ def read_inputs(job: Job) -> Inputs:
         inputs.fixed_labels = read_labels(job.fixed_labels, say)
         check_overlap(fixed.grid, inputs.fixed_labels.grid, job.fixed, job.fixed_labels)
     if job.moving_points:
-        inputs.point_names, inputs.moving_points = read_points(job.moving_points, say)
-    if job.fixed_points:
-        inputs.fixed_points = _matched(inputs, *read_points(job.fixed_points, say), job)
+        _read_points(inputs, job, say)
     inputs.record = {name: _file_record(getattr(job, name)) for name in (
         "fixed", "moving", "fixed_mask", "moving_mask", "moving_labels", "fixed_labels",
         "moving_points", "fixed_points") if getattr(job, name)}
     inputs.record["fixed"]["shape"] = list(fixed.grid.shape)
     inputs.record["moving"]["shape"] = list(moving.grid.shape)
     return inputs
-
-
-def some_of(names: list[str], most: int = 5) -> str:
-    """Names for a sentence; of many the first."""
-    more = [f"{len(names) - most} more"] if len(names) > most else []
-    return ", ".join([*names[:most], *more])
 
 
 def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
@@ -103,19 +98,16 @@ def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
     return Image(image.array, image.grid, mask.astype(np.uint8))
 
 
-def _matched(inputs: Inputs, names: list[str], points: np.ndarray, job: Job) -> np.ndarray:
-    """True points in the order of the moving ones."""
-    for file, given in ((job.moving_points, inputs.point_names), (job.fixed_points, names)):
-        double = [name for name in given if given.count(name) > 1]
-        if double:
-            raise InputError(f"{file}: has more than one landmark named {double[0]!r}; give each "
-                             "pair a name of its own.")
-    known = dict(zip(names, points))
-    missing = [name for name in inputs.point_names if name not in known]
-    if missing:
-        raise InputError(f"{job.fixed_points}: has no landmark named {missing[0]!r}, which "
-                         f"{job.moving_points} has; name pairs alike.")
-    return np.array([known[name] for name in inputs.point_names])
+def _read_points(inputs: Inputs, job: Job, say: Say) -> None:
+    """The landmarks that have a position on the moving image, and where they truly are."""
+    names, points = read_landmarks(job.moving_points, say)
+    placed = np.isfinite(points).all(axis=1)
+    inputs.point_names = [name for name, here in zip(names, placed) if here]
+    inputs.moving_points = points[placed]
+    if job.fixed_points:
+        titles = (job.moving_points, job.fixed_points)
+        inputs.fixed_points = pair_points(
+            (names, points), read_landmarks(job.fixed_points, say), titles, say)[placed]
 
 
 def _segment_names(path: str) -> tuple[dict[int, str], dict[int, list[float]]]:

@@ -158,8 +158,9 @@ class Summary:
         or found, that have the wrong one; None without a truth."""
         inputs = self.inputs
         if inputs.fixed_points is not None:
-            found = field.to_numpy().map(inputs.fixed_points.astype(np.float32))
-            return float(np.linalg.norm(found - inputs.moving_points, axis=-1).mean())
+            known = np.isfinite(inputs.fixed_points).all(axis=1)
+            found = field.to_numpy().map(inputs.fixed_points[known].astype(np.float32))
+            return float(np.linalg.norm(found - inputs.moving_points[known], axis=-1).mean())
         if inputs.fixed_labels is None:
             return None
         true = self._true_labels
@@ -253,9 +254,11 @@ class Summary:
             self.weights())
         if inputs.fixed_points is not None:
             # The usual target registration error needs no inverse: |phi(fixed) − moving|.
-            found = self.registration.to_numpy().map(inputs.fixed_points.astype(np.float32))
-            for row, error in zip(rows, np.linalg.norm(found - inputs.moving_points, axis=1)):
-                row["tre_mm"] = float(error)
+            known = np.isfinite(inputs.fixed_points).all(axis=1)
+            found = self.registration.to_numpy().map(inputs.fixed_points[known].astype(np.float32))
+            errors = np.linalg.norm(found - inputs.moving_points[known], axis=1)
+            for place, error in zip(np.flatnonzero(known), errors):
+                rows[place]["tre_mm"] = float(error)
         return rows
 
     def warped_moving(self) -> Image:

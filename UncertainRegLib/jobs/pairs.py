@@ -1,0 +1,62 @@
+"""Which landmark of the moving image is which of the fixed one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry.files import InputError, Say
+
+Landmarks = tuple[list[str], np.ndarray]  # names, and (P, 3) LPS mm, NaN for one without a position
+
+
+def some_of(names: list[str], most: int = 5) -> str:
+    """Names for a sentence; of many the first."""
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
+
+
+def pair_points(moving: Landmarks, fixed: Landmarks, titles: tuple[str, str],
+                say: Say) -> np.ndarray:
+    """The true positions of the moving landmarks.
+
+    Pairs have the same name. Two lists of one length without a common name are paired in their
+    order, since Slicer names the points of every list after the list.
+
+    Args:
+        moving, fixed: all landmarks, also those without a position.
+        titles: what a person calls the moving and the fixed list.
+
+    Returns:
+        (P, 3) LPS mm in the order of ``moving``, NaN where the truth is not known.
+
+    Raises:
+        InputError: a name occurs twice, or no landmark has a position in both lists.
+    """
+    names, points = fixed
+    for title, given in zip(titles, (moving[0], names)):
+        double = [name for name in given if given.count(name) > 1]
+        if double:
+            raise InputError(f"{title}: has more than one landmark named {double[0]!r}; give each "
+                             "pair a name of its own.")
+    if not set(names) & set(moving[0]):
+        if len(names) != len(moving[0]):
+            raise InputError(
+                f"{titles[1]}: has {len(names)} landmarks ({some_of(names)}), {titles[0]} has "
+                f"{len(moving[0])} ({some_of(moving[0])}), and no name is in both; name pairs "
+                "alike.")
+        say("The landmarks of the two images have different names and were paired in their order: "
+            + some_of([f"{a} with {b}" for a, b in zip(*(moving[0], names))], 3) + ".")
+        names = moving[0]
+    known = dict(zip(names, points))
+    alone = [name for name in moving[0] if name not in known]
+    if alone:
+        say(f"These landmarks are not on the fixed image, so their error is not known: "
+            f"{some_of(alone)}.")
+    alone = [name for name in names if name not in moving[0]]
+    if alone:
+        say(f"These landmarks are only on the fixed image and are left out: {some_of(alone)}.")
+    true = np.array([known.get(name, np.full(3, np.nan)) for name in moving[0]])
+    if not (np.isfinite(true) & np.isfinite(moving[1])).all(axis=1).any():
+        raise InputError(f"{titles[1]}: no landmark has a position both there and in {titles[0]}; "
+                         "place pairs of the same name.")
+    return true
