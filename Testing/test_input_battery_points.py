@@ -1,12 +1,22 @@
-"""A battery of landmark files: each gives the right numbers, a sentence, or is refused in one."""
+"""A battery of landmarks and segmentations: each gives the right numbers, a sentence, or is refused
+in one."""
 
 import json
 
 import numpy as np
 import pytest
 
-from UncertainRegLib.geometry import read_points
+from UncertainRegLib.geometry import (
+    Grid,
+    Image,
+    Segmentation,
+    read_points,
+    read_segmentation,
+    write_image,
+    write_segmentation,
+)
 from UncertainRegLib.geometry.landmarks import read_landmarks, write_points
+from UncertainRegLib.jobs.inputs import read_structures
 from UncertainRegLib.jobs.pairs import pair_points
 
 A, B = [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]  # LPS mm
@@ -192,3 +202,127 @@ def test_unpaired(case):
     moving, fixed, words = UNPAIRED[case]
     with pytest.raises(ValueError, match=words):
         pair_points(points_of(moving.split()), points_of(fixed.split()), ("moving", "fixed"), print)
+
+
+GRID = Grid.from_spacing((10, 10, 12))
+BOXES = {"Liver": (1, 8), "Lesion": (3, 5), "Kidney": (8, 10), "Wall": (0, 10)}  # along each axis
+
+
+def segmentation(text):
+    """A segmentation as in "Liver=1 Kidney=5 | Lesion=2": name and label, a bar between layers.
+
+    A name after "?" is not written into the file.
+    """
+    layers, names = [], {}
+    for part in text.split("|"):
+        array = np.zeros(GRID.shape, np.int64)
+        for entry in part.split():
+            name, label = entry.split("=")
+            low, high = BOXES[name.strip("?")]
+            array[low:high, low:high, low:high] = int(label)
+            if not name.startswith("?"):
+                names[int(label)] = name
+        layers.append(Image(array, GRID))
+    return Segmentation(tuple(layers), names)
+
+
+def structures(tmp_path, moving, fixed, label_names=None):
+    """What a run makes of two segmentations: voxels by name of each, and what was said."""
+    files, said = [], []
+    for name, text in (("moving", moving), ("fixed", fixed)):
+        files.append(str(tmp_path / f"{name}.seg.nrrd"))
+        write_segmentation(segmentation(text), files[-1])
+    ours, theirs = read_structures(*files, label_names or {}, said.append)
+    assert len(ours.layers) == len(theirs.layers)
+    voxels = {}
+    for a, b, labels in zip(ours.layers, theirs.layers, ours.labels_of_layers):
+        for label in labels:
+            voxels[ours.name(label)] = (int((a.array == label).sum()),
+                                        int((b.array == label).sum()))
+    return voxels, " ".join(said)
+
+
+L, X, K, W = 7**3, 2**3, 2**3, 10**3  # voxels of the liver, the lesion, the kidney, the wall
+# moving, fixed, given names -> voxels of each structure on the moving and fixed image, a sentence
+STRUCTURES = {
+    "alike": ("Liver=1 Kidney=2", "Liver=1 Kidney=2", {},
+              {"Liver": (L, L), "Kidney": (K, K)}, ""),
+    "names and labels contradict": (
+        "Liver=1 Kidney=2", "Kidney=1 Liver=2", {}, {"Liver": (L, L), "Kidney": (K, K)},
+        "labels on the moving and the fixed image differ: Kidney (2 and 1), Liver (1 and 2)"),
+    "a label that only one has": (
+        "Liver=1 Kidney=5", "Kidney=9", {}, {"Liver": (L, 0), "Kidney": (K, K)},
+        "not on the fixed image and are not judged: Liver"),
+    "one only on the fixed image": ("Liver=1", "Kidney=1 Liver=3", {}, {"Liver": (L, L)},
+                                    "only on the fixed image and are left out: Kidney"),
+    "no names": ("?Liver=1 ?Kidney=2", "?Liver=1 ?Kidney=2", {}, {"1": (L, L), "2": (K, K)}, ""),
+    "names on one side": ("Liver=1 Kidney=2", "?Liver=1 ?Kidney=2", {},
+                          {"Liver": (L, L), "Kidney": (K, K)}, "were paired by label"),
+    "names given for labels": ("?Liver=1 ?Kidney=2", "?Liver=1 ?Kidney=2", {"1": "Leber"},
+                               {"Leber": (L, L), "2": (K, K)}, ""),
+    "names given for one side": ("?Liver=1 ?Kidney=2", "Liver=2 Kidney=1",
+                                 {"1": "Liver", "2": "Kidney"},
+                                 {"Liver": (L, L), "Kidney": (K, K)}, "fixed image differ: "),
+    "given names against those of the file": (
+        "Liver=1", "Liver=1", {"1": "Leber"}, None, "no structure"),
+    "the labels of an atlas": ("Liver=614454277 Kidney=2", "Liver=614454277 Kidney=2", {},
+                               {"Liver": (L, L), "Kidney": (K, K)}, ""),
+    "a lesion in the liver": ("Liver=1 Kidney=3 | Lesion=2", "Liver=1 Kidney=3 | Lesion=2", {},
+                              {"Liver": (L, L), "Lesion": (X, X), "Kidney": (K, K)}, ""),
+    "layers in another order": ("Liver=1 | Lesion=2", "Lesion=1 | Liver=2", {},
+                                {"Liver": (L, L), "Lesion": (X, X)}, "labels on the moving"),
+    "an overlap on the moving image only": (
+        "Liver=1 | Lesion=2", "Lesion=2 Kidney=1", {}, {"Liver": (L, 0), "Lesion": (X, X)},
+        "not judged: Liver"),
+    "an overlap on the fixed image only": (
+        "Lesion=1 Kidney=2", "Lesion=1 | Kidney=2 | Wall=3", {},
+        {"Lesion": (X, X), "Kidney": (K, K)}, "left out: Wall"),
+    "an overlap that the moving image has not": (
+        "Liver=1 Kidney=2", "Wall=4 | Liver=1 | Kidney=2", {},
+        {"Liver": (L, L), "Kidney": (K, K)}, "left out: Wall"),
+    "nothing in common by name": ("Liver=1", "Kidney=1", {}, None,
+                                  r"no structure \(Kidney\) has the name of one"),
+    "nothing in common by label": ("?Liver=1", "?Liver=2", {}, None,
+                                   r"no structure \(2\) has the label of one"),
+}
+
+
+@pytest.mark.parametrize("case", STRUCTURES)
+def test_structures(tmp_path, case):
+    moving, fixed, given, expected, sentence = STRUCTURES[case]
+    if expected is None:
+        with pytest.raises(ValueError, match=sentence):
+            structures(tmp_path, moving, fixed, given)
+        return
+    voxels, said = structures(tmp_path, moving, fixed, given)
+    assert voxels == expected
+    assert (sentence in said) if sentence else not said
+
+
+def test_true_structures_that_overlap_part_company_on_the_moving_image(tmp_path):
+    """Beside each other on the moving image, one in the other on the fixed one."""
+    moving = segmentation("Kidney=1 Liver=2")
+    write_segmentation(moving, tmp_path / "m.seg.nrrd")
+    inner = np.zeros(GRID.shape, np.int64)
+    inner[2:4, 2:4, 2:4] = 1
+    true = Segmentation((segmentation("Liver=2").layers[0], Image(inner, GRID)),
+                        {2: "Liver", 1: "Kidney"})
+    write_segmentation(true, tmp_path / "f.seg.nrrd")
+    ours, theirs = read_structures(str(tmp_path / "m.seg.nrrd"), str(tmp_path / "f.seg.nrrd"), {},
+                                   print)
+    assert sorted(ours.labels_of_layers) == sorted(theirs.labels_of_layers) == [[1], [2]]
+    for one, kidney in ((ours, K), (theirs, 8)):
+        assert sorted(np.count_nonzero(layer.array) for layer in one.layers) == [kidney, L]
+
+
+@pytest.mark.parametrize(("array", "words"), [
+    (np.full(GRID.shape, 2**31, np.int64), "labels go up to 2147483647"),
+    (np.arange(1200).reshape(GRID.shape) * 3, None), (np.full(GRID.shape, -1), "negative labels"),
+    (np.full(GRID.shape, 0.5), "fractional values"), (np.zeros(GRID.shape), "no labelled voxel")])
+def test_label_maps(tmp_path, array, words):
+    write_image(Image(array, GRID), tmp_path / "l.nrrd")
+    if words is None:
+        assert read_segmentation(tmp_path / "l.nrrd").labels == sorted(set(array.flat) - {0})
+        return
+    with pytest.raises(ValueError, match=words):
+        read_segmentation(tmp_path / "l.nrrd")

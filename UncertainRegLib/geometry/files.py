@@ -45,14 +45,23 @@ def read_labels(path: str | Path, say: Say = unsaid) -> Image:
     Raises:
         InputError: as for images, or when the values are not whole non-negative numbers.
     """
-    image = read_volume(path, say, "nearest")
+    image = check_labels(read_volume(path, say, "nearest"), path)
+    if not image.array.any():
+        raise InputError(f"{path}: has no labelled voxel; the segmentation is empty.")
+    return image
+
+
+def check_labels(image: Image, path: str | Path) -> Image:
+    """An image of a file as int32, if it can be a label map.
+
+    Raises:
+        InputError: it cannot.
+    """
     array = image.array
     if not np.array_equal(array, np.round(array)):
         raise InputError(f"{path}: has fractional values; give a segmentation (label map).")
     if array.min() < 0:
         raise InputError(f"{path}: has negative labels; labels are whole numbers from 0.")
-    if not array.any():
-        raise InputError(f"{path}: has no labelled voxel; the segmentation is empty.")
     if array.max() > np.iinfo(np.int32).max:
         raise InputError(f"{path}: has the label {array.max():.0f}; labels go up to "
                          f"{np.iinfo(np.int32).max}, so number the structures anew.")

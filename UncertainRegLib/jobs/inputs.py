@@ -9,10 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Image, inside_index, read_image, read_labels, read_landmarks
+from ..geometry import (
+    Image,
+    Segmentation,
+    inside_index,
+    read_image,
+    read_landmarks,
+    read_segmentation,
+)
 from ..geometry.files import InputError, Say, check_overlap
 from .job import Job
-from .pairs import pair_points, some_of
+from .pairs import pair_points, pair_structures, some_of
 
 
 @dataclass
@@ -21,8 +28,8 @@ class Inputs:
 
     Attributes:
         fixed, moving: images (numpy), with their masks where given.
-        moving_labels, fixed_labels: segmentations on grids of their own, or None.
-        label_names, label_colors: by label value.
+        moving_labels, fixed_labels: segmentations on grids of their own, or None; the same
+            structures have the same labels, and lie in the same layers.
         point_names, moving_points, fixed_points: landmarks, (P, 3) LPS mm, or None; a fixed one
             that is not known is NaN.
         record: the "inputs" entry of result.json.
@@ -31,10 +38,8 @@ class Inputs:
 
     fixed: Image
     moving: Image
-    moving_labels: Image | None = None
-    fixed_labels: Image | None = None
-    label_names: dict[int, str] = field(default_factory=dict)
-    label_colors: dict[int, list[float]] = field(default_factory=dict)
+    moving_labels: Segmentation | None = None
+    fixed_labels: Segmentation | None = None
     point_names: list[str] = field(default_factory=list)
     moving_points: np.ndarray | None = None
     fixed_points: np.ndarray | None = None
@@ -70,12 +75,10 @@ def read_inputs(job: Job) -> Inputs:
     inputs = Inputs(_masked(fixed, job.fixed_mask, job.fixed, say),
                     _masked(moving, job.moving_mask, job.moving, say), notes=notes)
     if job.moving_labels:
-        inputs.moving_labels = read_labels(job.moving_labels, say)
+        inputs.moving_labels, inputs.fixed_labels = read_structures(
+            job.moving_labels, job.fixed_labels, job.label_names, say)
         check_overlap(moving.grid, inputs.moving_labels.grid, job.moving, job.moving_labels)
-        inputs.label_names, inputs.label_colors = _segment_names(job.moving_labels)
-        inputs.label_names.update({int(k): str(v) for k, v in job.label_names.items()})
     if job.fixed_labels:
-        inputs.fixed_labels = read_labels(job.fixed_labels, say)
         check_overlap(fixed.grid, inputs.fixed_labels.grid, job.fixed, job.fixed_labels)
     if job.moving_points:
         _read_points(inputs, job, say)
@@ -90,7 +93,7 @@ def read_inputs(job: Job) -> Inputs:
 def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
     if not mask_file:
         return image
-    mask = read_labels(mask_file, say)
+    mask = read_segmentation(mask_file, say).foreground()
     check_overlap(image.grid, mask.grid, image_file, mask_file)
     mask = mask.resample(image.grid, "nearest", 0).array > 0
     if not mask.any():
@@ -110,26 +113,31 @@ def _read_points(inputs: Inputs, job: Job, say: Say) -> None:
             (names, points), read_landmarks(job.fixed_points, say), titles, say)[placed]
 
 
-def _segment_names(path: str) -> tuple[dict[int, str], dict[int, list[float]]]:
-    """Names and colours of the segments of a Slicer .seg.nrrd file; empty for other files."""
-    import SimpleITK as sitk
+def read_structures(moving_file: str, fixed_file: str, label_names: dict, say: Say
+                    ) -> tuple[Segmentation, Segmentation | None]:
+    """The moving segmentation, and the true one (None without a file) with the same labels.
 
-    if not path.lower().endswith((".nrrd", ".nhdr")):
-        return {}, {}
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    names, colors = {}, {}
-    for number in range(10_000):
-        prefix = f"Segment{number}_"
-        if not reader.HasMetaDataKey(prefix + "LabelValue"):
-            break
-        value = int(reader.GetMetaData(prefix + "LabelValue"))
-        if reader.HasMetaDataKey(prefix + "Name"):
-            names[value] = reader.GetMetaData(prefix + "Name")
-        if reader.HasMetaDataKey(prefix + "Color"):
-            colors[value] = [float(c) for c in reader.GetMetaData(prefix + "Color").split()]
-    return names, colors
+    Args:
+        label_names: names of label values, as in a job. They count more than those of the moving
+            file; for the fixed one they count where it has none.
+
+    Raises:
+        InputError: a file cannot be used, or they have no structure in common.
+    """
+    given = {int(label): str(name) for label, name in label_names.items()}
+    moving = read_segmentation(moving_file, say)
+    other = [f"{given[label]} ({name} in the file)" for label, name in moving.names.items()
+             if given.get(label, name) != name]
+    if other:
+        say(f"The label names that were given are not those of {Path(moving_file).name}: "
+            f"{some_of(other)}.")
+    moving = moving.named(given)
+    if not fixed_file:
+        return moving, None
+    fixed = read_segmentation(fixed_file, say)
+    if not fixed.names:
+        fixed = fixed.named(given)
+    return pair_structures(moving, fixed, (moving_file, fixed_file), say)
 
 
 def _file_record(path: str) -> dict:

@@ -1,10 +1,12 @@
-"""Which landmark of the moving image is which of the fixed one."""
+"""Which landmark and which structure of the moving image is which of the fixed one."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ..geometry import Image, Segmentation
 from ..geometry.files import InputError, Say
+from ..geometry.segmentation import packed
 
 Landmarks = tuple[list[str], np.ndarray]  # names, and (P, 3) LPS mm, NaN for one without a position
 
@@ -60,3 +62,63 @@ def pair_points(moving: Landmarks, fixed: Landmarks, titles: tuple[str, str],
         raise InputError(f"{titles[1]}: no landmark has a position both there and in {titles[0]}; "
                          "place pairs of the same name.")
     return true
+
+
+def pair_structures(moving: Segmentation, fixed: Segmentation, titles: tuple[str, str],
+                    say: Say) -> tuple[Segmentation, Segmentation]:
+    """Give the true structures the labels and the layers of the moving ones.
+
+    Pairs have the same name; where only one side has names, the same label.
+
+    Args:
+        titles: what a person calls the moving and the fixed segmentation.
+
+    Returns:
+        Moving and fixed; where true structures overlap, those of the moving image lie in different
+        layers, too.
+
+    Raises:
+        InputError: they have no structure in common.
+    """
+    by_name = bool(moving.names and fixed.names)
+    if by_name:
+        number = {moving.name(label): label for label in moving.labels}
+        new = {label: number[fixed.name(label)] for label in fixed.labels
+               if fixed.name(label) in number}
+    else:
+        new = {label: label for label in fixed.labels if label in moving.labels}
+    ours, theirs = ([one.name(label) for label in one.labels] for one in (moving, fixed))
+    if not new:
+        raise InputError(
+            f"{titles[1]}: no structure ({some_of(theirs)}) has the "
+            f"{'name' if by_name else 'label'} of one of {titles[0]} ({some_of(ours)}); call the "
+            "same structures alike.")
+    other = [f"{fixed.name(old)} ({label} and {old})" for old, label in new.items() if old != label]
+    if other:
+        say("The structures of the two images were paired by name; their labels on the moving and "
+            f"the fixed image differ: {some_of(other)}.")
+    if bool(moving.names) != bool(fixed.names):
+        say("Only one of the two segmentations has names: their structures were paired by label.")
+    alone = [moving.name(label) for label in moving.labels if label not in new.values()]
+    if alone:
+        say(f"These structures are not on the fixed image and are not judged: {some_of(alone)}.")
+    alone = [fixed.name(label) for label in fixed.labels if label not in new]
+    if alone:
+        say(f"These structures are only on the fixed image and are left out: {some_of(alone)}.")
+    return _in_layers(moving, fixed.relabelled(new))
+
+
+def _in_layers(moving: Segmentation, fixed: Segmentation) -> tuple[Segmentation, Segmentation]:
+    """Both with the same labels in the same layers."""
+    pairs: list[tuple[Image, Image]] = []
+    for layer, labels in zip(moving.layers, moving.labels_of_layers):
+        truth = packed(fixed.relabelled({label: label for label in labels}).layers)
+        for number, part in enumerate(truth):
+            if number == 0:  # the first has those without a truth, too
+                later = [label for other in truth[1:] for label in np.unique(other.array)]
+                here = np.where(np.isin(layer.array, later), 0, layer.array)
+            else:
+                here = np.where(np.isin(layer.array, np.unique(part.array)), layer.array, 0)
+            pairs.append((Image(here, layer.grid), part))
+    return tuple(Segmentation(tuple(layers), one.names, one.colors)
+                 for one, layers in zip((moving, fixed), zip(*pairs)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Image, read_image, read_labels
+from ..geometry import Image, Segmentation, read_image, read_segmentation
 from .planes import draw
 
 HIDE_INVALID = 0.5  # the map is blank where fewer samples stay inside the moving image
@@ -29,7 +29,7 @@ class Overlay:
 
     fixed: Image
     values: Image
-    labels: Image | None
+    labels: Segmentation | None
     point: np.ndarray
     what: str
     high: float
@@ -52,10 +52,12 @@ def read_overlay(folder: Path, record: dict) -> Overlay | None:
     array = values.array.copy()
     array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
     if "fixed_mask" in record["inputs"]:  # the registration saw nothing else
-        mask = read_labels(record["inputs"]["fixed_mask"]["file"])
+        mask = read_segmentation(record["inputs"]["fixed_mask"]["file"]).foreground()
         array[mask.resample(fixed.grid, "nearest", 0).array == 0] = np.nan
-    labels = read_labels(folder / record["warped_labels"]) if record["warped_labels"] else None
-    body = fixed.array > np.percentile(fixed.array, 20) if labels is None else labels.array > 0
+    labels, body = None, fixed.array > np.percentile(fixed.array, 20)
+    if record["warped_labels"]:
+        labels = read_segmentation(folder / record["warped_labels"])
+        body = labels.foreground().array > 0
     body &= np.isfinite(array)
     if not body.any():
         return None
