@@ -112,6 +112,22 @@ def test_the_scene_has_every_structure(finished):
             1.0, 0.5, 0.0)
 
 
+def test_the_scene_takes_the_labels_of_an_atlas(tmp_path):
+    slicer = pytest.importorskip("slicer")
+    from UncertainRegLib.scene.headless import HeadlessScene
+    from UncertainRegLib.scene.inputs import _set_segments
+    from UncertainRegLib.scene.segments import mask_of
+
+    assert slicer
+    atlas = Image(box(3, 6, 614454277).array + box(8, 10, 997).array, GRID)
+    write_image(atlas, tmp_path / "atlas.nrrd")
+    with HeadlessScene() as headless:
+        node = headless.scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        _set_segments(node, tmp_path / "atlas.nrrd", [{"label": 614454277, "name": "Isocortex"}])
+        assert mask_of(node, "Isocortex").array.sum() == 27
+        assert mask_of(node, "Label 997").array.sum() == 8
+
+
 def test_a_study_of_one_label_map_refuses_them(finished, tmp_path, capsys):
     from UncertainRegLib.__main__ import main
 
