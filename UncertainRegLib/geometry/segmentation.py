@@ -63,9 +63,11 @@ class Segmentation:
         """With other labels; those that ``new`` does not name become background."""
         layers = []
         for layer, labels in zip(self.layers, self.labels_of_layers):
-            values = np.array([0, *(new.get(label, 0) for label in labels)], np.int32)
-            place = np.searchsorted([0, *labels], layer.array)
-            layers.append(Image(values[place], layer.grid))
+            if any(new.get(label, 0) != label for label in labels):
+                values = np.array([0, *(new.get(label, 0) for label in labels)], np.int32)
+                old = np.array([0, *labels], layer.array.dtype)
+                layer = Image(values[np.searchsorted(old, layer.array)], layer.grid)
+            layers.append(layer)
         names, colors = ({new[label]: value for label, value in table.items() if label in new}
                          for table in (self.names, self.colors))
         return Segmentation(tuple(layers), names, colors)
@@ -75,6 +77,8 @@ class Segmentation:
 
     def named(self, names: dict[int, str]) -> Segmentation:
         """With further names, or others than before."""
+        if not names:
+            return self
         names = {**self.names, **{label: names[label] for label in self.labels if label in names}}
         return Segmentation(self.layers, dict(zip(names, distinct(list(names.values())))),
                             self.colors)

@@ -72,41 +72,53 @@ def _read_layers(path: Path, say: Say) -> list[Image]:
     return layers
 
 
-def _named(path: Path, layers: list[Image], segments: list[_Segment], say: Say) -> Segmentation:
+def _named(path: Path, images: list[Image], segments: list[_Segment], say: Say) -> Segmentation:
     """Layers with labels of their own, and names of which none occurs twice."""
-    found = [(n, int(v)) for n, layer in enumerate(layers) for v in np.unique(layer.array) if v]
+    layers = [Segmentation((image,)) for image in images]
+    label_of = _labels_of([layer.labels for layer in layers])
+    _check_segments(path, segments, label_of, say)
+    segments = [segment for segment in segments if segment.place in label_of]
+    called = [segment.name or str(label_of[segment.place]) for segment in segments]
+    names = distinct(called)
+    double = [name for name, old in zip(names, called) if name != old]
+    if double:
+        say(f"{path.name}: has segments of the same name; the later ones are called "
+            f"{', '.join(double)}.")
+    layers = [layer.relabelled({value: label for (n, value), label in label_of.items()
+                                if n == number}) for number, layer in enumerate(layers)]
+    return Segmentation(
+        tuple(layer.layers[0] for layer in layers if layer.labels),
+        {label_of[s.place]: name for s, name in zip(segments, names) if s.name},
+        {label_of[s.place]: s.color for s in segments if s.color is not None})
+
+
+def _labels_of(values: list[list[int]]) -> dict[tuple[int, int], int]:
+    """(layer, value) -> label: the value itself, or a new one if a layer before has it, too."""
+    found: dict[tuple[int, int], int] = {}
+    for layer, inside in enumerate(values):
+        for value in inside:
+            taken = found.values()
+            found[layer, value] = value if value not in taken else 1 + max(
+                *taken, *(other for layer in values for other in layer))
+    return found
+
+
+def _check_segments(path: Path, segments: list[_Segment], label_of: dict, say: Say) -> None:
+    """Refuse two segments of one place; say which are empty, and which labels have a new name."""
+    places = [segment.place for segment in segments]
     for segment in segments:
-        if [other.place for other in segments].count(segment.place) > 1:
+        if places.count(segment.place) > 1:
             raise InputError(f"{path}: gives the label {segment.place[1]} to more than one segment "
                              f"({segment.name} is one); save it again with Slicer.")
     empty = [segment.name or str(segment.place[1]) for segment in segments
-             if segment.place not in found]
+             if segment.place not in label_of]
     if empty:
         say(f"{path.name}: these segments are empty and left out: {', '.join(empty)}.")
-    label_of: dict[tuple[int, int], int] = {}
-    for place in found:
-        taken = label_of.values()
-        label_of[place] = place[1] if place[1] not in taken else max(
-            *taken, *(value for _, value in found)) + 1
-    shown = [segment for segment in segments if segment.place in label_of]
-    called = [segment.name or str(label_of[segment.place]) for segment in shown]
-    names = distinct(called)
-    if names != called:
-        double = [name for name, old in zip(names, called) if name != old]
-        say(f"{path.name}: has segments of the same name; the later ones are called "
-            f"{', '.join(double)}.")
-    nameless = [str(label) for place, label in label_of.items()
-                if label != place[1] and not any(s.place == place for s in segments)]
-    if nameless:
+    renamed = [str(label) for place, label in label_of.items()
+               if label != place[1] and place not in places]
+    if renamed:
         say(f"{path.name}: has a label in two layers without a name for each; the later ones are "
-            f"called {', '.join(nameless)}.")
-    layers = [Segmentation((layer,)).relabelled(
-        {value: label for (n, value), label in label_of.items() if n == number}).layers[0]
-        for number, layer in enumerate(layers)]
-    return Segmentation(
-        tuple(layer for layer in layers if layer.array.any()),
-        {label_of[segment.place]: name for segment, name in zip(shown, names) if segment.name},
-        {label_of[s.place]: s.color for s in shown if s.color is not None})
+            f"called {', '.join(renamed)}.")
 
 
 def write_segmentation(segmentation: Segmentation, path: str | Path,

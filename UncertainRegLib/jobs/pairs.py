@@ -110,6 +110,8 @@ def pair_structures(moving: Segmentation, fixed: Segmentation, titles: tuple[str
 
 def _in_layers(moving: Segmentation, fixed: Segmentation) -> tuple[Segmentation, Segmentation]:
     """Both with the same labels in the same layers."""
+    if len(moving.layers) == len(fixed.layers) == 1:
+        return moving, fixed
     pairs: list[tuple[Image, Image]] = []
     for layer, labels in zip(moving.layers, moving.labels_of_layers):
         truth = packed(fixed.relabelled({label: label for label in labels}).layers)

@@ -63,10 +63,8 @@ def validate(folder: str | Path, record: dict) -> dict:
 
 def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
     inputs, samples = record["inputs"], record["samples"]
-    names = {row["label"]: row["name"] for row in record["labels"]
-             if row["name"] != str(row["label"])}
     moving, fixed = read_structures(
-        inputs["moving_labels"]["file"], inputs["fixed_labels"]["file"], names, unsaid)
+        inputs["moving_labels"]["file"], inputs["fixed_labels"]["file"], _names(record), unsaid)
     u = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
     grid = u.grid
     warped = moving.warp(read_field(folder / record["transform"]).resample(grid))
@@ -96,6 +94,12 @@ def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
            bins[:, diagram.count > 0], curves)
     return {"dice": mean_dice(found, truth), "mislabelled": float(wrong[ring].mean()),
             "maps": judge(maps, found, truth, ring)}
+
+
+def _names(record: dict) -> dict[str, str]:
+    """Label -> name of the structures of a result, where they have one."""
+    return {str(row["label"]): row["name"] for row in record["labels"]
+            if row["name"] != str(row["label"])}
 
 
 def _landmarks(folder: Path, record: dict, curves: list[str]) -> dict:
@@ -183,7 +187,7 @@ def job_of(folder: str | Path, record: dict) -> Job:
         out=str(folder), backbone=record["backbone"]["name"], method=record["method"],
         perturbation=record["parameters"]["perturbation"] or Job.perturbation, seed=record["seed"],
         samples=record["samples"]["asked"], device=record["device"],
-        parameters=record["parameters"]["settings"],
+        parameters=record["parameters"]["settings"], label_names=_names(record),
         **{name: one["file"] for name, one in record["inputs"].items()})
 
 
