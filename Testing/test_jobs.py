@@ -25,7 +25,7 @@ from UncertainRegLib.geometry import (
     warp,
     write_image,
 )
-from UncertainRegLib.geometry.files import read_points, write_points
+from UncertainRegLib.geometry.landmarks import read_points, write_points
 from UncertainRegLib.jobs import Job, read_result, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.perturbations import FAMILIES, PAPER
@@ -481,8 +481,8 @@ def test_bad_segmentations(pair, tmp_path, option, content, words):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("label,x,y,z\n", "no landmark"), ("a,1,2\n", "four columns"), ("a,1,2,nan\n", "not a number"),
-    ("a,1,2,three\nb,1,2,x\n", "cannot be read"), ("\x00\x01", "no landmark"),
+    ("label,x,y,z\n", "no landmark"), ("a,1,2\n", "four columns"), ("a,1,2,nan\n", "no landmark"),
+    ("a,1,2,three\nb,1,2,x\n", "cannot be read"), ("\x00\x01", "cannot be read"),
     ("a,-12,-22,1O\nb,-10,-20,15\n", r"cannot be read as landmarks .*1O")])
 def test_bad_landmarks(pair, tmp_path, text, words):
     folder, *_ = pair
@@ -491,11 +491,22 @@ def test_bad_landmarks(pair, tmp_path, text, words):
         run(job_of(folder, tmp_path / "out", moving_points=str(tmp_path / "p.csv")), Silent())
 
 
-def test_unpaired_landmark_is_named(pair, tmp_path):
+def test_an_unpaired_landmark_is_named_and_not_judged(pair, tmp_path):
     folder, *_ = pair
-    write_points(["a", "b"], np.zeros((2, 3)), tmp_path / "p.csv")
-    with pytest.raises(ValueError, match="no landmark named 'c'"):
-        run(job_of(folder, tmp_path / "out", fixed_points=str(tmp_path / "p.csv")), Silent())
+    names, points = read_points(folder / "fixed_points.csv")
+    write_points(names[:2], points[:2], tmp_path / "p.csv")
+    record = run(job_of(folder, tmp_path / "out", samples=2, fixed_points=str(tmp_path / "p.csv")),
+                 Silent())
+    assert [row["tre_mm"] is None for row in record["landmarks"]] == [False, False, True]
+    assert record["oracle_sample"] is not None
+    assert any("error is not known: c." in text for text in record["warnings"])
+    points[:] = np.nan
+    points[0] = GRID.center
+    write_points(names, points, tmp_path / "p.csv")  # the others were never placed
+    record = run(job_of(folder, tmp_path / "two", samples=2, moving_points=str(tmp_path / "p.csv"),
+                        fixed_points=str(folder / "fixed_points.csv")), Silent())
+    assert [row["label"] for row in record["landmarks"]] == ["a"]
+    assert any("left out: b, c." in text for text in record["warnings"])
 
 
 @pytest.mark.parametrize("role", ["fixed_points", "moving_points"])

@@ -9,7 +9,7 @@ qt_host = pytest.importorskip(
 
 from fake_result import oblique_direction  # noqa: E402
 
-from UncertainRegLib.geometry import read_image  # noqa: E402
+from UncertainRegLib.geometry import read_image, read_segmentation  # noqa: E402
 
 FLIP = np.array([-1.0, -1.0, 1.0])
 SHAPE = (12, 10, 8)  # Z, Y, X
@@ -123,7 +123,9 @@ def test_segments_keep_place_name_and_colour(inputs, tmp_path):
     labelmap.SetAndObserveTransformNodeID(transform.GetID())
     volume = add_volume(np.eye(3))
     job = inputs.writeInputs(volume, add_volume(np.eye(3)), segmentation, None, tmp_path)
-    assert job["label_names"] == {"1": "Thalamus", "2": "Noyau caudé"}
+    found = read_segmentation(job["moving_labels"])
+    assert found.names == {1: "Thalamus", 2: "Noyau caudé"}
+    assert found.colors == {1: [1, 0, 0], 2: [0, 0, 1]} and len(found.layers) == 1
     image = sitk.ReadImage(job["moving_labels"])
     array = sitk.GetArrayFromImage(image)
     for value in (1, 2):
@@ -135,9 +137,91 @@ def test_segments_keep_place_name_and_colour(inputs, tmp_path):
     border = array.copy()
     border[1:-1, 1:-1, 1:-1] = 0
     assert not border.any()  # background all around: nothing can grow over the edge
-    from UncertainRegLib.jobs.inputs import _segment_names
 
-    assert _segment_names(job["moving_labels"])[1] == {1: [1, 0, 0], 2: [0, 0, 1]}
+
+def segmentation_of(masks, matrix=None, name="Organs"):
+    """A node with a segment a mask, none sharing its voxels with another."""
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    logic = slicer.modules.segmentations.logic()
+    for title, mask in masks:
+        labelmap = add_volume(np.eye(3) if matrix is None else matrix, "vtkMRMLLabelMapVolumeNode",
+                              mask.astype(np.uint8))
+        logic.ImportLabelmapToSegmentationNode(labelmap, node)
+        segments = node.GetSegmentation()
+        segments.GetNthSegment(segments.GetNumberOfSegments() - 1).SetName(title)
+    return node
+
+
+def test_overlapping_segments_are_all_written(inputs, tmp_path):
+    """A lesion in the liver, a spleen beside it, and two cysts of one name."""
+    liver, lesion, spleen, cyst, other = (np.zeros(SHAPE, bool) for _ in range(5))
+    liver[1:9, 1:7, 1:7], lesion[3:6, 3:5, 3:5], spleen[9:11, 7:9, 1:5] = True, True, True
+    cyst[1:3, 1:3, 1:3], other[10:12, 8:10, 6:8] = True, True
+    wanted = {"Liver": liver, "Lesion": lesion, "Spleen": spleen, "Cyst": cyst, "Cyst (2)": other}
+    node = segmentation_of([("Liver", liver), ("Lesion", lesion), ("Spleen", spleen),
+                            ("Cyst", cyst), ("Cyst", other)], GEOMETRIES["left-handed"])
+    put_under(node, oblique_direction())
+    job = inputs.writeInputs(add_volume(np.eye(3)), add_volume(np.eye(3)), node, None, tmp_path)
+    found = read_segmentation(job["moving_labels"])
+    assert [found.name(label) for label in found.labels] == list(wanted)
+    assert len(found.layers) == 2  # whatever does not overlap shares one
+    masks = {found.name(label): layer.array == label
+             for layer, labels in zip(found.layers, found.labels_of_layers) for label in labels}
+    assert {name: mask.sum() for name, mask in masks.items()} == {
+        name: mask.sum() for name, mask in wanted.items()}
+    assert inputs.maskImage(node, add_volume(np.eye(3))).array.sum() == np.any(
+        list(wanted.values()), axis=0).sum()
+    from UncertainRegLib.scene.segments import mask_of
+
+    assert mask_of(node, "Cyst (2)").array.sum() == other.sum()
+
+
+def test_surfaces_get_the_voxels_of_their_volume(inputs, tmp_path):
+    import slicer
+    import vtk
+
+    volume = add_volume(GEOMETRIES["oblique"], array=np.zeros((30, 40, 50), np.float32))
+    transform = put_under(volume, oblique_direction())
+    center = np.array(slicer.util.arrayFromVTKMatrix(inputs._linearToWorld(volume)) @ [
+        *middle_of(volume), 1.0])[:3]
+    ball = vtk.vtkSphereSource()
+    ball.SetRadius(12.0)
+    ball.SetCenter(*center)
+    ball.SetThetaResolution(400)  # triangles of a tenth of a millimetre
+    ball.SetPhiResolution(200)
+    ball.Update()
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Surfaces")
+    segment = slicer.vtkSegment()
+    segment.SetName("Ball")
+    segment.AddRepresentation("Closed surface", ball.GetOutput())
+    node.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    node.GetSegmentation().AddSegment(segment)
+    for above in (None, transform):
+        if above is not None:
+            node.SetAndObserveTransformNodeID(above.GetID())
+            center = middle_of(volume)
+            ball.SetCenter(*center)
+            ball.Update()
+        image = inputs.segmentationOf(node, volume).layers[0]
+        assert image.grid.spacing == pytest.approx([1.0, 2.0, 3.5])
+        assert image.array.size < 30 * 40 * 50
+        inside = np.argwhere(image.array)[:, ::-1]
+        assert len(inside) * 7.0 == pytest.approx(4 / 3 * np.pi * 12**3, rel=0.06)
+        place = image.grid.to_world(inside.mean(0)) * FLIP
+        assert np.abs(place - world_of(volume, (25, 20, 15))).max() < 0.3
+    assert not node.GetSegmentation().ContainsRepresentation("Binary labelmap")
+
+
+def middle_of(volume):
+    """RAS mm of the middle voxel, before the transform above the volume."""
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return (slicer.util.arrayFromVTKMatrix(matrix) @ [25.0, 20.0, 15.0, 1.0])[:3]
 
 
 def test_landmarks_are_written_in_lps_under_their_transform(inputs, tmp_path):
@@ -152,10 +236,30 @@ def test_landmarks_are_written_in_lps_under_their_transform(inputs, tmp_path):
     node.UnsetNthControlPointPosition(2)
     put_under(node, oblique_direction())
     job = inputs.writeInputs(add_volume(np.eye(3)), add_volume(np.eye(3)), None, node, tmp_path)
-    labels, points = read_points(job["moving_points"])
+    said = []
+    labels, points = read_points(job["moving_points"], said.append)
     assert labels[0] == "apex, left" and len(labels) == 2
+    assert "no position and are left out: F-3" in said[0]
     world = slicer.util.arrayFromMarkupsControlPoints(node, world=True)[:2]
     assert np.abs(points * FLIP - world).max() < 1e-6
+
+
+def test_landmarks_that_are_no_pairs_are_refused_by_the_names_of_their_nodes(inputs, tmp_path):
+    import slicer
+
+    nodes = []
+    for name, count in (("Before", 2), ("After", 3), ("After, two", 2)):
+        nodes.append(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name))
+        for number in range(count):  # with the names that Slicer gives them
+            nodes[-1].AddControlPoint([5.0 * number, 0, 0])
+    volume, other = add_volume(np.eye(3)), add_volume(np.eye(3))
+    with pytest.raises(inputs.InputsError, match=r"“After”: has 3 landmarks .* “Before” has 2"):
+        inputs.writeInputs(volume, other, None, nodes[0], tmp_path, fixedLandmarks=nodes[1])
+    job = inputs.writeInputs(volume, other, None, nodes[0], tmp_path, fixedLandmarks=nodes[2])
+    assert set(job) >= {"moving_points", "fixed_points"}
+    nodes[0].SetNthControlPointLabel(1, nodes[0].GetNthControlPointLabel(0))
+    with pytest.raises(inputs.InputsError, match="“Before”: has more than one landmark named"):
+        inputs.writeInputs(volume, other, None, nodes[0], tmp_path, fixedLandmarks=nodes[2])
 
 
 def test_the_transform_of_an_earlier_run_does_not_count(inputs):

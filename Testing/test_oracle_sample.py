@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from UncertainRegLib.geometry import DisplacementField, Grid, Image
+from UncertainRegLib.geometry import DisplacementField, Grid, Image, Segmentation
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.jobs.summary import Summary
 from UncertainRegLib.samplers import Sample
@@ -25,10 +25,10 @@ def oracle(**truth):
     return summary.oracle()
 
 
-def box(first: int) -> Image:
+def box(first: int) -> Segmentation:
     array = np.zeros(GRID.shape, np.uint8)
     array[5:15, 5:15, first:first + 8] = 1
-    return Image(array, GRID)
+    return Segmentation((Image(array, GRID),))
 
 
 def test_without_a_truth_there_is_none():

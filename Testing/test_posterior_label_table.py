@@ -32,6 +32,19 @@ def probabilities():
     return result
 
 
+def test_labels_may_be_as_large_as_those_of_an_atlas(warped):
+    large = np.where(warped == 9, 614454277, warped).astype(np.int32)
+    rows = {}
+    for labels in (warped, large):
+        probabilities = LabelProbabilities(Image(labels, GRID), GRID)
+        for shift in (-2.0, 2.0):
+            probabilities.add(DisplacementField(
+                np.full((*GRID.shape, 3), shift, np.float32), GRID))
+        table = label_table(probabilities, np.ones(GRID.shape), labels, labels)
+        rows[int(labels.max())] = {row.pop("label"): row | {"name": ""} for row in table}
+    assert rows[9][9] == rows[614454277][614454277] and rows[9][4] == rows[614454277][4]
+
+
 @pytest.fixture
 def warped():
     labels = cubes()

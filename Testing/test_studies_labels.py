@@ -142,4 +142,4 @@ def test_segmentations_without_a_common_label_are_refused(pair, tmp_path, capsys
     for name, file in {**pair, "fixed-labels": str(tmp_path / "other.nrrd")}.items():
         command += [f"--{name}", file]
     assert main(command) == 1
-    assert "share no label" in capsys.readouterr().err
+    assert "no structure (50) has the label of one of" in capsys.readouterr().err

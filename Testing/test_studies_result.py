@@ -17,7 +17,7 @@ from phantoms import smooth_field, textured
 from UncertainRegLib.__main__ import __file__ as MAIN
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid, Image, invert_at, warp, warp_labels, write_image
-from UncertainRegLib.geometry.files import write_points
+from UncertainRegLib.geometry.landmarks import write_points
 from UncertainRegLib.studies.result import validate
 
 GRID = Grid.from_spacing((20, 22, 24), (1.5, 1.5, 1.5))

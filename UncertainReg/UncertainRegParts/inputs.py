@@ -13,6 +13,8 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
+LABELMAP = "Binary labelmap"
+
 
 class InputsError(ValueError):
     """A node cannot be used; the message names it and says what to do."""
@@ -26,14 +28,13 @@ def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedSegme
     and are left out where there is nothing on the moving one to compare them with.
 
     Returns:
-        The entries of the job: fixed, moving, moving_labels, moving_points, label_names,
-        fixed_labels, fixed_points, fixed_mask, moving_mask.
+        The entries of the job: fixed, moving, moving_labels, moving_points, fixed_labels,
+        fixed_points, fixed_mask, moving_mask.
 
     Raises:
         InputsError: a node is empty or under a transform that is not linear.
     """
     from UncertainRegLib.geometry import write_image
-    from UncertainRegLib.geometry.files import write_points
 
     folder.mkdir(parents=True, exist_ok=True)
     job = {}
@@ -41,30 +42,23 @@ def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedSegme
         job[name] = str(folder / f"{name}.nrrd")
         write_image(volumeImage(node), job[name], compress=False)
     if segmentation is not None:
-        job["moving_labels"] = str(folder / "moving_labels.seg.nrrd")
-        job["label_names"] = _writeSegmentation(segmentation, job["moving_labels"])
+        job |= _writeSegmentations((segmentation, moving), (fixedSegmentation, fixed), folder)
     if landmarks is not None:
-        job["moving_points"] = str(folder / "moving_points.csv")
-        write_points(*landmarkPoints(landmarks), job["moving_points"])
-    if segmentation is not None and fixedSegmentation is not None:
-        job["fixed_labels"] = str(folder / "fixed_labels.nrrd")
-        write_image(matchingImage(fixedSegmentation, segmentation), job["fixed_labels"])
-    if landmarks is not None and fixedLandmarks is not None:
-        job["fixed_points"] = str(folder / "fixed_points.csv")
-        write_points(*landmarkPoints(fixedLandmarks), job["fixed_points"])
-    for name, node in (("fixed_mask", fixedMask), ("moving_mask", movingMask)):
+        job |= _writeLandmarks(landmarks, fixedLandmarks, folder)
+    for name, node, volume in (("fixed_mask", fixedMask, fixed),
+                               ("moving_mask", movingMask, moving)):
         if node is not None:
             job[name] = str(folder / f"{name}.nrrd")
-            write_image(maskImage(node), job[name])
+            write_image(maskImage(node, volume), job[name])
     return job
 
 
-def maskImage(node):
+def maskImage(node, volume: slicer.vtkMRMLVolumeNode):
     """A segmentation (all its segments) or a label map as a mask ``Image`` of 0 and 1."""
     from UncertainRegLib.geometry import Image
 
     if node.IsA("vtkMRMLSegmentationNode"):
-        image = segmentationImage(node)
+        image = segmentationOf(node, volume).foreground()
     else:
         image = volumeImage(node)
     mask = (image.array != 0).astype(np.uint8)
@@ -84,90 +78,138 @@ def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
     return _worldImage(slicer.util.arrayFromVolume(node), matrix, node)
 
 
-def _writeSegmentation(node: slicer.vtkMRMLSegmentationNode, path: str) -> dict[str, str]:
-    """Write a label map with the colours of the segments. Returns {label: segment name}."""
-    import SimpleITK as sitk
+def segmentationOf(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLVolumeNode):
+    """All segments, overlapping or not, as a ``Segmentation`` with the labels 1, 2, ...
 
-    from UncertainRegLib.geometry.image import to_sitk
-
-    image = to_sitk(segmentationImage(node))
-    names = {str(index): name for index, name in enumerate(_names(node), 1)}
-    for index in range(len(names)):
-        segment = node.GetSegmentation().GetNthSegment(index)
-        # The keys of Slicer's .seg.nrrd; names go into the job, where any letter is allowed.
-        color = " ".join(f"{value:.4f}" for value in segment.GetColor())
-        image.SetMetaData(f"Segment{index}_LabelValue", str(index + 1))
-        image.SetMetaData(f"Segment{index}_Color", color)
-    sitk.WriteImage(image, path, False)
-    return names
-
-
-def matchingImage(node: slicer.vtkMRMLSegmentationNode, other: slicer.vtkMRMLSegmentationNode):
-    """A segmentation as a label ``Image`` with the labels that ``other`` gets, matched by name.
-
-    Segments that ``other`` does not have become background.
+    It has the segmentation's own voxels; surfaces get the voxels of ``volume``. Segments are
+    called as in ``UncertainRegLib.scene.segments.names_of``.
     """
-    from UncertainRegLib.geometry import Image
+    from UncertainRegLib.geometry import Segmentation
+    from UncertainRegLib.geometry.segmentation import packed
+    from UncertainRegLib.scene.segments import names_of
 
-    image, wanted = segmentationImage(node), _names(other)
-    if not set(_names(node)) & set(wanted):
-        raise InputsError(_("No segment of “{name}” has the name of one of “{other}”.").format(
-            name=node.GetName(), other=other.GetName()))
-    labels = [0] + [wanted.index(name) + 1 if name in wanted else 0 for name in _names(node)]
-    return Image(np.array(labels, dtype=image.array.dtype)[image.array], image.grid)
-
-
-def _names(node: slicer.vtkMRMLSegmentationNode) -> list[str]:
-    segmentation = node.GetSegmentation()
-    count = segmentation.GetNumberOfSegments()
-    return [segmentation.GetNthSegment(index).GetName() for index in range(count)]
-
-
-def segmentationImage(node: slicer.vtkMRMLSegmentationNode):
-    """All segments as one label ``Image`` in the segmentation's own geometry.
-
-    Labels are 1, 2, ... in the order of the segments; where segments overlap the later one wins.
-    """
-    segmentation = node.GetSegmentation()
-    count = segmentation.GetNumberOfSegments()
-    if count == 0:
+    names = names_of(node)
+    if not names:
         raise InputsError(_("The segmentation “{name}” has no segments; choose none.").format(
             name=node.GetName()))
-    segmentation.CreateRepresentation("Binary labelmap")
-    merged, ids = slicer.vtkOrientedImageData(), vtk.vtkStringArray()
-    for index in range(count):
-        ids.InsertNextValue(segmentation.GetNthSegmentID(index))
+    labels = {identifier: number for number, identifier in enumerate(names, 1)}
+    source = _withLabelmaps(node, volume)
     # Padded: a voxel of background all around, so that nothing grows beyond the edge.
-    mode = slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS_PADDED
-    if not node.GenerateMergedLabelmapForAllSegments(merged, mode, None, ids):
-        raise InputsError(_("The segmentation “{name}” cannot be made into a label map.").format(
-            name=node.GetName()))
-    scalars = merged.GetPointData().GetScalars()
-    if scalars is None:
+    extent = slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS_PADDED
+    geometry = _merged(source, labels, extent)
+    if geometry.GetPointData().GetScalars() is None:
         raise InputsError(_("The segmentation “{name}” is empty; draw in it or choose none.")
                           .format(name=node.GetName()))
-    low = merged.GetExtent()[::2]
-    shape = tuple(reversed(merged.GetDimensions()))
-    array = vtk_to_numpy(scalars).reshape(shape)
+    layers, extent = [], slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    for layer in range(source.GetSegmentation().GetNumberOfLayers(LABELMAP)):
+        inLayer = {identifier: labels[identifier] for identifier in
+                   source.GetSegmentation().GetSegmentIDsForLayer(layer, LABELMAP)}
+        layers.append(_labelImage(_merged(source, inLayer, extent, geometry), node))
+    colors = {labels[identifier]: list(node.GetSegmentation().GetSegment(identifier).GetColor())
+              for identifier in labels}
+    return Segmentation(tuple(packed(layers)), dict(enumerate(names.values(), 1)), colors)
+
+
+def _withLabelmaps(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLVolumeNode):
+    """The node itself, or where it has surfaces only a copy with the voxels of ``volume``.
+
+    Left to itself Slicer chooses voxels as small as the triangles.
+    """
+    if node.GetSegmentation().ContainsRepresentation(LABELMAP):
+        return node
+    matrix, toSegmentation = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    vtk.vtkMatrix4x4.Multiply4x4(_linearToWorld(volume), matrix, matrix)
+    vtk.vtkMatrix4x4.Invert(_linearToWorld(node), toSegmentation)
+    vtk.vtkMatrix4x4.Multiply4x4(toSegmentation, matrix, matrix)
+    copy, converter = slicer.vtkMRMLSegmentationNode(), slicer.vtkSegmentationConverter
+    segmentation = copy.GetSegmentation()
+    segmentation.DeepCopy(node.GetSegmentation())
+    segmentation.SetConversionParameter(
+        converter.GetReferenceImageGeometryParameterName(),
+        converter.SerializeImageGeometry(matrix, volume.GetImageData()))
+    if not segmentation.CreateRepresentation(LABELMAP):
+        raise InputsError(_("The segmentation “{name}” cannot be made into a label map.").format(
+            name=node.GetName()))
+    return copy
+
+
+def _merged(node: slicer.vtkMRMLSegmentationNode, labels: dict[str, int], extent: int,
+            geometry: slicer.vtkOrientedImageData | None = None) -> slicer.vtkOrientedImageData:
+    """Some segments in one label map; where they overlap the later one wins."""
+    merged, identifiers, values = slicer.vtkOrientedImageData(), vtk.vtkStringArray(), \
+        vtk.vtkIntArray()
+    for identifier, label in labels.items():
+        identifiers.InsertNextValue(identifier)
+        values.InsertNextValue(label)
+    if not node.GenerateMergedLabelmapForAllSegments(merged, extent, geometry, identifiers, values):
+        raise InputsError(_("The segmentation “{name}” cannot be made into a label map.").format(
+            name=node.GetName()))
+    return merged
+
+
+def _labelImage(labels: slicer.vtkOrientedImageData, node):
+    """A label map of a segmentation node as an ``Image`` where it is seen in the world."""
+    low = labels.GetExtent()[::2]
+    shape = tuple(reversed(labels.GetDimensions()))
+    array = vtk_to_numpy(labels.GetPointData().GetScalars()).reshape(shape)
     matrix, offset = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
-    merged.GetImageToWorldMatrix(matrix)
+    labels.GetImageToWorldMatrix(matrix)
     for axis in range(3):
         offset.SetElement(axis, 3, low[axis])
     vtk.vtkMatrix4x4.Multiply4x4(matrix, offset, matrix)
     return _worldImage(array, matrix, node)
 
 
+def _writeSegmentations(moving: tuple, fixed: tuple, folder: Path) -> dict[str, str]:
+    """Write the segmentations of one or two (segmentation, volume); their segments pair by name."""
+    from UncertainRegLib.geometry import write_segmentation
+    from UncertainRegLib.scene.segments import names_of
+
+    job, nodes = {}, [moving[0], fixed[0]]
+    if nodes[1] and not set(names_of(nodes[1]).values()) & set(names_of(nodes[0]).values()):
+        raise InputsError(_("No segment of “{name}” has the name of one of “{other}”.").format(
+            name=nodes[1].GetName(), other=nodes[0].GetName()))
+    for name, (node, volume) in (("moving_labels", moving), ("fixed_labels", fixed)):
+        if node is not None:
+            job[name] = str(folder / f"{name}.seg.nrrd")
+            write_segmentation(segmentationOf(node, volume), job[name], compress=False)
+    return job
+
+
+def _writeLandmarks(moving, fixed, folder: Path) -> dict[str, str]:
+    """Write the points of one or two nodes; says in their names why they are not pairs."""
+    from UncertainRegLib.geometry.files import InputError, unsaid
+    from UncertainRegLib.geometry.landmarks import write_points
+    from UncertainRegLib.jobs.pairs import pair_points
+
+    job, points = {}, []
+    for name, node in (("moving_points", moving), ("fixed_points", fixed)):
+        if node is not None:
+            points.append(landmarkPoints(node))
+            job[name] = str(folder / f"{name}.csv")
+            write_points(*points[-1], job[name])
+    if fixed is not None:
+        try:  # the worker says the rest
+            pair_points(*points, (f"“{moving.GetName()}”", f"“{fixed.GetName()}”"), unsaid)
+        except InputError as error:
+            raise InputsError(str(error)) from None
+    return job
+
+
 def landmarkPoints(node: slicer.vtkMRMLMarkupsFiducialNode) -> tuple[list[str], np.ndarray]:
-    """Labels and positions, (P, 3) LPS mm, of the points that are placed."""
-    placed = [i for i in range(node.GetNumberOfControlPoints())
-              if node.GetNthControlPointPositionStatus(i) == node.PositionDefined]
-    if not placed:
+    """Labels and positions, (P, 3) LPS mm, NaN for a point that is not placed."""
+    count = node.GetNumberOfControlPoints()
+    placed = [node.GetNthControlPointPositionStatus(i) == node.PositionDefined
+              for i in range(count)]
+    if not any(placed):
         raise InputsError(_("“{name}” has no points; choose no landmarks or place some.").format(
             name=node.GetName()))
-    labels = [node.GetNthControlPointLabel(i) for i in placed]
-    points = slicer.util.arrayFromMarkupsControlPoints(node)[placed]
+    labels = [node.GetNthControlPointLabel(i) for i in range(count)]
+    points = slicer.util.arrayFromMarkupsControlPoints(node)
     matrix = slicer.util.arrayFromVTKMatrix(_linearToWorld(node))
-    return labels, (points @ matrix[:3, :3].T + matrix[:3, 3]) * (-1.0, -1.0, 1.0)
+    points = (points @ matrix[:3, :3].T + matrix[:3, 3]) * (-1.0, -1.0, 1.0)
+    return labels, np.where(np.array(placed)[:, None], points, np.nan)
 
 
 def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:

@@ -43,7 +43,11 @@ def read_volume(path: str | Path, say: Say = unsaid, mode: str = "linear") -> Im
     if len(size) == 3 and min(size) < 4:
         raise InputError(f"{path}: is only {size[0]}x{size[1]}x{size[2]} voxels; give a 3D volume "
                          "with at least 4 voxels along each axis.")
-    image = Image(*read_voxels(path, stored))
+    return straightened(Image(*read_voxels(path, stored)), path, say, mode)
+
+
+def straightened(image: Image, path: str | Path, say: Say, mode: str) -> Image:
+    """A volume on a right-angled grid, where its own is sheared: see `read_volume`."""
     if image.grid.is_right_angled:
         return image
     grid = image.grid.right_angled()

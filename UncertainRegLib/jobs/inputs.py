@@ -9,9 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Image, inside_index, read_image, read_labels, read_points
+from ..geometry import (
+    Image,
+    Segmentation,
+    inside_index,
+    read_image,
+    read_landmarks,
+    read_segmentation,
+)
 from ..geometry.files import InputError, Say, check_overlap
 from .job import Job
+from .pairs import pair_points, pair_structures, some_of
 
 
 @dataclass
@@ -20,19 +28,18 @@ class Inputs:
 
     Attributes:
         fixed, moving: images (numpy), with their masks where given.
-        moving_labels, fixed_labels: segmentations on grids of their own, or None.
-        label_names, label_colors: by label value.
-        point_names, moving_points, fixed_points: landmarks, (P, 3) LPS mm, or None.
+        moving_labels, fixed_labels: segmentations on grids of their own, or None; the same
+            structures have the same labels, and lie in the same layers.
+        point_names, moving_points, fixed_points: landmarks, (P, 3) LPS mm, or None; a fixed one
+            that is not known is NaN.
         record: the "inputs" entry of result.json.
         notes: what the readers of the files had to decide, a sentence each.
     """
 
     fixed: Image
     moving: Image
-    moving_labels: Image | None = None
-    fixed_labels: Image | None = None
-    label_names: dict[int, str] = field(default_factory=dict)
-    label_colors: dict[int, list[float]] = field(default_factory=dict)
+    moving_labels: Segmentation | None = None
+    fixed_labels: Segmentation | None = None
     point_names: list[str] = field(default_factory=list)
     moving_points: np.ndarray | None = None
     fixed_points: np.ndarray | None = None
@@ -46,8 +53,9 @@ class Inputs:
                                     (self.fixed_points, self.fixed, "fixed")):
             if points is None:
                 continue
+            known = np.isfinite(points).all(axis=1)
             inside = inside_index(image.grid.shape, image.grid.to_index(points))
-            outside = [label for label, here in zip(self.point_names, inside) if not here]
+            outside = [label for label, here in zip(self.point_names, inside | ~known) if not here]
             if outside:
                 found.append(f"These landmarks lie outside the {name} image, so their numbers mean "
                              f"nothing: {some_of(outside)}.")
@@ -67,17 +75,13 @@ def read_inputs(job: Job) -> Inputs:
     inputs = Inputs(_masked(fixed, job.fixed_mask, job.fixed, say),
                     _masked(moving, job.moving_mask, job.moving, say), notes=notes)
     if job.moving_labels:
-        inputs.moving_labels = read_labels(job.moving_labels, say)
+        inputs.moving_labels, inputs.fixed_labels = read_structures(
+            job.moving_labels, job.fixed_labels, job.label_names, say)
         check_overlap(moving.grid, inputs.moving_labels.grid, job.moving, job.moving_labels)
-        inputs.label_names, inputs.label_colors = _segment_names(job.moving_labels)
-        inputs.label_names.update({int(k): str(v) for k, v in job.label_names.items()})
     if job.fixed_labels:
-        inputs.fixed_labels = read_labels(job.fixed_labels, say)
         check_overlap(fixed.grid, inputs.fixed_labels.grid, job.fixed, job.fixed_labels)
     if job.moving_points:
-        inputs.point_names, inputs.moving_points = read_points(job.moving_points, say)
-    if job.fixed_points:
-        inputs.fixed_points = _matched(inputs, *read_points(job.fixed_points, say), job)
+        _read_points(inputs, job, say)
     inputs.record = {name: _file_record(getattr(job, name)) for name in (
         "fixed", "moving", "fixed_mask", "moving_mask", "moving_labels", "fixed_labels",
         "moving_points", "fixed_points") if getattr(job, name)}
@@ -86,16 +90,10 @@ def read_inputs(job: Job) -> Inputs:
     return inputs
 
 
-def some_of(names: list[str], most: int = 5) -> str:
-    """Names for a sentence; of many the first."""
-    more = [f"{len(names) - most} more"] if len(names) > most else []
-    return ", ".join([*names[:most], *more])
-
-
 def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
     if not mask_file:
         return image
-    mask = read_labels(mask_file, say)
+    mask = read_segmentation(mask_file, say).foreground()
     check_overlap(image.grid, mask.grid, image_file, mask_file)
     mask = mask.resample(image.grid, "nearest", 0).array > 0
     if not mask.any():
@@ -103,41 +101,43 @@ def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
     return Image(image.array, image.grid, mask.astype(np.uint8))
 
 
-def _matched(inputs: Inputs, names: list[str], points: np.ndarray, job: Job) -> np.ndarray:
-    """True points in the order of the moving ones."""
-    for file, given in ((job.moving_points, inputs.point_names), (job.fixed_points, names)):
-        double = [name for name in given if given.count(name) > 1]
-        if double:
-            raise InputError(f"{file}: has more than one landmark named {double[0]!r}; give each "
-                             "pair a name of its own.")
-    known = dict(zip(names, points))
-    missing = [name for name in inputs.point_names if name not in known]
-    if missing:
-        raise InputError(f"{job.fixed_points}: has no landmark named {missing[0]!r}, which "
-                         f"{job.moving_points} has; name pairs alike.")
-    return np.array([known[name] for name in inputs.point_names])
+def _read_points(inputs: Inputs, job: Job, say: Say) -> None:
+    """The landmarks that have a position on the moving image, and where they truly are."""
+    names, points = read_landmarks(job.moving_points, say)
+    placed = np.isfinite(points).all(axis=1)
+    inputs.point_names = [name for name, here in zip(names, placed) if here]
+    inputs.moving_points = points[placed]
+    if job.fixed_points:
+        titles = (job.moving_points, job.fixed_points)
+        inputs.fixed_points = pair_points(
+            (names, points), read_landmarks(job.fixed_points, say), titles, say)[placed]
 
 
-def _segment_names(path: str) -> tuple[dict[int, str], dict[int, list[float]]]:
-    """Names and colours of the segments of a Slicer .seg.nrrd file; empty for other files."""
-    import SimpleITK as sitk
+def read_structures(moving_file: str, fixed_file: str, label_names: dict, say: Say
+                    ) -> tuple[Segmentation, Segmentation | None]:
+    """The moving segmentation, and the true one (None without a file) with the same labels.
 
-    if not path.lower().endswith((".nrrd", ".nhdr")):
-        return {}, {}
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    names, colors = {}, {}
-    for number in range(10_000):
-        prefix = f"Segment{number}_"
-        if not reader.HasMetaDataKey(prefix + "LabelValue"):
-            break
-        value = int(reader.GetMetaData(prefix + "LabelValue"))
-        if reader.HasMetaDataKey(prefix + "Name"):
-            names[value] = reader.GetMetaData(prefix + "Name")
-        if reader.HasMetaDataKey(prefix + "Color"):
-            colors[value] = [float(c) for c in reader.GetMetaData(prefix + "Color").split()]
-    return names, colors
+    Args:
+        label_names: names of label values, as in a job. They count more than those of the moving
+            file; for the fixed one they count where it has none.
+
+    Raises:
+        InputError: a file cannot be used, or they have no structure in common.
+    """
+    given = {int(label): str(name) for label, name in label_names.items()}
+    moving = read_segmentation(moving_file, say)
+    other = [f"{given[label]} ({name} in the file)" for label, name in moving.names.items()
+             if given.get(label, name) != name]
+    if other:
+        say(f"The label names that were given are not those of {Path(moving_file).name}: "
+            f"{some_of(other)}.")
+    moving = moving.named(given)
+    if not fixed_file:
+        return moving, None
+    fixed = read_segmentation(fixed_file, say)
+    if not fixed.names:
+        fixed = fixed.named(given)
+    return pair_structures(moving, fixed, (moving_file, fixed_file), say)
 
 
 def _file_record(path: str) -> dict:

@@ -25,7 +25,7 @@ class Job:
         fixed_mask, moving_mask: where the images may be used.
         moving_labels, fixed_labels: segmentations; the fixed one only judges.
         moving_points, fixed_points: landmarks (CSV label,x,y,z in LPS mm, .mrk.json, .fcsv); the
-            fixed ones only judge, matched by label.
+            fixed ones only judge, paired by name (`pairs.pair_points`).
         label_names: names of label values, e.g. {"10": "Thalamus"}.
         backbone, method, perturbation: by name.
         samples: how many registrations.

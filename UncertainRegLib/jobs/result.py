@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import DisplacementField, Grid, Image, write_field, write_image
+from ..geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    write_field,
+    write_image,
+    write_segmentation,
+)
 from ..geometry.field_file import MEANING
 from ..geometry.files import InputError
 from ..geometry.image import set_geometry
@@ -64,9 +71,9 @@ class ResultFolder:
             self.record["transform_working"] = "transform_working.nrrd"
         if summary.inputs.moving_labels is not None:
             labels = summary.warped_labels(fixed)
-            kind = np.uint8 if labels.array.max() < 256 else np.int32
-            write_image(Image(labels.array.astype(kind), fixed), self.path / "warped_labels.nrrd")
-            self.record["warped_labels"] = "warped_labels.nrrd"
+            name = "warped_labels.nrrd" if len(labels.layers) == 1 else "warped_labels.seg.nrrd"
+            write_segmentation(labels, self.path / name)
+            self.record["warped_labels"] = name
         self.commit()
 
     def write_sample(self, index: int, field: DisplacementField, sample: Sample) -> None:

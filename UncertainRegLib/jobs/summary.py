@@ -10,16 +10,16 @@ from ..geometry import (
     DisplacementField,
     Grid,
     Image,
+    Segmentation,
     folding_fraction,
     inside_index,
     interpolate,
     invert_at,
     jacobian_determinant,
     warp,
-    warp_labels,
 )
 from ..geometry.arrays import as_like, to_numpy
-from ..posterior.label_table import label_table
+from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.labels import LabelProbabilities
 from ..posterior.maps import (
     axis_sd,
@@ -52,7 +52,8 @@ MEANINGS = {
     "jacobian": ("", "local volume change of the registration; 0 or less is folding"),
     "folding": ("", "1 where the registration folds"),
     "validity": ("", "fraction of samples whose point stays inside the moving image"),
-    "label_entropy": ("nats", "entropy of the label probabilities"),
+    "label_entropy": ("nats", "entropy of the label probabilities; where structures overlap, the "
+                              "largest of their layers"),
 }
 
 
@@ -78,10 +79,10 @@ class Summary:
         self.moments = Moments()
         self.nested = NestedMoments() if nested else None
         self.validity = RunningMean()
-        self.labels: LabelProbabilities | None = None
+        self.labels: list[LabelProbabilities] = []  # of each layer of the segmentation
         if inputs.moving_labels is not None:
             grid = inputs.fixed.grid.at_most(LABEL_VOXELS)
-            self.labels = LabelProbabilities(inputs.moving_labels, grid)
+            self.labels = [LabelProbabilities(layer, grid) for layer in inputs.moving_labels.layers]
         self.positions: list[np.ndarray] = []
         self.log_weights: list[float] = []
         self.evidence: list[float] = []  # log-weight before resampling
@@ -101,8 +102,8 @@ class Summary:
         inside = inside_index(self.inputs.moving.grid.shape,
                               field.mapped_index(self.inputs.moving.grid))
         self.validity.add(as_like(inside, field.vectors), sample.log_weight)
-        if self.labels is not None:
-            self.labels.add(field, sample.log_weight, sample.voxel_log_weight)
+        for layer in self.labels:
+            layer.add(field, sample.log_weight, sample.voxel_log_weight)
         if self.inputs.moving_points is not None:
             self.positions.append(map_to_fixed(field, self.inputs.moving_points))
         self.draws.append(facts.get("proposal", self.count))
@@ -158,19 +159,24 @@ class Summary:
         or found, that have the wrong one; None without a truth."""
         inputs = self.inputs
         if inputs.fixed_points is not None:
-            found = field.to_numpy().map(inputs.fixed_points.astype(np.float32))
-            return float(np.linalg.norm(found - inputs.moving_points, axis=-1).mean())
+            known = np.isfinite(inputs.fixed_points).all(axis=1)
+            found = field.to_numpy().map(inputs.fixed_points[known].astype(np.float32))
+            return float(np.linalg.norm(found - inputs.moving_points[known], axis=-1).mean())
         if inputs.fixed_labels is None:
             return None
         true = self._true_labels
-        found = warp_labels(inputs.moving_labels, field.to_numpy().resample(true.grid)).array
-        return float((found != true.array)[(found > 0) | (true.array > 0)].mean())
+        found = inputs.moving_labels.warp(field.to_numpy().resample(true.grid))
+        wrong = judged = 0
+        for ours, theirs, labels in zip(found.layers, true.layers, true.labels_of_layers):
+            here = np.isin(ours.array, labels) | (theirs.array > 0)
+            wrong += np.count_nonzero((ours.array != theirs.array) & here)
+            judged += np.count_nonzero(here)
+        return wrong / judged if judged else None
 
     @cached_property
-    def _true_labels(self) -> Image:
+    def _true_labels(self) -> Segmentation:
         """The true segmentation on the grid where samples are compared with it."""
-        grid = self.inputs.fixed.grid.at_most(ORACLE_VOXELS)
-        return self.inputs.fixed_labels.resample(grid, "nearest", 0)
+        return self.inputs.fixed_labels.resample(self.inputs.fixed.grid.at_most(ORACLE_VOXELS))
 
     def mean(self) -> DisplacementField:
         """Mean of the samples, on their grid."""
@@ -209,8 +215,9 @@ class Summary:
         for name, values in (("jacobian", jacobian),
                              ("folding", as_like(jacobian <= 0, jacobian))):
             maps[name] = self._on_fixed(values, self.registration.grid)
-        if self.labels is not None and self.has_spread:
-            maps["label_entropy"] = self._on_fixed(self.labels.entropy(), self.labels.grid)
+        if self.labels and self.has_spread:
+            entropy = np.max([layer.entropy() for layer in self.labels], axis=0)
+            maps["label_entropy"] = self._on_fixed(entropy, self.labels[0].grid)
         for name, predicted in self.predicted.items():
             maps[name] = self._on_fixed(predicted.image.array, predicted.image.grid)
         return maps
@@ -230,17 +237,20 @@ class Summary:
 
     def label_rows(self, uncertainty_mm: np.ndarray, validity: np.ndarray) -> list[dict]:
         """The per-label table; places that mostly leave the moving image are not judged."""
-        if self.labels is None:
+        if not self.labels:
             return []
-        grid, inputs = self.labels.grid, self.inputs
+        grid, inputs = self.labels[0].grid, self.inputs
         uncertainty_mm, validity = (Image(values, inputs.fixed.grid).resample(grid).array
                                     for values in (uncertainty_mm, validity))
         judged = np.where(validity >= INSIDE, uncertainty_mm, np.nan)
-        fixed = inputs.fixed_labels
-        return label_table(
-            self.labels, judged, self.warped_labels(grid).array,
-            None if fixed is None else fixed.resample(grid, "nearest", 0).array,
-            inputs.label_names, inputs.label_colors)
+        warped, moving = self.warped_labels(grid), inputs.moving_labels
+        true = [None] * len(self.labels)
+        if inputs.fixed_labels is not None:
+            true = [layer.array for layer in inputs.fixed_labels.resample(grid).layers]
+        rows = [row for layer, found, truth in zip(self.labels, warped.layers, true)
+                for row in label_table(layer, judged, found.array, truth, moving.names,
+                                       moving.colors)]
+        return most_uncertain_first(rows)
 
     def landmark_rows(self) -> list[dict]:
         """The landmark table. TRE compares the registration with the true moving point."""
@@ -253,9 +263,11 @@ class Summary:
             self.weights())
         if inputs.fixed_points is not None:
             # The usual target registration error needs no inverse: |phi(fixed) − moving|.
-            found = self.registration.to_numpy().map(inputs.fixed_points.astype(np.float32))
-            for row, error in zip(rows, np.linalg.norm(found - inputs.moving_points, axis=1)):
-                row["tre_mm"] = float(error)
+            known = np.isfinite(inputs.fixed_points).all(axis=1)
+            found = self.registration.to_numpy().map(inputs.fixed_points[known].astype(np.float32))
+            errors = np.linalg.norm(found - inputs.moving_points[known], axis=1)
+            for place, error in zip(np.flatnonzero(known), errors):
+                rows[place]["tre_mm"] = float(error)
         return rows
 
     def warped_moving(self) -> Image:
@@ -265,10 +277,9 @@ class Summary:
         image = Image(self.inputs.moving.array, self.inputs.moving.grid)
         return warp(image, field, outside=lowest)
 
-    def warped_labels(self, grid: Grid) -> Image:
+    def warped_labels(self, grid: Grid) -> Segmentation:
         """The moving segmentation on ``grid``, by the unperturbed registration."""
-        field = self.registration.to_numpy().resample(grid)
-        return warp_labels(self.inputs.moving_labels, field)
+        return self.inputs.moving_labels.warp(self.registration.to_numpy().resample(grid))
 
     def folding(self) -> float:
         """Fraction of voxels of the working grid where the registration folds."""

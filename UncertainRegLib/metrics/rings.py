@@ -1,4 +1,4 @@
-"""The shell and the ring around label boundaries, where labels are uncertain."""
+"""Where labels are; the shell and the ring around their boundaries, where they are uncertain."""
 
 import numpy as np
 from scipy import ndimage
@@ -42,3 +42,14 @@ def boundary_ring(labels: np.ndarray, radius: int = 3) -> np.ndarray:
     """
     shell = boundary_shell(labels)
     return ndimage.binary_dilation(shell, iterations=radius) if radius > 0 else shell
+
+
+def boxes_of(labels: np.ndarray) -> dict[int, tuple[slice, slice, slice]]:
+    """Bounding box of each label of an integer array (Z, Y, X), 0 = background.
+
+    Labels may be large: the annotation of an atlas has some of hundreds of millions.
+    """
+    values = np.unique(labels[labels > 0])
+    place = np.searchsorted(values, labels) + 1
+    place[labels <= 0] = 0
+    return dict(zip(values.tolist(), ndimage.find_objects(place)))

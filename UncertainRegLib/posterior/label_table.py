@@ -3,11 +3,10 @@
 import math
 
 import numpy as np
-from scipy import ndimage
 
 from ..metrics.calibration import reliability
 from ..metrics.overlap import dice_per_label
-from ..metrics.rings import boundary_ring, boundary_shell
+from ..metrics.rings import boundary_ring, boundary_shell, boxes_of
 from ..metrics.sparsification import ause
 from .labels import LabelProbabilities
 
@@ -44,8 +43,9 @@ def label_table(
           2.5 … 97.5 % quantiles over the samples
         - centroid_sd_mm: sqrt(trace Cov) of the centroids
         - pairwise_dice: mean Dice of pairs of samples
-        - dice of ``warped``; ece (top label, 15 bins) and ause (label entropy against a wrong most
-          probable label) inside the ring of the true label: Simpson and Campbell, 5.2.
+        - dice of ``warped``, None for a label that ``fixed`` has not; ece (top label, 15 bins) and
+          ause (label entropy against a wrong most probable label) inside the ring of the true
+          label: Simpson and Campbell, 5.2.
 
     Raises:
         ValueError: an array is not on the fixed grid.
@@ -90,6 +90,11 @@ def label_table(
             row["worst_u_mm"] = _number(values.max())
             row["worst_voxel_lps"] = probabilities.grid.to_world(worst[::-1]).tolist()
         rows.append(row)
+    return most_uncertain_first(rows)
+
+
+def most_uncertain_first(rows: list[dict]) -> list[dict]:
+    """Rows by u_p95_mm; those without one last."""
     return sorted(rows, key=lambda row: math.inf if row["u_p95_mm"] is None else -row["u_p95_mm"])
 
 
@@ -127,10 +132,8 @@ def _against_truth(probabilities, entropy, warped, fixed) -> dict[int, dict]:
     overlap = dice_per_label(warped, fixed, probabilities.labels)
     boxes = _boxes(fixed)
     result = {}
-    for label in probabilities.labels:
+    for label in set(probabilities.labels) & set(boxes):
         result[label] = {"dice": _number(overlap[label]), "ece": None, "ause": None}
-        if label not in boxes:
-            continue
         box = boxes[label]
         ring = boundary_ring(fixed[box] == label, RING)
         if ring.any():
@@ -142,15 +145,9 @@ def _against_truth(probabilities, entropy, warped, fixed) -> dict[int, dict]:
 
 def _boxes(labels: np.ndarray) -> dict[int, tuple[slice, slice, slice]]:
     """Bounding box of each label, grown so that it holds the label's whole ring."""
-    found = ndimage.find_objects(labels)
-    return {
-        value: tuple(
-            slice(max(s.start - RING - 1, 0), min(s.stop + RING + 1, n))
-            for s, n in zip(box, labels.shape)
-        )
-        for value, box in enumerate(found, start=1)
-        if box is not None
-    }
+    return {label: tuple(slice(max(s.start - RING - 1, 0), min(s.stop + RING + 1, n))
+                         for s, n in zip(box, labels.shape))
+            for label, box in boxes_of(labels).items()}
 
 
 def _number(value: float) -> float | None:

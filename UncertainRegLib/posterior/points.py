@@ -27,7 +27,7 @@ def landmark_table(
         positions: (N, P, 3) LPS mm: each landmark carried to the fixed space by each sample.
         moving_points: (P, 3) LPS mm, the landmarks in the moving image.
         labels: P names.
-        fixed_points: (P, 3) LPS mm, the true positions in the fixed image, where known.
+        fixed_points: (P, 3) LPS mm, the true positions in the fixed image; NaN where not known.
         mapped: (P, 3) LPS mm, positions by the registration itself, for the TRE; default: mean.
         weights: (N,) weights of the samples, any scale; None takes equal ones.
 
@@ -70,7 +70,7 @@ def landmark_table(
         squared = mahalanobis_squared(fixed_points - mean, covariance)
     rows = []
     for p, label in enumerate(labels):
-        known = fixed_points is not None
+        known = fixed_points is not None and bool(np.isfinite(fixed_points[p]).all())
         judged = known and solid
         rows.append({
             "label": str(label),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Grid, Image, read_image, read_labels
+from ..geometry import Grid, Image, Segmentation, read_image, read_segmentation
 from ..geometry.files import InputError
 from .planes import draw
 
@@ -31,7 +31,7 @@ class Overlay:
 
     fixed: Image
     values: Image
-    labels: Image | None
+    labels: Segmentation | None
     point: np.ndarray
     what: str
     high: float
@@ -60,13 +60,15 @@ def read_overlay(folder: Path, record: dict) -> Overlay | None:
     array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
     if "fixed_mask" in record["inputs"]:  # the registration saw nothing else
         try:
-            mask = read_labels(record["inputs"]["fixed_mask"]["file"])
+            mask = read_segmentation(record["inputs"]["fixed_mask"]["file"]).foreground()
             array[mask.resample(values.grid, "nearest", 0).array == 0] = np.nan
         except InputError as error:
             missing.append(f"The mask of the fixed image cannot be read ({error}) The map is also "
                            "drawn outside it, where it means nothing.")
-    labels = read_labels(folder / record["warped_labels"]) if record["warped_labels"] else None
-    body = fixed.array > np.percentile(fixed.array, 20) if labels is None else labels.array > 0
+    labels, body = None, fixed.array > np.percentile(fixed.array, 20)
+    if record["warped_labels"]:
+        labels = read_segmentation(folder / record["warped_labels"])
+        body = labels.foreground().array > 0
     body &= np.isfinite(array)
     if not body.any():
         return None

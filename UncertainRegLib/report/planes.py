@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import Grid, Image, interpolate
+from ..geometry import Grid, Image, Segmentation, interpolate
 from ..palette import colors
 
 OUTLINE = (90, 200, 255)
@@ -38,7 +38,7 @@ def plane_grid(grid: Grid, point, name: str) -> Grid:
 
 
 def draw(name: str, point, fixed: Image, overlay: Image, window: tuple[float, float, float],
-         labels: Image | None = None, opacity: float = 0.6) -> np.ndarray:
+         labels: Segmentation | None = None, opacity: float = 0.6) -> np.ndarray:
     """One plane as (H, W, 3) uint8.
 
     Args:
@@ -61,9 +61,8 @@ def draw(name: str, point, fixed: Image, overlay: Image, window: tuple[float, fl
     level = np.clip((np.nan_to_num(values) - low) / max(high - low, 1e-6), 0, 1)
     tint = colors("inferno")[(255 * level).astype(int)]
     picture[shown] = (1 - opacity) * picture[shown] + opacity * tint[shown]
-    if labels is not None:
-        member = _sample(labels, grid, 0, "nearest")
-        picture[_edges(member)] = OUTLINE
+    for layer in labels.layers if labels is not None else ():
+        picture[_edges(_sample(layer, grid, 0, "nearest"))] = OUTLINE
     at = np.round(grid.to_index(np.asarray(point, float))).astype(int)[:2]
     for step in range(4, 9):
         for dx, dy in ((step, 0), (-step, 0), (0, step), (0, -step)):

@@ -14,6 +14,7 @@ from .colors import DECADES, LOGARITHMIC, color_table, legend_of, table_name
 from .maps import automatic_floor
 from .parents import put_under, release, users_parents
 from .samples import FRAMES_PER_SECOND
+from .segments import names_of
 
 if TYPE_CHECKING:
     from .result import ResultNodes
@@ -170,14 +171,14 @@ def show_structure(result: ResultNodes, name: str, only: bool) -> None:
     Without ``only`` all are visible. Nothing happens if there is no such structure.
     """
     node = result.moving_segmentation
-    if node is None or node.GetSegmentation().GetSegmentIdBySegmentName(name) == "":
+    names = {} if node is None else names_of(node)
+    if name not in names.values():
         return
     node.CreateDefaultDisplayNodes()
-    segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    display = node.GetDisplayNode()
     display.SetVisibility(True)
-    for index in range(segmentation.GetNumberOfSegments()):
-        visible = not only or segmentation.GetNthSegment(index).GetName() == name
-        display.SetSegmentVisibility(segmentation.GetNthSegmentID(index), visible)
+    for identifier, found in names.items():
+        display.SetSegmentVisibility(identifier, not only or found == name)
 
 
 @dataclass

@@ -9,13 +9,13 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from ..geometry import Image, read_volume
+from ..geometry import Image, read_segmentation
 from ..geometry.image import from_sitk
 from . import landmarks, nodes
 from .body import body_mask
 from .folder import ResultFolder
 from .frames import world_grid
-from .maps import set_scalars
+from .maps import set_image, set_scalars
 
 # name -> node reference role on the transform; the first two are Slicer's own
 _ROLES = {
@@ -56,12 +56,12 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
     half of the samples stay in the moving image.
 
     Raises:
-        RuntimeError: the mask cannot be read.
-        ValueError: the fixed image is under a deformable transform.
+        RuntimeError: the map of validity cannot be read.
+        ValueError: the mask cannot be read, or the fixed image is under a deformable transform.
     """
     path = source.input_file("fixed_mask")
     if path is not None:
-        area = read_volume(path, mode="nearest")
+        area = read_segmentation(path).foreground()
     else:
         fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
         body = None if fixed is None else body_mask(fixed)
@@ -107,19 +107,22 @@ def _set_image(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
 
 def _set_segments(node: slicer.vtkMRMLSegmentationNode, path: Path, rows: list[dict]) -> None:
     """Fill a segmentation node from a label map file; names and colours from the label rows."""
-    scene = node.GetScene()
-    labelmap = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
-    set_scalars(labelmap, path, np.int32)
-    slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labelmap, node)
-    scene.RemoveNode(labelmap)
-    known = {row["label"]: row for row in rows}
-    segmentation = node.GetSegmentation()
-    for index in range(segmentation.GetNumberOfSegments()):
-        segment = segmentation.GetNthSegment(index)
-        row = known.get(segment.GetLabelValue(), {})
-        segment.SetName(row.get("name") or f"Label {segment.GetLabelValue()}")
-        code = bytes.fromhex(_COLORS[index % len(_COLORS)])
-        segment.SetColor(*(row.get("color") or [value / 255.0 for value in code]))
+    scene, segmentation = node.GetScene(), node.GetSegmentation()
+    known, found = {row["label"]: row for row in rows}, read_segmentation(path)
+    for layer, labels in zip(found.layers, found.labels_of_layers):
+        labelmap = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
+        # The import counts up to the largest label, and there are atlases with huge ones.
+        set_image(labelmap, Image(np.searchsorted([0, *labels], layer.array).astype(np.int32),
+                                  layer.grid))
+        first = segmentation.GetNumberOfSegments()
+        slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labelmap, node)
+        scene.RemoveNode(labelmap)
+        for index, label in enumerate(labels, start=first):
+            segment, row = segmentation.GetNthSegment(index), known.get(label, {})
+            segment.SetName(row.get("name") or found.names.get(label) or f"Label {label}")
+            code = bytes.fromhex(_COLORS[index % len(_COLORS)])
+            segment.SetColor(*(row.get("color") or found.colors.get(label)
+                               or [value / 255.0 for value in code]))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetVisibility2DFill(False)

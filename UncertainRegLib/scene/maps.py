@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from ..geometry import Grid, Image, read_volume
+from ..geometry import Image, read_volume
 from ..geometry.image import from_sitk
 from .colors import add_legend, color_table
 from .frames import grid_of, ijk_to_ras
@@ -52,7 +52,7 @@ def set_scalars(node: slicer.vtkMRMLScalarVolumeNode, path: Path, dtype=None) ->
     array = image.array.astype(dtype, copy=False) if dtype else image.array
     if array.dtype in (np.int64, np.uint64, np.uint32):
         array = array.astype(np.int32)
-    _set(node, array, image.grid)
+    set_image(node, Image(array, image.grid))
 
 
 def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path, name: str, unit: str | None = None,
@@ -83,7 +83,7 @@ def set_values(node: slicer.vtkMRMLScalarVolumeNode, image: Image, name: str,
     """Fill a volume node with the values of a map; a new one gets its colours and its legend."""
     if node.GetDisplayNode() is None:  # before the values: an automatic window costs a histogram
         _style(node, name, unit)
-    _set(node, image.array, image.grid)
+    set_image(node, image)
     _follow(node, *window_of(image.array, name))
 
 
@@ -156,9 +156,10 @@ def _is_ours(node: slicer.vtkMRMLScalarVolumeNode, attribute: str, present: list
     return text is None or np.allclose([float(value) for value in text.split()], present)
 
 
-def _set(node: slicer.vtkMRMLScalarVolumeNode, array: np.ndarray, grid: Grid) -> None:
-    node.SetIJKToRASMatrix(ijk_to_ras(grid))
-    slicer.util.updateVolumeFromArray(node, array)
+def set_image(node: slicer.vtkMRMLScalarVolumeNode, image: Image) -> None:
+    """Fill a volume node with the values of an image, where it is."""
+    node.SetIJKToRASMatrix(ijk_to_ras(image.grid))
+    slicer.util.updateVolumeFromArray(node, image.array)
 
 
 def _round(value: float) -> float:

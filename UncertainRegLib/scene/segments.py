@@ -10,6 +10,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..geometry import Grid, Image
+from ..geometry.segmentation import distinct
 from .parents import native_matrix
 
 
@@ -34,15 +35,25 @@ def layers_of(node: slicer.vtkMRMLSegmentationNode) -> list[Layer]:
     """
     to_world = np.diag([-1.0, -1.0, 1.0, 1.0]) @ native_matrix(node)
     segmentation, layers = node.GetSegmentation(), {}
-    for index in range(segmentation.GetNumberOfSegments()):
-        segment = segmentation.GetNthSegment(index)
+    for identifier, name in names_of(node).items():
+        segment = segmentation.GetSegment(identifier)
         labels = segment.GetRepresentation("Binary labelmap")
         if labels is None or labels.GetNumberOfPoints() == 0:
             continue
         if labels not in layers:
             layers[labels] = Layer(_image(labels, to_world), {})
-        layers[labels].names[segment.GetLabelValue()] = segment.GetName()
+        layers[labels].names[segment.GetLabelValue()] = name
     return list(layers.values())
+
+
+def names_of(node: slicer.vtkMRMLSegmentationNode) -> dict[str, str]:
+    """Segment identifier -> what the structure is called in a result: no name occurs twice."""
+    segmentation = node.GetSegmentation()
+    identifiers = [segmentation.GetNthSegmentID(index)
+                   for index in range(segmentation.GetNumberOfSegments())]
+    names = [segmentation.GetSegment(each).GetName().strip() or str(number)
+             for number, each in enumerate(identifiers, 1)]
+    return dict(zip(identifiers, distinct(names)))
 
 
 def mask_of(node: slicer.vtkMRMLSegmentationNode, name: str) -> Image:

@@ -106,14 +106,14 @@ def _reporter(options):
 
 def _image_study(options, study_module, report):
     """Run a study that deforms one image; returns it and its rows."""
-    from ..geometry import read_image, read_labels
+    from ..geometry import read_image, read_segmentation
     from ..geometry.files import check_overlap
     from .simulate import draw_truth
     from .study import Study
 
     say = _said(report)
     image = read_image(options.image, say)
-    labels = read_labels(options.labels, say) if options.labels else None
+    labels = read_segmentation(options.labels, say).foreground() if options.labels else None
     if labels is not None:
         check_overlap(image.grid, labels.grid, options.image, options.labels)
     cases = tuple(options.cases)
@@ -195,9 +195,11 @@ def _labels(options, report) -> int:
         report("warning", text=text)
     study = label_study.LabelStudy(
         options.name or f"{_stem(options.fixed)} from {_stem(options.moving)}",
-        Path(options.out), inputs.fixed, inputs.moving, inputs.fixed_labels,
-        inputs.moving_labels, options.backbone, options.backbone_settings,
-        tuple(options.families), options.samples, options.seed, _device(options))
+        Path(options.out), inputs.fixed, inputs.moving,
+        *(labels.only_layer("The label study") for labels in (
+            inputs.fixed_labels, inputs.moving_labels)),
+        options.backbone, options.backbone_settings, tuple(options.families), options.samples,
+        options.seed, _device(options))
     _finish(options, label_study.run(study, Counter(report, study.registrations())), label_study,
             report)
     return COMPLETE

@@ -18,6 +18,7 @@ from ..metrics.calibration import reliability
 from ..metrics.correlation import auroc
 from ..metrics.overlap import dice_per_label
 from ..metrics.protocols import SIR
+from ..metrics.rings import boxes_of
 from ..metrics.sparsification import ause
 from ..posterior.labels import LabelProbabilities
 
@@ -40,7 +41,18 @@ class LabelMap:
     confidence: np.ndarray | None = None
 
 
-def judge(maps: dict[str, LabelMap], warped: np.ndarray, truth: np.ndarray) -> dict[str, dict]:
+def pooled(maps: list[dict[str, LabelMap]]) -> dict[str, LabelMap]:
+    """Maps of the layers of a segmentation as one, a layer after the other along the first axis."""
+    def joined(name: str, part: str) -> np.ndarray | None:
+        arrays = [getattr(layer[name], part) for layer in maps]
+        return None if arrays[0] is None else np.concatenate(arrays)
+
+    return {name: LabelMap(*(joined(name, part) for part in ("score", "top", "confidence")))
+            for name in maps[0]}
+
+
+def judge(maps: dict[str, LabelMap], warped: np.ndarray, truth: np.ndarray,
+          ring: np.ndarray | None = None) -> dict[str, dict]:
     """Scores of label maps against the true labels, in the ring around these.
 
     Args:
@@ -48,11 +60,12 @@ def judge(maps: dict[str, LabelMap], warped: np.ndarray, truth: np.ndarray) -> d
         warped: labels that the registration gives (Z, Y, X); the mislabelled voxels are those
             where they differ from ``truth``, for every map.
         truth: true labels (Z, Y, X).
+        ring: the ring around these, where it is known already.
 
     Returns:
         name -> auroc, ause; ece and mce, None for maps without probabilities.
     """
-    ring = SIR.mask(truth)
+    ring = SIR.mask(truth) if ring is None else ring
     wrong = warped != truth
     result = {}
     for name, one in maps.items():
@@ -91,9 +104,8 @@ def blurred(labels: np.ndarray, grid: Grid, width_mm: float) -> LabelMap:
         labels: integers (Z, Y, X) on ``grid``, 0 = background.
         width_mm: standard deviation.
     """
-    boxes = enumerate(ndimage.find_objects(labels), start=1)
     return _blur(((value, box, (labels[box] == value).astype(np.float32))
-                  for value, box in boxes if box is not None), grid, width_mm)
+                  for value, box in boxes_of(labels).items()), grid, width_mm)
 
 
 def broadened(probabilities: LabelProbabilities, width_mm: float) -> LabelMap:

@@ -13,18 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import read_field, read_image, read_labels
-from ..geometry.files import InputError
+from ..geometry import read_field, read_image
+from ..geometry.files import InputError, unsaid
 from ..jobs import Job
-from ..metrics.calibration import bound_coverage
+from ..jobs.inputs import read_structures
+from ..metrics.calibration import bound_coverage, reliability
 from ..metrics.correlation import spearman
 from ..metrics.gaussian import chi2_calibration
 from ..metrics.protocols import SIR
 from ..metrics.sparsification import Risk, risk, sparsification_curve
 from ..posterior.labels import LabelProbabilities
-from .labels import LabelMap, baselines, broadened, judge, mean_dice
+from .labels import LabelMap, baselines, broadened, judge, mean_dice, pooled
 
 CURVES = "validation"
+ENTROPY = "label entropy"
 BROADENED = "label entropy, broadened"  # by the error that a calibration found missing
 
 
@@ -64,32 +66,44 @@ def validate(folder: str | Path, record: dict) -> dict:
 
 
 def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
-    moving = read_labels(record["inputs"]["moving_labels"]["file"])
-    warped = read_labels(folder / record["warped_labels"])
-    grid = warped.grid
-    truth = read_labels(record["inputs"]["fixed_labels"]["file"]).resample(
-        grid, "nearest", 0).array
-    probabilities = LabelProbabilities(moving, grid)
-    samples = record["samples"]
+    inputs, samples = record["inputs"], record["samples"]
+    moving, fixed = read_structures(
+        inputs["moving_labels"]["file"], inputs["fixed_labels"]["file"], _names(record), unsaid)
+    u = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
+    grid = u.grid
+    warped = moving.warp(read_field(folder / record["transform"]).resample(grid))
+    fixed = fixed.resample(grid)
+    layers = [LabelProbabilities(layer, grid) for layer in moving.layers]
     for file, log_weight in zip(samples["files"], samples["log_weights"]):
-        probabilities.add(read_field(folder / file), log_weight)
-    entropy = LabelMap(probabilities.entropy(), *probabilities.top_label())
-    u = read_image(folder / record["maps"]["uncertainty_mm"]["file"]).array
-    maps = {"label entropy": entropy, "u": LabelMap(u), **baselines(warped.array, grid)}
+        sample = read_field(folder / file)
+        for layer in layers:
+            layer.add(sample, log_weight)
     missing = (record.get("calibration") or {}).get("missing_mm")
-    if missing:
-        maps[BROADENED] = broadened(probabilities, missing)
-    found = judge(maps, warped.array, truth)
-    ring = SIR.mask(truth)
-    wrong = (warped.array != truth).astype(float)
+    maps = []
+    for layer, labels in zip(layers, warped.layers):
+        maps.append({ENTROPY: LabelMap(layer.entropy(), *layer.top_label()),
+                     "u": LabelMap(u.array), **baselines(labels.array, grid)})
+        if missing:
+            maps[-1][BROADENED] = broadened(layer, missing)
+    maps = pooled(maps)
+    found, truth = (np.concatenate([layer.array for layer in each.layers])
+                    for each in (warped, fixed))
+    ring = np.concatenate([SIR.mask(layer.array) for layer in fixed.layers])
+    wrong, entropy = (found != truth).astype(float), maps[ENTROPY]
     _risk_curves(folder, "labels", entropy.score, wrong, ring, curves)
-    diagram = SIR.reliability(entropy.confidence, entropy.top == truth, truth)
+    diagram = reliability(entropy.confidence, entropy.top == truth, ring, SIR.ece_bins)
     bins = np.stack([diagram.edges[:-1], diagram.edges[1:], diagram.count, diagram.confidence,
                      diagram.accuracy])
     _write(folder, "reliability", ("low", "high", "voxels", "confidence", "accuracy"),
            bins[:, diagram.count > 0], curves)
-    return {"dice": mean_dice(warped.array, truth),
-            "mislabelled": float(wrong[ring].mean()), "maps": found}
+    return {"dice": mean_dice(found, truth), "mislabelled": float(wrong[ring].mean()),
+            "maps": judge(maps, found, truth, ring)}
+
+
+def _names(record: dict) -> dict[str, str]:
+    """Label -> name of the structures of a result, where they have one."""
+    return {str(row["label"]): row["name"] for row in record["labels"]
+            if row["name"] != str(row["label"])}
 
 
 def _landmarks(folder: Path, record: dict, curves: list[str]) -> dict:
@@ -177,7 +191,7 @@ def job_of(folder: str | Path, record: dict) -> Job:
         out=str(folder), backbone=record["backbone"]["name"], method=record["method"],
         perturbation=record["parameters"]["perturbation"] or Job.perturbation, seed=record["seed"],
         samples=record["samples"]["asked"], device=record["device"],
-        parameters=record["parameters"]["settings"],
+        parameters=record["parameters"]["settings"], label_names=_names(record),
         **{name: one["file"] for name, one in record["inputs"].items()})
 
 
