@@ -48,6 +48,9 @@ def disagreement(sampler, fixed: Image, moving: Image, samples: int,
         generator: source of everything random.
         advance: called after every sample.
         each: called with every sample's field and log-weight, for whoever needs more of them.
+
+    Raises:
+        TooManyFailedError: most registrations fail; a few that do are drawn again by the sampler.
     """
     halves, validity = (Moments(), Moments()), RunningMean()
     for number, sample in enumerate(sampler.sample(fixed, moving, samples, generator)):
