@@ -148,6 +148,9 @@ def test_a_simulated_warp_whose_registration_fails_is_drawn_again(monkeypatch):
     assert found["factor"] > 0 and found["warps"] == 3 and found["refused"] is None
     assert found["failed"] == {"count": 1, "reasons": {"Lost.": 1}}
     assert "1 of 4 simulated deformations could not be registered" in found["warning"]
+    sample = calibrated(monkeypatch, {2: ValueError("Lost.")})
+    assert sample["failed"]["count"] == 0 and sample["factor"] > 0
+    assert "1 of their samples failed and were drawn again" in sample["warning"]
 
 
 def test_a_calibration_is_refused_where_most_simulated_warps_fail(monkeypatch):

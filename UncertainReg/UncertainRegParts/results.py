@@ -131,7 +131,9 @@ class ResultsPanel:
 def verdict(result) -> list[str]:
     """What is known about a run as a whole, one line of HTML each."""
     lines = improvement(result.before_after) if result.before_after is not None else []
-    if result.competence is not None:
+    if result.competence is not None and not result.competence["followed"]:
+        lines += result.competence["warnings"]  # the check itself failed
+    elif result.competence is not None:
         followed = ", ".join(
             _("{percent} % of {mm} mm").format(percent=round(100 * part), mm=f"{float(mm):g}")
             for mm, part in result.competence["followed"].items())

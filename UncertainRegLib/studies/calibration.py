@@ -91,7 +91,7 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
 
 def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -> None:
     """Fill the factor and its check into ``entry``."""
-    pairs, sizes = [], []
+    pairs, sizes, redrawn = [], [], 0
     failures = Failures("simulated deformations")
     while failures.finished < warps:
         try:
@@ -104,11 +104,14 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
         if found is not None:
             pairs.append(found[0])
             sizes.append(found[1])
+            redrawn += found[2]
     entry["failed"] = failures.record()
     if failures.count:
         entry["warning"] += (f" {failures.count} of {failures.count + warps} simulated "
                              "deformations could not be registered and were left out: the bound "
                              "does not hold where the registration fails.")
+    if redrawn:
+        entry["warning"] += f" {redrawn} of their samples failed and were drawn again."
     entry["warps"], entry["amplitude_mm"] = warps, float(np.mean(sizes))
     entry["missing_mm"] = missing_mm(pairs)
     for left_out, (u, error) in enumerate(pairs):
@@ -129,7 +132,8 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
 
 
 def _simulated(backbone, sampler, fixed: Image, own: float, samples: int, generator, advance):
-    """One simulated pair: u and error in mm of some of its voxels, and the mean displacement."""
+    """One simulated pair: u and error in mm of some of its voxels, the mean displacement, and how
+    many samples were drawn again."""
     truth = matched_truth(fixed, own, generator)
     image = deformed(fixed, truth)
     prepared = backbone.prepare(image, fixed)
@@ -142,7 +146,7 @@ def _simulated(backbone, sampler, fixed: Image, own: float, samples: int, genera
     error = error_mm(registration, truth)
     keep = generator.permutation(np.flatnonzero(here))[:VOXELS_A_WARP]
     return ((found.uncertainty_mm.ravel()[keep], error.ravel()[keep]),
-            nonaffine_mm(truth.resample(registration.grid), here))
+            nonaffine_mm(truth.resample(registration.grid), here), found.failed)
 
 
 def _factor(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
