@@ -286,11 +286,11 @@ def test_a_sample_off_the_registration_is_warned_of_at_once_and_once(job):
 def test_a_perturbation_that_is_not_followed_explains_a_distance():
     """A blind registration is off by what the perturbation moved; no other answer is that."""
     sample = Sample(TRUTH, facts={"moved_mm": 5.0})
-    assert warnings.of_one_sample(1, sample, 5.0, 100.0) == []
-    assert len(warnings.of_one_sample(1, sample, 5.1, 100.0)) == 1
-    undisturbed = Sample(TRUTH)
-    assert warnings.of_one_sample(1, undisturbed, 5.0, 100.0) == []
-    assert "a twentieth" in warnings.of_one_sample(3, undisturbed, 5.1, 100.0)[0]
+    assert warnings.of_one_sample(1, sample, 9.0, GRID) == []  # and two voxels of noise
+    assert "5.0 mm by which" in warnings.of_one_sample(1, sample, 9.1, GRID)[0]
+    undisturbed, limit = Sample(TRUTH), 0.05 * GRID.extent_mm.mean()
+    assert warnings.of_one_sample(1, undisturbed, limit - 0.1, GRID) == []
+    assert "a twentieth" in warnings.of_one_sample(3, undisturbed, limit + 0.1, GRID)[0]
 
 
 def test_perturbations_say_how_far_they_move_the_image():

@@ -257,7 +257,7 @@ class _Run:
         """Of the first sample that lies too far off the registration."""
         if not self.is_astray:
             found = warnings.of_one_sample(index + 1, sample, self.summary.apart_mm(),
-                                           float(self.inputs.fixed.grid.extent_mm.mean()))
+                                           self.summary.registration.grid)
             self.is_astray = bool(found)
             self._warn(*found)
 

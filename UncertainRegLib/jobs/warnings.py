@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..backbones import Facts
+from ..geometry import Grid
 from ..samplers import Sample
 from .inputs import some_of
 
@@ -10,6 +11,7 @@ SMALLEST_LOSS = 0.005  # of the Dice of one structure that is worth a word
 VISIBLE = {"dice": 0.0005, "similarity": 0.0005, "tre_mm": 0.005}  # changes that the numbers show
 UNDISTURBED_SHARE = 0.05  # of the extent of the fixed image: how far off a sample may lie that
 # comes from no perturbation
+NOISE_VOXELS = 2  # what a registration may jitter by itself
 FEW_SAMPLES = 8  # below them the map is noisy
 
 
@@ -75,24 +77,26 @@ def _worse_structures(structures: dict, names: dict[int, str]) -> list[str]:
         for _, label, dice in sorted(lost, key=lambda one: one[0])])]
 
 
-def of_one_sample(number: int, sample: Sample, apart_mm: float, extent_mm: float) -> list[str]:
+def of_one_sample(number: int, sample: Sample, apart_mm: float, grid: Grid) -> list[str]:
     """A sample further off the registration than what was done to it can explain.
 
-    A method that does not notice a perturbation at all is off by as much as that moved the image;
-    more than this is another answer. Where nothing was moved, a twentieth of the extent of the
-    fixed image is the limit.
+    A method that does not notice a perturbation at all is off by as much as that moved the image
+    (median, mm), and its own noise is of a voxel or two; more than both is another answer. Where
+    nothing was moved, a twentieth of the extent of the image is the limit.
 
     Args:
         number: of the sample, from 1.
         apart_mm: median distance of sample and registration.
-        extent_mm: mean extent of the fixed image.
+        grid: of the registration.
     """
-    moved = sample.facts.get("moved_mm")
-    limit = UNDISTURBED_SHARE * extent_mm if moved is None else moved
+    moved, noise = sample.facts.get("moved_mm"), NOISE_VOXELS * float(grid.spacing.mean())
+    limit = (UNDISTURBED_SHARE * float(grid.extent_mm.mean()) if moved is None
+             else moved + noise)
     if apart_mm <= limit:
         return []
     why = (f"more than {limit:.1f} mm, a twentieth of the image" if moved is None else
-           f"more than the {limit:.1f} mm by which the moving image was perturbed for it")
+           f"more than the {moved:.1f} mm by which the moving image was perturbed for it and "
+           f"another {noise:.1f} mm, {NOISE_VOXELS} voxels")
     return [f"Sample {number} lies {apart_mm:.1f} mm (median) off the registration, {why}: one of "
             "the two has gone astray. Look at both."]
 
