@@ -90,7 +90,9 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
         "method": "equivariance", "parameters": {"perturbation": "deform"}, "seed": seed,
         "samples": {"asked": SAMPLES, "finished": samples, "effective": float(samples),
                     "files": files, "log_weights": [-0.5 * n for n in range(samples)],
-                    "status": []},
+                    "status": [{"index": n, "seconds": 1.0} for n in range(samples)],
+                    "failed": {"count": 0, "reasons": {}}},
+        "before_after": None, "without_strays": None,
         "transform": "transform.nrrd", "mean_transform": "mean_transform.nrrd",
         "maps": {name: {"file": f"maps/{name}.nrrd", "unit": unit, "meaning": f"About {name}."}
                  for name, (_, unit) in maps.items()},
@@ -100,22 +102,25 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
              "u_p50_mm": 1.5, "u_p95_mm": 3.5, "volume_ml": 8.0, "volume_sd_ml": 0.4,
              "volume_low_ml": 7.2, "volume_high_ml": 8.8, "centroid_sd_mm": 0.7,
              "pairwise_dice": 0.93, "worst_voxel_lps": points[worst].tolist(),
-             "worst_u_mm": float(uncertainty.max()), "dice": None, "ece": None, "ause": None},
+             "worst_u_mm": float(uncertainty.max()), "dice_before": None, "dice": None, "ece": None,
+             "ause": None},
             {"label": 2, "name": "Core", "color": [0.2, 0.8, 0.2], "voxels": 320,
              "mean_entropy": 0.11, "u_p50_mm": 2.5, "u_p95_mm": 3.1, "volume_ml": 3.0,
              "volume_sd_ml": 0.2, "volume_low_ml": 2.6, "volume_high_ml": 3.4,
              "centroid_sd_mm": 0.5, "pairwise_dice": 0.95, "worst_voxel_lps": center.tolist(),
-             "worst_u_mm": 2.0, "dice": None, "ece": None, "ause": None},
+             "worst_u_mm": 2.0, "dice_before": None, "dice": None, "ece": None,
+             "ause": None},
         ],
         "landmarks": [
             {"label": "apex", "fixed_lps": None, "moving_lps": (mean + shift).tolist(),
              "mean_lps": mean.tolist(), "covariance_mm2": [4.0, 0.0, 0.0, 1.0, 0.0, 0.25],
              "axes_mm": [5.6, 2.8, 1.4], "directions": np.eye(3).tolist(), "u_mm": 2.29,
-             "tre_mm": 1.2, "mahalanobis": 0.8, "inside95": True},
+             "tre_mm": 1.2, "tre_before_mm": 5.4, "mahalanobis": 0.8, "inside95": True},
             {"label": "base", "fixed_lps": None, "moving_lps": (center + shift).tolist(),
              "mean_lps": (center - [6.0, 0.0, 3.0]).tolist(),
              "covariance_mm2": [1.0, 0.0, 0.0, 1.0, 0.0, 1.0], "axes_mm": [3.0, 2.8, 2.6],
              "directions": direction.T.tolist(), "u_mm": 1.73, "tre_mm": None,
+             "tre_before_mm": None,
              "mahalanobis": None, "inside95": None},
         ],
         "timings": {}, "peak_memory_mb": 1.0, "device": "cpu", "versions": {"numpy": "2"},
@@ -123,3 +128,21 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
     }
     (folder / "result.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     return folder
+
+
+def write_fake_strays(folder: Path, stray: int = 1) -> None:
+    """Extend a fake result by what the worker writes where one sample is stray: half of u."""
+    path = Path(folder) / "result.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["samples"]["status"][stray].update(stray=True, from_median_mm=8.9)
+    maps = {name: dict(record["maps"][name]) for name in ("uncertainty_mm", "label_entropy")}
+    for one in maps.values():
+        image = sitk.ReadImage(str(path.parent / one["file"]))
+        one["file"] = one["file"].replace(".nrrd", "-without-strays.nrrd")
+        sitk.WriteImage(0.5 * image, str(path.parent / one["file"]))
+    record["without_strays"] = {
+        "left_out": [stray], "maps": maps, "mean_transform": record["mean_transform"],
+        "covariance": None, "modes": [], "best_sample": 0, "oracle_sample": None,
+        "landmarks": [{**row, "u_mm": 0.5 * row["u_mm"]} for row in record["landmarks"]],
+        "labels": [{**row, "u_p95_mm": 0.5 * row["u_p95_mm"]} for row in record["labels"]]}
+    path.write_text(json.dumps(record, indent=2), encoding="utf-8")

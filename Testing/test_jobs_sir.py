@@ -77,6 +77,9 @@ def test_run_from_files_to_result(pair, tmp_path, settings):
     page = write_report(out).read_text(encoding="utf-8")
     assert ("starts at the registration" in page) is not perturbs
     assert 1 <= samples["ess_raw"] <= samples["ess_tempered"] <= PROPOSALS
+    assert 0 < samples["tempering_exponent"] <= 1 and "flattened by the exponent" in page
+    assert samples["ess_raw"] < 6 and any(
+        f"the weight lies on {samples['ess_raw']:.1f}" in text for text in record["warnings"])
     drawn = [status["proposal"] for status in samples["status"]]
     counts = np.unique(drawn, return_counts=True)[1]
     assert samples["effective"] == pytest.approx(36 / np.sum(counts**2))

@@ -387,10 +387,69 @@ def test_the_verdict_on_the_run_as_a_whole(shown):
     assert ui.verdictLabel.text == "Follows a known shift: 98 % of 1 mm, 61 % of 10 mm."
     edit_result(shown, competence={"followed": {"10.0": 0.2}, "warnings": ["It does not."]},
                 samples=json.loads((Path(shown.results.result.folder) / "result.json").read_text())[
-                    "samples"] | {"proposals": 1200, "ess_raw": 1.24, "ess_tempered": 600.0})
+                    "samples"] | {"proposals": 1200, "ess_raw": 1.24, "ess_tempered": 600.0,
+                    "tempering_exponent": 0.012})
     assert "Does not follow a known shift</b> (20 % of 10 mm)" in ui.verdictLabel.text
     assert "1200 alternatives the weight lies on 1.2" in ui.verdictLabel.text
-    assert "600" in ui.verdictLabel.text
+    assert "exponent 0.012" in ui.verdictLabel.text and "600" in ui.verdictLabel.text
+
+
+def test_numbers_before_the_registration_stand_beside_those_after_it(shown):
+    assert "TRE before\n(mm)" in [shown.ui.landmarksTable.horizontalHeaderItem(c).text()
+                                  for c in range(shown.ui.landmarksTable.columnCount)]
+    values = {"centred": None}
+    edit_result(shown, before_after={
+        "before": "the images as they lie", "centred": None, "structures": {},
+        "similarity": {"measure": "m", "before": 0.1, "after": 0.42, **values},
+        "dice": {"before": 0.743, "after": 0.694, **values}, "tre_mm": None})
+    text = shown.ui.verdictLabel.text
+    assert "similarity 0.100 / 0.420, <b>worse: mean Dice 0.743 / 0.694</b>" in text
+
+
+def test_stray_samples_are_left_out_on_one_click(shown):
+    import slicer
+    from fake_result import write_fake_strays
+
+    ui, panel = shown.ui, shown.results
+    assert not ui.leaveOutStraysCheckBox.visible
+    write_fake_strays(panel.result.folder)
+    edit_result(shown)
+    box = ui.leaveOutStraysCheckBox
+    assert box.visible and box.enabled and box.text.endswith("2 (8.9 mm off)")
+
+    def largest():
+        return np.nanmax(slicer.util.arrayFromVolume(panel.result.maps["uncertainty_mm"]))
+
+    def weights():
+        from UncertainRegLib.scene.samples import sample_weights
+
+        return sample_weights(panel.result.sample_sequence)
+
+    node, before, rows = panel.result.maps["uncertainty_mm"], largest(), ui.structuresTable.rowCount
+    box.click()
+    assert panel.result.maps["uncertainty_mm"] is node and ui.structuresTable.rowCount == rows
+    np.testing.assert_allclose(largest(), 0.5 * before, rtol=1e-5)
+    assert weights()[1] == 0 and np.isclose(weights().sum(), 1)
+    assert "jacobian" in panel.result.maps and panel.result.leaves_out_strays
+    assert shown.logic.getParameterNode().leaveOutStrays
+    box.click()
+    np.testing.assert_allclose(largest(), before)
+    assert (weights() > 0).all() and not panel.result.leaves_out_strays
+
+
+def test_without_its_files_a_run_stays_as_it_is_shown(shown):
+    import shutil
+
+    from fake_result import write_fake_strays
+
+    panel, box = shown.results, shown.ui.leaveOutStraysCheckBox
+    write_fake_strays(panel.result.folder)
+    edit_result(shown)
+    box.click()
+    shutil.rmtree(panel.result.folder)
+    panel.refresh()
+    assert box.visible and not box.enabled and panel.result.leaves_out_strays
+    assert box.text.startswith("Stray samples are left out: 2")
 
 
 def test_report_and_summary_are_written_where_the_user_says(shown, monkeypatch, tmp_path):

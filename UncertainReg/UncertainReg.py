@@ -55,7 +55,7 @@ class UncertainReg(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class UncertainRegParameterNode:
-    """Everything the user sets before a run; saved with the scene.
+    """Everything the user sets before a run, and how to show it; saved with the scene.
 
     Names of methods are kept as plain text, so that a scene from a computer with other methods
     opens here; the Apply button says what is wrong then.
@@ -80,6 +80,7 @@ class UncertainRegParameterNode:
     seed: Annotated[int, WithinRange(0, 999999)] = 1
     device: str = "auto"
     resultsFolder: str = ""
+    leaveOutStrays: bool = False
 
 
 class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

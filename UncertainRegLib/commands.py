@@ -138,24 +138,28 @@ def _check_scene(path: Path, out: Path) -> None:
 
 def _in_words(record: dict, out: str) -> str:
     """What a person wants to read after a run."""
+    from .report.whole import whole
+
     samples = record["samples"]
     lines = [f"{record['status'].capitalize()}: {samples['finished']} of {samples['asked']} "
              f"samples, {record['backbone']['title']}, {out}"]
     rows = record["labels"][:20]
     if rows:
         lines.append(f"{'structure':24} {'median mm':>9} {'95 % mm':>8} {'volume ml':>10} "
-                     f"{'95 % interval':>17} {'Dice':>6}")
+                     f"{'95 % interval':>17} {'Dice before':>11} {'after':>6}")
     for row in rows:
         interval = f"{row['volume_low_ml']:.2f} … {row['volume_high_ml']:.2f}"
-        dice = "" if row["dice"] is None else f"{row['dice']:.3f}"
+        before, dice = ("" if row[name] is None else f"{row[name]:.3f}"
+                        for name in ("dice_before", "dice"))
         median, high = (_number(row[name]) for name in ("u_p50_mm", "u_p95_mm"))
         lines.append(f"{row['name'][:24]:24} {median:>9} {high:>8} {row['volume_ml']:>10.2f} "
-                     f"{interval:>17} {dice:>6}")
+                     f"{interval:>17} {before:>11} {dice:>6}")
     errors = [row["tre_mm"] for row in record["landmarks"] if row["tre_mm"] is not None]
     if errors:
         inside = [row["inside95"] for row in record["landmarks"] if row["inside95"] is not None]
         lines.append(f"{len(errors)} landmarks: mean TRE {sum(errors) / len(errors):.2f} mm"
                      + (f", {sum(inside)} of them inside their 95 % ellipsoid" if inside else ""))
+    lines += whole(record)
     lines.append("Disagreement is not error: where all samples agree, all can be wrong.")
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from .maps import MapSection
 from .probe import ProbeSection
 from .report import ReportSection
 from .samples import SampleSection
+from .strays import StraySection
 from .tables import TableSection
 from .validate import ValidateSection
 
@@ -21,13 +22,14 @@ class ResultsPanel:
     sequence browser, the numbers in table nodes. So a saved scene comes back with all of it.
 
     Attributes:
-        maps, samples, tables, probe, validate: the parts of the panel; each shows one run and is
-            told with ``show(result)`` when that changes.
+        maps, samples, strays, tables, probe, validate: the parts of the panel; each shows one run
+            and is told with ``show(result)`` when that changes.
     """
 
     def __init__(self, ui) -> None:
         self.ui, self.results, self._views = ui, [], None
         self.samples = SampleSection(self)
+        self.strays = StraySection(self)
         self.maps = MapSection(self)
         self.tables = TableSection(self)
         self.probe = ProbeSection(self)
@@ -121,14 +123,17 @@ class ResultsPanel:
         ui.resultComboBox.visible = ui.resultComboBoxLabel.visible = len(self.results) > 1
         ui.verdictLabel.text = "<br>".join(verdict(result)) if result is not None else ""
         ui.verdictLabel.visible = ui.verdictLabel.text != ""
-        for section in (self.maps, self.samples, self.tables, self.probe, self.validate):
+        for section in (self.maps, self.samples, self.tables, self.probe, self.validate,
+                        self.strays):
             section.show(result)
 
 
 def verdict(result) -> list[str]:
     """What is known about a run as a whole, one line of HTML each."""
-    lines = []
-    if result.competence is not None:
+    lines = improvement(result.before_after) if result.before_after is not None else []
+    if result.competence is not None and not result.competence["followed"]:
+        lines += result.competence["warnings"]  # the check itself failed
+    elif result.competence is not None:
         followed = ", ".join(
             _("{percent} % of {mm} mm").format(percent=round(100 * part), mm=f"{float(mm):g}")
             for mm, part in result.competence["followed"].items())
@@ -138,11 +143,28 @@ def verdict(result) -> list[str]:
                      _("Follows a known shift: {followed}.").format(followed=followed))
     sampling = result.sampling
     if "ess_raw" in sampling:
-        lines.append(_("Of {count} alternatives the weight lies on {raw} (effective number); "
-                       "tempered, to keep more of them: {tempered}.").format(
-                           count=sampling["proposals"], raw=f"{sampling['ess_raw']:.1f}",
-                           tempered=f"{sampling['ess_tempered']:.0f}"))
+        lines.append(_("Of {count} alternatives the weight lies on {raw} (raw effective number); "
+                       "flattened by the exponent {exponent}, to keep more of them: {tempered}."
+                       ).format(count=sampling["proposals"], raw=f"{sampling['ess_raw']:.1f}",
+                                exponent=f"{sampling['tempering_exponent']:.2g}",
+                                tempered=f"{sampling['ess_tempered']:.0f}"))
     return lines
+
+
+def improvement(found: dict) -> list[str]:
+    """The numbers before and after the registration; a worse one is marked."""
+    parts = []
+    for key, text, digits, better in (
+            ("similarity", _("similarity {before} / {after}"), 3, 1),
+            ("dice", _("mean Dice {before} / {after}"), 3, 1),
+            ("tre_mm", _("mean landmark error {before} / {after} mm"), 2, -1)):
+        if found[key]:
+            before, after = (round(found[key][which], digits) for which in ("before", "after"))
+            part = text.format(before=f"{before:.{digits}f}", after=f"{after:.{digits}f}")
+            isWorse = better * (after - before) < 0
+            parts.append(_("<b>worse: {numbers}</b>").format(numbers=part) if isWorse else part)
+    return [_("As the images lie / after the registration: {numbers}.").format(
+        numbers=", ".join(parts))] if parts else []
 
 
 def resultTitle(result) -> str:

@@ -91,6 +91,11 @@ class TableSection:
                 reason=error))
         self.panel.refresh()
 
+    def refreshSurfaces(self) -> None:
+        """The samples changed: make the surfaces that are shown again."""
+        if self.ui.surfacesCheckBox.checked:
+            self._showSurfaces(True)
+
     def _chosen(self) -> str:
         """The structure clicked last, else the one in the first row."""
         names = {self.ui.structuresTable.item(row, 0).text()

@@ -17,6 +17,7 @@ from ..geometry import (
     DisplacementField,
     Grid,
     Image,
+    read_field,
     write_field,
     write_image,
     write_segmentation,
@@ -26,7 +27,7 @@ from ..geometry.files import InputError
 from ..geometry.image import set_geometry
 from ..samplers import Sample
 from .cancel import CANCEL_FILE
-from .summary import Summary
+from .summary import OF_REGISTRATION, Summary
 
 SCHEMA = "uncertainreg-result/1"
 
@@ -88,7 +89,40 @@ class ResultFolder:
 
     def write_summary(self, summary: Summary, final: bool) -> None:
         """Maps and tables of the samples so far; then commit."""
-        suffix = "" if final else f"-{summary.count:04d}"
+        names = self._update(summary, "" if final else f"-{summary.count:04d}", final)
+        self.commit()
+        for old in self._written - names:
+            (self.path / old).unlink(missing_ok=True)
+        self._written = names
+
+    def write_without(self, summary: Summary, strays: list[int]) -> Summary:
+        """Maps and tables without some of the samples, as the entry "without_strays"; returns
+        what they were made of. They are computed from the samples that are kept, so on the
+        animation grid.
+        """
+        samples = self.record["samples"]
+        kept = [index for index in range(summary.count) if index not in strays]
+        others = Summary(summary.inputs, summary.registration, summary.nested is not None)
+        others.before_after = summary.before_after  # of the registration: the same
+        for index in kept:
+            facts = samples["status"][index]
+            others.add(Sample(read_field(self.path / samples["files"][index]),
+                              samples["log_weights"][index], facts.get("group", 0), facts))
+        entry = {"left_out": strays}
+        self._update(others, "-without-strays", True, entry, kept)
+        self.record["without_strays"] = entry
+        return others
+
+    def _update(self, summary: Summary, suffix: str, final: bool, record: dict | None = None,
+                numbers: list[int] | None = None) -> set[str]:
+        """Write maps, tables and mean into files and ``record``; returns the names of the files.
+
+        Args:
+            suffix: what the names of the files end in.
+            record: the whole one by default.
+            numbers: those of the samples of ``summary``, if it has not all of them.
+        """
+        record = self.record if record is None else record
         names = set()
 
         def new(name: str) -> Path:
@@ -96,32 +130,32 @@ class ResultFolder:
             return self.path / name
 
         maps, fixed = summary.maps(), summary.inputs.fixed.grid
-        record = {}
+        listed = {}
         for name, values in maps.items():
+            if name in OF_REGISTRATION and record is not self.record:
+                continue
             file = f"maps/{name}{suffix}.nrrd"
             write_image(Image(values, fixed), new(file), compress=final)
-            record[name] = {"file": file, **dict(zip(("unit", "meaning"), summary.meaning(name)))}
+            listed[name] = {"file": file, **dict(zip(("unit", "meaning"), summary.meaning(name)))}
         mean, mean_field = f"mean_transform{suffix}.nrrd", summary.mean()
         write_field(mean_field.resample(fixed), new(mean))
         if _is_coarser(mean_field.grid, fixed):
-            self.record["mean_transform_working"] = f"mean_transform_working{suffix}.nrrd"
-            write_field(mean_field, new(self.record["mean_transform_working"]))
-        self.record.update(maps=record, mean_transform=mean)
+            record["mean_transform_working"] = f"mean_transform_working{suffix}.nrrd"
+            write_field(mean_field, new(record["mean_transform_working"]))
+        record.update(maps=listed, mean_transform=mean)
         if summary.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
             values, grid = summary.covariance()
             sitk.WriteImage(set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
                             str(new(covariance)))
-            self.record.update(
+            record.update(
                 covariance=covariance,
                 labels=summary.label_rows(maps["uncertainty_mm"], maps["validity"]),
-                landmarks=summary.landmark_rows(), **summary.representatives(),
-                oracle_sample=summary.oracle())
-        self.record["samples"]["effective"] = summary.effective()
-        self.commit()
-        for old in self._written - names:
-            (self.path / old).unlink(missing_ok=True)
-        self._written = names
+                landmarks=summary.landmark_rows(), **summary.representatives(numbers),
+                oracle_sample=summary.oracle(numbers))
+        if record is self.record:
+            record["samples"]["effective"] = summary.effective()
+        return names
 
     def commit(self) -> None:
         """Replace ``result.json`` in one step."""

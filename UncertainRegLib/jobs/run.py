@@ -11,14 +11,14 @@ import numpy as np
 
 from .. import backbones
 from ..backbones import contrast
-from ..backbones.competence import probe
+from ..backbones.failures import check_finite, competence_of, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
 from ..samplers import create_sampler
 from ..samplers import method as sampling_method
-from . import plausible
+from . import plausible, warnings
 from .cancel import CancelFlag, Cancelled
-from .inputs import Inputs, read_inputs, some_of
+from .inputs import Inputs, read_inputs
 from .job import Job
 from .preflight import (
     available_memory_mb,
@@ -33,9 +33,7 @@ from .summary import INSIDE, Summary
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
 SUMMARY_SHARE = 10  # time between snapshots, in units of the time that one takes
 PROGRESS_S = 1.0  # between reports of work that is no sample
-FEW_SAMPLES = 8  # below them the map is noisy
 SUM_UP_S = 4e-7  # a voxel of a sample, one CPU thread
-FEW_PROPOSALS = 0.05  # effective share of the weighed proposals below which a warning is due
 
 
 def run(job: Job, report, preflight_only: bool = False) -> dict:
@@ -74,7 +72,8 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
                        "settings": job.parameters},
         "seed": job.seed,
         "samples": {"asked": job.samples, "finished": 0, "effective": 0.0, "files": [],
-                    "log_weights": [], "status": []},
+                    "log_weights": [], "status": [], "failed": {"count": 0, "reasons": {}}},
+        "before_after": None, "without_strays": None,
         "transform": None, "mean_transform": None, "maps": {}, "warped": None,
         "warped_labels": None, "covariance": None, "labels": [], "landmarks": [],
         "modes": [], "best_sample": None, "oracle_sample": None,
@@ -89,7 +88,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     except Cancelled:
         course.finish("partial")
     except BaseException as error:
-        folder.record.update(status="failed", error=_sentence(error))
+        folder.record.update(status="failed", error=sentence(error))
         folder.commit()
         raise
     finally:
@@ -117,11 +116,11 @@ class _Run:
         self.summary: Summary | None = None
         self.timings = folder.record["timings"]
         self.sampling_since = self.progress_at = 0.0
+        self.is_astray = False
 
     def go(self, preflight_only: bool) -> None:
         sampler, fixed, moving, registration = self._probe()
-        for text in contrast.warnings(sampler.backbone, fixed, moving, registration):
-            self._warn(text)
+        self._warn(*contrast.warnings(sampler.backbone, fixed, moving, registration))
         if self.job.competence:
             self._check_competence(sampler.backbone, fixed, moving, registration)
         if preflight_only:
@@ -129,6 +128,7 @@ class _Run:
         self.summary = Summary(self.inputs, registration,
                                getattr(sampler, "draws_per_perturbation", 1) > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
+        self.folder.record["before_after"] = self.summary.before_after
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
         generator = np.random.default_rng(self.job.seed)
@@ -139,6 +139,7 @@ class _Run:
         self.flag.check()
         for index, sample in enumerate(sampler.sample(fixed, moving, asked, generator)):
             kept = self.summary.add(sample)
+            self._warn_of_sample(index, sample)
             self.folder.write_sample(index, kept, sample)
             finished, now = index + 1, perf_counter()
             eta = (now - self.sampling_since) / finished * (asked - finished)
@@ -163,11 +164,9 @@ class _Run:
             self.report("stage", text="Writing maps and tables")
             started = perf_counter()
             self._warn_late()
+            self._leave_out_strays()
             self.folder.write_summary(self.summary, final=True)
-            lost = [row["name"] for row in record["labels"] if row["voxels"] == 0]
-            if lost:
-                self._warn("These structures are not in the registered image, so their numbers "
-                           f"mean nothing: {some_of(lost)}.")
+            self._warn(*warnings.of_lost(record["labels"]))
             self.timings["summary_s"] = perf_counter() - started
         else:
             self._warn("Stopped before two samples were finished: there is no map of "
@@ -190,9 +189,10 @@ class _Run:
                 self.flag.check()
                 started = perf_counter()
                 registration = backbone.register(fixed, moving)
+                check_finite(registration)
                 break
             except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 settings = self._step_down(backbone, settings)
         seconds = self.timings["register_s"] = perf_counter() - started
@@ -205,9 +205,7 @@ class _Run:
             "device": self.device, "memory_mb": memory,
             "minutes": (seconds + seconds_more) / 60}
         self.report("preflight", **self.folder.record["preflight"])
-        free = available_memory_mb()
-        if free is not None and memory > free + (peak_memory_mb() or 0.0):
-            self._warn(f"The run may need {memory:.0f} MB of memory, {free:.0f} MB are free.")
+        self._warn(*warnings.of_memory(memory, available_memory_mb(), peak_memory_mb() or 0.0))
         return sampler, fixed, moving, registration
 
     def _predict_maps(self, backbone, fixed, moving) -> None:
@@ -227,13 +225,12 @@ class _Run:
         """Where a backbone does not follow a shift, its agreement says nothing (it is then
         confidently wrong)."""
         self.report("stage", text="Checking that the method follows known shifts")
-        found = probe(backbone, fixed, moving, registration=registration)
+        found = competence_of(backbone, fixed, moving, registration)
         self.folder.record["competence"] = {
             "followed": {str(mm): part for mm, part in found.followed.items()},
             "warnings": list(found.warnings)}
         self.report("competence", followed=self.folder.record["competence"]["followed"])
-        for text in found.warnings:
-            self._warn(text)
+        self._warn(*found.warnings)
 
     def _step_down(self, backbone, settings: dict) -> dict:
         """The next step of the ladder: half the working voxels, then the CPU."""
@@ -249,62 +246,48 @@ class _Run:
         raise MemoryError("There is not enough memory for this pair; crop or resample the images.")
 
     def _warn_early(self, sampler) -> None:
+        """Of what is known before the first sample."""
         family = getattr(getattr(sampler, "family", None), "name", None)
-        facts = sampler.backbone.facts
-        if family in facts.equivariant_to:
-            self._warn(f"{facts.title} is equivariant to {family} by construction: its "
-                       "disagreement is near zero whatever its error. Choose another family.")
-        if facts.needs_affine:
-            self._warn(f"{facts.title} expects affinely aligned images.")
-        folding = self.summary.folding()
-        if folding > 0:
-            self._warn(f"The registration folds in {_percent(folding)} % of its voxels.")
-        for text in self.inputs.warnings():
-            self._warn(text)
+        structures = self.inputs.moving_labels
+        names = {} if structures is None else structures.names
+        self._warn(*warnings.of_method(sampler.backbone.facts, family),
+                   *warnings.of_folding(self.summary.folding()),
+                   *warnings.of_loss(self.summary.before_after, names),
+                   *self.inputs.warnings())
+
+    def _warn_of_sample(self, index: int, sample) -> None:
+        """Of the first sample that lies too far off the registration."""
+        if not self.is_astray:
+            found = warnings.of_one_sample(index + 1, sample, self.summary.apart_mm(),
+                                           self.summary.registration.grid)
+            self.is_astray = bool(found)
+            self._warn(*found)
 
     def _warn_late(self) -> None:
-        outside = float(to_numpy(self.summary.validity.value < INSIDE).mean())
-        if outside > 0.05:
-            self._warn(f"{100 * outside:.0f} % of the fixed image lie outside the moving image in "
-                       "most samples: the map says nothing there.")
-        samples = self.folder.record["samples"]
-        if samples.get("ess_tempered", np.inf) < FEW_PROPOSALS * samples.get("proposals", 0):
-            self._warn(f"Only {samples['ess_tempered']:.1f} of {samples['proposals']} proposals "
-                       "carry the weight: the samples are nearly copies of each other. Weigh more "
-                       "proposals, or temper to a larger ess_fraction.")
-        for text in plausible.warnings(self.summary):
-            self._warn(text)
-        effective = self.summary.effective()
-        if effective < min(4, self.summary.count / 2):
-            self._warn(f"The {self.summary.count} samples are only {effective:.1f} different "
-                       "registrations (effective number): weigh more proposals.")
-        if self.summary.count >= FEW_SAMPLES:
-            apart, spread = self.summary.offset_and_spread_mm()
-            if apart > spread > 0:
-                self._warn(f"The samples surround a place {apart:.1f} mm (median) off the "
-                           f"registration and differ by {spread:.1f} mm alone: look at their mean, "
-                           "too.")
-        elif self.summary.count >= FIRST_SUMMARY:
-            self._warn(f"Only {self.summary.count} samples: the map is noisy; use 16 or more.")
+        """Of what only many samples show."""
+        summary, samples = self.summary, self.folder.record["samples"]
+        outside = float(to_numpy(summary.validity.value < INSIDE).mean())
+        self._warn(*warnings.of_view(outside), *warnings.of_failures(samples),
+                   *warnings.of_weights(samples), *plausible.warnings(summary),
+                   *warnings.of_effective(summary.effective(), summary.count),
+                   *warnings.of_mean(*summary.offset_and_spread_mm(), summary.count))
 
-    def _warn(self, text: str) -> None:
-        self.folder.record["warnings"].append(text)
-        self.report("warning", text=text)
+    def _leave_out_strays(self) -> None:
+        """Name the samples far from the others, and keep maps and tables without them, too."""
+        strays, samples = self.summary.strays(), self.folder.record["samples"]
+        if not strays:
+            return
+        for index, distance in strays.items():
+            samples["status"][index].update(stray=True, from_median_mm=distance)
+        others = self.folder.write_without(self.summary, sorted(strays))
+        self._warn(*warnings.of_strays(strays, *(s.offset_and_spread_mm()[1]
+                                                 for s in (self.summary, others))))
 
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}" if share >= 0.01 else f"{100 * share:.2g}"
+    def _warn(self, *sentences: str) -> None:
+        for text in sentences:
+            self.folder.record["warnings"].append(text)
+            self.report("warning", text=text)
 
 
 def _settings(job: Job) -> dict:
     return dict(job.parameters.get("backbone", {}))
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(
-        words in str(error).lower() for words in ("out of memory", "bad_alloc", "failed to alloc"))
-
-
-def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text[:500] if text else type(error).__name__

@@ -30,7 +30,9 @@ from ..posterior.maps import (
 from ..posterior.modes import find_modes, principal_components
 from ..posterior.moments import Moments, NestedMoments, RunningMean
 from ..posterior.points import landmark_table
+from ..posterior.strays import stray_samples
 from ..samplers import Sample
+from .comparison import before_after
 from .inputs import Inputs
 
 LABEL_VOXELS = 8_000_000  # label probabilities live on the fixed grid, or a coarser one of this
@@ -55,6 +57,8 @@ MEANINGS = {
     "label_entropy": ("nats", "entropy of the label probabilities; where structures overlap, the "
                               "largest of their layers"),
 }
+
+OF_REGISTRATION = ("jacobian", "folding")  # maps that do not depend on the samples
 
 
 class Summary:
@@ -91,6 +95,8 @@ class Summary:
         self.coarse: list[np.ndarray] = []
         self.grid = registration.grid  # of the samples; known with the first one
         self.animation_grid = registration.grid.at_most(ANIMATION_VOXELS)
+        self.coarse_grid = self.animation_grid.at_most(MODE_VOXELS)
+        self.weighs_voxels = False
 
     def add(self, sample: Sample) -> DisplacementField:
         """Take in one sample; returns it on the animation grid (float32 numpy)."""
@@ -112,8 +118,9 @@ class Summary:
         error = self._error(field)
         if error is not None:
             self.errors.append(error)
+        self.weighs_voxels |= sample.voxel_log_weight is not None
         kept = field.resample(self.animation_grid).to_numpy()
-        self.coarse.append(kept.resample(self.animation_grid.at_most(MODE_VOXELS)).vectors)
+        self.coarse.append(kept.resample(self.coarse_grid).vectors)
         return kept
 
     @property
@@ -137,22 +144,54 @@ class Summary:
         of_draws = np.bincount(np.unique(self.draws, return_inverse=True)[1], self.weights())
         return float(1.0 / np.sum(of_draws**2))
 
-    def representatives(self) -> dict:
+    def representatives(self, numbers: list[int] | None = None) -> dict:
         """ "modes": two groups of samples, each with its weight and the sample that stands for it
         (k-means finds two in any samples); "best_sample": the one with the largest log-weight,
         among equals the one nearest the mean. Empty with fewer than four samples.
+
+        Args:
+            numbers: of the samples, where they are not counted from 0.
         """
         if self.count < SAMPLES_FOR_MODES:
             return {"modes": [], "best_sample": None}
+        numbers = range(self.count) if numbers is None else numbers
         components = principal_components(self.coarse, self.log_weights)
         distance = [float(np.square(field - components.mean).sum()) for field in self.coarse]
         best = max(range(self.count), key=lambda i: (self.evidence[i], -distance[i]))
-        return {"modes": [{"weight": mode.weight, "sample": mode.sample}
-                          for mode in find_modes(components)], "best_sample": best}
+        return {"modes": [{"weight": mode.weight, "sample": numbers[mode.sample]}
+                          for mode in find_modes(components)], "best_sample": numbers[best]}
 
-    def oracle(self) -> int | None:
-        """The sample nearest to the true landmarks, else segmentation; None without a truth."""
-        return int(np.argmin(self.errors)) if self.errors else None
+    def apart_mm(self) -> float:
+        """Median distance in mm of the last sample from the registration, where the registration
+        stays inside the moving image."""
+        before, seen = self._coarse_registration
+        return float(np.median(np.linalg.norm(self.coarse[-1] - before, axis=-1)[seen]))
+
+    @cached_property
+    def _coarse_registration(self) -> tuple[np.ndarray, np.ndarray]:
+        """The registration on the coarse grid, and where it stays inside the moving image
+        (everywhere, if it does so nowhere)."""
+        field = self.registration.to_numpy().resample(self.coarse_grid)
+        moving = self.inputs.moving.grid
+        seen = inside_index(moving.shape, field.mapped_index(moving))
+        return field.vectors, seen if seen.any() else np.ones_like(seen)
+
+    def strays(self) -> dict[int, float]:
+        """Samples far from the others: number from 0 -> distance in mm (`stray_samples`). None
+        where every voxel has weights of its own: a sample is no whole there."""
+        if self.weighs_voxels or not self.coarse:
+            return {}
+        _, seen = self._coarse_registration
+        return stray_samples([field[seen] for field in self.coarse],
+                             float(self.inputs.fixed.grid.spacing.mean()))
+
+    def oracle(self, numbers: list[int] | None = None) -> int | None:
+        """The sample nearest to the true landmarks, else segmentation; None without a truth.
+        ``numbers`` as for `representatives`."""
+        if not self.errors:
+            return None
+        best = int(np.argmin(self.errors))
+        return best if numbers is None else numbers[best]
 
     def _error(self, field: DisplacementField) -> float | None:
         """Mean distance in mm from the true landmarks, else the share of voxels with a label, true
@@ -177,6 +216,12 @@ class Summary:
     def _true_labels(self) -> Segmentation:
         """The true segmentation on the grid where samples are compared with it."""
         return self.inputs.fixed_labels.resample(self.inputs.fixed.grid.at_most(ORACLE_VOXELS))
+
+    @cached_property
+    def before_after(self) -> dict:
+        """What the registration improved, see `comparison.before_after`."""
+        return before_after(self.inputs, self.registration,
+                            self.inputs.fixed.grid.at_most(LABEL_VOXELS))
 
     def mean(self) -> DisplacementField:
         """Mean of the samples, on their grid."""
@@ -247,7 +292,9 @@ class Summary:
         true = [None] * len(self.labels)
         if inputs.fixed_labels is not None:
             true = [layer.array for layer in inputs.fixed_labels.resample(grid).layers]
-        rows = [row for layer, found, truth in zip(self.labels, warped.layers, true)
+        structures = self.before_after["structures"]
+        rows = [{**row, "dice_before": structures.get(row["label"], {}).get("before")}
+                for layer, found, truth in zip(self.labels, warped.layers, true)
                 for row in label_table(layer, judged, found.array, truth, moving.names,
                                        moving.colors)]
         return most_uncertain_first(rows)
@@ -264,10 +311,11 @@ class Summary:
         if inputs.fixed_points is not None:
             # The usual target registration error needs no inverse: |phi(fixed) − moving|.
             known = np.isfinite(inputs.fixed_points).all(axis=1)
-            found = self.registration.to_numpy().map(inputs.fixed_points[known].astype(np.float32))
-            errors = np.linalg.norm(found - inputs.moving_points[known], axis=1)
-            for place, error in zip(np.flatnonzero(known), errors):
-                rows[place]["tre_mm"] = float(error)
+            true, moving = inputs.fixed_points[known], inputs.moving_points[known]
+            found = self.registration.to_numpy().map(true.astype(np.float32))
+            errors = (np.linalg.norm(points - moving, axis=1) for points in (found, true))
+            for place, after, before in zip(np.flatnonzero(known), *errors):
+                rows[place]["tre_mm"], rows[place]["tre_before_mm"] = float(after), float(before)
         return rows
 
     def warped_moving(self) -> Image:

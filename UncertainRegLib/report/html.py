@@ -13,6 +13,7 @@ from ..jobs.result import read_result
 from ..palette import colors
 from .overlay import read_overlay
 from .planes import PLANES, png
+from .whole import whole
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1c2430;max-width:1100px;margin:2em auto;
@@ -28,9 +29,6 @@ gap:.6em;margin:.5em 0} .scale span{white-space:nowrap} .scale .note{white-space
 .warn{background:#fff4e0;border-left:4px solid #d2751c;padding:.5em 1em}
 .note{color:#566} .tag{background:#eef;border-radius:3px;padding:0 .4em}
 """
-AROUND = {  # where samples of Structured SIR come from, if not from the registration itself
-    "optimised": "a distribution fitted to this pair, which starts at the registration",
-    "trained": "a trained network's distribution, which starts at the registration"}
 HOW_TO_READ = (
     "The map shows the <b>disagreement in mm</b>: asked again in a slightly different way, the "
     "method would put a point about this far away. It is <b>not the error</b>: low values are not "
@@ -69,7 +67,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     parts += [f"<p>{escape(text)}</p>" for text in whole(record)]
     factor = bound_factor(record)
     parts += [_labels(record["labels"], factor), _landmarks(record["landmarks"], factor),
-              _run(record),
+              _without_strays(record), _run(record),
               '<p class="note">For research use only. Not a medical device.</p>']
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
             f"</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>")
@@ -123,26 +121,6 @@ def no_bound(calibration: dict) -> str:
     return f"No bound is stated: {reason}"
 
 
-def whole(record: dict) -> list[str]:
-    """Sentences on the run as a whole: does the method follow known shifts, how much of the
-    weighing is behind the samples."""
-    found = []
-    competence, samples = record.get("competence"), record["samples"]
-    if competence and not competence["warnings"]:  # the warnings are listed anyway
-        parts = ", ".join(f"{100 * part:.0f} % of {float(mm):g} mm"
-                          for mm, part in competence["followed"].items())
-        found.append(f"The registration follows known shifts of the moving image: {parts}.")
-    if samples.get("source") in AROUND:
-        found.append(f"The samples come from {AROUND[samples['source']]}. The transform, its "
-                     "overlap and landmark errors, and the check with known shifts are those of "
-                     f"{record['backbone']['title']}.")
-    if "ess_raw" in samples:
-        found.append(f"Of {samples['proposals']} weighed alternatives the weight lies on "
-                     f"{samples['ess_raw']:.1f} (effective number); tempered, to keep more of "
-                     f"them: {samples['ess_tempered']:.0f}.")
-    return found
-
-
 def _calibration(record: dict) -> str:
     calibration = record.get("calibration")
     if not calibration:
@@ -162,7 +140,7 @@ def _labels(rows: list[dict], factor: float | None) -> str:
     truth = any(row["dice"] is not None for row in rows)
     head = ["Structure", "Median mm", "95 % mm", "", *(["95 % bound mm"] if factor else []),
             "Entropy nats", "Volume ml", "95 % interval ml", "Centroid sd mm",
-            *(["Dice", "ECE"] if truth else [])]
+            *(["Dice before", "Dice after", "ECE"] if truth else [])]
     body = []
     for row in rows:
         width = 120 * (row["u_p95_mm"] or 0.0) / largest
@@ -172,7 +150,8 @@ def _labels(rows: list[dict], factor: float | None) -> str:
                  _number(row["mean_entropy"]), _number(row["volume_ml"]),
                  f"{_number(row['volume_low_ml'])} – {_number(row['volume_high_ml'])}",
                  _number(row["centroid_sd_mm"]),
-                 *([_number(row["dice"], 3), _number(row["ece"], 3)] if truth else [])]
+                 *([_number(row.get(name), 3) for name in ("dice_before", "dice", "ece")]
+                   if truth else [])]
         body.append(cells)
     return ("<h2>Structures</h2><p class=note>Disagreement at the boundary of each structure, the "
             f"most uncertain first.</p>{_table(head, body, bar=3)}")
@@ -183,11 +162,13 @@ def _landmarks(rows: list[dict], factor: float | None) -> str:
         return ""
     truth = any(row["tre_mm"] is not None for row in rows)
     head = ["Landmark", "Disagreement mm", *(["95 % bound mm"] if factor else []),
-            "95 % ellipsoid semi-axes mm", *(["TRE mm", "Inside 95 %"] if truth else [])]
+            "95 % ellipsoid semi-axes mm",
+            *(["TRE before mm", "TRE after mm", "Inside 95 %"] if truth else [])]
     body = [[escape(row["label"]), _number(row["u_mm"]),
              *([_number(_times(factor, row["u_mm"]))] if factor else []),
              " × ".join(_number(axis) for axis in row["axes_mm"] or []),
-             *([_number(row["tre_mm"]), {True: "yes", False: "no", None: ""}[row["inside95"]]]
+             *([_number(row.get("tre_before_mm")), _number(row["tre_mm"]),
+                {True: "yes", False: "no", None: ""}[row["inside95"]]]
                if truth else [])]
             for row in rows]
     summary = ""
@@ -199,6 +180,19 @@ def _landmarks(rows: list[dict], factor: float | None) -> str:
                    + (f"; {sum(inside)} of {len(inside)} true points lie inside their 95 % "
                       "ellipsoid" if inside else "") + ".</p>")
     return f"<h2>Landmarks</h2>{summary}{_table(head, body)}"
+
+
+def _without_strays(record: dict) -> str:
+    """The tables once more, without the samples that lie far from the others."""
+    entry = record.get("without_strays")
+    if not entry:
+        return ""
+    status = record["samples"]["status"]
+    names = ", ".join(f"{index + 1} ({status[index]['from_median_mm']:.1f} mm)"
+                      for index in entry["left_out"])
+    return (f"<h2>Without stray samples</h2><p>Left out (number, and distance from the median of "
+            f"all): {names}.</p>{_labels(entry['labels'], None)}"
+            f"{_landmarks(entry['landmarks'], None)}")
 
 
 def _run(record: dict) -> str:

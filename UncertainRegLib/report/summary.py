@@ -9,9 +9,10 @@ import numpy as np
 
 from ..jobs.result import read_result
 from ..palette import colors
-from .html import bound_factor, no_bound, whole
+from .html import bound_factor, no_bound
 from .overlay import Overlay, read_overlay
 from .planes import PLANES
+from .whole import whole
 
 WIDTH, MARGIN, PLANE, BAR = 1680, 36, 500, 130  # pixels: page, edge, height of planes, colour bar
 ROWS = 6  # worst structures and landmarks that are listed

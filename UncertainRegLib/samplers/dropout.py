@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
+from ..backbones.failures import Failures
 from ..geometry import Image
 from .sample import Sample
 
@@ -31,8 +32,16 @@ class Dropout:
 
     def sample(self, fixed: Image, moving: Image, n: int,
                generator: np.random.Generator) -> Iterator[Sample]:
-        """n draws for two prepared images; the randomness is the backbone's own."""
-        for _ in range(n):
+        """n draws for two prepared images; the randomness is the backbone's own. One that fails is
+        drawn again, and counted in ``of_all``.
+
+        Raises:
+            TooManyFailedError: most fail.
+        """
+        failures = Failures()
+        while failures.finished < n:
             started = perf_counter()
-            yield Sample(self.backbone.register(fixed, moving),
-                         facts={"seconds": perf_counter() - started})
+            field = failures.attempt(self.backbone.register, fixed, moving)
+            if field is not None:
+                yield Sample(field, facts={"seconds": perf_counter() - started},
+                             of_all={"failed": failures.record()})

@@ -8,7 +8,9 @@ from time import perf_counter
 
 import numpy as np
 
+from ..backbones.failures import Failures
 from ..geometry import Image, warp
+from ..geometry.arrays import to_numpy
 from ..perturbations import draws
 from .sample import Sample
 
@@ -43,15 +45,32 @@ class Equivariance:
             fixed, moving: as returned by ``backbone.prepare``.
             n: number of samples; perturbations are n / draws_per_perturbation, rounded up.
             generator: source of the perturbations; one seed gives the same ones on any device.
+
+        Yields:
+            Samples; a fact of each is the median displacement by its perturbation (moved_mm). Where
+            a registration fails, another perturbation takes its place; ``of_all`` counts those.
+
+        Raises:
+            TooManyFailedError: most registrations fail.
         """
         perturbations = draws(self.family, moving.grid, generator)
-        for index in range(n):
+        failures = Failures("registrations of the perturbed image")
+        group, left = -1, 0
+        while failures.finished < n:
             started = perf_counter()
-            group = index // self.draws_per_perturbation
-            if index % self.draws_per_perturbation == 0:
-                tau = next(perturbations)
-                perturbed = warp(moving, tau.field(moving.grid, moving.array),
-                                 outside=self.backbone.facts.outside)
-            field = tau.push(self.backbone.register(fixed, perturbed))
-            yield Sample(field, 0.0, group,
-                         {**tau.facts, "group": group, "seconds": perf_counter() - started})
+            if left == 0:
+                group, left, tau = group + 1, self.draws_per_perturbation, next(perturbations)
+                shift = tau.field(moving.grid, moving.array)
+                moved_mm = median_mm(to_numpy(shift.vectors))
+                perturbed = warp(moving, shift, outside=self.backbone.facts.outside)
+            field = failures.attempt(self.backbone.register, fixed, perturbed)
+            left = 0 if field is None else left - 1
+            if field is not None:
+                facts = {**tau.facts, "moved_mm": moved_mm, "group": group,
+                         "seconds": perf_counter() - started}
+                yield Sample(tau.push(field), 0.0, group, facts, {"failed": failures.record()})
+
+
+def median_mm(vectors: np.ndarray) -> float:
+    """Median length in mm of displacements (..., 3)."""
+    return float(np.median(np.linalg.norm(vectors, axis=-1)))

@@ -7,7 +7,7 @@ Proposal``. Two need no trained network.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +33,13 @@ class Proposal:
         grid: where Z lives, in the fixed space.
         start: a registration that Z is added to: phi(x) = start(x + Z(x)); None: phi(x) = x + Z(x).
             Its grid and ``grid`` have one field of view.
+        of_all: facts of how it was made, for the record of its samples.
     """
 
     gaussian: object
     grid: Grid
     start: DisplacementField | None = None
+    of_all: dict = field(default_factory=dict)
 
     def field(self, voxels) -> DisplacementField:
         """The registration (mm LPS) of Z, (3, Z, Y, X) in voxels; on the grid of ``start`` and
@@ -130,7 +132,8 @@ class EquivarianceSeeded:
         columns = (fields - mean)[None] / (self.seeds - 1) ** 0.5
         sd = self.local_sd_mm / grid.spacing[::-1]
         factor = smooth_factor(grid.shape, sd.copy(), self.length_voxels, self.device)
-        return Proposal(StructuredGaussian(mean, factor, LowRank(columns)), grid)
+        return Proposal(StructuredGaussian(mean, factor, LowRank(columns)), grid,
+                        of_all=sample.of_all)
 
 
 @dataclass(frozen=True)

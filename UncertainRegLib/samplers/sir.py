@@ -105,7 +105,7 @@ class SIR:
                 log_weight = self.voxel_beta * target.squared_ncc(target.warp(z))[0, 0]
             yield Sample(proposal.field(z[0, 0]), 0.0, index,
                          {"seconds": perf_counter() - started},
-                         {"source": self.proposal.name, "weighting": "voxel"},
+                         {"source": self.proposal.name, "weighting": "voxel", **proposal.of_all},
                          Image(log_weight.cpu().numpy(), proposal.grid))
 
     def _resampled(self, fixed, moving, n, generator, proposal) -> Iterator[Sample]:
@@ -117,6 +117,7 @@ class SIR:
             seeds = generator.integers(2**63, size=self.proposals)
             log_weights = self._log_weights(fixed, moving, proposal, seeds)
             tempered, of_all = self._temper(log_weights)
+            of_all |= proposal.of_all
             source = torch.Generator().manual_seed(int(generator.integers(2**63)))
             chosen = resample(tempered, n, source).sort().values.tolist()
         last, field = None, None

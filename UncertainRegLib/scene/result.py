@@ -12,7 +12,7 @@ from pathlib import Path
 import slicer
 
 from ..geometry import Image
-from . import inputs, landmarks, maps, nodes, plots, tables
+from . import inputs, landmarks, maps, nodes, plots, strays, tables
 from .bound import show_bound, with_bound
 from .display import show_moving
 from .folder import ResultFolder
@@ -39,6 +39,9 @@ class ResultNodes:
         oracle_sample: number of the sample nearest to the truth, None where there is none.
         competence, sampling: entries of result.json about the run as a whole: does the backbone
             follow known shifts, and "samples" without its lists.
+        before_after: entry of result.json: what the registration improved.
+        strays: samples far from the others: number -> distance in mm; leaves_out_strays: whether
+            maps, tables and sample weights are those without them (`strays.leave_out_strays`).
         label_table, landmark_table: tables with units.
         landmarks, ellipsoids: mean points and 95 % ellipsoids in the fixed space.
         surfaces: 5, 50 and 95 % surfaces of a structure, if they were asked for.
@@ -66,6 +69,9 @@ class ResultNodes:
     oracle_sample: int | None = None
     competence: dict | None = None
     sampling: dict = field(default_factory=dict)
+    before_after: dict | None = None
+    strays: dict[int, float] = field(default_factory=dict)
+    leaves_out_strays: bool = False
     label_table: slicer.vtkMRMLTableNode | None = None
     landmark_table: slicer.vtkMRMLTableNode | None = None
     landmarks: slicer.vtkMRMLMarkupsFiducialNode | None = None
@@ -172,9 +178,12 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
         result.best_sample, result.oracle_sample = (
             json.loads(result.transform.GetAttribute(f"UncertainReg.{which}Sample") or "null")
             for which in ("Best", "Oracle"))
-        result.calibration, result.competence = (
+        result.calibration, result.competence, result.before_after = (
             json.loads(result.transform.GetAttribute(f"UncertainReg.{which}") or "null")
-            for which in ("Calibration", "Competence"))
+            for which in ("Calibration", "Competence", "BeforeAfter"))
+        result.strays = {int(number): mm for number, mm in json.loads(
+            result.transform.GetAttribute("UncertainReg.Strays") or "{}").items()}
+        result.leaves_out_strays = strays.are_left_out(result.transform)
         result.sampling = json.loads(
             result.transform.GetAttribute("UncertainReg.Sampling") or "{}")
         result.folder = result.transform.GetAttribute("UncertainReg.Folder") or ""
@@ -203,7 +212,7 @@ def _fill_latest(scene, run: str, source: ResultFolder,
 
 def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
     """Bring every part of a run up to date; parts the folder does not have are left alone."""
-    record = source.record
+    source.record = record = strays.shown(source.record, nodes.find(scene, run, "transform"))
     for role, name in (("transform", "Registration"), ("mean_transform", "Mean registration")):
         if role == "mean_transform" and map_names is not None:
             continue  # large, new with each sample, and not shown by itself
@@ -267,7 +276,7 @@ def _area_of_maps(scene, run: str, source: ResultFolder) -> Image | None:
 def _fill_samples(scene, run: str, source: ResultFolder) -> None:
     samples = source.record.get("samples") or {}
     files = [source.file(name) for name in samples.get("files") or []]
-    weights = samples.get("log_weights") or [0.0] * len(files)
+    weights = strays.weights_of(source.record) or [0.0] * len(files)
     present = [(path, weight) for path, weight in zip(files, weights) if path is not None]
     if present:
         update_samples(scene, run, present, source.warnings)
@@ -306,6 +315,8 @@ def _metadata(record: dict) -> dict[str, str]:
         "OracleSample": json.dumps(record.get("oracle_sample")),
         "Calibration": json.dumps(record.get("calibration")),
         "Competence": json.dumps(record.get("competence")),
+        "BeforeAfter": json.dumps(record.get("before_after")),
+        "Strays": json.dumps(strays.distances(record)),
         "Sampling": json.dumps({key: value for key, value in samples.items()
                                 if not isinstance(value, list)}),
     }

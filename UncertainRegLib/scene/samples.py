@@ -18,7 +18,8 @@ def update_samples(scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Pat
     """Bring the sample sequence and its browser up to date from (file, log-weight) pairs.
 
     The browser keeps one proxy transform that always holds the selected sample. Only new or
-    changed files are read; one that cannot be read becomes a warning.
+    changed files are read; one that cannot be read becomes a warning. A log-weight of -inf leaves a
+    sample out of everything that is made of them.
     """
     sequence, _ = nodes.find_or_add(
         scene, run, "sample_sequence", "vtkMRMLSequenceNode", "Registration samples")
@@ -27,8 +28,10 @@ def update_samples(scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Pat
     sequence.SetIndexUnit("")
     for index, (path, log_weight) in enumerate(samples):
         present = sequence.GetDataNodeAtValue(str(index))
-        if present is not None and nodes.is_current(present, path):
-            continue
+        if present is not None:
+            present.SetAttribute("UncertainReg.LogWeight", repr(float(log_weight)))
+            if nodes.is_current(present, path):
+                continue
         # The general transform class: items have it after loading a saved scene, and a proxy of
         # another class would then be replaced, dropping the moving image.
         item = slicer.vtkMRMLTransformNode()

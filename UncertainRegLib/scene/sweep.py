@@ -10,7 +10,7 @@ import slicer
 from ..geometry import DisplacementField, Image
 from . import maps, nodes
 from .colors import legend_of
-from .samples import add_browser
+from .samples import add_browser, sample_weights
 from .transform import field_of, grid_transform
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def add_sweep(result: ResultNodes) -> None:
                                     "vtkMRMLSequenceNode", "Main movement")
     sequence.SetIndexName("frame")
     sequence.SetIndexUnit("")
-    sequence.SetAttribute(_MADE_OF, str(count))
+    sequence.SetAttribute(_MADE_OF, _made_of(result))
     sequence.SetAttribute(EXPLAINED, f"{components.explained[0]:.3f}")
     for frame in range(FRAMES):
         sd = -REACH * float(np.cos(2.0 * np.pi * frame / FRAMES))
@@ -119,8 +119,14 @@ def add_difference(result: ResultNodes, first: int, second: int) -> str:
 
 def is_current(result: ResultNodes) -> bool:
     """Was the main movement made of all samples that are there now?"""
+    return result.sweep_sequence.GetAttribute(_MADE_OF) == _made_of(result)
+
+
+def _made_of(result: ResultNodes) -> str:
+    """Which samples count: how many there are, and the numbers of those left out."""
+    left_out = np.flatnonzero(sample_weights(result.sample_sequence) == 0).tolist()
     count = result.sample_sequence.GetNumberOfDataNodes()
-    return result.sweep_sequence.GetAttribute(_MADE_OF) == str(count)
+    return " without ".join([str(count), *map(str, left_out)])
 
 
 def remove_sweep(result: ResultNodes) -> None:

@@ -15,7 +15,8 @@ from time import perf_counter
 
 import numpy as np
 
-from ..backbones.competence import DISTANCES_MM, ENOUGH, probe
+from ..backbones.competence import DISTANCES_MM, ENOUGH
+from ..backbones.failures import Failures, TooManyFailedError, check_finite, competence_of
 from ..geometry import DisplacementField, Image, compose
 from ..metrics.calibration import bound_coverage, conformal_factor
 from ..perturbations import Deform
@@ -56,7 +57,8 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
         samples, amplitude_mm (mean simulated displacement), pair_amplitude_mm, missing_mm (root
         mean square along an axis of the part of the simulated error that exceeds u),
         coverage_check (mean coverage of each simulated pair by the factor of the others),
-        coverages, competence, refused (None or a sentence), warning, seconds.
+        coverages, competence, failed (count and reasons of simulated deformations that could not
+        be registered and were drawn again), refused (None or a sentence), warning, seconds.
 
     Raises:
         ValueError: fewer than two warps.
@@ -69,7 +71,7 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
     registration = backbone.register(*prepared)
     advance()
     region = _region(fixed, registration) & seen(registration.to_numpy(), moving.grid)
-    competence = probe(backbone, *prepared)
+    competence = competence_of(backbone, *prepared)
     for _ in range(1 + len(DISTANCES_MM)):
         advance()
     own = nonaffine_mm(registration.to_numpy(), region)
@@ -79,7 +81,7 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
              "coverages": [], "competence": {
                  "followed": {f"{mm:g}": part for mm, part in competence.followed.items()},
                  "enough": ENOUGH, "warnings": list(competence.warnings)},
-             "refused": None, "warning": WARNING}
+             "failed": Failures().record(), "refused": None, "warning": WARNING}
     if competence.warnings:
         entry["refused"] = " ".join(competence.warnings)
     else:
@@ -89,20 +91,27 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
 
 def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -> None:
     """Fill the factor and its check into ``entry``."""
-    pairs, sizes = [], []
-    for _ in range(warps):
-        truth = matched_truth(fixed, own, generator)
-        image = deformed(fixed, truth)
-        simulated = backbone.prepare(image, fixed)
-        registration = backbone.register(*simulated)
-        advance()
-        found = disagreement(sampler, *simulated, entry["samples"], generator, advance)
-        here = _region(image, registration) & found.inside
-        here &= seen(truth.resample(registration.grid), fixed.grid)
-        error = error_mm(registration, truth)
-        sizes.append(nonaffine_mm(truth.resample(registration.grid), here))
-        keep = generator.permutation(np.flatnonzero(here))[:VOXELS_A_WARP]
-        pairs.append((found.uncertainty_mm.ravel()[keep], error.ravel()[keep]))
+    pairs, sizes, redrawn = [], [], 0
+    failures = Failures("simulated deformations")
+    while failures.finished < warps:
+        try:
+            found = failures.attempt(_simulated, backbone, sampler, fixed, own, entry["samples"],
+                                     generator, advance)
+        except TooManyFailedError as error:
+            entry["failed"] = failures.record()
+            entry["refused"] = str(error)
+            return
+        if found is not None:
+            pairs.append(found[0])
+            sizes.append(found[1])
+            redrawn += found[2]
+    entry["failed"] = failures.record()
+    if failures.count:
+        entry["warning"] += (f" {failures.count} of {failures.count + warps} simulated "
+                             "deformations could not be registered and were left out: the bound "
+                             "does not hold where the registration fails.")
+    if redrawn:
+        entry["warning"] += f" {redrawn} of their samples failed and were drawn again."
     entry["warps"], entry["amplitude_mm"] = warps, float(np.mean(sizes))
     entry["missing_mm"] = missing_mm(pairs)
     for left_out, (u, error) in enumerate(pairs):
@@ -120,6 +129,24 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
         entry["warning"] += (f" The pair's own deformation, {own:.1f} mm on average beyond an "
                              f"affine map, is larger than the {entry['amplitude_mm']:.1f} mm that "
                              "can be simulated without folding.")
+
+
+def _simulated(backbone, sampler, fixed: Image, own: float, samples: int, generator, advance):
+    """One simulated pair: u and error in mm of some of its voxels, the mean displacement, and how
+    many samples were drawn again."""
+    truth = matched_truth(fixed, own, generator)
+    image = deformed(fixed, truth)
+    prepared = backbone.prepare(image, fixed)
+    registration = backbone.register(*prepared)
+    check_finite(registration)
+    advance()
+    found = disagreement(sampler, *prepared, samples, generator, advance)
+    here = _region(image, registration) & found.inside
+    here &= seen(truth.resample(registration.grid), fixed.grid)
+    error = error_mm(registration, truth)
+    keep = generator.permutation(np.flatnonzero(here))[:VOXELS_A_WARP]
+    return ((found.uncertainty_mm.ravel()[keep], error.ravel()[keep]),
+            nonaffine_mm(truth.resample(registration.grid), here), found.failed)
 
 
 def _factor(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:

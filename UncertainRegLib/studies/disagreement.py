@@ -27,6 +27,7 @@ class Disagreement:
         covariance: (Z, Y, X, 6) mm².
         inside: booleans, where most samples stay in the moving image.
         halves: two maps u of independent halves of the samples.
+        failed: how many registrations failed and were drawn again.
     """
 
     uncertainty_mm: np.ndarray
@@ -34,6 +35,7 @@ class Disagreement:
     covariance: np.ndarray
     inside: np.ndarray
     halves: tuple[np.ndarray, np.ndarray]
+    failed: int = 0
 
 
 def disagreement(sampler, fixed: Image, moving: Image, samples: int,
@@ -48,6 +50,9 @@ def disagreement(sampler, fixed: Image, moving: Image, samples: int,
         generator: source of everything random.
         advance: called after every sample.
         each: called with every sample's field and log-weight, for whoever needs more of them.
+
+    Raises:
+        TooManyFailedError: most registrations fail; a few that do are drawn again by the sampler.
     """
     halves, validity = (Moments(), Moments()), RunningMean()
     for number, sample in enumerate(sampler.sample(fixed, moving, samples, generator)):
@@ -63,7 +68,8 @@ def disagreement(sampler, fixed: Image, moving: Image, samples: int,
     maps = [to_numpy(uncertainty(m.covariance)) for m in (all_samples, *halves)]
     mean = DisplacementField(all_samples.mean, sample.field.grid).to_numpy()
     return Disagreement(maps[0], mean, to_numpy(all_samples.covariance),
-                        to_numpy(validity.value) >= INSIDE, (maps[1], maps[2]))
+                        to_numpy(validity.value) >= INSIDE, (maps[1], maps[2]),
+                        sample.of_all.get("failed", {"count": 0})["count"])
 
 
 def image_residual(fixed: Image, moving: Image, registration: DisplacementField) -> np.ndarray:

@@ -1,0 +1,152 @@
+"""What a registration improved: overlap, landmark error and similarity, before it and after it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    identity,
+    inside_index,
+    warp,
+)
+from ..geometry.image import mask_of
+from ..metrics.landmarks import distances
+from ..metrics.overlap import dice_per_label
+from ..metrics.similarity import local_ncc
+from .inputs import Inputs
+
+BEFORE = "the images as they lie"
+CENTRED = "the centres of the two masks brought together"
+MEASURE = "mean squared local correlation of intensities, 0 to 1"
+WINDOW = 5  # voxels, edge of the cube that a correlation is taken in
+SIMILARITY_VOXELS = 500_000  # images are compared on a grid of about so many
+FEWEST_VOXELS = 1000  # seen before and after; of fewer no similarity is stated
+PERCENTILES = (0.5, 99.5)  # of intensities, to scale them
+
+
+def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Grid) -> dict:
+    """The "before_after" entry of ``result.json``.
+
+    Before is the identity: the images as they lie. A registration of two masked images may start
+    with the centres of the masks together; what that alone would give is told beside it.
+
+    Args:
+        inputs: the pair, with its segmentations and landmarks where given.
+        registration: mm LPS.
+        label_grid: where segmentations are compared, that of the table of structures.
+
+    Returns:
+        - before, centred: what the two words mean; centred is None without two masks
+        - similarity: {"measure", "before", "after", "centred"}, over the voxels of the fixed image
+          (of its mask) that lie inside the moving image every time. The local correlation is
+          squared, so that it also holds between modalities. None where fewer than a thousand
+          voxels are left.
+        - dice: {"before", "after", "centred"}, mean over the structures; None without a truth
+        - structures: {label: {"before", "after"}}
+        - tre_mm: {"before", "after", "centred"}, mean over the landmarks; None without a truth
+    """
+    registration = registration.to_numpy()
+    maps = {"before": identity(registration.grid), "after": registration}
+    shift = _between_masks(inputs)
+    if shift is not None:
+        vectors = np.broadcast_to(shift.astype(np.float32), registration.vectors.shape)
+        maps["centred"] = DisplacementField(vectors.copy(), registration.grid)
+    overlaps = {name: _dice(inputs, field, label_grid) for name, field in maps.items()}
+    structures = {label: {name: overlaps[name][label] for name in ("before", "after")}
+                  for label in overlaps["before"]}
+    return {
+        "before": BEFORE, "centred": None if shift is None else CENTRED,
+        "similarity": _similarity(inputs, maps),
+        "dice": _of_each({name: _mean(found.values()) for name, found in overlaps.items()}),
+        "structures": structures,
+        "tre_mm": _of_each({name: _tre(inputs, field) for name, field in maps.items()}),
+    }
+
+
+def in_words(found: dict) -> list[str]:
+    """The numbers before and after a registration, and what "before" means; empty with none."""
+    parts = [f"{title} {_pair(found[key], digits)}{unit}" for key, title, digits, unit in (
+        ("similarity", "similarity", 3, ""), ("dice", "mean Dice", 3, ""),
+        ("tre_mm", "mean landmark error", 2, " mm")) if found[key]]
+    if not parts:
+        return []
+    text = f"Before (with {found['before']}) and after the registration: {', '.join(parts)}."
+    if found["similarity"]:
+        text += f" Similarity is the {found['similarity']['measure']}."
+    if found["centred"]:
+        text += f" In brackets: with {found['centred']}, where a masked registration may start."
+    return [text]
+
+
+def _pair(values: dict, digits: int) -> str:
+    before, after, centred = (None if values[name] is None else f"{values[name]:.{digits}f}"
+                              for name in ("before", "after", "centred"))
+    return f"{before} / {after}" if centred is None else f"{before} [{centred}] / {after}"
+
+
+def _of_each(values: dict[str, float | None]) -> dict | None:
+    return None if values["before"] is None else {"centred": None, **values}
+
+
+def _between_masks(inputs: Inputs) -> np.ndarray | None:
+    """From the centre of the fixed mask to that of the moving one, mm LPS; None without both."""
+    if inputs.fixed.mask is None or inputs.moving.mask is None:
+        return None
+    fixed, moving = (image.grid.to_world(np.argwhere(mask_of(image))[:, ::-1].mean(axis=0))
+                     for image in (inputs.fixed, inputs.moving))
+    return moving - fixed
+
+
+def _similarity(inputs: Inputs, maps: dict[str, DisplacementField]) -> dict | None:
+    grid = inputs.fixed.grid.at_most(SIMILARITY_VOXELS)
+    fixed = inputs.fixed.resample(grid)
+    moving = inputs.moving.resample(inputs.moving.grid.at_most(SIMILARITY_VOXELS))
+    here, warped = mask_of(fixed), {}
+    for name, field in maps.items():
+        field = field.resample(grid)
+        here = here & inside_index(moving.grid.shape, field.mapped_index(moving.grid))
+        warped[name] = warp(Image(moving.array, moving.grid), field, outside=None).array
+    if here.sum() < FEWEST_VOXELS:
+        return None
+    reference, window = _scaled(fixed.array), np.percentile(moving.array, PERCENTILES)
+    return {"measure": MEASURE, "centred": None, **{
+        name: local_ncc(reference, _scaled(array, window), here, WINDOW)
+        for name, array in warped.items()}}
+
+
+def _scaled(array: np.ndarray, window=None) -> np.ndarray:
+    low, high = np.percentile(array, PERCENTILES) if window is None else window
+    return np.clip((array - low) / max(high - low, 1e-30), 0.0, 1.0)
+
+
+def _dice(inputs: Inputs, field: DisplacementField, grid: Grid) -> dict[int, float]:
+    """Dice of every structure that both segmentations have."""
+    if inputs.fixed_labels is None:
+        return {}
+    warped = inputs.moving_labels.warp(field.resample(grid))
+    true = inputs.fixed_labels.resample(grid)
+    found = {}
+    for ours, theirs, moving in zip(warped.layers, true.layers,
+                                    inputs.moving_labels.labels_of_layers):
+        labels = sorted({*moving} & {*np.unique(theirs.array).tolist()})
+        found |= dice_per_label(ours.array, theirs.array, labels)
+    return found
+
+
+def _tre(inputs: Inputs, field: DisplacementField) -> float | None:
+    """Mean distance in mm of mapped fixed from moving landmarks."""
+    if inputs.fixed_points is None:
+        return None
+    known = np.isfinite(inputs.fixed_points).all(axis=1)
+    if not known.any():
+        return None
+    mapped = field.map(inputs.fixed_points[known].astype(np.float32))
+    return float(distances(mapped, inputs.moving_points[known]).mean())
+
+
+def _mean(values) -> float | None:
+    values = list(values)
+    return float(np.mean(values)) if values else None
