@@ -223,7 +223,7 @@ def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
     for parent in users_parents(node):
         if not parent.IsLinear():
             raise InputsError(_("“{name}” is under the deformable transform “{transform}”; "
-                                "harden that, or take the node out of it.").format(
+                                "harden it or take the node out of it.").format(
                                     name=node.GetName(), transform=parent.GetName()))
         step = vtk.vtkMatrix4x4()
         parent.GetMatrixTransformToParent(step)
