@@ -20,7 +20,7 @@ from UncertainRegLib.geometry import (
     warp,
     write_image,
 )
-from UncertainRegLib.geometry.files import write_points
+from UncertainRegLib.geometry.landmarks import write_points
 from UncertainRegLib.jobs import Job, read_result, run, warnings
 from UncertainRegLib.jobs.comparison import before_after
 from UncertainRegLib.jobs.events import Silent
