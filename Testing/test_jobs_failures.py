@@ -20,7 +20,7 @@ from UncertainRegLib.geometry import (
     warp,
     write_image,
 )
-from UncertainRegLib.geometry.files import write_points
+from UncertainRegLib.geometry.landmarks import write_points
 from UncertainRegLib.jobs import Job, read_result, run, warnings
 from UncertainRegLib.jobs.comparison import before_after
 from UncertainRegLib.jobs.events import Silent
@@ -129,14 +129,14 @@ def test_failures_are_borne_as_long_as_most_succeed():
 
 
 def test_a_failed_probe_shift_is_a_warning(job):
-    record = job(Told({2: ValueError("Lost.")}), competence=True, samples=2)
-    assert record["status"] == "complete" and record["competence"]["followed"] == {}
-    assert any("could not be checked with known shifts" in text and "Lost." in text
-               for text in record["warnings"])
+    record = job(Told({1: RuntimeError("Lost."), 2: np.nan}), competence=True, samples=2)
+    assert record["status"] == "complete" and list(record["competence"]["followed"]) == ["10.0"]
+    for words in ("shifted by 1 mm failed: Lost.", "shifted by 4 mm failed: The reg"):
+        assert any(words in text for text in record["warnings"])
 
 
 def calibrated(monkeypatch, odd, warps=3):
-    monkeypatch.setattr(calibration, "competence_of", lambda *args: Competence({1.0: 1.0}, ()))
+    monkeypatch.setattr(calibration, "probe", lambda *args: Competence({1.0: 1.0}, ()))
     backbone, image = Told(odd, identity(GRID)), textured(GRID)
     sampler = create_sampler("equivariance", backbone, "translation", {})
     return calibration.calibrate(backbone, sampler, image, image, 2, warps,

@@ -130,9 +130,12 @@ class ResultsPanel:
 
 def verdict(result) -> list[str]:
     """What is known about a run as a whole, one line of HTML each."""
+    from UncertainRegLib.backbones.competence import ENOUGH
+
     lines = improvement(result.before_after) if result.before_after is not None else []
-    if result.competence is not None and not result.competence["followed"]:
-        lines += result.competence["warnings"]  # the check itself failed
+    if result.competence is not None and result.competence["warnings"] and all(
+            part >= ENOUGH for part in result.competence["followed"].values()):
+        lines += result.competence["warnings"]  # it follows too much, or the check failed
     elif result.competence is not None:
         followed = ", ".join(
             _("{percent} % of {mm} mm").format(percent=round(100 * part), mm=f"{float(mm):g}")

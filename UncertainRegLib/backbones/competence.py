@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry import DisplacementField, Image, warp
 from ..geometry.arrays import as_like, to_numpy
+from .failures import FAILURES, check_finite, out_of_memory
 
 DISTANCES_MM = (1.0, 4.0, 10.0)
 ENOUGH = 0.5  # of a shift followed; less means that the backbone cannot see it
@@ -53,7 +54,10 @@ def probe(backbone, fixed: Image, moving: Image,
                        outside=backbone.facts.outside)
         try:
             after = backbone.register(fixed, shifted)
-        except ValueError as error:
+            check_finite(after)
+        except FAILURES as error:
+            if out_of_memory(error):
+                raise
             failed.append(f"The registration of the moving image shifted by {distance:g} mm "
                           f"failed: {error}")
             continue

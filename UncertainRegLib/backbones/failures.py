@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ..geometry import DisplacementField, Image
-from .competence import Competence, probe
+from ..geometry import DisplacementField
 
 # What a registration raises where it cannot align two images. Lack of memory is no such case, and
 # neither is a fault in a program (TypeError and the like).
@@ -67,19 +66,6 @@ class Failures:
     def record(self) -> dict:
         """{"count": …, "reasons": {sentence: how often}} for ``result.json``."""
         return {"count": self.count, "reasons": dict(self.reasons)}
-
-
-def competence_of(backbone, fixed: Image, moving: Image,
-                  registration: DisplacementField | None = None) -> Competence:
-    """What `competence.probe` finds; a registration that fails becomes a warning."""
-    failures = Failures()
-    found = failures.attempt(
-        lambda: probe(backbone, fixed, moving, registration=registration))
-    if found is not None:
-        return found
-    return Competence({}, (f"{backbone.facts.title} could not be checked with known shifts, "
-                           f"because a registration of the shifted image failed: "
-                           f"{next(iter(failures.reasons))}",))
 
 
 def check_finite(field: DisplacementField) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 
 from .. import backbones
 from ..backbones import contrast
-from ..backbones.failures import check_finite, competence_of, out_of_memory, sentence
+from ..backbones.competence import probe
+from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
 from ..samplers import create_sampler
@@ -225,7 +226,7 @@ class _Run:
         """Where a backbone does not follow a shift, its agreement says nothing (it is then
         confidently wrong)."""
         self.report("stage", text="Checking that the method follows known shifts")
-        found = competence_of(backbone, fixed, moving, registration)
+        found = probe(backbone, fixed, moving, registration=registration)
         self.folder.record["competence"] = {
             "followed": {str(mm): part for mm, part in found.followed.items()},
             "warnings": list(found.warnings)}

@@ -15,8 +15,8 @@ from time import perf_counter
 
 import numpy as np
 
-from ..backbones.competence import DISTANCES_MM, ENOUGH
-from ..backbones.failures import Failures, TooManyFailedError, check_finite, competence_of
+from ..backbones.competence import DISTANCES_MM, ENOUGH, probe
+from ..backbones.failures import Failures, TooManyFailedError, check_finite
 from ..geometry import DisplacementField, Image, compose
 from ..metrics.calibration import bound_coverage, conformal_factor
 from ..perturbations import Deform
@@ -71,7 +71,7 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
     registration = backbone.register(*prepared)
     advance()
     region = _region(fixed, registration) & seen(registration.to_numpy(), moving.grid)
-    competence = competence_of(backbone, *prepared)
+    competence = probe(backbone, *prepared)
     for _ in range(1 + len(DISTANCES_MM)):
         advance()
     own = nonaffine_mm(registration.to_numpy(), region)
