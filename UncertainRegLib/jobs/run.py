@@ -14,6 +14,7 @@ from ..backbones import contrast
 from ..backbones.failures import check_finite, competence_of, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
+from ..randomness import numpy_generator
 from ..samplers import create_sampler
 from ..samplers import method as sampling_method
 from . import plausible, warnings
@@ -131,7 +132,7 @@ class _Run:
         self.folder.record["before_after"] = self.summary.before_after
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
-        generator = np.random.default_rng(self.job.seed)
+        generator = numpy_generator(self.job.seed, "samples")
         begun = last_summary = self.sampling_since = perf_counter()
         summary_cost = 0.0
         asked = min(self.job.samples, getattr(sampler, "at_most", self.job.samples))
