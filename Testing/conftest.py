@@ -40,6 +40,15 @@ def convert(request):
 
 
 @pytest.fixture
+def set_threads():
+    """Sets the number of torch's CPU threads, which is as before after the test."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def ctrl_c():
     """Ctrl-C is heard, also where the tests run in the background of a script."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -38,6 +38,27 @@ def test_resumed_equals_uninterrupted(tmp_path):
     assert (tmp_path / "a/log.jsonl").read_text() == (tmp_path / "b/log.jsonl").read_text()
 
 
+def test_a_training_goes_on_with_as_many_threads_as_it_began(tmp_path, set_threads, capsys):
+    seen = []
+
+    def train(threads, steps):
+        fit = Regression()
+        set_threads(threads)
+        used = run_steps(lambda n: seen.append(torch.get_num_threads()) or fit.step(n), fit.state,
+                         steps, tmp_path, {}, progress=False)
+        return used, torch.get_num_threads()
+
+    assert train(2, 1) == (2, 2) and train(1, 2) == (2, 1) and seen == [2, 2]
+    assert capsys.readouterr().err == (
+        "The training goes on with 2 CPU threads, as it began, and not with 1: else its numbers "
+        "would not be the very same.\n")
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del content["threads"]
+    torch.save(content, tmp_path / "checkpoint.pt")
+    assert train(1, 3) == (1, 1) and seen == [2, 2, 1]
+    assert "is of an earlier version" in capsys.readouterr().err
+
+
 def test_steps_after_the_last_checkpoint_are_done_again(tmp_path):
     whole, broken = Regression(), Regression()
     run_steps(whole.step, whole.state, 12, tmp_path / "a", {}, progress=False, save_every=5)

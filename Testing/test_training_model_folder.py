@@ -15,7 +15,7 @@ def saved(out, **changes):
     image = out.parent / "image.nrrd"
     image.write_bytes(b"an image")
     weights = {f"member-{i}": torch.nn.Linear(2, 1).state_dict() for i in range(2)}
-    made_of = provenance([image], steps=3, seed=1, loss="NLCC", licence="CC0")
+    made_of = provenance([image], steps=3, seed=1, threads=2, loss="NLCC", licence="CC0")
     save_model(out, **{"kind": "bootstrap", "network": {"name": "voxelmorph"}, "weights": weights,
                        "grid_shape": (8, 16, 8), "spacing_mm": 1.0, "intensity": "minmax",
                        "provenance": made_of, **changes})

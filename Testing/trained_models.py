@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +32,31 @@ def write_images(folder: Path, count: int = 3) -> tuple[Path, Path]:
     return images, labels
 
 
-def train_and_kill(arguments: list[str], log: Path, steps: int) -> None:
-    """Start ``train`` in a process of its own and kill it once its log tells of so many steps."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "UncertainRegLib", "train", *arguments],
-                               cwd=Path(__file__).parents[1], env=env)
-    until = time.monotonic() + 120
-    while not log.exists() or log.read_text().count("\n") < steps:
-        assert process.poll() is None and time.monotonic() < until, "the training ended too early"
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+# A training that is killed as soon as it has told of so many steps: it kills itself, so that the
+# place does not depend on how fast another process looks.
+KILLED = """
+import os, signal, sys
+from UncertainRegLib.__main__ import main
+
+class Told:
+    left = int(sys.argv[1])
+
+    def write(self, text):
+        self.left -= text.count("\\n")
+        if self.left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def flush(self):
+        pass
+
+sys.stdout = Told()
+main(["train", *sys.argv[2:], "--progress", "json"])
+"""
+
+
+def train_and_kill(arguments: list[str], steps: int) -> None:
+    """``train`` in a process of its own with one CPU thread, killed after so many steps."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(steps), *arguments],
+                          cwd=Path(__file__).parents[1],
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == -signal.SIGKILL, "the training ended too early"

@@ -27,13 +27,13 @@ import torch
 from UncertainRegLib.metrics.correlation import auroc
 from UncertainRegLib.networks.memory import keep_freed_memory
 from UncertainRegLib.networks.warp import warp
+from UncertainRegLib.randomness import seed_of
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
 from UncertainRegLib.training.adacs import AdaCSTraining, predict_score, train_adacs
 from UncertainRegLib.training.folder import FolderPairs
 from UncertainRegLib.training.known_pairs import KnownPairs
 from UncertainRegLib.training.synthetic import SyntheticPairs
 
-TEST_SEED = 2**40
 MSE, ADACS = "MSE", "AdaCS"
 ONLY_MOTION = 10**9  # steps
 MODELS = {
@@ -64,6 +64,11 @@ def network_of(args, backbone: str) -> dict:
     if args.data is None:
         return {"backbone": backbone, **FLAT}
     return {"blocks": 2}
+
+
+def test_seed(number: int) -> int:
+    """Of a test pair: the same one for every model and seed, and never a pair of a training."""
+    return seed_of(0, "test pair", number)
 
 
 @torch.no_grad()
@@ -124,12 +129,12 @@ def study(args) -> Rows:
                              epoch_steps=max(1, args.steps // 60), network=network)
             folder = args.out / f"{seed}-{''.join(c if c.isalnum() else '-' for c in name)}"
             nets = train_adacs(config, train, folder, progress=False)
-            judged = [judge(nets, test.pair(TEST_SEED + i)) for i in range(args.tests)]
+            judged = [judge(nets, test.pair(test_seed(i))) for i in range(args.tests)]
             for key, row in zip(keys, judged):
                 if key not in rows:
                     rows.add({**key, **row})
             if name == ADACS and seed == 0:
-                figure_of_maps(nets, test.pair(TEST_SEED), args.out / "maps.png")
+                figure_of_maps(nets, test.pair(test_seed(0)), args.out / "maps.png")
             print(name, seed, np.mean([row["error"] for row in judged]).round(3),
                   np.mean([row["auroc"] for row in judged]).round(3), flush=True)
             write_report(rows, args)

@@ -164,6 +164,7 @@ def made(name: str):
     from UncertainRegLib.backbones import clapirn, unigradicon, voxelmorph
     from UncertainRegLib.backbones.brain_network import ready
     from UncertainRegLib.geometry import Grid, Image, read_image
+    from UncertainRegLib.randomness import torch_seeded
 
     if name == "clapirn":
         backbone = clapirn.ConditionalLapIRN(weights=str(next(LAPIRN.glob("*.pth"))), affine=False)
@@ -172,12 +173,12 @@ def made(name: str):
         return backbone, *backbone.prepare(*pair)
     shape = (160, 192, 224) if name == "voxelmorph" else (175, 175, 175)
     moving, fixed = (Image(array[0, 0], Grid.from_spacing(shape)) for array in smooth_pair(shape))
-    torch.manual_seed(0)
     if name == "voxelmorph":
         from UncertainRegLib.networks.voxelmorph import VxmDense
 
-        network = VxmDense()
-        torch.nn.init.normal_(network.flow.weight, std=0.1)
+        with torch_seeded(0, "weights"):
+            network = VxmDense()
+            torch.nn.init.normal_(network.flow.weight, std=0.1)
         backbone = voxelmorph.VoxelMorph(weights="-", affine=False)
     else:
         network = random_unigradicon()
@@ -190,7 +191,9 @@ def smooth_pair(shape):
     """Two smooth random images (1, 1, Z, Y, X)."""
     import torch
 
-    generator = torch.Generator().manual_seed(3)
+    from UncertainRegLib.randomness import torch_generator
+
+    generator = torch_generator(3, "smooth images")
     return [torch.nn.functional.interpolate(torch.rand(1, 1, n, n, n, generator=generator), shape,
                                             mode="trilinear") for n in (9, 8)]
 
@@ -200,10 +203,11 @@ def random_unigradicon():
     import torch
 
     from UncertainRegLib.networks.unigradicon import UniGradICON
+    from UncertainRegLib.randomness import torch_generator, torch_seeded
 
-    torch.manual_seed(0)
-    network = UniGradICON()
-    generator = torch.Generator().manual_seed(1)
+    with torch_seeded(0, "weights"):
+        network = UniGradICON()
+    generator = torch_generator(1, "last weights")
     for step in network.steps:
         torch.nn.init.normal_(step.lastConv.weight, std=0.02, generator=generator)
     return network.eval()

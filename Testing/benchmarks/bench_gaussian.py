@@ -20,15 +20,16 @@ import torch
 
 from UncertainRegLib.gaussian import LowRank, SparseFactor, StructuredGaussian, raster, wavefront
 from UncertainRegLib.gaussian.stencil import CROSS, OFFSETS, overlap
+from UncertainRegLib.randomness import torch_seeded
 
 SMALL = (16, 16, 16)
 
 
 def random_weights(grid):
-    torch.manual_seed(0)
-    diag = 0.8 + torch.rand(1, 3, *grid)
-    off = 0.08 * torch.randn(1, 3, len(OFFSETS), *grid)
-    return diag, off, 0.08 * torch.randn(1, len(CROSS), *grid)
+    with torch_seeded(0, "weights"):
+        diag = 0.8 + torch.rand(1, 3, *grid)
+        off = 0.08 * torch.randn(1, 3, len(OFFSETS), *grid)
+        return diag, off, 0.08 * torch.randn(1, len(CROSS), *grid)
 
 
 def csr_upper(diag, off, cross):

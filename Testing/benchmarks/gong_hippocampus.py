@@ -30,6 +30,7 @@ from UncertainRegLib.metrics.similarity import local_ncc, mean_squared_error, mu
 from UncertainRegLib.networks.displacement import DisplacementNet, Prediction
 from UncertainRegLib.networks.warp import warp
 from UncertainRegLib.posterior.combination import combine, ensemble_moments
+from UncertainRegLib.randomness import torch_seeded
 from UncertainRegLib.studies.rows import Rows, summary
 from UncertainRegLib.training.folder import FolderPairs
 from UncertainRegLib.training.gong import GongTraining, nearest_atlas, train_gong
@@ -80,11 +81,11 @@ def predictions(folder: Path, config: GongTraining, moving, fixed, memberships):
     network = DisplacementNet(**manifest["network"]).to(config.device)
     passes = config.members if config.ensemble == "dropout" else 1
     network.train(config.ensemble == "dropout")
-    torch.manual_seed(config.seed)
     found = []
-    for state in states.values():
+    for name, state in states.items():
         network.load_state_dict(state)
-        found += [network.predict(moving, fixed, memberships) for _ in range(passes)]
+        with torch_seeded(config.seed, "dropout at test", name):
+            found += [network.predict(moving, fixed, memberships) for _ in range(passes)]
     return found
 
 

@@ -26,6 +26,7 @@ from UncertainRegLib.metrics.correlation import spearman
 from UncertainRegLib.metrics.protocols import HETERO
 from UncertainRegLib.networks.memory import keep_freed_memory
 from UncertainRegLib.networks.warp import warp
+from UncertainRegLib.randomness import seed_of
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
 from UncertainRegLib.training.heteroscedastic import (
     HeteroscedasticTraining,
@@ -37,7 +38,6 @@ from UncertainRegLib.training.synthetic import SyntheticPairs
 
 SIZE, NOISE = 48, (0.02, 0.25)
 WIDTHS = {"encoder": (8, 16, 16, 16), "decoder": (16, 16, 16, 16, 8), "ndim": 2}
-TEST_SEED = 2**40
 SNR = "SNR, gamma 0.5 (the paper)"
 MSE = "MSE"
 MODELS = {
@@ -57,6 +57,11 @@ TWICE = list(MODELS)[:4]  # with every seed; the others with the first
 KEY = ("model", "seed", "steps", "pair")
 COLUMNS = {"error": "error", "noisy": "error, noisy half", "quiet": "error, quiet half",
            "spearman": "Spearman(sigma_I, sigma)", "ause": "AUSE of sigma_I²"}
+
+
+def test_seed(number: int) -> int:
+    """Of a test pair: the same one for every model and seed, and never a pair of a training."""
+    return seed_of(0, "test pair", number)
 
 
 @torch.no_grad()
@@ -95,13 +100,13 @@ def study(args) -> Rows:
                              seed=seed, learning_rate=args.rate, network=WIDTHS, save_every=200)
             folder = args.out / f"{seed}-{''.join(c if c.isalnum() else '-' for c in name)}"
             nets = train_heteroscedastic(config, pairs, folder, progress=False)
-            judged = [judge(nets, pairs.pair(TEST_SEED + i)) for i in range(args.tests)]
+            judged = [judge(nets, pairs.pair(test_seed(i))) for i in range(args.tests)]
             for key, (row, _) in zip(keys, judged):
                 if key not in rows:
                     rows.add({**key, **row})
             np.save(folder / "curves.npy", np.mean([curves for _, curves in judged], 0))
             if name == SNR and seed == 0:
-                figure_of_maps(nets, pairs.pair(TEST_SEED), args.out / "maps.png")
+                figure_of_maps(nets, pairs.pair(test_seed(0)), args.out / "maps.png")
             print(name, seed, np.mean([row["error"] for row, _ in judged]).round(3), flush=True)
             write_report(rows, args)
     return rows

@@ -40,6 +40,7 @@ from UncertainRegLib.metrics.overlap import dice_per_label
 from UncertainRegLib.metrics.protocols import SIR
 from UncertainRegLib.metrics.sparsification import ause
 from UncertainRegLib.networks.target import RegistrationTarget
+from UncertainRegLib.randomness import torch_generator
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary, table
 from UncertainRegLib.training.folder import FolderPairs
 from UncertainRegLib.training.sir import SirTraining, train_sir
@@ -123,7 +124,7 @@ def judge(model, pair, seed: int, proposals: int) -> dict[str, float]:
     likelihood = fields[0, 0, 0].numel() * ncc.flatten(1).double().mean(1) / target.sigma**2
     log_weights = likelihood + (target.log_prior(fields) - log_q)[0]
     tempered = temper_by_spread(log_weights, TEMPERATURE)
-    chosen = resample(tempered, kept, torch.Generator().manual_seed(seed))
+    chosen = resample(tempered, kept, torch_generator(seed, "resampling"))
     truth = pair.fixed_labels[0, 0].long().numpy()
     soft = memberships(pair, fields)
     of_mean = memberships(pair, mean)[0].argmax(0).numpy()

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
+from ..randomness import torch_seeded
 from .facts import Facts
 from .linear import affine_alignment
 from .manifest import read_manifest
@@ -38,10 +39,13 @@ class TorchScript:
     """A network of one's own; ``class_of`` makes the class of a manifest.
 
     Attributes:
+        seed: of what it draws; calls in the same order give the same fields.
         device: "cpu" or a torch device.
     """
 
+    seed: int = 1
     device: str = "cpu"
+    stream = calls = 0  # which sampling draws, and how often it did
 
     manifest = None  # a Manifest, and Facts made of it: set by ``class_of``
     facts = None
@@ -107,7 +111,8 @@ class TorchScript:
         m = self.manifest
         tensors = {"fixed": fixed.array[None, None], "moving": moving.array[None, None]}
         arguments = [tensors[name] for name in m.inputs]
-        with torch.no_grad():
+        self.calls += 1
+        with torch.no_grad(), torch_seeded(self.seed, "draw", self.stream, self.calls):
             out = self.network(torch.cat(arguments, 1)) if m.joined else self.network(*arguments)
         if isinstance(out, (tuple, list)):
             if m.output >= len(out):

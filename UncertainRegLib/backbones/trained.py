@@ -14,6 +14,7 @@ import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
+from ..randomness import torch_seeded
 from .facts import Facts
 from .prepare import PERCENTILES
 from .weights import sha256_of, store
@@ -160,6 +161,7 @@ class TrainedModel:
 
     seed: int = 1
     device: str = "cpu"
+    stream = calls = 0  # which sampling draws, and how often it did
 
     folder = None  # these three are set by ``class_of``
     manifest = None
@@ -227,10 +229,8 @@ class TrainedModel:
     def _displacement(self, member, fixed: Image, moving: Image):
         import torch
 
-        with torch.no_grad(), torch.random.fork_rng(enabled=self.facts.stochastic):
-            if self.facts.stochastic:
-                torch.manual_seed(self.seed)
-                self.seed += 1
+        self.calls += 1
+        with torch.no_grad(), torch_seeded(self.seed, "dropout", self.stream, self.calls):
             return member(moving.array[None, None], fixed.array[None, None])[0]
 
     def _field(self, voxels, fixed: Grid, moving: Grid) -> DisplacementField:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..randomness import torch_seeded
 from .brain_network import BrainNetwork, ready
 from .facts import Facts, Weights
 from .weights import checked_path
@@ -60,6 +61,7 @@ class TransMorphBayes(TransMorph):
 
     rate: float = 0.15
     seed: int = 1
+    stream = calls = 0  # which sampling draws, and how often it did
 
     facts = Facts(
         name="transmorph-bayes", title="TransMorph-Bayes (brain MRI)",
@@ -71,9 +73,6 @@ class TransMorphBayes(TransMorph):
 
     def displacement_voxels(self, moving, fixed):
         """One draw of the displacement in voxels, (1, 3, Z, Y, X)."""
-        import torch
-
-        with torch.random.fork_rng():  # the caller's random numbers stay as they are
-            torch.manual_seed(self.seed)
-            self.seed += 1
+        self.calls += 1
+        with torch_seeded(self.seed, "dropout", self.stream, self.calls):
             return self.network(moving, fixed, self.rate)

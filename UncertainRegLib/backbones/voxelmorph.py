@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from ..randomness import torch_seeded
 from .brain_network import AXES, SHAPE, BrainNetwork, ready
 from .facts import Facts, Weights
 from .weights import checked_path
@@ -34,6 +35,7 @@ class VoxelMorph(BrainNetwork):
     affine: bool = True
     seed: int = 1
     device: str = "cpu"
+    stream = calls = 0  # which sampling draws, and how often it did
 
     facts = Facts(
         name="voxelmorph", title="VoxelMorph (brain MRI)", anatomy="brain, skull-stripped",
@@ -66,12 +68,9 @@ class VoxelMorph(BrainNetwork):
 
     def displacement_voxels(self, moving, fixed):
         """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
-        import torch
-
         if not self.facts.stochastic:
             mean = {} if not hasattr(self.network, "log_sigma") else {"draw": False}
             return self.network(moving, fixed, **mean)
-        with torch.random.fork_rng():  # the caller's random numbers stay as they are
-            torch.manual_seed(self.seed)
-            self.seed += 1
+        self.calls += 1
+        with torch_seeded(self.seed, "velocity", self.stream, self.calls):
             return self.network(moving, fixed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..randomness import torch_generator
 from .diagonal import DiagonalFactor
 from .lowrank import LowRank, inner, squared_norm
 from .sparse import SparseFactor
@@ -80,7 +81,7 @@ class StructuredGaussian:
         local = torch.empty(batch, len(seeds), *self.mean.shape[1:], **like)
         global_ = torch.empty(batch, len(seeds), self.rank, **like)
         for i, seed in enumerate(seeds):
-            generator = torch.Generator(self.mean.device).manual_seed(int(seed))
+            generator = torch_generator(seed, "white noise", device=self.mean.device)
             global_[:, i] = torch.randn(batch, self.rank, generator=generator, **like)
             local[:, i] = torch.randn(self.mean.shape, generator=generator, **like)
         return Noise(local, global_)

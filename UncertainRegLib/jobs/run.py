@@ -15,6 +15,7 @@ from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
+from ..randomness import numpy_generator
 from ..samplers import create_sampler
 from ..samplers import method as sampling_method
 from . import plausible, warnings
@@ -132,7 +133,7 @@ class _Run:
         self.folder.record["before_after"] = self.summary.before_after
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
-        generator = np.random.default_rng(self.job.seed)
+        generator = numpy_generator(self.job.seed, "samples")
         begun = last_summary = self.sampling_since = perf_counter()
         summary_cost = 0.0
         asked = min(self.job.samples, getattr(sampler, "at_most", self.job.samples))

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 
 from ..geometry.arrays import to_numpy
+from ..randomness import numpy_generator
 
 SLAB = 1 << 16  # numbers of each sample handled at a time
 
@@ -135,7 +136,7 @@ def find_modes(components: Components, count: int = 2, seed: int = 0) -> list[Mo
     else:
         steps = (np.arange(draws) + 0.5) / draws
         repeated = scores[np.searchsorted(np.cumsum(weights), steps).clip(max=len(weights) - 1)]
-    generator = np.random.default_rng(seed)
+    generator = numpy_generator(seed, "modes")
     best, centers = np.inf, None
     for _ in range(10):
         trial, nearest = kmeans2(repeated, count, minit="++", rng=generator)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backbones.failures import Failures
 from ..geometry import Image
-from .sample import Sample
+from .sample import Sample, reseed
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,14 @@ class Dropout:
 
     def sample(self, fixed: Image, moving: Image, n: int,
                generator: np.random.Generator) -> Iterator[Sample]:
-        """n draws for two prepared images; the randomness is the backbone's own. One that fails is
-        drawn again, and counted in ``of_all``.
+        """n draws for two prepared images; the randomness is that of the backbone, reseeded.
+
+        One that fails is drawn again, and counted in ``of_all``.
 
         Raises:
             TooManyFailedError: most fail.
         """
+        reseed(self.backbone, generator)
         failures = Failures()
         while failures.finished < n:
             started = perf_counter()

@@ -12,7 +12,7 @@ from ..backbones.failures import Failures
 from ..geometry import Image, warp
 from ..geometry.arrays import to_numpy
 from ..perturbations import draws
-from .sample import Sample
+from .sample import Sample, reseed
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Equivariance:
         Raises:
             TooManyFailedError: most registrations fail.
         """
+        reseed(self.backbone, generator)
         perturbations = draws(self.family, moving.grid, generator)
         failures = Failures("registrations of the perturbed image")
         group, left = -1, 0

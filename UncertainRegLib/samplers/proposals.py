@@ -15,8 +15,9 @@ import numpy as np
 from ..geometry import DisplacementField, Grid, Image, compose, identity, warp
 from ..geometry.arrays import as_like
 from ..perturbations import family as perturbation_family
+from ..randomness import torch_generator
 from .equivariance import Equivariance
-from .sample import OnProgress, ignore
+from .sample import OnProgress, ignore, reseed
 
 STARTS = ("backbone", "affine", "none")
 DRAW_S = 0.04  # a draw with gradient of 30,000 voxels, one CPU thread
@@ -176,10 +177,11 @@ class Optimised:
         from ..networks.sir_unet import bounded
         from .sir import target_of
 
+        reseed(self.backbone, generator)
         grid = fixed.grid.at_most(self.voxels)
         seeds = iter(generator.integers(2**63, size=1 + self.steps * self.draws).tolist())
         start = smooth_factor(grid.shape, (0.25, 0.25, 0.25), 0.8, self.device)
-        source = torch.Generator().manual_seed(next(seeds))
+        source = torch_generator(next(seeds), "start of the columns")
         columns = torch.randn(1, self.rank, 3, *grid.shape, generator=source).to(self.device)
         with torch.no_grad():
             columns = 0.1 * start.transpose_solve(columns)
@@ -265,6 +267,7 @@ class Trained:
         from ..networks.sir_unet import MULTIPLE, load, stable
         from ..networks.target import RegistrationTarget, climb
 
+        reseed(self.backbone, generator)
         grid = (fixed.grid.at_most(self.voxels) if self.spacing_mm is None
                 else fixed.grid.at_spacing(self.spacing_mm))
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ..geometry import DisplacementField, Image
 
 OnProgress = Callable[[str, int, int], None]  # what is done, how many of it, of how many
@@ -12,6 +14,12 @@ OnProgress = Callable[[str, int, int], None]  # what is done, how many of it, of
 
 def ignore(text: str, done: int, total: int) -> None:
     """The `OnProgress` of who does not want to know."""
+
+
+def reseed(backbone, generator: np.random.Generator) -> None:
+    """Let what a stochastic backbone draws from now on follow the sampler's generator too."""
+    if backbone.facts.stochastic and hasattr(backbone, "stream"):
+        backbone.stream, backbone.calls = int(generator.integers(2**63)), 0
 
 
 @dataclass(frozen=True)

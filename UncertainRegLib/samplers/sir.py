@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from ..geometry import Image
+from ..randomness import torch_generator
 from .proposals import Proposal
 from .sample import OnProgress, Sample, ignore
 
@@ -118,7 +119,7 @@ class SIR:
             log_weights = self._log_weights(fixed, moving, proposal, seeds)
             tempered, of_all = self._temper(log_weights)
             of_all |= proposal.of_all
-            source = torch.Generator().manual_seed(int(generator.integers(2**63)))
+            source = torch_generator(generator.integers(2**63), "resampling")
             chosen = resample(tempered, n, source).sort().values.tolist()
         last, field = None, None
         for index in chosen:

@@ -206,12 +206,11 @@ def _labels(options, report) -> int:
 
 
 def _calibrate(options, report) -> int:
-    import numpy as np
-
     from .. import backbones
     from ..jobs import read_result
     from ..jobs.cancel import CancelFlag, Cancelled
     from ..jobs.inputs import read_inputs
+    from ..randomness import numpy_generator
     from ..report.html import no_bound
     from ..samplers import create_sampler
     from .calibration import calibrate, registrations
@@ -229,7 +228,7 @@ def _calibrate(options, report) -> int:
     flag.listen()
     try:
         entry = calibrate(backbone, sampler, inputs.fixed, inputs.moving, samples, options.warps,
-                          np.random.default_rng(job.seed + 1),
+                          numpy_generator(job.seed, "calibration"),
                           Counter(report, registrations(samples, options.warps), flag.check))
     except Cancelled:
         return _stopped()

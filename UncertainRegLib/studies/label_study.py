@@ -15,6 +15,7 @@ from ..geometry import Image, warp_labels
 from ..geometry.arrays import to_numpy
 from ..posterior.labels import LabelProbabilities
 from ..posterior.maps import displacement_entropy
+from ..randomness import numpy_generator
 from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
 from .labels import (
@@ -119,7 +120,7 @@ def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
         probabilities = LabelProbabilities(study.moving_labels, grid)
         found = disagreement(
             create_sampler("equivariance", backbone, name, {}), fixed, moving, study.samples,
-            np.random.default_rng(study.seed), lambda name=name: advance(name),
+            numpy_generator(study.seed, "label study", name), lambda name=name: advance(name),
             probabilities.add)
         on_grid = {text: image_on(values, registration.grid, grid) for text, values in (
             ("u", found.uncertainty_mm),

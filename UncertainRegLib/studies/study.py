@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..geometry import DisplacementField, Image, warp_labels
+from ..randomness import numpy_generator
 from .rows import Rows
 from .simulate import body, seen
 
@@ -91,8 +91,7 @@ class Study:
 
     def generator(self, pair: dict, name: str = "") -> np.random.Generator:
         """The random numbers of a pair, or of one map of it: the same in whatever order."""
-        return np.random.default_rng([self.seed, pair["number"], zlib.crc32(
-            pair["case"].encode()), *([zlib.crc32(name.encode())] if name else [])])
+        return numpy_generator(self.seed, "study", pair["case"], pair["number"], name)
 
     def region(self, fixed: Image, truth: DisplacementField) -> np.ndarray:
         """Booleans on the grid of ``truth``: the region of interest where the truth is seen.

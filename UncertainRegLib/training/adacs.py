@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..networks.diffusemorph import displace, displacement_net
 from ..networks.unet import UNet
 from ..networks.warp import warp
+from ..randomness import torch_seeded
 from .loop import descend, mixed_precision
 from .losses import smoothness
 from .two_networks import TwoNetworks
@@ -71,10 +72,10 @@ class AdaCSTraining:
 
     def networks(self) -> dict[str, nn.Module]:
         """The untrained networks, from the seed: "displacement" and "score"."""
-        torch.manual_seed(self.seed)
-        return {"displacement": displacement_net(**self.network).to(self.device),
-                "score": UNet(1, 1, self.encoder, self.decoder, ndim=self.ndim,
-                              start=START).to(self.device)}
+        with torch_seeded(self.seed, "initial weights"):
+            displacement = displacement_net(**self.network)
+            score = UNet(1, 1, self.encoder, self.decoder, ndim=self.ndim, start=START)
+        return {"displacement": displacement.to(self.device), "score": score.to(self.device)}
 
 
 class Momentum:

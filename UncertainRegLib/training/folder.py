@@ -14,6 +14,7 @@ from ..backbones.prepare import PERCENTILES
 from ..backbones.weights import sha256_of
 from ..backbones.working_grid import axes_of, centred_grid
 from ..geometry import Image, read_image, read_labels
+from ..randomness import numpy_generator
 from .synthetic import Pair
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz")
@@ -102,7 +103,7 @@ class FolderPairs:
 
     def pair(self, seed: int, device: str = "cpu") -> Pair:
         """A pair and its shifts, drawn with a seed."""
-        rng = np.random.default_rng(seed)
+        rng = numpy_generator(seed, "folder pair")
         moving, fixed = rng.choice(len(self), 2, replace=False)
         common = rng.integers(-self.together, self.together + 1, 3)
         shifts = [common + rng.integers(-self.apart, self.apart + 1, 3) for _ in range(2)]

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..networks.displacement import DisplacementNet, Prediction
 from ..networks.memory import keep_freed_memory
-from .loop import data_seed, descend, mixed_precision, run_steps
+from ..randomness import numpy_generator, seed_of, torch_seeded
+from .loop import descend, fixed_threads, mixed_precision, run_steps
 from .losses import laplace_nll, nlcc, one_hot, smoothness, soft_dice
 from .model_folder import provenance, save_model
 
@@ -146,47 +147,51 @@ def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = Tr
     values = (0, *classes) if classes else ()
     if config.ensemble == "bootstrap":
         weights = {}
-        for m in range(config.members):
-            rng = np.random.default_rng((config.seed, m))
-            count = max(2, round(config.share * len(pairs)))
-            seen = np.sort(rng.choice(len(pairs), count, replace=False))
-            network, _ = _train_one(config, pairs.only(seen), values, config.seed * 1000 + m,
-                                    out / f"member-{m}", progress, on_step)
-            weights[f"member-{m}"] = network.state_dict()
+        with fixed_threads():
+            for m in range(config.members):
+                rng = numpy_generator(config.seed, "images of a member", m)
+                count = max(2, round(config.share * len(pairs)))
+                seen = np.sort(rng.choice(len(pairs), count, replace=False))
+                network, _, threads = _train_one(
+                    config, pairs.only(seen), values, seed_of(config.seed, "member", m),
+                    out / f"member-{m}", progress, on_step)
+                weights[f"member-{m}"] = network.state_dict()
+                torch.set_num_threads(threads)  # the other members as the first one
     else:
-        network, snapshots = _train_one(config, pairs, values, config.seed, out, progress, on_step)
+        network, snapshots, threads = _train_one(config, pairs, values, config.seed, out, progress,
+                                                 on_step)
         weights = {"member-0": network.state_dict()}
         if config.ensemble == "snapshot":
-            rng = np.random.default_rng(config.seed)
+            rng = numpy_generator(config.seed, "choice of snapshots")
             late = np.arange(config.first_cycle, len(snapshots.taken))
             chosen = np.sort(rng.choice(late, config.members, replace=False))
             weights = {f"cycle-{c}": snapshots.taken[c] for c in chosen.tolist()}
     loss = f"-NLCC {config.window}^3 + {config.smoothness} smoothness"
     loss += " - soft Dice" * bool(classes)
     loss += f" + {config.uncertainty_weight} Laplace NLL" * config.predictive
-    made_of = provenance(pairs.files, steps=config.steps, seed=config.seed, loss=loss,
-                         licence=licence, labels=list(classes), settings=asdict(config))
+    made_of = provenance(pairs.files, steps=config.steps, seed=config.seed, threads=threads,
+                         loss=loss, licence=licence, labels=list(classes), settings=asdict(config))
     return save_model(out, config.kind, network.settings, weights, pairs.shape, pairs.spacing_mm,
                       pairs.intensity, made_of, pairs.axes)
 
 
 def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, out: Path,
-               progress: bool, on_step) -> tuple[DisplacementNet, Snapshots]:
-    """One network; ``values`` are the labels with the background, or nothing."""
+               progress: bool, on_step) -> tuple[DisplacementNet, Snapshots, int]:
+    """One network, and its threads; ``values`` are the labels with the background, or nothing."""
     keep_freed_memory()
-    torch.manual_seed(seed)
-    network = DisplacementNet(
-        **config.network, dropout=config.dropout if config.ensemble == "dropout" else 0.0,
-        ndim=2 if pairs.shape[0] == 1 else 3,
-        classes=max(len(values), 1) if config.predictive else 0,
-        refine=config.predictive and bool(values)).to(config.device)
+    with torch_seeded(seed, "initial weights"):
+        network = DisplacementNet(
+            **config.network, dropout=config.dropout if config.ensemble == "dropout" else 0.0,
+            ndim=2 if pairs.shape[0] == 1 else 3,
+            classes=max(len(values), 1) if config.predictive else 0,
+            refine=config.predictive and bool(values)).to(config.device)
     cyclic, snapshots = config.ensemble == "snapshot", Snapshots()
     optimiser = (torch.optim.SGD(network.parameters(), config.snapshot_rate)
                  if cyclic else torch.optim.Adam(network.parameters(), config.learning_rate))
     length = math.ceil(config.steps / config.cycles)
 
     def step(n: int) -> dict:
-        drawn = [pairs.pair(data_seed(seed, n * config.batch + i), config.device)
+        drawn = [pairs.pair(seed_of(seed, "training pair", n * config.batch + i), config.device)
                  for i in range(config.batch)]
         moving, fixed = (torch.cat([getattr(pair, name) for pair in drawn])
                          for name in ("moving", "fixed"))
@@ -206,10 +211,10 @@ def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, 
     free = [name for name in MAY_CHANGE if not (cyclic and name == "steps")]
     settings = {k: v for k, v in asdict(config).items() if k not in free and k != "seed"}
     state = {"network": network, "optimiser": optimiser, "snapshots": snapshots}
-    run_steps(step, state, config.steps, out,
-              {**settings, **pairs.record(), "labels": list(values)}, seed=seed,
-              save_every=config.save_every, progress=progress, on_step=on_step)
-    return network, snapshots
+    threads = run_steps(step, state, config.steps, out,
+                        {**settings, **pairs.record(), "labels": list(values)}, seed=seed,
+                        save_every=config.save_every, progress=progress, on_step=on_step)
+    return network, snapshots, threads
 
 
 def nearest_atlas(fixed: Tensor, pairs, window: int = 5) -> int:

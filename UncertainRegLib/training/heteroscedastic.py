@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..networks.diffusemorph import displace, displacement_net
 from ..networks.unet import UNet
 from ..networks.warp import warp
+from ..randomness import torch_seeded
 from .loop import descend, mixed_precision
 from .losses import smoothness
 from .two_networks import TwoNetworks
@@ -80,11 +81,11 @@ class HeteroscedasticTraining:
 
     def networks(self) -> dict[str, nn.Module]:
         """The untrained networks, from the seed: "displacement" and "variance"."""
-        torch.manual_seed(self.seed)
         spread = {"classes": 1} if self.alpha else {}
-        variance = UNet(2, 1, self.encoder, self.decoder, ndim=self.ndim, start=START)
-        return {"displacement": displacement_net(**{**self.network, **spread}).to(self.device),
-                "variance": variance.to(self.device)}
+        with torch_seeded(self.seed, "initial weights"):
+            variance = UNet(2, 1, self.encoder, self.decoder, ndim=self.ndim, start=START)
+            displacement = displacement_net(**{**self.network, **spread})
+        return {"displacement": displacement.to(self.device), "variance": variance.to(self.device)}
 
 
 def train_heteroscedastic(

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from ..networks.upsample import upsample_cubic
 from ..networks.warp import warp
+from ..randomness import torch_generator
 from .synthetic import Pair
 
 
@@ -59,7 +60,7 @@ class KnownPairs:
 
     def pair(self, seed: int, device: str = "cpu") -> KnownPair:
         """The pair of a seed."""
-        g = Generator().manual_seed(seed)
+        g = torch_generator(seed, "known warp")
         moving = self.images.pair(seed).moving
         shape = tuple(moving.shape[2:])
         displacement = self.warp_voxels * _smooth(3, self.warp_detail, shape, g)

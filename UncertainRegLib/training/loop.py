@@ -6,19 +6,16 @@ import json
 import math
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-
-def data_seed(seed: int, step: int) -> int:
-    """The seed from which a training step draws its data and noise."""
-    return seed * 2**32 + step
+from ..randomness import torch_seeded
 
 
 @contextmanager
@@ -44,6 +41,43 @@ def interruption() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
+def to_stderr(text: str) -> None:
+    """Say a sentence to whoever watches a training."""
+    print(text, file=sys.stderr)
+
+
+@contextmanager
+def fixed_threads(begun_with: int | None = None,
+                  say: Callable[[str], None] = to_stderr) -> Iterator[int]:
+    """torch computes with as many CPU threads as the training began with; gives their number.
+
+    A sum over two threads differs in its last digits from one over one thread.
+
+    Args:
+        begun_with: the number in a checkpoint; None takes torch's present one.
+        say: takes the sentence that the number is another one than torch's.
+    """
+    present = torch.get_num_threads()
+    threads = begun_with or present
+    if threads != present:
+        say(f"The training goes on with {threads} CPU thread{'s' * (threads > 1)}, as it began, "
+            f"and not with {present}: else its numbers would not be the very same.")
+    torch.set_num_threads(threads)  # the present number too: MKL then takes no fewer on its own
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(present)
+
+
+def threads_of(checkpoint: dict, file: Path,
+               say: Callable[[str], None] = to_stderr) -> int | None:
+    """The number of CPU threads in a checkpoint; None, and a sentence, if it does not tell."""
+    if "threads" not in checkpoint:
+        say(f"{file} is of an earlier version: the training goes on, but not to the very same "
+            "numbers as without the interruption.")
+    return checkpoint.get("threads")
+
+
 def stopped(step: int, steps: int) -> KeyboardInterrupt:
     """What a training raises that was interrupted and has saved."""
     return KeyboardInterrupt(f"Stopped at step {step} of {steps}; run the same again to go on.")
@@ -60,13 +94,14 @@ def run_steps(
     save_every: int = 500,
     progress: bool = True,
     on_step: Callable[[dict], None] | None = None,
-) -> None:
+) -> int:
     """Train, or go on where a checkpoint in ``out`` stopped.
 
-    Writes ``out/checkpoint.pt`` and ``out/log.jsonl``, one JSON object a step. Before a step
-    torch's random numbers are seeded by the seed and the step's number, and data must be drawn by
-    ``data_seed``: then a resumed training ends, on a CPU, in the very numbers of one that was
-    never interrupted.
+    Writes ``out/checkpoint.pt`` and ``out/log.jsonl``, one JSON object a step. In a step torch's
+    random numbers follow from the seed and the step's number, and so must the data; the number of
+    CPU threads is in the checkpoint, and a training goes on with it. So a resumed training ends in
+    the very numbers of one that was never interrupted: on a CPU, on the same machine, with the
+    same versions of the software. Another number of threads gives other last digits.
 
     Args:
         step: step(n) does training step n (from 0) and returns what to log, with "loss" in it.
@@ -80,6 +115,9 @@ def run_steps(
         progress: show a progress bar on stderr.
         on_step: takes the log of every step.
 
+    Returns:
+        The number of CPU threads, for the model's provenance.
+
     Raises:
         ValueError: a checkpoint of other settings is in the way, or cannot be read.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
@@ -90,14 +128,15 @@ def run_steps(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     settings = plain({**settings, "seed": seed})
-    first = _resume(state, settings, out / "checkpoint.pt")
+    first, threads = _resume(state, settings, out / "checkpoint.pt")
     cut_log(out / "log.jsonl", first)
-    with (open(out / "log.jsonl", "a", encoding="utf-8") as log_file, interruption() as asked,
+    with (fixed_threads(threads) as threads, interruption() as asked,
+          open(out / "log.jsonl", "a", encoding="utf-8") as log_file,
           tqdm(range(first, steps), initial=first, total=steps, disable=not progress,
                unit="step") as bar):
         for n in bar:
-            torch.manual_seed(_noise_seed(seed, n))
-            log = {"step": n, **step(n)}
+            with torch_seeded(seed, "training step", n):
+                log = {"step": n, **step(n)}
             if not math.isfinite(log["loss"]):
                 raise FloatingPointError(f"The loss of step {n} is {log['loss']}; lower the "
                                          "learning rate and start again.")
@@ -108,9 +147,10 @@ def run_steps(
             bar.set_postfix(loss=f"{log['loss']:.4f}", refresh=False)
             stop = asked.is_set()
             if (n + 1) % save_every == 0 or n + 1 == steps or stop:
-                _save(state, settings, n + 1, out / "checkpoint.pt")
+                _save(state, settings, n + 1, threads, out / "checkpoint.pt")
             if stop:
                 raise stopped(n + 1, steps)
+    return threads
 
 
 def descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> float:
@@ -132,23 +172,18 @@ def mixed_precision(device: str):
     return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda")
 
 
-def _noise_seed(seed: int, step: int) -> int:
-    """A hash: torch's generator on the CPU hears only the last 32 bits of a seed."""
-    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
-
-
-def _save(state: dict, settings: dict, step: int, file: Path) -> None:
+def _save(state: dict, settings: dict, step: int, threads: int, file: Path) -> None:
     """Written beside and moved over, so that an interruption leaves the old checkpoint whole."""
-    content = {"step": step, "settings": settings,
+    content = {"step": step, "settings": settings, "threads": threads,
                "state": {name: part.state_dict() for name, part in state.items()}}
     torch.save(content, file.with_suffix(".part"))
     os.replace(file.with_suffix(".part"), file)
 
 
-def _resume(state: dict, settings: dict, file: Path) -> int:
-    """Load a checkpoint; the step to go on with, 0 without one."""
+def _resume(state: dict, settings: dict, file: Path) -> tuple[int, int | None]:
+    """Load a checkpoint; the step and the threads to go on with, 0 and None without one."""
     if not file.exists():
-        return 0
+        return 0, None
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
         theirs, parts = content["settings"], content["state"]
@@ -158,7 +193,7 @@ def _resume(state: dict, settings: dict, file: Path) -> int:
     refuse_changed({**settings, "method": sorted(state)}, {**theirs, "method": sorted(parts)}, file)
     for name, part in state.items():
         part.load_state_dict(parts[name])
-    return content["step"]
+    return content["step"], threads_of(content, file)
 
 
 def plain(settings: dict) -> dict:

@@ -75,12 +75,13 @@ def load_model(folder: str | Path) -> tuple[dict, dict[str, dict]]:
     return manifest, read_weights(folder, manifest)
 
 
-def provenance(files: Iterable[str | Path], *, steps: int, seed: int, loss: str,
+def provenance(files: Iterable[str | Path], *, steps: int, seed: int, threads: int, loss: str,
                licence: str = "not stated", **more) -> dict:
-    """What a model was made of: data file names with checksums, steps, seed, loss, versions.
+    """What a model was made of: data file names with checksums, steps, seed, threads, versions ...
 
     Args:
         files: the training images.
+        threads: of the CPU; with another number the last digits of the weights differ.
         loss: in words.
         licence: of the data, which the weights inherit.
         more: anything else worth keeping, as JSON knows it.
@@ -88,8 +89,8 @@ def provenance(files: Iterable[str | Path], *, steps: int, seed: int, loss: str,
     from ..jobs.preflight import versions
 
     data = [{"file": Path(file).name, "sha256": sha256_of(file)} for file in files]
-    return {"data": data, "steps": steps, "seed": seed, "loss": loss, "licence": licence,
-            "versions": versions(), **more}
+    return {"data": data, "steps": steps, "seed": seed, "threads": threads, "loss": loss,
+            "licence": licence, "versions": versions(), **more}
 
 
 def _replace(file: Path, write) -> None:

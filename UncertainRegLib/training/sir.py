@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,12 +15,21 @@ from torch import nn
 
 from ..networks.sir_unet import COVARIANCES, SirUNet, save
 from ..networks.target import RegistrationTarget
-from .loop import cut_log, interruption, plain, refuse_changed, stopped
+from ..randomness import seed_of, torch_seeded
+from .loop import (
+    cut_log,
+    fixed_threads,
+    interruption,
+    plain,
+    refuse_changed,
+    stopped,
+    threads_of,
+    to_stderr,
+)
 from .sir_objectives import OBJECTIVES, CollapseMonitor, evaluate_bounds, sir_loss
 
 # between a checkpoint and going on
 MAY_CHANGE = {"steps", "device", "validate_every", "validation_pairs", "save_every"}
-VALIDATION_SEED = 2**40  # seeds of the pairs held out lie beyond those of any training step
 
 
 @dataclass(frozen=True)
@@ -109,8 +117,8 @@ def train_sir(
 
     Writes ``out/checkpoint.pt`` (to go on from), ``out/log.jsonl``, one JSON object a step, and at
     the end ``out/weights.pt`` (to use; `networks.sir_unet.load` reads both). Data and noise follow
-    from the seed and the number of the step, so a resumed run sees what an uninterrupted one would
-    have seen.
+    from the seed and the number of the step, and the number of CPU threads is kept, so a resumed
+    run sees what an uninterrupted one would have seen; see `loop.run_steps`.
 
     Args:
         pairs: has ``pair(seed, device) -> Pair``, and ``record()`` for the checkpoint, see
@@ -128,11 +136,11 @@ def train_sir(
     """
     from tqdm import tqdm
 
-    warn = warn or (lambda text: print(text, file=sys.stderr))
+    warn = warn or to_stderr
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(config.seed)
-    net = SirUNet(config.variant.split("+")[1], config.rank, config.bound)
+    with torch_seeded(config.seed, "initial weights"):
+        net = SirUNet(config.variant.split("+")[1], config.rank, config.bound)
     net = net.to(config.device, memory_format=torch.channels_last_3d)  # faster convolutions
     if start is not None:
         known = net.state_dict()
@@ -140,14 +148,16 @@ def train_sir(
                              if name in known}, strict=False)
     optimiser = _optimiser(config, net)
     settings = plain({**asdict(config), **pairs.record()})
-    first = _resume(settings, net, optimiser, out / "checkpoint.pt")
+    first, threads = _resume(settings, net, optimiser, out / "checkpoint.pt", warn)
     monitor, warned = CollapseMonitor(), False
     cut_log(out / "log.jsonl", first)
-    with (open(out / "log.jsonl", "a", encoding="utf-8") as log_file, interruption() as asked,
+    with (fixed_threads(threads, warn) as threads,
+          open(out / "log.jsonl", "a", encoding="utf-8") as log_file, interruption() as asked,
           tqdm(range(first, config.steps), initial=first, total=config.steps,
                disable=not progress, unit="step") as bar):
         for step in bar:
-            log = _step(config, net, optimiser, pairs, step)
+            with torch_seeded(config.seed, "training step", step):
+                log = _step(config, net, optimiser, pairs, step)
             if not math.isfinite(log["loss"]):
                 raise FloatingPointError(f"The loss of step {step} is {log['loss']}; lower the "
                                          "learning rate and start again from the checkpoint.")
@@ -166,7 +176,7 @@ def train_sir(
             bar.set_postfix(loss=f"{log['loss']:.3f}")
             stop = asked.is_set()
             if (step + 1) % config.save_every == 0 or last or stop:
-                _save(settings, net, optimiser, step + 1, out / "checkpoint.pt")
+                _save(settings, net, optimiser, step + 1, threads, out / "checkpoint.pt")
             if stop:
                 raise stopped(step + 1, config.steps)
     save(net, out / "weights.pt")
@@ -174,13 +184,13 @@ def train_sir(
 
 
 def _step(config: SirTraining, net: SirUNet, optimiser, pairs, step: int) -> dict:
-    pair = pairs.pair(config.seed * 2**32 + step, config.device)
+    pair = pairs.pair(seed_of(config.seed, "training pair", step), config.device)
     objective, rate = config.objective(step), config.rate(step)
     for group in optimiser.param_groups:
         group["lr"] = rate
     q = _propose(config, net, pair)
     target = _target(config, pair)
-    seeds = [(config.seed * 2**32 + step) * 2**12 + i for i in range(config.proposals)]
+    seeds = [seed_of(config.seed, "training proposal", step, i) for i in range(config.proposals)]
     loss, log = sir_loss(objective, q, target, seeds, config.keep, config.temperature,
                          config.mean_smoothness)
     if math.isfinite(log["loss"]):
@@ -215,8 +225,8 @@ def validate(config: SirTraining, net: SirUNet, pairs) -> dict[str, float]:
     """
     rows = []
     for i in range(config.validation_pairs):
-        pair = pairs.pair(VALIDATION_SEED * 2**20 + i, config.device)
-        seeds = range(VALIDATION_SEED + 100 * i, VALIDATION_SEED + 100 * i + 16)
+        pair = pairs.pair(seed_of(config.seed, "validation pair", i), config.device)
+        seeds = [seed_of(config.seed, "validation proposal", i, j) for j in range(16)]
         rows.append(evaluate_bounds(_propose(config, net, pair), _target(config, pair), seeds))
     return {f"validation_{k}": sum(r[k] for r in rows) / len(rows) for k in rows[0]}
 
@@ -235,18 +245,19 @@ def _optimiser(config: SirTraining, net: SirUNet):
                           weight_decay=0.0, precondition_frequency=10)  # the SOAP paper's
 
 
-def _save(settings: dict, net: SirUNet, optimiser, step: int, file: Path) -> None:
+def _save(settings: dict, net: SirUNet, optimiser, step: int, threads: int, file: Path) -> None:
     """Written beside and moved over, so that an interruption leaves the old checkpoint whole."""
     content = {"settings": net.settings, "model": net.state_dict(), "step": step,
-               "config": settings, "optimiser": optimiser.state_dict()}
+               "threads": threads, "config": settings, "optimiser": optimiser.state_dict()}
     torch.save(content, file.with_suffix(".part"))
     os.replace(file.with_suffix(".part"), file)
 
 
-def _resume(settings: dict, net: SirUNet, optimiser, file: Path) -> int:
-    """The step to go on with; 0 without a checkpoint."""
+def _resume(settings: dict, net: SirUNet, optimiser, file: Path,
+            warn: Callable[[str], None]) -> tuple[int, int | None]:
+    """The step and the threads to go on with; 0 and None without a checkpoint."""
     if not file.exists():
-        return 0
+        return 0, None
     try:
         content = torch.load(file, map_location=settings["device"], weights_only=True)
         step, theirs, weights, state = (content[k] for k in ("step", "config", "model",
@@ -258,4 +269,4 @@ def _resume(settings: dict, net: SirUNet, optimiser, file: Path) -> int:
     refuse_changed(settings, plain(kept), file)
     net.load_state_dict(weights)
     optimiser.load_state_dict(state)
-    return step
+    return step, threads_of(content, file, warn)

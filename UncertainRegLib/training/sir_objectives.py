@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from ..gaussian import (
     SparseFactor,
@@ -21,6 +21,7 @@ from ..gaussian import (
     temper_by_spread,
 )
 from ..networks.target import RegistrationTarget, gradient_energy
+from ..randomness import torch_generator
 
 OBJECTIVES = ("mean", "elbo", "paper", "entropy", "wake")
 OFF_DIAGONAL_PENALTY = 0.05
@@ -91,7 +92,7 @@ def _chosen(q, target, seeds, keep, temperature) -> tuple[list[int], dict[str, f
     with torch.no_grad():
         log_weights = _log_weights(q, target, seeds)
         tempered = temper_by_spread(log_weights, temperature)
-        index = resample(tempered, keep, Generator().manual_seed(int(seeds[0])))
+        index = resample(tempered, keep, torch_generator(seeds[0], "resampling"))
     log = bounds(log_weights, q.dimension / 3)
     log["ess_raw"] = float(effective_sample_size(log_weights))
     log["ess"] = float(effective_sample_size(tempered))

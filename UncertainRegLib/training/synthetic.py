@@ -15,6 +15,7 @@ from torch.nn.functional import avg_pool3d
 
 from ..networks.upsample import upsample_cubic
 from ..networks.warp import warp
+from ..randomness import torch_generator
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class SyntheticPairs:
 
     def pair(self, seed: int, device: str = "cpu") -> Pair:
         """The pair of a seed; the same one on every machine with the same torch."""
-        g = torch.Generator().manual_seed(seed)
+        g = torch_generator(seed, "synthetic images")
         regions = self._smooth(self.labels, self.detail, g)
         body = self._smooth(1, 3, g)[0]
         contrast = torch.rand(self.labels, generator=g) * 0.85 + 0.15

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..networks.memory import keep_freed_memory
-from .loop import data_seed, run_steps
+from ..randomness import seed_of
+from .loop import run_steps
 from .model_folder import provenance, save_model
 
 MAY_CHANGE = ("steps", "seed", "save_every", "device")  # between a checkpoint and going on
@@ -34,8 +35,8 @@ class TwoNetworks:
     def draw(self, pairs, n: int) -> tuple[Tensor, Tensor]:
         """Moving and fixed images of step n, (B, 1, Z, Y, X)."""
         config = self.config
-        drawn = [pairs.pair(data_seed(config.seed, n * config.batch + i), config.device)
-                 for i in range(config.batch)]
+        drawn = [pairs.pair(seed_of(config.seed, "training pair", n * config.batch + i),
+                            config.device) for i in range(config.batch)]
         return torch.cat([p.moving for p in drawn]), torch.cat([p.fixed for p in drawn])
 
     def train(self, step: Callable[[int], dict], pairs, out: str | Path, loss: str,
@@ -51,12 +52,12 @@ class TwoNetworks:
         parts = {**self.nets, **{f"{name}_optimiser": o for name, o in self.optimisers.items()}}
         settings = {k: v for k, v in asdict(self.config).items() if k not in MAY_CHANGE}
         settings |= pairs.record()
-        run_steps(step, {**parts, **state}, self.config.steps, out, settings,
-                  seed=self.config.seed, save_every=self.config.save_every, progress=progress,
-                  on_step=on_step)
+        threads = run_steps(step, {**parts, **state}, self.config.steps, out, settings,
+                            seed=self.config.seed, save_every=self.config.save_every,
+                            progress=progress, on_step=on_step)
         made_of = provenance(getattr(pairs, "files", ()), steps=self.config.steps,
-                             seed=self.config.seed, loss=loss, licence=licence,
-                             settings=asdict(self.config))
+                             seed=self.config.seed, threads=threads, loss=loss,
+                             licence=licence, settings=asdict(self.config))
         save_model(out, self.kind, {name: net.settings for name, net in self.nets.items()},
                    {name: net.state_dict() for name, net in self.nets.items()}, pairs.shape,
                    getattr(pairs, "spacing_mm", 1.0), getattr(pairs, "intensity", "percentiles"),
