@@ -109,6 +109,19 @@ def test_maps_agree_with_the_kept_samples(finished):
     assert np.allclose(u.array, np.sqrt(vectors.var(axis=0).sum(-1)), atol=2e-3)
 
 
+def test_label_maps_say_what_they_are_of(finished):
+    """In all and of the samples alone: the second is part of the entropy of the samples."""
+    out, *_ = finished
+    maps = read_result(out)["maps"]
+    assert "50 % by the samples" in maps["label_entropy"]["meaning"]
+    assert "1.25 mm" in maps["label_entropy"]["meaning"]
+    assert "0 where all agree" in maps["label_information"]["meaning"]
+    entropy, information = (read_image(out / maps[name]["file"]).array
+                            for name in ("label_entropy", "label_information"))
+    assert 0 == information.min() < information.max() <= np.log(2) + 1e-3  # one label, background
+    assert (entropy > 0.1).sum() > (information > 0.1).sum() > 0
+
+
 def test_tables(finished):
     out, _, _truth, points = finished
     record = read_result(out)

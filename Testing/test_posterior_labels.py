@@ -198,3 +198,65 @@ def test_weights_of_voxels_against_the_dense_sum(case, convert):
     as_wholes = fill(segmentation, grid, fields, convert, log_weights)
     assert np.allclose(probabilities.pairwise_dice(), as_wholes.pairwise_dice())
     assert np.abs(as_wholes.entropy() - entropy).max() > 0.05
+
+
+def shifted(grid, *shifts_mm):
+    """Fields that shift along x."""
+    for shift in shifts_mm:
+        vectors = np.zeros((*grid.shape, 3), np.float32)
+        vectors[..., 0] = shift
+        yield DisplacementField(vectors, grid)
+
+
+def test_samples_that_agree_have_no_information_whatever_interpolation_makes(case, convert):
+    segmentation, grid, fields = case
+    once = fill(segmentation, grid, fields[:1], convert)
+    same = fill(segmentation, grid, fields[:1] * 5, convert, [0.0, 1.0, -2.0, 0.5, 3.0])
+    assert once.entropy().max() > 1.0
+    assert np.allclose(same.entropy(), once.entropy(), atol=1e-4)
+    assert (once.information() == 0).all()
+    assert (same.information() == 0).all()
+
+
+def test_half_a_voxel_of_agreed_shift_is_entropy_and_no_information():
+    grid = Grid.from_spacing((6, 6, 12))
+    labels = np.zeros(grid.shape, np.int32)
+    labels[..., :6] = 7
+    agreed = fill(Image(labels, grid), grid, shifted(grid, 0.5, 0.5, 0.5))
+    assert np.allclose(agreed.entropy()[..., 5], np.log(2.0))
+    assert (agreed.information() == 0.0).all()
+    # One of two samples half a voxel farther: p = (1 + ½) / 2, of which H(½) / 2 is interpolation.
+    apart = fill(Image(labels, grid), grid, shifted(grid, 0.0, 0.5))
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    assert np.allclose(apart.entropy()[..., 5], entropy)
+    assert np.allclose(apart.information()[..., 5], entropy - np.log(2.0) / 2, atol=1e-6)
+    # Whole voxels: nothing is interpolated, all entropy is disagreement.
+    whole = fill(Image(labels, grid), grid, shifted(grid, 0.0, 2.0))
+    assert np.allclose(whole.information()[..., 4:6], np.log(2.0))
+    assert (whole.information()[..., :4] == 0.0).all()
+
+
+@pytest.mark.parametrize("log_weights", [None, [0.0, 2.0, -1.0, 1000.0], [3.0, 1.0, 2.0, 0.0]])
+def test_information_is_the_entropy_of_the_mean_less_the_mean_entropy(case, convert, log_weights):
+    segmentation, grid, fields = case
+    found = fill(segmentation, grid, fields, convert, log_weights)
+    samples = dense(segmentation, fields)
+    own = -(samples * np.log(samples.clip(1e-30))).sum(axis=1)
+    mean = np.tensordot(found.weights, samples, 1)
+    expected = -(mean * np.log(mean.clip(1e-30))).sum(axis=0) - np.tensordot(found.weights, own, 1)
+    assert np.abs(found.information() - expected).max() < 2e-3
+    assert (found.information() >= 0).all()
+    assert (found.information() <= found.entropy() + 1e-6).all()
+
+
+def test_information_with_weights_of_voxels(case):
+    segmentation, grid, fields = case
+    probabilities = LabelProbabilities(segmentation, grid)
+    for number, field in enumerate(fields[:2]):  # the first sample alone counts left of a plane
+        local = np.zeros(grid.shape, np.float32)
+        local[..., :9] = -1000.0 * number
+        probabilities.add(field, 0.0, Image(local, grid))
+    plain = fill(segmentation, grid, fields[:2])
+    assert (probabilities.information()[..., :9] == 0).all()
+    assert np.allclose(probabilities.information()[..., 9:], plain.information()[..., 9:],
+                       atol=1e-4)

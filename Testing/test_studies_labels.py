@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from phantoms import smooth_field, textured
 
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import (
-    DisplacementField,
     Grid,
     Image,
     warp,
@@ -18,15 +15,8 @@ from UncertainRegLib.geometry import (
     write_image,
 )
 from UncertainRegLib.metrics.rings import boundary_ring
-from UncertainRegLib.posterior.labels import LabelProbabilities
-from UncertainRegLib.studies.labels import (
-    LabelMap,
-    baselines,
-    blurred,
-    broadened,
-    judge,
-    mean_dice,
-)
+from UncertainRegLib.posterior.label_map import LabelMap
+from UncertainRegLib.studies.labels import baselines, judge, mean_dice
 
 GRID = Grid.from_spacing((20, 22, 24), (1.0, 1.0, 2.0))
 
@@ -53,46 +43,6 @@ def test_a_map_that_knows_the_wrong_voxels_scores_perfectly():
     assert found["oracle"] == {"auroc": 1.0, "ause": pytest.approx(0, abs=1e-12),
                                "ece": None, "mce": None}
     assert found["misled"]["auroc"] == 0.0
-
-
-def test_blurred_labels_are_probabilities_with_the_width_in_millimetres():
-    labels = np.zeros((1, 1, 200), np.int32)
-    labels[..., 100:] = 3
-    grid = Grid.from_spacing(labels.shape, (0.5, 1, 1))
-    found = blurred(labels, grid, 4.0)
-    # Across a plane, p is the normal distribution function of the distance.
-    distance = (np.arange(200) - 99.5) * 0.5
-    p = np.array([0.5 * (1 + math.erf(d / 4.0 / math.sqrt(2))) for d in distance])
-    p = p.clip(1e-9, 1 - 1e-9)
-    inner = slice(20, 180)
-    entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p))
-    assert np.allclose(found.score[0, 0, inner], entropy[inner], atol=5e-3)
-    assert np.allclose(found.confidence[0, 0, inner], np.maximum(p, 1 - p)[inner], atol=5e-3)
-    assert np.array_equal(found.top[0, 0], labels[0, 0])
-
-
-def test_samples_are_broadened_label_by_label_on_top_of_what_they_say():
-    labels = Image(boxes(), GRID)
-    still = DisplacementField(np.zeros((*GRID.shape, 3), np.float32), GRID)
-    moved = DisplacementField(still.vectors + np.float32([0, 0, 6.0]), GRID)
-    once, twice = (LabelProbabilities(labels, GRID) for _ in range(2))
-    once.add(still)
-    same, constant = broadened(once, 1.5), blurred(boxes(), GRID, 1.5)
-    # one sample alone: a blur of constant width
-    np.testing.assert_allclose(same.score, constant.score, atol=1e-5)
-    np.testing.assert_allclose(same.confidence, constant.confidence, atol=1e-5)
-    assert np.array_equal(same.top, constant.top)
-    for field in (still, moved):
-        twice.add(field)
-    np.testing.assert_allclose(broadened(twice, 1e-3).score, twice.entropy(), atol=1e-5)
-    assert broadened(twice, 1.5).score.sum() > max(twice.entropy().sum(), same.score.sum())
-
-
-def test_a_thin_label_is_outvoted_by_its_blurred_neighbours():
-    labels = np.zeros((15, 15, 15), np.int32)
-    labels[7] = 2
-    found = blurred(labels, Grid.from_spacing(labels.shape), 3.0)
-    assert not found.top.any() and found.confidence.min() > 0.5
 
 
 def test_mean_dice_counts_labels_of_the_truth_only():
@@ -127,7 +77,7 @@ def test_the_command_judges_a_pair_and_does_not_repeat_itself(pair, tmp_path, ca
     assert first.count('"event": "sample"') == 4 and "ring AUROC" in first
     rows = (tmp_path / "study" / "rows.csv").read_text()
     for name in ("label entropy", "u", "displacement entropy", "one-hot", "blur 2 mm",
-                 "image residual"):
+                 "image residual", "label entropy of the samples", "label information"):
         assert f",{name}," in rows
     assert main(command) == 0
     assert '"event": "sample"' not in capsys.readouterr().out

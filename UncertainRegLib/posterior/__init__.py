@@ -6,7 +6,8 @@ or torch through one code; a covariance is its six numbers (…, 6) = xx, xy, xz
 ==================  ==============================================================================
 moments             streaming mean and covariance; spread and jitter of nested samples
 maps                uncertainty, per-axis and largest-axis maps in mm, displacement entropy
-labels              streaming label probabilities, label entropy, volumes and centroids
+labels              streaming label probabilities and their information, volumes, centroids
+label_map           label entropy and top label, of samples and registration together
 label_table         one row a label
 points              landmarks: mean position, 95 % ellipsoid, TRE, Mahalanobis distance
 modes               principal components of the samples, modes, component sweep

@@ -8,6 +8,7 @@ from ..metrics.calibration import reliability
 from ..metrics.overlap import dice_per_label
 from ..metrics.rings import boundary_ring, boundary_shell, boxes_of
 from ..metrics.sparsification import ause
+from .label_map import LabelMap, label_map
 from .labels import LabelProbabilities
 
 RING = 3  # voxels around the boundary where label uncertainty is judged
@@ -36,7 +37,8 @@ def label_table(
         A dictionary a label of the moving segmentation; a number that does not exist is None:
 
         - label, name, color, voxels (of ``warped``)
-        - mean_entropy: label entropy in nats, mean over the ring (`metrics.rings.boundary_ring`)
+        - mean_entropy: label entropy (`label_map.label_map`) in nats, mean over the ring
+          (`metrics.rings.boundary_ring`)
         - u_p50_mm, u_p95_mm: median and 95 % quantile of u on the boundary shell
         - worst_voxel_lps, worst_u_mm: where on the shell u is largest
         - volume_ml, volume_sd_ml, volume_low_ml, volume_high_ml: mean, standard deviation and
@@ -58,11 +60,12 @@ def label_table(
                 f"{probabilities.grid.shape}; resample it first"
             )
     names, colors = names or {}, colors or {}
-    entropy = probabilities.entropy()
+    how_sure = label_map(probabilities, warped)
     shell = boundary_shell(warped)
     boxes = _boxes(warped)
     over_samples = _over_samples(probabilities)
-    truth = {} if fixed is None else _against_truth(probabilities, entropy, warped, fixed)
+    truth = {} if fixed is None else _against_truth(
+        probabilities.labels, how_sure, warped, fixed)
     rows = []
     for label in probabilities.labels:
         row = {
@@ -79,7 +82,7 @@ def label_table(
             box = boxes[label]
             mask = warped[box] == label
             row["voxels"] = int(np.count_nonzero(mask))
-            row["mean_entropy"] = _number(entropy[box][boundary_ring(mask, RING)].mean())
+            row["mean_entropy"] = _number(how_sure.score[box][boundary_ring(mask, RING)].mean())
             edge = np.argwhere(shell[box] & mask & np.isfinite(uncertainty[box]))
             if edge.size == 0:  # no boundary to be judged at, as of a label that fills its image
                 rows.append(row)
@@ -125,21 +128,20 @@ def _over_samples(probabilities: LabelProbabilities) -> dict[int, dict]:
     return result
 
 
-def _against_truth(probabilities, entropy, warped, fixed) -> dict[int, dict]:
+def _against_truth(labels, how_sure: LabelMap, warped, fixed) -> dict[int, dict]:
     """Dice, ECE and AUSE by label."""
-    predicted, confidence = probabilities.top_label()
-    correct = predicted == fixed
-    overlap = dice_per_label(warped, fixed, probabilities.labels)
+    correct = how_sure.top == fixed
+    overlap = dice_per_label(warped, fixed, labels)
     boxes = _boxes(fixed)
     result = {}
-    for label in set(probabilities.labels) & set(boxes):
+    for label in set(labels) & set(boxes):
         result[label] = {"dice": _number(overlap[label]), "ece": None, "ause": None}
         box = boxes[label]
         ring = boundary_ring(fixed[box] == label, RING)
         if ring.any():
             hit = correct[box]
-            result[label]["ece"] = reliability(confidence[box], hit, ring, ECE_BINS).ece
-            result[label]["ause"] = ause(entropy[box], ~hit, ring)
+            result[label]["ece"] = reliability(how_sure.confidence[box], hit, ring, ECE_BINS).ece
+            result[label]["ause"] = ause(how_sure.score[box], ~hit, ring)
     return result
 
 

@@ -17,6 +17,7 @@ from ..geometry.interpolate import inside_index
 from .bricks import EDGE, Bricks
 
 MIXED = -1  # marks a cell whose eight corners differ
+ROUNDING_NATS = 1e-4  # entropies of float32 sums are right to that
 SOFT, HARD = 0, 1  # sums kept: of linear memberships, and of the label that wins a voxel
 
 
@@ -53,6 +54,7 @@ class LabelProbabilities:
         self._corner_labels: Array = compact
         self._cells: Array = _cells(compact)
         self._bricks: Bricks | None = None
+        self._own_place = len(self.labels) + 1  # of the sum of the samples' own entropies
         self._total_place = 0  # of the sum of weights at every voxel, when they have their own
         self._reference = -math.inf  # sums hold exp(log_weight - reference)
         self._soft_sizes: list[np.ndarray] = []
@@ -74,8 +76,8 @@ class LabelProbabilities:
         xp = namespace(index)
         if self._bricks is None:
             if voxel_log_weight is not None:
-                self._total_place = len(self.labels) + 1
-            count = self._total_place or len(self.labels)
+                self._total_place = self._own_place + 1
+            count = self._total_place or self._own_place
             self._bricks = Bricks(self.grid.shape, count, channels=2, like=index)
             self._corner_labels = xp.asarray(self._corner_labels.ravel(), device=index.device)
             self._cells = xp.asarray(self._cells.ravel(), device=index.device)
@@ -130,7 +132,10 @@ class LabelProbabilities:
         for corner, (label, share) in enumerate(zip(labels, shares)):
             self._bricks.add(SOFT, addresses[corner], soft(mixed) * share)
             sums[[0, 2, 3, 4]] += self._sums(layer, label, mixed, share)
-        winner = _winner(labels, shares)
+        totals = _totals(labels, shares)
+        winner = totals.argmax(0)
+        own = self._bricks.address(xp.full_like(mixed, self._own_place), layer, mixed)
+        self._bricks.add(SOFT, own, soft(mixed) * _entropy(shares, totals))
         each = xp.arange(len(mixed), device=mixed.device)
         self._bricks.add(HARD, xp.stack(addresses)[winner, each], weight)
         sums[1] += self._count(xp.stack(labels)[winner, each])
@@ -253,6 +258,23 @@ class LabelProbabilities:
             entropy /= math.log(len(self.labels) + 1)
         return bricks.volume(entropy)
 
+    def information(self) -> np.ndarray:
+        """Mutual information of the sample and the label: how much the samples disagree.
+
+        The label entropy less the mean entropy of the single samples, which interpolation between
+        voxels of different labels makes: 0 where all samples agree, at most the label entropy.
+
+        Returns:
+            (Z, Y, X) float32, nats.
+        """
+        bricks = self._filled()
+        blocks, own = bricks.blockwise(self._own_place, SOFT)
+        mean = np.zeros((math.prod(bricks.blocks), EDGE**3), np.float32)
+        mean[blocks] = own / self._totals()[blocks]
+        found = self.entropy() - bricks.volume(mean)
+        found[found < ROUNDING_NATS] = 0.0  # nothing but rounding is below 0
+        return found
+
     def pairwise_dice(self) -> np.ndarray:
         """Mean Dice of pairs of samples for each label, (L,); NaN for one sample or a lost label.
 
@@ -305,15 +327,21 @@ def _cells(labels: np.ndarray) -> np.ndarray:
     return cells
 
 
-def _winner(labels: list[Array], shares: list[Array]) -> Array:
-    """(m,) a corner whose label has the largest total weight among the eight corners."""
+def _totals(labels: list[Array], shares: list[Array]) -> Array:
+    """(8, m) for each of eight corners: the total share of the corners that have its label."""
     totals = [share + 0.0 for share in shares]
     for a in range(8):
         for b in range(a):
             same = labels[a] == labels[b]
             totals[a] += same * shares[b]
             totals[b] += same * shares[a]
-    return namespace(shares[0]).stack(totals).argmax(0)
+    return namespace(shares[0]).stack(totals)
+
+
+def _entropy(shares: list[Array], totals: Array) -> Array:
+    """(m,) entropy in nats of one sample's label, between eight corners (`_totals`)."""
+    xp = namespace(totals)
+    return -(xp.stack(shares) * xp.log(totals.clip(1e-30, 1.0))).sum(0)
 
 
 def _surprise(p: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ _STYLES = {
     "mode_difference_mm": ("Modes A and B differ by (mm)", "diverging"),
     "displacement_entropy": ("Displacement entropy (nats)", "viridis"),
     "label_entropy": ("Label entropy (nats)", "viridis"),
+    "label_information": ("Disagreement about the label (nats)", "viridis"),
     "predictive_uncertainty": ("Predicted error of the labels", "inferno"),
     "predictive_residual": ("Predicted difference of the images", "inferno"),
     "predicted_uncertainty_mm": ("Predicted uncertainty (mm)", "inferno"),

@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from .. import backbones
 from ..geometry import Image, warp_labels
 from ..geometry.arrays import to_numpy
+from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
 from ..posterior.maps import displacement_entropy
 from ..randomness import numpy_generator
@@ -20,9 +21,7 @@ from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
 from .labels import (
     BROADENED_MM,
-    LabelMap,
     baselines,
-    broadened,
     image_on,
     judge,
     mean_dice,
@@ -34,7 +33,9 @@ KEY = ("pair", "backbone", "family", "map", "samples", "seed")
 GROUP = ("backbone", "family", "map")
 COLUMNS = {"auroc": "ring AUROC", "ece": "ring ECE", "ause": "ring AUSE", "mean": "mean score",
            "dice": "Dice"}
-ENTROPY = "label entropy"
+ENTROPY = "label entropy"  # the map of a run
+OF_SAMPLES = "label entropy of the samples"
+INFORMATION = "label information"
 FEW_PAIRS = 8  # below that a correlation over pairs says nothing
 
 
@@ -126,10 +127,12 @@ def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
             ("u", found.uncertainty_mm),
             ("displacement entropy", to_numpy(displacement_entropy(found.covariance))))}
         maps = {text: LabelMap(values) for text, values in on_grid.items()}
+        maps[INFORMATION] = LabelMap(probabilities.information())
+        maps[OF_SAMPLES] = LabelMap(probabilities.entropy(), *probabilities.top_label())
         maps |= {f"{ENTROPY}, broadened {width:g} mm": broadened(probabilities, width)
                  for width in BROADENED_MM}
         # Last, because its row says that the family is done.
-        maps[ENTROPY] = LabelMap(probabilities.entropy(), *probabilities.top_label())
+        maps[ENTROPY] = label_map(probabilities, warped)
         _add(study, name, maps, warped, truth, rows)
 
 

@@ -22,8 +22,9 @@ from ..metrics.correlation import spearman
 from ..metrics.gaussian import chi2_calibration
 from ..metrics.protocols import SIR
 from ..metrics.sparsification import Risk, risk, sparsification_curve
+from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
-from .labels import LabelMap, baselines, broadened, judge, mean_dice, pooled
+from .labels import baselines, judge, mean_dice, pooled
 
 CURVES = "validation"
 ENTROPY = "label entropy"
@@ -39,8 +40,8 @@ def validate(folder: str | Path, record: dict) -> dict:
 
     Returns:
         - "labels" (None without a fixed segmentation): mean dice, and for every map (label
-          entropy, u, one-hot, blurs; after a calibration also the label entropy broadened by the
-          error it found missing, `labels.broadened`) ring auroc, ause, ece, mce (`labels.judge`)
+          entropy, u, one-hot, blurs; after a calibration also that of the samples broadened by the
+          error it found missing, `label_map.broadened`) ring auroc, ause, ece, mce (`labels.judge`)
         - "landmarks" (None without true points): count, mean, median and 95 % quantile of the
           TRE, coverage of the 95 % ellipsoids (None with too few samples for any), spearman of u
           and TRE, aurc, naurc, and the coverage of the calibrated bound where there is one
@@ -81,7 +82,7 @@ def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
     missing = (record.get("calibration") or {}).get("missing_mm")
     maps = []
     for layer, labels in zip(layers, warped.layers):
-        maps.append({ENTROPY: LabelMap(layer.entropy(), *layer.top_label()),
+        maps.append({ENTROPY: label_map(layer, labels.array),
                      "u": LabelMap(u.array), **baselines(labels.array, grid)})
         if missing:
             maps[-1][BROADENED] = broadened(layer, missing)
