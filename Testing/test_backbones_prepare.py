@@ -7,7 +7,7 @@ import pytest
 from phantoms import GRID_PAIRS, smooth_field, textured
 
 from UncertainRegLib.backbones import create
-from UncertainRegLib.backbones.prepare import prepared
+from UncertainRegLib.backbones.prepare import are_ct, prepared
 from UncertainRegLib.geometry import Grid, Image, warp
 
 AIR, TISSUE = -1000.0, 40.0
@@ -146,6 +146,14 @@ def test_two_images_of_one_scale_share_one_window():
     fixed, moving = prepared(Image(body, grid), Image(other, grid), 10**6)
     same = tuple(slice(20, 30) for _ in range(3))
     assert np.array_equal(fixed.array[same], moving.array[same])
+
+
+def test_a_crop_without_air_beside_a_ct_is_a_ct():
+    inner = Image(MOVING.array[16:28, 18:34, 18:34] - 150, Grid((12, 16, 16), np.eye(4)))
+    mr = Image(np.abs(inner.array), inner.grid)
+    assert are_ct(inner, MOVING) == are_ct(padded(MOVING, 9, 0.0), inner) == (True, True)
+    assert are_ct(mr, MOVING) == (False, True)
+    assert are_ct(mr, inner) == (False, False)
 
 
 def test_an_organ_of_one_grey_value_is_not_lost():

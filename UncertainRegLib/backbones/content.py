@@ -33,7 +33,7 @@ def background(array: np.ndarray) -> np.ndarray:
 
 def tissue_threshold(values: np.ndarray) -> float:
     """Otsu's threshold between air and tissue; a few extreme values do not move it."""
-    low, high = np.percentile(values, (0.1, 99.9))
+    low, high = np.percentile(values, (0.5, 99.5))
     if low == high:
         return float(low)
     clipped = np.clip(values, low, high).astype(np.float32).reshape(1, -1)

@@ -15,7 +15,9 @@ from ..geometry.image import mask_of
 from .content import cropped_to_content, part, tissue_threshold
 from .linear import COARSE_VOXELS, affine_alignment, seen_through
 
-PERCENTILES = (0.5, 99.5)
+PERCENTILES = (0.5, 99.5)  # of the content of a mask
+OF_HALVES = (1, 99)  # of the dark and of the bright part of an image: as much, if they are halves
+AIR_HU = -500.0  # Hounsfield units; the darkest percent of a CT with air or lung lies below
 COMPARED = (25, 50, 75)  # percentiles of two images; the rim of a mask moves the outer ones
 ALIKE = 0.03  # of the range of intensities: percentiles that differ by less are the same scale
 BEYOND = 0.25  # of the range of the content: how far from it the background may lie
@@ -93,9 +95,18 @@ def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
     return tuple(_scaled(*each) for each in zip(images, windows))
 
 
-def is_ct(image: Image) -> bool:
-    """Hounsfield units reach far below zero wherever there is air or lung."""
-    return float(np.percentile(image.array, 1)) < -500.0
+def are_ct(fixed: Image, moving: Image) -> tuple[bool, bool]:
+    """Which of two images (numpy) hold Hounsfield units.
+
+    Air and lung lie far below zero. A crop without them still shows fat, which is negative as well:
+    beside a CT it is taken for one.
+    """
+    lowest = []
+    for image in (fixed, moving):
+        image, empty = cropped_to_content(Image(image.array, image.grid))
+        lowest.append(float(np.percentile(image.array[~empty] if not empty.all() else image.array,
+                                          1)))
+    return tuple(min(lowest) < AIR_HU and low < 0 for low in lowest)
 
 
 def _range(values: np.ndarray, none: np.ndarray) -> tuple[float, float]:
@@ -110,8 +121,8 @@ def _range(values: np.ndarray, none: np.ndarray) -> tuple[float, float]:
     """
     threshold = tissue_threshold(values)
     dark, bright = values[values <= threshold], values[values > threshold]
-    low = float(np.percentile(dark if dark.size else values, PERCENTILES[0]))
-    high = float(np.percentile(bright if bright.size else values, PERCENTILES[1]))
+    low = float(np.percentile(dark if dark.size else values, OF_HALVES[0]))
+    high = float(np.percentile(bright if bright.size else values, OF_HALVES[1]))
     room = BEYOND * (high - low) or np.inf
     level = np.clip(none[0], low - room, high + room) if none.size else low
     return float(min(low, level)), float(max(high, level))

@@ -11,7 +11,7 @@ from ..geometry import DisplacementField, Image
 from ..geometry.image import mask_of
 from .brain_network import ready
 from .facts import Facts, Weights
-from .prepare import is_ct
+from .prepare import are_ct
 from .weights import checked_path
 from .working_grid import field_from_voxels, reordered
 
@@ -65,23 +65,9 @@ class UniGradICON:
         the network compares arrays and knows nothing of orientation.
         """
         self.network  # noqa: B018  missing weights are reported before any work
-        return tuple(self._resized(image) for image in (fixed, reordered(moving, fixed.grid)))
-
-    def _resized(self, image: Image) -> Image:
-        modality = self.modality
-        if modality == "auto":
-            modality = "ct" if is_ct(image) else "mri"
-        array = image.array.astype(np.float32)
-        low, high = -1000.0, 1000.0
-        if modality == "mri":
-            values = array.ravel()
-            rank = max(int(0.99 * values.size) - 1, 0)
-            low, high = float(values.min()), float(np.partition(values, rank)[rank])
-        scaled = (np.clip(array, low, high) - low) / max(high - low, 1e-6)
-        scaled = Image((scaled * mask_of(image)).astype(np.float32), image.grid, image.mask)
-        # As a torch tensor it is interpolated without smoothing, which is how the network was
-        # trained.
-        return scaled.to_torch(self.device).resample(image.grid.resized(SHAPE))
+        images = fixed, reordered(moving, fixed.grid)
+        ct = are_ct(*images) if self.modality == "auto" else (self.modality == "ct",) * 2
+        return tuple(_resized(*each, self.device) for each in zip(images, ct))
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
@@ -106,3 +92,18 @@ class MultiGradICON(UniGradICON):
                         "Apache-2.0"),
         working_grid=UniGradICON.facts.working_grid,
     )
+
+
+def _resized(image: Image, is_ct: bool, device: str) -> Image:
+    """On the network's grid, scaled as in its training: Hounsfield units, or up to the 99th
+    percentile."""
+    array = image.array.astype(np.float32)
+    low, high = -1000.0, 1000.0
+    if not is_ct:
+        values = array.ravel()
+        rank = max(int(0.99 * values.size) - 1, 0)
+        low, high = float(values.min()), float(np.partition(values, rank)[rank])
+    scaled = (np.clip(array, low, high) - low) / max(high - low, 1e-6)
+    scaled = Image((scaled * mask_of(image)).astype(np.float32), image.grid, image.mask)
+    # As a torch tensor it is interpolated without smoothing, which is how the network was trained.
+    return scaled.to_torch(device).resample(image.grid.resized(SHAPE))
