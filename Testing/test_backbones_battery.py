@@ -11,9 +11,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from UncertainRegLib.__main__ import main  # noqa: E402
 from UncertainRegLib.backbones import battery, competence, create  # noqa: E402
-from UncertainRegLib.backbones.registry import BackboneError, backbone_class  # noqa: E402
-from UncertainRegLib.geometry import Grid, Image  # noqa: E402
+from UncertainRegLib.backbones.diagnosis import diagnose_places  # noqa: E402
+from UncertainRegLib.backbones.known_content import (  # noqa: E402
+    content_image,
+    phantom,
+    places_of,
+)
+from UncertainRegLib.geometry import DisplacementField, Grid  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
@@ -22,9 +28,12 @@ class Centroids(torch.nn.Module):
     """A displacement that is everywhere the shift of the centroid, in any convention."""
 
     def __init__(self, unit: str = "voxels", order: tuple[int, int, int] = (0, 1, 2),
-                 gain: float = 1.0, noise: float = 0.0, last: bool = False):
+                 gain: float = 1.0, noise: float = 0.0, last: bool = False,
+                 signs: tuple[float, float, float] = (1.0, 1.0, 1.0), bias: float = 0.0,
+                 garbage: float = 0.0):
         super().__init__()
         self.unit, self.order, self.gain, self.noise, self.last = unit, order, gain, noise, last
+        self.signs, self.bias, self.garbage = signs, bias, garbage
 
     def forward(self, moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
         """(1, 3, Z, Y, X), or (1, Z, Y, X, 3)."""
@@ -39,9 +48,26 @@ class Centroids(torch.nn.Module):
             if self.unit == "half-extents":
                 shift = shift * 2 / (moving.shape[axis] - 1)
             parts.append(self.gain * shift + self.noise * torch.rand(1)[0])
-        answer = torch.stack([parts[self.order[0]], parts[self.order[1]], parts[self.order[2]]])
+        answer = torch.stack([self.signs[0] * parts[self.order[0]],
+                              self.signs[1] * parts[self.order[1]],
+                              self.signs[2] * parts[self.order[2]]]) + self.bias
         answer = answer.view(1, 3, 1, 1, 1) + torch.zeros_like(fixed)
+        if self.garbage > 0:
+            answer = self.garbage * torch.randn_like(answer)
         return answer.permute(0, 2, 3, 4, 1) if self.last else answer
+
+
+class Positions(torch.nn.Module):
+    """The points reached, not the displacement; always those of the identity, plus the shift."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = Centroids()
+
+    def forward(self, moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
+        """(1, 3, Z, Y, X)."""
+        lines = [torch.arange(n, dtype=fixed.dtype) for n in fixed.shape[2:]]
+        return self.net(moving, fixed) + torch.stack(torch.meshgrid(lines, indexing="ij"))[None]
 
 
 @pytest.fixture
@@ -66,7 +92,7 @@ GOOD = {
     "reversed channels, last": (Centroids(order=(2, 1, 0), last=True), {"channels": "reversed"}),
     "exchanged inputs": (Centroids(gain=-1.0), {"inputs": ["fixed", "moving"]}),
     "fixed shape and axes": (Centroids(), {"shape": [64, 56, 64], "axes": "LIA"}),
-    "own fields of view": (Centroids(), {"spacing_mm": None, "shape": [40, 48, 44], "axes": "RAS"}),
+    "own fields of view": (Centroids(), {"spacing_mm": None, "shape": [40, 48, 48], "axes": "RAS"}),
     "half of the shift": (Centroids(gain=0.6), {}),
 }
 
@@ -74,8 +100,10 @@ GOOD = {
 @pytest.mark.parametrize("name", GOOD)
 def test_every_convention_passes_when_the_manifest_states_it(own, name):
     network, keys = GOOD[name]
-    checks = battery.verify(own(network, **keys))
-    assert all(check.passed for check in checks), checks
+    checks = list(battery.verify(own(network, **keys)))
+    # its answer is the same at every voxel, so it has no places
+    reported = {check.name for check in checks if check.passed is None}
+    assert reported == {"places", "axes"} and all(c.passed is not False for c in checks), checks
     assert result(checks, "competence").text.startswith("follows ")
 
 
@@ -87,15 +115,73 @@ WRONG = {
     "half-extents given as voxels": (Centroids("half-extents"), {}),
     "voxels given as half-extents": (Centroids(), {"units": "half-extents"}),
     "sign reversed: the field maps moving to fixed": (Centroids(gain=-1.0), {}),
-    "does not change when the moving image is shifted": (Centroids(gain=0.0), {}),
+    "sign reversed along j": (Centroids(signs=(1.0, -1.0, 1.0)), {}),
+    "or the two inputs are exchanged": (Centroids(), {"inputs": ["fixed", "moving"]}),
+    "answers zero whatever it sees": (Centroids(gain=0.0), {}),
+    "one vector of 8.66 mm at every voxel": (Centroids(gain=0.0, bias=2.0), {}),
+    "nothing to do with the shifts": (Centroids(garbage=3.0), {}),
+    "have other directions than the shifts": (Centroids(order=(0, 0, 0)), {}),
 }
 
 
 @pytest.mark.parametrize("words", WRONG)
 def test_a_wrong_convention_is_named(own, words):
+    """Also where the product would align the images before: the network itself is judged."""
     network, keys = WRONG[words]
-    shift = result(battery.verify(own(network, **keys), competence=False), "shift")
+    backbone = own(network, needs_affine=True, **keys)
+    shift = result(battery.verify(backbone, competence=False), "shift")
     assert shift.passed is False and words in shift.text
+
+
+def test_positions_given_as_displacements_are_named(own):
+    checks = list(battery.verify(own(Positions()), competence=False))
+    at_rest = result(checks, "same image twice")
+    assert at_rest.passed is False and "positions (identity + displacement)" in at_rest.text
+
+
+def test_a_network_is_shown_the_intensities_of_its_manifest(own):
+    checks = list(battery.verify(own(Centroids(), intensity=[-1000, 255])))
+    assert result(checks, "shift").passed and result(checks, "competence").passed
+    assert not [check for check in checks if check.name == "intensity"]
+
+
+def test_a_field_in_a_turned_array_is_named():
+    """Shifts cannot show it: their field is the same at every voxel."""
+    grid = Grid.from_spacing((40, 40, 44), (2.5, 2.5, 2.5), (-50, -50, -50))
+    truth = places_of(content_image(phantom(), grid), grid)
+    vectors = truth(grid.points().astype(float))
+    for words, turned, passed in (
+            ("at its places (likeness 1.00", vectors, True),
+            ("at its places (likeness 1.00", 0.3 * vectors, True),
+            ("mirrored along k:", vectors[::-1], False),
+            ("mirrored along i and k:", vectors[::-1, :, ::-1], False),
+            ("in the order ikj:", vectors.transpose(1, 0, 2, 3), False),
+            ("hardly comes back", 0 * vectors, None),
+            ("hardly comes back", np.ones_like(vectors), None)):
+        found, text = diagnose_places(truth, DisplacementField(turned, grid))
+        assert found is passed and words in text, text
+
+
+def test_registrations_are_counted(own):
+    heard = []
+    for with_competence in (False, True):
+        list(battery.verify(own(Centroids()), competence=with_competence,
+                            progress=lambda done, at_most: heard.append((done, at_most))))
+        assert [done for done, _ in heard] == list(range(1, heard[0][1] + 1))
+        heard.clear()
+
+
+def test_verify_says_how_long_it_takes_and_what_fails(own, tmp_path, capsys):
+    own(Centroids(gain=0.0), needs_affine=True)
+    assert main(["backbones", "verify", str(tmp_path / "own.json")]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("At most 17 registrations of about ")
+    assert "FAILED  shift: the field does not change" in said.out
+    assert said.err.endswith("own.json does not pass: shift.\n")
+    own(Centroids(gain=float("nan")))
+    assert main(["backbones", "verify", str(tmp_path / "own.json")]) == 1
+    assert "FAILED  field: The network of own returns values that are not finite" \
+        in capsys.readouterr().out
 
 
 def test_undeclared_randomness_is_noticed(own):
@@ -107,55 +193,12 @@ def test_undeclared_randomness_is_noticed(own):
 
 @pytest.mark.slow
 def test_demons_passes_the_battery():
-    checks = battery.verify(create("demons", affine=False, voxels=40_000))
+    checks = list(battery.verify(create("demons", affine=False, voxels=40_000)))
     assert all(check.passed is not False for check in checks), checks
 
 
-@pytest.mark.slow
-def test_exported_programs_are_read(own, tmp_path):
-    shape = (1, 1, 40, 40, 48)
-    program = torch.export.export(Centroids(), (torch.rand(shape), torch.rand(shape)))
-    torch.export.save(program, tmp_path / "network.pt2")
-    backbone = own(Centroids(), network="network.pt2", shape=shape[2:])
-    assert result(battery.verify(backbone, competence=False), "shift").passed
-
-
-MISTAKES = {
-    "has the unknown key 'unit'": {"unit": "mm"},
-    "must state 'name'": {"name": ""},
-    "does not exist": {"network": "other.pt"},
-    "'units' is one of voxels, mm, half-extents": {"units": "pixels"},
-    "'axes' is null or three letters": {"axes": "LLA"},
-    "'shape' or 'spacing_mm' must be given": {"spacing_mm": None},
-    "'shape' is null or three positive numbers": {"shape": [3, 4]},
-    "'intensity' is": {"intensity": "z-score"},
-    "'inputs' is": {"inputs": ["moving"]},
-}
-
-
-@pytest.mark.parametrize("words", MISTAKES)
-def test_mistakes_in_a_manifest_are_named(own, words):
-    with pytest.raises(ValueError, match=words):
-        own(Centroids(), **MISTAKES[words])
-
-
-def test_damaged_files_are_named(own, tmp_path):
-    backbone = own(Centroids())
-    (tmp_path / "network.pt").write_bytes(b"nothing")
-    image = Image(np.random.default_rng(1).random((8, 8, 8)), Grid.from_spacing((8, 8, 8)))
-    with pytest.raises(ValueError, match=r"network\.pt is not a TorchScript"):
-        backbone.prepare(image, image)
-    (tmp_path / "own.json").write_text("{")
-    with pytest.raises(ValueError, match="not valid JSON"):
-        backbone_class(str(tmp_path / "own.json"))
-    with pytest.raises(ValueError, match="cannot be read"):
-        backbone_class(str(tmp_path / "none.json"))
-    with pytest.raises(BackboneError, match="the manifest"):
-        backbone_class("nonesuch")
-
-
 def test_the_probe_measures_what_is_followed_and_warns(own):
-    image = battery.content_image(battery._phantom, Grid.from_spacing(
+    image = content_image(phantom(), Grid.from_spacing(
         (40, 40, 40), (3, 3, 3), (-58, -58, -58)))
     for gain, warned in ((0.8, False), (0.3, True)):
         backbone = own(Centroids(gain=gain))

@@ -6,7 +6,13 @@ import pytest
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
-from UncertainRegLib.backbones import clapirn, transmorph, unigradicon, voxelmorph  # noqa: E402
+from UncertainRegLib.backbones import (  # noqa: E402
+    clapirn,
+    create,
+    transmorph,
+    unigradicon,
+    voxelmorph,
+)
 from UncertainRegLib.backbones.brain_network import ready  # noqa: E402
 from UncertainRegLib.backbones.working_grid import (  # noqa: E402
     field_from_voxels,
@@ -228,3 +234,38 @@ def test_voxels_to_field_needs_no_equal_grids():
     index = np.array([5.0, 2.0, 3.0])
     expected = moving.to_world(index + displacement[3, 2, 5, ::-1])
     assert np.allclose(field.map(fixed.to_world(index)), expected)
+
+
+def other_weights(folder):
+    """Files that are the weights of no network here, and a part of what is said of each."""
+    torch.save({"a.b": torch.ones(3)}, folder / "other.pth")
+    (folder / "empty.pth").write_bytes(b"")
+    (folder / "text.pth").write_bytes(b"nothing")
+    torch.jit.script(torch.nn.Linear(2, 2)).save(folder / "program.pth")
+    (folder / "damaged.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    return {"other.pth": "not the weights of|fit no VoxelMorph", "empty.pth": "is empty",
+            "text.pth": "cannot be read as a file of weights", "none.pth": "does not exist",
+            "program.pth": "cannot be read as a file of weights",
+            "damaged.h5": "cannot be read as a file of weights|is not a readable HDF5"}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("name", ["clapirn", "voxelmorph", "transmorph", "unigradicon",
+                                  "synthmorph-brains"])
+def test_weights_of_something_else_are_named(name, tmp_path):
+    for file, words in other_weights(tmp_path).items():
+        if file.endswith(".h5"):
+            pytest.importorskip("h5py")
+        path = str(tmp_path / file)
+        with pytest.raises(ValueError, match=f"{file}.*({words})") as told:
+            _ = create(name, weights=path).network
+        said = str(told.value)
+        assert "\n" not in said and "argument" not in said and "max()" not in said, said
+
+
+def test_a_keras_file_of_something_else_is_named(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["a"] = [1.0]
+    with pytest.raises(ValueError, match="holds no layers of a Keras VoxelMorph"):
+        _ = create("voxelmorph", weights=str(tmp_path / "other.h5")).network

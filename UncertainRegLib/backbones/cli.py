@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from time import perf_counter
 
 from . import weights as store
 from .facts import Facts
@@ -117,19 +118,58 @@ def verify_backbone(options, report=None) -> int:
     from ..geometry import read_image
     from .battery import verify
 
+    if options.device == "cuda":
+        _need_cuda()
     parameters = {"weights": options.weights} if options.weights else {}
     backbone = create(options.name, options.device, **parameters)
-    image = None
-    if options.image:
-        image = read_image(options.image, lambda sentence: print(sentence, file=sys.stderr))
-    checks = verify(backbone, image)
-    for check in checks:
+    image = read_image(options.image, _say) if options.image else None
+    failed = []
+    progress = _Registrations()
+    for check in verify(backbone, image, progress=progress):
+        progress.clear()
         state = {True: "ok", False: "FAILED", None: "note"}[check.passed]
-        print(f"{state:7} {check.name}: {check.text}")
-    failed = [check.name for check in checks if check.passed is False]
+        print(f"{state:7} {check.name}: {check.text}", flush=True)
+        failed += [check.name] * (check.passed is False)
     if failed:
         print(f"{options.name} does not pass: {', '.join(failed)}.", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _need_cuda() -> None:
+    """Say in a sentence that there is no GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise BackboneError("This torch finds no CUDA device; use --device cpu.")
+
+
+def _say(text: str) -> None:
+    print(f"Warning: {text}", file=sys.stderr)
+
+
+class _Registrations:
+    """Tells how many registrations a battery still takes, and how long."""
+
+    def __init__(self) -> None:
+        self.since, self.line = perf_counter(), ""
+
+    def __call__(self, done: int, at_most: int) -> None:
+        """Take the number of registrations so far."""
+        seconds = (perf_counter() - self.since) / done
+        self.clear()
+        if sys.stderr.isatty():
+            self.line = f"registration {done} of at most {at_most}"
+            print(f"{self.line}, about {seconds * (at_most - done):.0f} s left", end="",
+                  file=sys.stderr, flush=True)
+        elif done == 1:
+            print(f"At most {at_most} registrations of about {seconds:.1f} s.", file=sys.stderr,
+                  flush=True)
+
+    def clear(self) -> None:
+        """Make room for a line of results."""
+        if self.line:
+            print(f"\r{' ' * 79}\r", end="", file=sys.stderr, flush=True)
+            self.line = ""
 
 
 def clear_weights(options, report=None) -> int:

@@ -72,6 +72,9 @@ def backbone_class(name: str):
         from .torchscript import class_of
 
         return class_of(name)
+    if name.endswith((".pt", ".pth", ".pt2", ".onnx")):
+        raise BackboneError(f"{name} is the file of a network: give its manifest (.json), see "
+                            "Docs/own-network.md.")
     if name not in BACKBONES:
         known = ", ".join(n for n in BACKBONES if n not in FOR_TESTS)
         raise BackboneError(f"Unknown backbone {name!r}; choose one of {known}, the manifest "

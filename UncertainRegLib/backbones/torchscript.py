@@ -1,20 +1,24 @@
-"""Bring your own: a TorchScript or exported network, described by a manifest."""
+"""Bring your own: a TorchScript network, described by a manifest."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
+from ..geometry.volume import MAX_VOXELS
 from ..randomness import torch_seeded
 from .facts import Facts
 from .linear import affine_alignment
 from .manifest import read_manifest
+from .network_file import last_words, load_network
 from .prepare import PERCENTILES
 from .working_grid import axes_of, field_from_voxels, reordered, trained_grid
+
+MUCH = 0.1  # of an image beyond the window of intensities: worth a word
 
 
 def class_of(path: str):
@@ -31,7 +35,9 @@ def class_of(path: str):
         stochastic=manifest.stochastic, code_licence=manifest.licence, packages=("torch",),
         outside=manifest.outside, working_grid=f"{shape}, {manifest.spacing_mm or 'any'} mm",
     )
-    return type("OwnNetwork", (TorchScript,), {"manifest": manifest, "facts": facts})
+    return make_dataclass(
+        "OwnNetwork", [("affine", bool, field(default=manifest.needs_affine))],
+        bases=(TorchScript,), namespace={"manifest": manifest, "facts": facts})
 
 
 @dataclass
@@ -39,10 +45,13 @@ class TorchScript:
     """A network of one's own; ``class_of`` makes the class of a manifest.
 
     Attributes:
+        affine: estimate an affine map first; the manifest's ``needs_affine`` unless set.
         seed: of what it draws; calls in the same order give the same fields.
         device: "cpu" or a torch device.
+        notes: what had to be decided about the images last prepared, in sentences.
     """
 
+    affine: bool = False
     seed: int = 1
     device: str = "cpu"
     stream = calls = 0  # which sampling draws, and how often it did
@@ -50,32 +59,51 @@ class TorchScript:
     manifest = None  # a Manifest, and Facts made of it: set by ``class_of``
     facts = None
 
+    def __post_init__(self) -> None:
+        self.notes: list[str] = []
+
     @cached_property
     def network(self):
         """The loaded network, a function of tensors."""
-        import torch
-
-        path = self.manifest.network
-        try:
-            if path.endswith(".pt2"):
-                return torch.export.load(path).module().to(self.device)
-            return torch.jit.load(path, map_location=self.device).eval()
-        except (RuntimeError, ValueError, OSError) as error:
-            raise ValueError(f"{path} is not a TorchScript (.pt) or exported (.pt2) network: "
-                             f"{str(error).splitlines()[0]}") from error
+        return load_network(self.manifest.network, self.device)
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
-        """Both images on the network's grids, with its intensities, on the device."""
+        """Both images on the network's grids, with its intensities, on the device.
+
+        Raises:
+            ValueError: the network cannot be read, an image has no contrast within the window of
+                the manifest, or would need too many voxels.
+        """
         self.network  # noqa: B018  a damaged file is reported before any work
+        self.notes = []
         grids = self._grids(fixed, moving)
         images = []
-        for image, grid in zip((fixed, moving), grids):
-            low, high = self._window(image)
-            array = (np.clip(image.array, low, high) - low) / max(high - low, 1e-6)
-            scaled = Image((array * mask_of(image)).astype(np.float32), image.grid, image.mask)
+        for name, image, grid in zip(("fixed", "moving"), (fixed, moving), grids):
+            scaled = Image(self._scaled(name, image), image.grid, image.mask)
             images.append(scaled.resample(grid, outside=self.manifest.outside)
                           .to_torch(self.device))
         return tuple(images)
+
+    def _scaled(self, name: str, image: Image) -> np.ndarray:
+        """(Z, Y, X) in [0, 1], 0 outside the mask; what is cut off is noted or refused."""
+        low, high = self._window(image)
+        values = image.array[mask_of(image)]
+        least, most = float(values.min()), float(values.max())
+        if least >= high or most <= low:
+            raise ValueError(
+                f"The {name} image ({least:g} to {most:g}) has no contrast within 'intensity' "
+                f"[{low:g}, {high:g}] of the manifest of {self.manifest.name}; state the window "
+                "that the network was trained with, or scale the image.")
+        share = float((values > high).mean())
+        if share > MUCH:
+            self.notes.append(f"{share:.0%} of the {name} image are above 'intensity' "
+                              f"[{low:g}, {high:g}] of the manifest and were cut off at {high:g}.")
+        if most - least < MUCH * (high - low):
+            self.notes.append(f"The {name} image ({least:g} to {most:g}) fills little of "
+                              f"'intensity' [{low:g}, {high:g}] of the manifest: the network sees "
+                              "next to no contrast.")
+        array = (np.clip(image.array, low, high) - low) / max(high - low, 1e-6)
+        return (array * mask_of(image)).astype(np.float32)
 
     def _window(self, image: Image) -> tuple[float, float]:
         rule = self.manifest.intensity
@@ -98,45 +126,93 @@ class TorchScript:
                 turned = reordered(fixed, trained_grid(fixed, (1, 1, 1), 1.0, axes)).grid
                 needed = turned.extent_mm[::-1] / (m.spacing_mm * m.multiple)
                 shape = tuple(np.ceil(needed - 1e-6).astype(int) * m.multiple)
+                if np.prod([float(size) for size in shape]) > MAX_VOXELS:
+                    raise ValueError(f"At 'spacing_mm' {m.spacing_mm:g} of the manifest of "
+                                     f"{m.name} the fixed image has {' x '.join(map(str, shape))} "
+                                     "voxels, more than 1024^3; crop the images.")
             grids = [trained_grid(fixed, shape, m.spacing_mm, axes)] * 2
-        if m.needs_affine:
+        if self.affine:
             start = affine_alignment(fixed, moving)
             grids[1] = Grid(grids[0].shape, start @ grids[0].affine)
         return tuple(grids)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
-        """Displacement field (mm LPS) on the grid of the prepared fixed image."""
+        """Displacement field (mm LPS) on the grid of the prepared fixed image.
+
+        Raises:
+            RuntimeError: the network fails, with its own words.
+            ValueError: what it returns is not a displacement as the manifest describes it.
+        """
+        voxels = self._voxels(self._chosen(self._answer(fixed, moving)), moving)
+        return field_from_voxels(voxels, fixed.grid, moving.grid)
+
+    def _answer(self, fixed: Image, moving: Image):
+        """Whatever the network returns."""
         import torch
 
         m = self.manifest
         tensors = {"fixed": fixed.array[None, None], "moving": moving.array[None, None]}
         arguments = [tensors[name] for name in m.inputs]
+        if m.joined:
+            arguments = [torch.cat(arguments, 1)]
         self.calls += 1
-        with torch.no_grad(), torch_seeded(self.seed, "draw", self.stream, self.calls):
-            out = self.network(torch.cat(arguments, 1)) if m.joined else self.network(*arguments)
+        try:
+            with torch.no_grad(), torch_seeded(self.seed, "draw", self.stream, self.calls):
+                return self.network(*arguments)
+        except Exception as error:  # a network is foreign code: it may raise anything
+            shapes = " and ".join(str(tuple(tensor.shape)) for tensor in arguments)
+            raise RuntimeError(f"The network of {m.name} fails when it is called with "
+                               f"{'one tensor' if m.joined else 'two tensors'} {shapes}: "
+                               f"{last_words(error)}.") from error
+
+    def _chosen(self, out):
+        """The tensor that is the displacement."""
+        import torch
+
+        m = self.manifest
         if isinstance(out, (tuple, list)):
             if m.output >= len(out):
-                raise ValueError(f"{m.name} has {len(out)} outputs, so 'output' {m.output} of its "
-                                 "manifest does not exist.")
+                raise ValueError(f"The network of {m.name} returns {len(out)} outputs, so 'output' "
+                                 f"{m.output} of its manifest does not exist; the first is 0.")
             out = out[m.output]
-        voxels = self._voxels(out, moving.grid)
-        return field_from_voxels(voxels, fixed.grid, moving.grid)
+        elif m.output:
+            raise ValueError(f"The network of {m.name} returns one output, so 'output' {m.output} "
+                             "of its manifest does not exist; state 0.")
+        if not isinstance(out, torch.Tensor):
+            raise ValueError(f"The network of {m.name} returns a {type(out).__name__} as its "
+                             "displacement; it must be a tensor, alone or in a tuple (see "
+                             "'output').")
+        if not out.is_floating_point():
+            raise ValueError(f"The network of {m.name} returns a displacement of {out.dtype}; it "
+                             "must be of floating point.")
+        return out
 
-    def _voxels(self, out, grid: Grid):
+    def _voxels(self, out, moving: Image):
         """Network output to (Z, Y, X, 3) voxels along the array axes."""
+        m, grid = self.manifest, moving.grid
         if tuple(out.shape) == (1, 3, *grid.shape):
             voxels = out[0].permute(1, 2, 3, 0)
         elif tuple(out.shape) == (1, *grid.shape, 3):
             voxels = out[0]
         else:
-            raise ValueError(f"{self.manifest.name} returned a tensor of shape "
-                             f"{tuple(out.shape)}, not (1, 3, {', '.join(map(str, grid.shape))}) "
-                             "or the same with the components last.")
+            size = ", ".join(map(str, grid.shape))
+            raise ValueError(f"The network of {m.name} returns a displacement of shape "
+                             f"{tuple(out.shape)}; it must be (1, 3, {size}) or (1, {size}, 3) "
+                             "(see 'output' where it has several).")
+        if voxels.device != moving.array.device:
+            raise ValueError(f"The network of {m.name} returns its displacement on "
+                             f"{voxels.device}, for images on {moving.array.device}; a device is "
+                             "written into its program: export it on the CPU, with tensors made on "
+                             "the device of its inputs.")
         voxels = voxels.float()
-        if self.manifest.channels == "reversed":
+        share = 1 - float(voxels.isfinite().all(-1).float().mean())
+        if share > 0:
+            raise ValueError(f"The network of {m.name} returns values that are not finite (NaN or "
+                             f"infinite) in {share:.2g} of the voxels.")
+        if m.channels == "reversed":
             voxels = voxels.flip(-1)
-        if self.manifest.units == "mm":
+        if m.units == "mm":
             return voxels / voxels.new_tensor(grid.spacing[::-1].copy())
-        if self.manifest.units == "half-extents":
+        if m.units == "half-extents":
             return voxels * voxels.new_tensor([(size - 1) / 2 for size in grid.shape])
         return voxels

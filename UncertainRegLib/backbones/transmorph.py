@@ -38,11 +38,14 @@ class TransMorph(BrainNetwork):
     @cached_property
     def network(self):
         """The loaded torch module."""
-        from ..networks.checkpoint import read_state
+        from ..networks.checkpoint import naming, read_state
         from ..networks.transmorph import TransMorph as Network
 
         network = Network()
-        network.load_published(read_state(self.weights or checked_path(self.facts.weights)))
+        path = self.weights or checked_path(self.facts.weights)
+        state = read_state(path)
+        with naming(path):
+            network.load_published(state)
         return ready(network, self.device)
 
     def displacement_voxels(self, moving, fixed):

@@ -51,11 +51,14 @@ class UniGradICON:
     @cached_property
     def network(self):
         """The loaded torch module."""
-        from ..networks.checkpoint import read_state
+        from ..networks.checkpoint import naming, read_state
         from ..networks.unigradicon import UniGradICON as Network
 
         network = Network()
-        network.load_published(read_state(self.weights or checked_path(self.facts.weights)))
+        path = self.weights or checked_path(self.facts.weights)
+        state = read_state(path)
+        with naming(path):
+            network.load_published(state)
         return ready(network, self.device)
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:

@@ -50,7 +50,7 @@ class VoxelMorph(BrainNetwork):
     def network(self):
         """The loaded torch module."""
         from ..networks import keras
-        from ..networks.checkpoint import read_state
+        from ..networks.checkpoint import naming, read_state
         from ..networks.voxelmorph import from_state
 
         path = str(self.weights or checked_path(self.facts.weights))
@@ -61,7 +61,8 @@ class VoxelMorph(BrainNetwork):
         if is_keras:
             settings["padding"] = "border"
         state = keras.read_state(path) if is_keras else read_state(path)
-        network = from_state(state, **settings)
+        with naming(path):
+            network = from_state(state, **settings)
         if getattr(network, "log_sigma", None) is not None and self.draw:
             self.facts = replace(self.facts, stochastic=True)
         return ready(network, self.device)

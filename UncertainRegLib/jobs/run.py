@@ -252,7 +252,7 @@ class _Run:
         family = getattr(getattr(sampler, "family", None), "name", None)
         structures = self.inputs.moving_labels
         names = {} if structures is None else structures.names
-        self._warn(*warnings.of_method(sampler.backbone.facts, family),
+        self._warn(*warnings.of_method(sampler.backbone, family),
                    *warnings.of_folding(self.summary.folding()),
                    *warnings.of_loss(self.summary.before_after, names),
                    *self.inputs.warnings())

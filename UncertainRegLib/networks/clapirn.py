@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checkpoint import load_state
 from .norm import instance_norm
 from .warp import add_identity, sample
 
@@ -121,12 +122,7 @@ class ConditionalLapIRN(nn.Module):
         for name, value in state.items():
             level, prefix = next((i, p) for i, p in enumerate(prefixes) if name.startswith(p))
             renamed[f"levels.{level}.{name[len(prefix) :]}"] = value
-        try:
-            self.load_state_dict(renamed)
-        except RuntimeError as error:
-            raise ValueError(
-                f"These are not the weights of the light Conditional LapIRN: {error}"
-            ) from error
+        load_state(self, renamed, "the light Conditional LapIRN")
 
     def forward(self, moving: Tensor, fixed: Tensor, smoothness: float) -> Tensor:
         """Displacement in unit coordinates.

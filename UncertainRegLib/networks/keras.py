@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,24 @@ LAYERS = (
 
 def read_settings(path: str | Path) -> dict:
     """int_steps and int_downsize as recorded in the file, as far as they are."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         text = file.attrs.get("model_config", "{}")
     config = json.loads(text).get("config", {})
     settings = {"int_steps": config.get("int_steps"),
                 "int_downsize": config.get("int_downsize") or config.get("int_resolution")}
     return {name: int(value) for name, value in settings.items() if value is not None}
+
+
+@contextmanager
+def _opened(path: str | Path):
+    """The open file; one that is no HDF5 file, or damaged, is named."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except OSError as error:
+        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
@@ -47,7 +58,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     def visit(name: str, item) -> None:
         if not isinstance(item, h5py.Dataset):
             return
-        *_, layer, kind = name.split("/")
+        layer, _, kind = name.rpartition("/")
+        layer = layer.rpartition("/")[2]
         for pattern, target in LAYERS:
             match = pattern.search(layer)
             if match and kind.split(":")[0] in ("kernel", "bias"):
@@ -58,11 +70,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
                 suffix = "weight" if kind.startswith("kernel") else "bias"
                 found[f"{key}.{suffix}"] = torch.from_numpy(value.copy())
 
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
+    with _opened(path) as file:
+        file.visititems(visit)
     if "flow.weight" not in found:
         raise ValueError(f"{path} holds no layers of a Keras VoxelMorph network.")
     # Keras counts decoder levels from the finest, the network from the coarsest.

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checkpoint import load_state
 from .norm import instance_norm
 
 # In the published state dicts, but not parameters of the displacement: index tables, sampling
@@ -236,10 +237,7 @@ class TransMorph(nn.Module):
         wanted = {name.removeprefix("net."): value for name, value in state.items()
                   if not any(part in name for part in UNUSED)
                   or (name.startswith("reg_head."))}
-        try:
-            self.load_state_dict(wanted)
-        except RuntimeError as error:
-            raise ValueError(f"These are not the weights of TransMorph: {error}") from error
+        load_state(self, wanted, "TransMorph")
 
     def forward(self, moving: Tensor, fixed: Tensor, rate: float = 0.0) -> Tensor:
         """Displacement in voxels.

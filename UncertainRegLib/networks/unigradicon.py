@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checkpoint import load_state
 from .warp import add_identity, sample
 
 DOWN = (2, 16, 32, 64, 256, 512)  # feature channels from the input to the coarsest level
@@ -98,12 +99,7 @@ class UniGradICON(nn.Module):
                 if name.startswith(prefix):
                     renamed[f"steps.{step}.{name[len(prefix) :]}"] = value
                     break
-        try:
-            self.load_state_dict(renamed)
-        except RuntimeError as error:
-            raise ValueError(
-                f"These are not the weights of uniGradICON or multiGradICON: {error}"
-            ) from error
+        load_state(self, renamed, "uniGradICON or multiGradICON")
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Displacement in voxels.

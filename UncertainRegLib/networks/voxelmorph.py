@@ -189,6 +189,8 @@ def from_state(state: dict[str, Tensor], **settings) -> VxmPairwise | VxmDense:
         for pattern, replacement in renames:
             name = re.sub(pattern, replacement, name)
         renamed[name] = value
+    if "flow.weight" not in renamed or not (pairwise or "decoder.0.weight" in renamed):
+        raise ValueError("These weights fit no VoxelMorph network: they have none of its layers.")
     try:
         if pairwise:
             network = VxmPairwise(_widths(renamed, "down"), **settings)
