@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 from phantoms import GRID_PAIRS, OBLIQUE, textured
+from scipy.spatial.transform import Rotation
 
 from UncertainRegLib import backbones
-from UncertainRegLib.backbones import registry
+from UncertainRegLib.backbones import linear, registry
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.linear import affine_alignment
 from UncertainRegLib.geometry import DisplacementField, Grid, Image, folding_fraction, warp
@@ -58,14 +59,37 @@ def test_different_grids_of_fixed_and_moving(name):
     assert folding_fraction(field) == 0
 
 
-def test_an_affine_alignment_that_goes_astray_is_refused():
-    """Noise has no alignment: the best map of these two mirrors them, or flattens them."""
-    grid = Grid.from_spacing((8, 8, 8))
-    for seed, word in ((1, "mirrors"), (3, "scales the image by 0.06")):
-        rng = np.random.default_rng(seed)
-        fixed, moving = (Image(rng.random(grid.shape).astype(np.float32), grid) for _ in range(2))
-        with pytest.raises(ValueError, match=f"{word}.*align them first"):
-            affine_alignment(fixed, moving)
+ASTRAY = {"mirrors": np.diag([1.0, 1.0, -1.0, 1.0]), "scales the image by 0.06": np.diag(
+    [1.0, 0.06, 1.0, 1.0]), "turns the image by 78 degrees": np.eye(4)}
+ASTRAY["turns the image by 78 degrees"][:3, :3] = Rotation.from_euler(
+    "z", 78, degrees=True).as_matrix()
+
+
+@pytest.mark.parametrize("words", ASTRAY)
+def test_an_affine_alignment_that_goes_astray_is_refused(words, monkeypatch):
+    image = textured(Grid.from_spacing((16, 16, 16), origin=(-7.5, -7.5, -7.5)))
+    monkeypatch.setattr(linear, "_search", lambda *args, **how: ASTRAY[words])
+    with pytest.raises(ValueError, match=f"{words}.*align them first"):
+        affine_alignment(image, image)
+
+
+def test_a_search_gone_astray_gives_way_to_a_plausible_one(monkeypatch):
+    """One pair in forty was turned by 78 degrees without a word."""
+    image = textured(Grid.from_spacing((24, 24, 24), origin=(-11.5, -11.5, -11.5)))
+    good = np.eye(4)
+    good[0, 3] = 0.5
+    monkeypatch.setattr(linear, "_search", lambda *args, coarse: good if coarse else
+                        ASTRAY["mirrors"])
+    assert np.array_equal(affine_alignment(image, image), np.eye(4))  # better than both
+
+
+def test_centres_far_apart_are_brought_together():
+    grid = Grid.from_spacing((40, 44, 48))
+    image = textured(grid, seed=4)
+    far = grid.affine.copy()
+    far[:3, 3] += [30, -20, 15]
+    found = affine_alignment(image, Image(image.array, Grid(grid.shape, far)))
+    assert np.allclose(found[:3, 3], [30, -20, 15], atol=0.3)
 
 
 def test_affine_alignment_finds_a_known_affine():

@@ -27,7 +27,7 @@ def affine_alignment(fixed: Image, moving: Image) -> np.ndarray:
     measure, so the modalities must agree.
 
     Raises:
-        ValueError: no plausible map (see `implausible`) is better than the images as they lie.
+        ValueError: the search found no plausible map (see `implausible`).
     """
     fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
     moving = moving.resample(moving.grid.at_most(COARSE_VOXELS))
@@ -40,17 +40,16 @@ def affine_alignment(fixed: Image, moving: Image) -> np.ndarray:
     else:
         starts = _starts(fixed, moving)
     found = [_search(fixed, moving, start, coarse=True) for start in starts]
-    found = [_search(fixed, moving, matrix, coarse=False) for matrix in _by_merit(
-        fixed, moving, found)[:1]] + found + starts
-    problem = ""
-    for matrix in _by_merit(fixed, moving, found):
-        problem = implausible(matrix)
-        if not problem:
-            return matrix
-    raise ValueError(f"The affine alignment of the two images failed: "
-                     f"{problem or 'they have no common ground'}. Use images of the same anatomy "
-                     "that overlap, or align them first and turn this step off (setting "
-                     '"affine" of the backbone).')
+    found += [_search(fixed, moving, best, coarse=False)
+              for best in _by_merit(fixed, moving, found)[:1]]
+    ranked = _by_merit(fixed, moving, found)
+    plausible = [matrix for matrix in ranked if not implausible(matrix)]
+    if not plausible:
+        problem = implausible(ranked[0]) if ranked else "they hardly overlap"
+        raise ValueError(f"The affine alignment of the two images failed: {problem}. Use images of "
+                         "the same anatomy that overlap, or align them first and turn this step "
+                         'off (setting "affine" of the backbone).')
+    return _by_merit(fixed, moving, plausible + starts)[0]
 
 
 def implausible(matrix: np.ndarray) -> str:
