@@ -111,3 +111,13 @@ def test_a_run_whose_samples_hardly_differ_warns(tmp_path, monkeypatch, shift, a
     monkeypatch.setattr("UncertainRegLib.samplers.equivariance.Equivariance.sample", alike)
     said = " ".join(run(job_of(tmp_path, textured(GRID)), Silent())["warnings"])
     assert ("no registration is known to be that exact" in said) == alarm
+
+
+def test_outlines_that_agree_do_not_hide_an_inverted_inside():
+    """Registration squeezes tissue until the intensities agree, but not in its order."""
+    fixed = textured(GRID)
+    fixed = Image(fixed.array / fixed.array.max(), GRID)
+    everywhere = np.ones(GRID.shape, bool)
+    assert contrast.related(fixed, fixed, everywhere) == pytest.approx(1.0)
+    assert contrast.related(fixed, inverted(fixed), everywhere) < contrast.RELATED
+    assert np.isnan(contrast.related(fixed, fixed, ~everywhere))

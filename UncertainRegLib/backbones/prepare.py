@@ -146,14 +146,17 @@ def _matched(images, windows, affine: bool) -> tuple[float, float]:
     """
     fixed, moving = (_scaled(*each) for each in zip(images, windows))
     fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
-    start = affine_alignment(fixed, moving) if affine else np.eye(4)
+    low, high = windows[1]
+    try:
+        start = affine_alignment(fixed, moving) if affine else np.eye(4)
+    except ValueError:  # the registration will say so, if it needs an affine map
+        return low, high
     moved = seen_through(moving, start).resample(fixed.grid, outside=0.0)
     both = (fixed.array > 0) & (moved.array > 0)
     for image in (fixed, moved):
         change = ndimage.gaussian_gradient_magnitude(image.array, 1.0)
         both &= change <= np.median(change[image.array > 0], axis=None)
     first, second = fixed.array[both], moved.array[both]
-    low, high = windows[1]
     if first.size < ENOUGH_VOXELS or first.std() == 0 or second.std() == 0 \
             or np.corrcoef(first, second)[0, 1] < RELATED:
         return low, high
