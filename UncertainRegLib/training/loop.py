@@ -62,11 +62,13 @@ def fixed_threads(begun_with: int | None = None,
     if threads != present:
         say(f"The training goes on with {threads} CPU thread{'s' * (threads > 1)}, as it began, "
             f"and not with {present}: else its numbers would not be the very same.")
-    torch.set_num_threads(threads)  # the present number too: MKL then takes no fewer on its own
+    if threads != present:  # set needlessly, it makes later LU solvers of MKL fail
+        torch.set_num_threads(threads)
     try:
         yield threads
     finally:
-        torch.set_num_threads(present)
+        if threads != present:
+            torch.set_num_threads(present)
 
 
 def threads_of(checkpoint: dict, file: Path,
