@@ -156,8 +156,7 @@ def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = Tr
                     config, pairs.only(seen), values, seed_of(config.seed, "member", m),
                     out / f"member-{m}", progress, on_step)
                 weights[f"member-{m}"] = network.state_dict()
-                if threads != torch.get_num_threads():
-                    torch.set_num_threads(threads)  # the other members as the first one
+                torch.set_num_threads(threads)  # the other members as the first one
     else:
         network, snapshots, threads = _train_one(config, pairs, values, config.seed, out, progress,
                                                  on_step)

@@ -62,13 +62,11 @@ def fixed_threads(begun_with: int | None = None,
     if threads != present:
         say(f"The training goes on with {threads} CPU thread{'s' * (threads > 1)}, as it began, "
             f"and not with {present}: else its numbers would not be the very same.")
-    if threads != present:  # set needlessly, it makes later LU solvers of MKL fail
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)  # the present number too: MKL then takes no fewer on its own
     try:
         yield threads
     finally:
-        if threads != present:
-            torch.set_num_threads(present)
+        torch.set_num_threads(present)
 
 
 def threads_of(checkpoint: dict, file: Path,
