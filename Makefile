@@ -15,8 +15,7 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
-	# One thread: a change of torch's threads makes MKL's LU fail later in the same process.
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest Testing $(PYTEST)
+	$(BIN)/python -m pytest Testing $(PYTEST)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 14), \
