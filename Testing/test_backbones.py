@@ -119,14 +119,15 @@ def test_masks_bring_distant_images_together():
 
 
 def test_listing_names_what_is_missing_and_never_raises(monkeypatch):
-    facts = Facts("needy", "Needy", packages=("no_such_package", "numpy"))
+    facts = Facts("needy", "Needy", packages={"no_such_package": "no-such-package",
+                                              "numpy": "numpy"})
     needy = type("Needy", (), {"facts": facts})
     monkeypatch.setattr(registry, "backbone_class", lambda name: needy)
     entry = registry.entry("needy")
     assert not entry.available
-    assert "no_such_package" in entry.remedy
+    assert "no-such-package" in entry.remedy
     assert "numpy" not in entry.remedy
-    with pytest.raises(registry.BackboneError, match=r"not installed: install .*no_such_package"):
+    with pytest.raises(registry.BackboneError, match=r"not installed: install .*no-such-package"):
         registry.create("needy")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from phantoms import textured
 
 from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import Grid, identity
 from UncertainRegLib.perturbations import Deform
 from UncertainRegLib.randomness import numpy_generator, seed_of
@@ -44,7 +45,7 @@ def test_no_generator_is_made_elsewhere():
         assert file in benchmarks or not of_a_seed.search(text), file
 
 
-class Blind:
+class Blind(Backbone):
     """A registration that finds nothing: a sample is the perturbation itself."""
 
     facts = Facts("blind", "Blind")

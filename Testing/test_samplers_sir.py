@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from UncertainRegLib.contracts import Backbone, ProposalSource
 from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,
@@ -18,16 +19,13 @@ from UncertainRegLib.geometry import (
     jacobian_determinant,
     warp,
 )
-from UncertainRegLib.samplers import create_sampler, registry
-from UncertainRegLib.samplers.proposals import (
-    SHIPPED,
-    EquivarianceSeeded,
-    Optimised,
-    Proposal,
-    Trained,
-    in_voxels,
-)
-from UncertainRegLib.samplers.sir import SIR, target_of
+from UncertainRegLib.perturbations import family
+from UncertainRegLib.samplers import create_sampler, listing
+from UncertainRegLib.samplers.proposals.optimised import Optimised
+from UncertainRegLib.samplers.proposals.proposal import Proposal, in_voxels
+from UncertainRegLib.samplers.proposals.seeded import EquivarianceSeeded
+from UncertainRegLib.samplers.proposals.trained import SHIPPED, Trained
+from UncertainRegLib.samplers.sir import SIR
 
 torch = pytest.importorskip("torch")
 
@@ -61,7 +59,7 @@ def blobs(grid, shift=(0, 0, 0), seed=0):
 
 
 @dataclass
-class Shift:
+class Shift(Backbone):
     """A backbone that answers a constant shift (mm LPS), a little different for every image."""
 
     shift: tuple = (0.0, 0.0, 0.0)
@@ -77,12 +75,15 @@ class Shift:
 
 
 @dataclass
-class Fixed:
+class Fixed(ProposalSource):
     """A source of one given proposal."""
 
     given: Proposal
     backbone: object = None
     name = "given"
+
+    def expected_seconds(self, register_s):
+        return 0.0
 
     def propose(self, fixed, moving, generator, on_progress):
         return self.given
@@ -116,7 +117,7 @@ def test_target_sees_what_the_yielded_field_does(start):
     fixed, moving = blobs(oblique_grid()), blobs(oblique_grid((22, 17, 19)), seed=3)
     proposal = Proposal(None, fixed.grid, start)
     z = random_voxels(fixed.grid.shape)
-    seen = target_of(fixed, moving, proposal).warp(z[None, None])[0, 0].numpy()
+    seen = proposal.target(fixed, moving).warp(z[None, None])[0, 0].numpy()
     alone = Proposal(None, fixed.grid).field(z)
     expected = warp(proposal.seen(moving), alone, outside=None).array
     assert np.abs(seen - expected).max() < 1e-4
@@ -206,13 +207,12 @@ def test_result_does_not_depend_on_the_memory_budget():
 def test_equivariance_seeded_proposal_has_the_samples_moments():
     grid = Grid.from_spacing((12, 12, 12), (2, 2, 2))
     fixed, moving = blobs(grid), blobs(grid, seed=2)
-    source = EquivarianceSeeded(Shift((3.0, 0, 0)), "translation", seeds=6, local_sd_mm=0.1)
+    source = EquivarianceSeeded(Shift((3.0, 0, 0)), family("translation"), seeds=6, local_sd_mm=0.1)
     proposal = source.propose(fixed, moving, np.random.default_rng(3))
     q = proposal.gaussian
     assert q.rank == 6 and proposal.grid == grid
     z = q.sample(q.noise(range(400)))[0]
     direct = np.random.default_rng(3)  # the same perturbations, straight from equivariance
-    from UncertainRegLib.perturbations import family
     from UncertainRegLib.samplers import Equivariance
 
     seeds = [s.field.vectors.mean((0, 1, 2)) for s in
@@ -227,7 +227,7 @@ def test_optimised_proposal_improves_on_its_start():
     fixed, moving = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))
     source = Optimised(Shift(jitter_mm=0.0), steps=60, rank=2, learning_rate=0.1)
     proposal = source.propose(fixed, moving, np.random.default_rng(0))
-    target = target_of(fixed, moving, proposal)
+    target = proposal.target(fixed, moving)
     before = target.log_prob(torch.zeros(1, 1, 3, *grid.shape))
     assert target.log_prob(proposal.gaussian.mean[:, None]) > before + 100
     z = proposal.gaussian.sample(proposal.gaussian.noise([1, 2]))
@@ -367,8 +367,8 @@ def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
 
 
 def test_without_torch_the_method_is_listed_with_a_remedy(monkeypatch):
-    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
-    listed = {method.name: method for method in registry.listing()}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    listed = {method.name: method for method in listing()}
     assert listed["equivariance"].available
     assert not listed["sir"].available and "torch" in listed["sir"].remedy
     with pytest.raises(ValueError, match="install the Python package torch"):

@@ -11,6 +11,7 @@ from phantoms import smooth_field, textured
 
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.backbones import Facts
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,
@@ -154,7 +155,7 @@ def test_scores_of_a_perfect_a_constant_and_a_reversed_map():
     assert curve == sorted(curve) and np.mean(curve) == pytest.approx(error.mean(), rel=0.02)
 
 
-class Shaky:
+class Shaky(Backbone):
     """Answers with the shift of the moving image's brightest voxel, and half of it too much."""
 
     facts = Facts("shaky", "Shaky")

@@ -28,7 +28,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from UncertainRegParts.choices import PERTURBING, TUTORIAL, choices, methodsOf
+from UncertainRegParts.choices import TUTORIAL, choices, methodsOf, perturbs
 from UncertainRegParts.controls import blocked
 from UncertainRegParts.results import ResultsPanel
 from UncertainRegParts.run import Run, duration
@@ -236,9 +236,9 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 with blocked(path):  # else the paths not yet set would be taken for choices
                     path.currentPath = getattr(parameters, name)
         isSir, source = parameters.method == "sir", parameters.sirSource
-        perturbs = parameters.method in PERTURBING or (isSir and source == "seeded")
-        self.ui.perturbationComboBox.visible = perturbs
-        self.ui.perturbationComboBoxLabel.visible = perturbs
+        shown = perturbs(parameters.method, sirSettings(parameters) if isSir else {})
+        self.ui.perturbationComboBox.visible = shown
+        self.ui.perturbationComboBoxLabel.visible = shown
         self.ui.sirWidget.visible = isSir
         self.ui.sirWeightsPathLineEdit.visible = source == "trained"
         self.ui.sirWeightsPathLineEditLabel.visible = source == "trained"
@@ -305,7 +305,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Fixed and moving are the same")
         from UncertainRegLib.backbones import BackboneError
         from UncertainRegLib.backbones import entry as backbone
-        from UncertainRegLib.samplers import method, misfit
+        from UncertainRegLib.samplers import method, sampler_class
 
         found = []
         for find, name, question in (
@@ -320,7 +320,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
                 return _("{title} is not installed: {remedy}").format(
                     title=chosen.title, remedy=chosen.remedy)
             found.append(chosen)
-        if misfit(parameters.method, found[0].facts):
+        if sampler_class(parameters.method).refuses(found[0].facts):
             return _("Choose how uncertainty is found")
         return ""
 

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
+from ..plugins import not_installed
 from . import weights as store
 from .facts import Facts
-from .registry import BACKBONES, BackboneError, backbone_class, create, listing
+from .registry import BackboneError, backbone_class, create, known, listing
 from .trained import folder_of, install_model, models
 
 
@@ -75,13 +76,13 @@ def install_backbone(options, report=None) -> int:
 
     The folder of a model that was trained here becomes a backbone of the given name.
     """
-    if options.name not in BACKBONES and options.source:
+    if options.name not in known() and options.source:
         path = install_model(options.source, options.name)
         print(f"Installed {path}. Use it as --backbone {options.name}.")
         return 0
     facts = backbone_class(options.name).facts
     if facts.weights is None:
-        missing = facts.missing_packages()
+        missing = not_installed(facts.packages)
         print(f"{facts.title} needs no trained weights"
               + (f", but: pip install {' '.join(missing)}" if missing else "."))
         return 0

@@ -8,10 +8,11 @@ import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
 from ..randomness import torch_seeded
@@ -123,7 +124,7 @@ def install_model(folder: str | Path, name: str) -> Path:
     return target
 
 
-def class_of(folder: Path):
+def class_of(folder: Path) -> type[TrainedModel]:
     """The backbone class of a model folder.
 
     Raises:
@@ -137,7 +138,7 @@ def class_of(folder: Path):
         name=name, title=made_of.get("title") or f"{name} ({manifest['kind']}, trained here)",
         anatomy=made_of.get("anatomy", "as in its training"),
         modality=made_of.get("modality", "as in its training"),
-        stochastic=manifest["kind"] == "dropout", packages=("torch",),
+        stochastic=manifest["kind"] == "dropout", packages={"torch": "torch"},
         methods=_methods(manifest), working_grid=f"{shape} voxels of {grid['spacing_mm']:g} mm")
     return type("TrainedModel", (TrainedModel,),
                 {"folder": folder, "manifest": manifest, "facts": facts})
@@ -151,7 +152,7 @@ def _methods(manifest: dict) -> tuple[str, ...]:
 
 
 @dataclass
-class TrainedModel:
+class TrainedModel(Backbone):
     """A model folder; ``class_of`` makes its class.
 
     Attributes:
@@ -161,11 +162,10 @@ class TrainedModel:
 
     seed: int = 1
     device: str = "cpu"
-    stream = calls = 0  # which sampling draws, and how often it did
 
-    folder = None  # these three are set by ``class_of``
-    manifest = None
-    facts = None
+    learned = True
+    folder: ClassVar[Path]  # these and facts made of them are set by ``class_of``
+    manifest: ClassVar[dict]
 
     @cached_property
     def members(self) -> list:
