@@ -178,6 +178,8 @@ class Seen:
 
     def __init__(self, pairs):
         self.pairs, self.shape, self.record, self.images = pairs, pairs.shape, pairs.record, []
+        self.files, self.spacing_mm = pairs.files, pairs.spacing_mm
+        self.intensity, self.axes = pairs.intensity, pairs.axes
 
     def pair(self, seed, device="cpu"):
         found = self.pairs.pair(seed, device)

@@ -1,6 +1,5 @@
 """Sampled importance resampling, with proposals whose right answer is known."""
 
-import hashlib
 import json
 import tomllib
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trained_models import write_proposal_network
 
 from UncertainRegLib.contracts import Backbone, ProposalSource
 from UncertainRegLib.geometry import (
@@ -33,6 +33,7 @@ from scipy import ndimage  # noqa: E402
 
 from UncertainRegLib.backbones.facts import Facts  # noqa: E402
 from UncertainRegLib.gaussian import LowRank, StructuredGaussian, smooth_factor  # noqa: E402
+from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIFT_MM = 4.0
@@ -235,12 +236,9 @@ def test_optimised_proposal_improves_on_its_start():
 
 
 def test_trained_proposal(tmp_path):
-    from UncertainRegLib.networks.sir_unet import SirUNet, save
-
     grid = oblique_grid((17, 20, 22))
     fixed, moving = blobs(grid), blobs(grid, seed=4)
-    save(SirUNet("LC", rank=3), str(tmp_path / "sir.pt"))
-    source = Trained(Shift(), str(tmp_path / "sir.pt"), start="none")
+    source = Trained(Shift(), str(write_proposal_network(tmp_path)), start="none")
     samples = list(SIR(source, proposals=8).sample(fixed, moving, 2, np.random.default_rng(0)))
     assert samples[0].field.grid.shape == (12, 12, 12)
     assert np.allclose(samples[0].field.grid.center, grid.center)
@@ -248,19 +246,18 @@ def test_trained_proposal(tmp_path):
 
 
 def test_the_shipped_model_is_small_complete_and_what_its_manifest_says():
-    manifest = json.loads((SHIPPED.parent / "manifest.json").read_text(encoding="utf-8"))
-    assert SHIPPED.stat().st_size < 10e6
-    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() == manifest["sha256"]
-    content = torch.load(SHIPPED, weights_only=True)
-    assert all(values.dtype == torch.float16 for values in content["model"].values())
-    log = (SHIPPED.parent / manifest["log"]).read_text(encoding="utf-8").splitlines()
+    manifest, states = load_model(SHIPPED)  # compares the checksum
+    weights, made_of = SHIPPED / "weights.pt", manifest["provenance"]
+    assert weights.stat().st_size < 10e6 and manifest["kind"] == "sir"
+    assert all(values.dtype == torch.float16 for values in states["proposal"].values())
+    log = (SHIPPED / made_of["log"]).read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["objective"] for line in log} == {"mean", "entropy"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     patterns = project["tool"]["setuptools"]["package-data"]["UncertainRegLib"]
-    packed = {file for pattern in patterns for file in SHIPPED.parents[2].glob(pattern)}
-    assert set(SHIPPED.parent.iterdir()) <= packed
+    packed = {file for pattern in patterns for file in SHIPPED.parents[1].glob(pattern)}
+    assert set(SHIPPED.iterdir()) <= packed
     listed = (ROOT / "UncertainRegLib" / "CMakeLists.txt").read_text(encoding="utf-8")
-    assert SHIPPED.relative_to(ROOT).as_posix() in listed
+    assert weights.relative_to(ROOT).as_posix() in listed
 
 
 @pytest.mark.parametrize("refine", [0, 20])
@@ -320,10 +317,8 @@ def test_wrong_settings_are_named(tmp_path):
     with pytest.raises(ValueError, match="no weights of a proposal network"):
         Trained(Shift(), str(tmp_path / "none.pt"))
     (tmp_path / "x.pt").write_bytes(b"nonsense")
-    from UncertainRegLib.networks.sir_unet import load
-
-    with pytest.raises(ValueError, match="no weights"):
-        load(str(tmp_path / "x.pt"))
+    with pytest.raises(ValueError, match="lies in no model folder"):
+        Trained(Shift(), str(tmp_path / "x.pt"))
 
 
 class Stop(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ from time import perf_counter
 from ..plugins import not_installed
 from . import weights as store
 from .facts import Facts
+from .models import folder_of, install_model, models, read_model
 from .registry import BackboneError, backbone_class, create, known, listing
-from .trained import folder_of, install_model, models
 
 
 def add_commands(commands) -> None:
@@ -78,7 +79,11 @@ def install_backbone(options, report=None) -> int:
     """
     if options.name not in known() and options.source:
         path = install_model(options.source, options.name)
-        print(f"Installed {path}. Use it as --backbone {options.name}.")
+        use = f"as --backbone {options.name}"
+        if read_model(path)["kind"] == "sir":
+            settings = json.dumps({"method": {"weights": options.name}})
+            use = f"with --method sir --parameters '{settings}'"
+        print(f"Installed {path}. Use it {use}.")
         return 0
     facts = backbone_class(options.name).facts
     if facts.weights is None:

@@ -15,8 +15,8 @@ from ..contracts import Backbone
 from ..plugins import classes_in, to_install
 from ..settings import check_settings, defaults
 from .facts import Facts
+from .models import folder_of, models
 from .trained import class_of as trained_class
-from .trained import folder_of, models
 from .weights import is_stored, remedy
 
 FEWEST_VOXELS = 1000  # of a working grid: on fewer no method can be expected to work
