@@ -13,7 +13,7 @@ from UncertainRegLib.geometry import Grid, identity
 from UncertainRegLib.perturbations import Deform
 from UncertainRegLib.randomness import numpy_generator, seed_of
 from UncertainRegLib.samplers import Equivariance
-from UncertainRegLib.studies.study import Study
+from UncertainRegLib.studies.known_warp import KnownWarp
 
 LIBRARY = Path(__file__).resolve().parent.parent / "UncertainRegLib"
 SEEDS = (0, 7, 2**32 + 7, 2**40, 2**40 + 7, -7)  # torch on a CPU takes most of them for 0 or 7
@@ -63,7 +63,7 @@ def numpy_consumers() -> dict:
 
     def study(seed, number, name):
         pair = {"case": "elastic", "number": number}
-        one = Study(image, "image", Path("none"), ("elastic",), seed=seed)
+        one = KnownWarp(image, "image", Path("none"), ("elastic",), seed=seed)
         return one.generator(pair, name).random(4)
 
     return {"samples": lambda seed: sampled(seed, "samples"),

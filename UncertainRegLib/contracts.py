@@ -1,4 +1,4 @@
-"""What the parts promise each other: backbones, perturbations, samplers and proposals.
+"""What the parts promise each other: backbones, perturbations, samplers, proposals, studies.
 
 Whoever adds one derives from the contract: what must be there is abstract, what need not be has its
 default here. So nobody asks whether an object has an attribute, and a misspelt one is noticed.
@@ -8,7 +8,9 @@ Each also says its ``place`` in the lists that people see: lower comes first, th
 from __future__ import annotations
 
 from abc import abstractmethod
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
@@ -20,8 +22,9 @@ from .settings import check_settings, defaults
 if TYPE_CHECKING:  # what the contracts speak of, and what is made by those who keep them
     from .backbones.facts import Facts
     from .backbones.trained import PredictedMap
+    from .samplers.proposals.proposal import Proposal
     from .samplers.sample import Sample
-    from .samplers.sir.proposal import Proposal
+    from .studies.rows import Rows
 
 LAST = 1000  # place of what does not say one
 OnProgress = Callable[[str, int, int], None]  # what is done, how many of it, of how many
@@ -206,3 +209,55 @@ class ProposalSource(Protocol):
     def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
                 on_progress: OnProgress) -> Proposal:
         """The proposal of two prepared images."""
+
+
+class Study(Protocol):
+    """A study of whether the millimetres can be believed; a dataclass of its settings.
+
+    Attributes:
+        command: of ``evaluate``; question: what it asks, one line of help.
+        families: of perturbations, by name.
+    """
+
+    command: ClassVar[str]
+    question: ClassVar[str]
+    place: ClassVar[int] = LAST
+    families: tuple[str, ...] = ("deform",)
+
+    @classmethod
+    @abstractmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Add its own options; those that all studies have (``--out``, ``--samples``, …) follow."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, options: Namespace, say: Callable[[str], None]) -> Study:
+        """The study that the options describe.
+
+        Args:
+            say: takes sentences about what a reader of files had to decide.
+
+        Raises:
+            ValueError: a setting or a file cannot be used.
+        """
+
+    @abstractmethod
+    def registrations(self) -> int:
+        """How many are still to do."""
+
+    @abstractmethod
+    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+        """Compute what is missing, row by row; returns all rows, those of earlier runs included.
+
+        Args:
+            advance: called after every registration with what it was for.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def table(rows: Rows) -> str:
+        """The summary in words."""
+
+    def pictures(self, rows: Rows) -> list[Path]:
+        """Files that it draws of its rows."""
+        return []
