@@ -87,25 +87,24 @@ def imported_files(path, files):
 
 
 def circle(arrows):
-    """Those of a graph (node -> nodes) that lead back to themselves, and all between them."""
-    left = {node: set(targets) for node, targets in arrows.items()}
-    before = None
-    while before != left:
-        before = left
-        pointed_at = set().union(*left.values())
-        left = {node: {target for target in targets if target in left}
-                for node, targets in left.items() if targets and node in pointed_at}
-    return set(left)
+    """Those of a graph (node -> nodes) from which a way leads back to themselves."""
+    ahead, before = {node: set(targets) for node, targets in arrows.items()}, None
+    while before != ahead:
+        before = ahead
+        ahead = {node: targets.union(*(before[target] for target in targets))
+                 for node, targets in before.items()}
+    return {node for node, targets in ahead.items() if node in targets}
 
 
 def test_no_file_imports_itself_by_way_of_others():
     """Then each can be read, tested and loaded again by itself."""
-    paths = [path for path in LIBRARY if path.parent.name == "scene"]
-    files = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-             for path in paths}
+    paths = [path for path in LIBRARY if path.parent.name == "scene"] + MODULE
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    files = {name.removeprefix("UncertainReg.").removesuffix(".__init__"): path
+             for name, path in zip(names, paths, strict=True)}
     found = circle({path: imported_files(path, files) for path in paths})
     assert not found, sorted(path.name for path in found)
-    assert circle({1: {2}, 2: {3}, 3: {2, 4}, 4: set()}) == {2, 3}
+    assert circle({1: {2}, 2: {3}, 3: {2, 4}, 4: {5}, 5: set()}) == {2, 3}
 
 
 @pytest.mark.parametrize("path", LIBRARY + MODULE, ids=lambda p: str(p.relative_to(ROOT)))

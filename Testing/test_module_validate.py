@@ -33,12 +33,12 @@ def folder(tmp_path):
 def panel(widget, folder, monkeypatch):  # noqa: F811
     """The panel with that result, and the section open."""
     import slicer
-    import UncertainRegParts.validate
+    import UncertainRegParts.sections.validate
 
     from UncertainRegLib.scene.result import load_result
 
     stub = Path(__file__).with_name("stub_evaluate.py")
-    monkeypatch.setattr(UncertainRegParts.validate, "workerScript", lambda: stub)
+    monkeypatch.setattr(UncertainRegParts.sections.validate, "workerScript", lambda: stub)
     assert widget.ui.validateCollapsibleButton.collapsed  # nothing unasked
     widget.ui.validateCollapsibleButton.collapsed = False
     load_result(folder, slicer.mrmlScene)

@@ -31,10 +31,10 @@ def host():
 def module(host, monkeypatch):
     """UncertainReg.py, loaded as Slicer does; its worker only pretends."""
     loaded = host.load_module(MODULE)
-    import UncertainRegParts.run
+    import UncertainRegParts.worker.run
 
     stub = Path(__file__).with_name("stub_worker.py")
-    monkeypatch.setattr(UncertainRegParts.run, "workerScript", lambda: stub)
+    monkeypatch.setattr(UncertainRegParts.worker.run, "workerScript", lambda: stub)
     return loaded
 
 
@@ -317,10 +317,10 @@ def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
 @pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
 def test_a_worker_that_does_not_listen_is_killed_with_its_children(
         widget, inputs, host, monkeypatch):
-    import UncertainRegParts.worker
+    import UncertainRegParts.worker.process
 
     monkeypatch.setenv("STUB", "stubborn")
-    monkeypatch.setattr(UncertainRegParts.worker, "GRACE_MS", 200)
+    monkeypatch.setattr(UncertainRegParts.worker.process, "GRACE_MS", 200)
     widget.ui.applyButton.click()
     run = widget.logic.run
     run_until(host, lambda: run.result is not None)
@@ -476,11 +476,11 @@ def test_the_panel_as_a_picture(widget, inputs, host, tmp_path):
 
 @pytest.fixture
 def real_worker(module, monkeypatch):
-    import UncertainRegParts.run
-    import UncertainRegParts.worker
+    import UncertainRegParts.worker.process
+    import UncertainRegParts.worker.run
 
-    monkeypatch.setattr(UncertainRegParts.run, "workerScript",
-                        UncertainRegParts.worker.workerScript)
+    monkeypatch.setattr(UncertainRegParts.worker.run, "workerScript",
+                        UncertainRegParts.worker.process.workerScript)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .inputs import writeInputs
-from .worker import Worker, workerScript
+from .process import Worker, workerScript
 
 LIVE_MAPS = ("uncertainty_mm",)  # the others are read when the run is over
 

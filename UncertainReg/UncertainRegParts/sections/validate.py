@@ -9,9 +9,9 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from .controls import blocked, connectAll, fillTable
-from .run import duration
-from .worker import Worker, workerScript
+from ..controls import blocked, connectAll, fillTable
+from ..worker.process import Worker, workerScript
+from ..worker.run import duration
 
 REFUSED = 3  # exit code of a calibration that states no bound
 
