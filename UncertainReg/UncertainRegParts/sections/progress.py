@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from ..worker.run import duration
+from ..worker.task import duration
 
 
 class ProgressSection:
@@ -26,10 +26,14 @@ class ProgressSection:
         if run is None:
             return
         ui.detailsText.plainText = run.worker.log if failed else ""
-        ui.cancelButton.enabled = run.state == "running"
-        ui.cancelButton.text = _("Cancelling") if run.state == "cancelling" else _("Cancel")
-        ui.progressBar.maximum, ui.progressBar.value = run.asked, run.finished
-        ui.progressBar.format = _("{finished} of {asked} samples").format(
-            finished=run.finished, asked=run.asked) + (
-            "" if run.secondsLeft is None else _(", {time} left").format(
-                time=duration(run.secondsLeft)))
+        showProgress(run, ui.progressBar, ui.cancelButton, _("{finished} of {asked} samples"))
+
+
+def showProgress(task, bar, cancelButton, text: str) -> None:
+    """Bar and button of a task (``worker.task.Task``); text: with "finished" and "asked"."""
+    cancelButton.enabled = task.state == "running"
+    cancelButton.text = _("Cancelling") if task.state == "cancelling" else _("Cancel")
+    bar.maximum, bar.value = task.asked, task.finished
+    bar.format = text.format(finished=task.finished, asked=task.asked) + (
+        "" if task.secondsLeft is None else _(", {time} left").format(
+            time=duration(task.secondsLeft)))
