@@ -1,5 +1,8 @@
 """The panel as a whole: its life in the application, and what its sections share."""
 
+import importlib
+import sys
+
 import qt
 import slicer
 import vtk
@@ -70,6 +73,16 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.results.removeObservers()
             self.setParameterNode(None)
         self.removeObservers()
+
+    def onReload(self):
+        """Slicer's *Reload* reads the module file again; here the parts and the library, too.
+
+        A run or an evaluation is stopped before, as when the module is closed: it would go on in
+        the code that is gone.
+        """
+        self.cleanup()
+        forgetCode()
+        super().onReload()
 
     def enter(self):
         self.initializeParameterNode()
@@ -142,3 +155,11 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             run.resultIsNew = False
             self.results.refresh(run.result.run, showMap=self._shownRun != run.result.run)
             self._shownRun = run.result.run
+
+
+def forgetCode() -> None:
+    """Whoever imports a part of the module or of the library from now on gets it from its file."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("UncertainRegParts", "UncertainRegLib"):
+            del sys.modules[name]
+    importlib.invalidate_caches()  # else a file that is new may not be found
