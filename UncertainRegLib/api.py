@@ -153,8 +153,11 @@ def map_uncertainty(
         ValueError: an input or a setting cannot be used; the message says what to do.
         TypeError: an input is of a kind that cannot be read.
     """
-    temporary = None if out else TemporaryDirectory(prefix="uncertainreg-")
-    folder = Path(out or temporary.name)
+    temporary = None
+    if out is None:
+        temporary = TemporaryDirectory(prefix="uncertainreg-")
+        out = temporary.name
+    folder = Path(out)
     with TemporaryDirectory(prefix="uncertainreg-inputs-") as written, _handlers_kept():
         given = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask,
                  "moving_mask": moving_mask, "moving_labels": moving_labels,
@@ -163,13 +166,15 @@ def map_uncertainty(
         for name, image in (("fixed_mask", fixed), ("moving_mask", moving)):
             if given[name] is None and isinstance(image, Image) and image.mask is not None:
                 given[name] = Image(image.mask, image.grid)
-        files = {name: _file(name, value, Path(written)) for name, value in given.items()
-                 if value is not None}
-        run(Job(**files, out=str(folder), backbone=backbone, method=method,
-                perturbation=perturbation, samples=samples, seed=seed, device=device,
-                label_names={str(label): name for label, name in (label_names or {}).items()},
-                parameters={name: dict(value) for name, value in (parameters or {}).items()},
-                competence=competence), REPORTERS[progress]())
+        job = Job(
+            out=str(folder), backbone=backbone, method=method, perturbation=perturbation,
+            samples=samples, seed=seed, device=device, competence=competence,
+            label_names={str(label): name for label, name in (label_names or {}).items()},
+            parameters={name: dict(value) for name, value in (parameters or {}).items()})
+        for name, value in given.items():
+            if value is not None:
+                setattr(job, name, _file(name, value, Path(written)))
+        run(job, REPORTERS[progress]())
         if any(Path(written).iterdir()):
             shutil.copytree(written, folder / INPUTS)
             _renamed_inputs(folder, Path(written))
