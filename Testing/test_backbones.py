@@ -138,9 +138,11 @@ def test_unknown_backbone_and_setting():
         backbones.create("demons", speed=3)
 
 
-def test_listing_imports_neither_torch_nor_slicer():
+def test_lists_import_no_optional_package_and_the_command_line_no_study():
     code = ("import sys; from UncertainRegLib import backbones, jobs, samplers, perturbations; "
-            "backbones.listing(); bad = {'torch', 'slicer', 'qt'} & set(sys.modules); "
+            "from UncertainRegLib.cli.main import parser; parser(); "
+            "backbones.listing(); bad = {'torch', 'slicer', 'qt', 'itk', 'ants', 'convexAdam', "
+            "'matplotlib', 'UncertainRegLib.studies.study'} & set(sys.modules); "
             "assert not bad, bad")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=registry.__file__.split(
         "UncertainRegLib")[0])

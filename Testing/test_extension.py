@@ -170,3 +170,20 @@ def test_no_code_runs_or_installs_at_import():
         assert "pickle" not in imports(path, False)
         for call in re.findall(r"torch\.load\([^)]*\)", text):
             assert "weights_only=True" in call, f"{path}: {call}"
+
+
+PROBE = re.compile(r"\b(?:getattr|hasattr)\((?:\w+\.)*(?:backbone|sampler|family|proposal|pairs)\b"
+                   r"|\b(?:backbone|family|proposal|gaussian|sampler): object\b")
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_part_is_asked_whether_it_has_an_attribute(path):
+    """What a part may leave out has a default in its contract; a misspelt name is an error."""
+    assert not PROBE.search(path.read_text(encoding="utf-8"))
+
+
+def test_probes_are_recognised():
+    for text in ('getattr(sampler, "at_most", 3)', 'hasattr(self.backbone, "maps")',
+                 "    backbone: object = None"):
+        assert PROBE.search(text), text
+    assert not PROBE.search("backbone: Backbone")

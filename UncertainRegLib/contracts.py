@@ -170,7 +170,7 @@ class Sampler(Protocol):
             ValueError: no such setting, or a value that does not fit.
         """
         check_settings(f"Method {cls.name!r}", settings, defaults(cls, hidden=("backbone",)))
-        return cls(backbone, **settings)
+        return cls(backbone, **settings)  # type: ignore[call-arg]  # a dataclass
 
     @abstractmethod
     def expected_seconds(self, n: int, register_s: float) -> float:

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Mapping
+from operator import attrgetter
 from types import ModuleType
 
 
@@ -26,7 +27,7 @@ def classes_in(package: ModuleType, contract: type, says: str = "name") -> list[
         found += [cls for _, cls in inspect.getmembers(module, inspect.isclass)
                   if cls.__module__ == module.__name__ and contract in cls.__mro__
                   and says in vars(cls)]
-    return sorted(found, key=lambda cls: cls.place)
+    return sorted(found, key=attrgetter("place"))
 
 
 def not_installed(packages: Mapping[str, str]) -> list[str]:
