@@ -103,6 +103,44 @@ def test_readme_has_what_the_index_asks_for():
         assert (ROOT / picture).is_file(), f"README shows {picture}, which is not there"
 
 
+def imported_files(path, files):
+    """The files that a file imports, at its top or where it needs them; files: name -> path."""
+    package = list(files)[list(files.values()).index(path)].split(".")
+    if path.name != "__init__.py":
+        package.pop()
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parts = package[:len(package) - node.level + 1] if node.level else []
+            module = ".".join(parts + ([node.module] if node.module else []))
+            found |= {f"{module}.{name.name}" if f"{module}.{name.name}" in files else module
+                      for name in node.names}
+    return {files[name] for name in found if name in files} - {path}
+
+
+def circle(arrows):
+    """Those of a graph (node -> nodes) from which a way leads back to themselves."""
+    ahead, before = {node: set(targets) for node, targets in arrows.items()}, None
+    while before != ahead:
+        before = ahead
+        ahead = {node: targets.union(*(before[target] for target in targets))
+                 for node, targets in before.items()}
+    return {node for node, targets in ahead.items() if node in targets}
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Then each can be read, tested and loaded again by itself."""
+    paths = [path for path in LIBRARY if path.parent.name == "scene"] + MODULE
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    files = {name.removeprefix("UncertainReg.").removesuffix(".__init__"): path
+             for name, path in zip(names, paths, strict=True)}
+    found = circle({path: imported_files(path, files) for path in paths})
+    assert not found, sorted(path.name for path in found)
+    assert circle({1: {2}, 2: {3}, 3: {2, 4}, 4: {5}, 5: set()}) == {2, 3}
+
+
 @pytest.mark.parametrize("path", LIBRARY + MODULE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_rings(path):
     ring = path.relative_to(ROOT).parts
