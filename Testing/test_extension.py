@@ -69,7 +69,7 @@ def test_a_wheel_has_every_file_that_runs_and_no_other(tmp_path):
                       and not name.endswith(("CMakeLists.txt", ".jsonl"))}
 
 
-def test_every_text_file_is_utf8():
+def test_every_text_file_is_utf8_and_merged():
     """Readers of the Extensions Index and of the wheel do not guess encodings."""
     for name in tracked():
         content = (ROOT / name).read_bytes()
@@ -80,6 +80,8 @@ def test_every_text_file_is_utf8():
             except UnicodeDecodeError as error:
                 pytest.fail(f"{name}: {error}")
             assert not content.startswith(b"\xef\xbb\xbf"), f"{name} begins with a BOM"
+            for mark in (b"<<<<<<< ", b">>>>>>> "):
+                assert not re.search(b"^" + mark, content, re.MULTILINE), f"{name}: unmerged"
 
 
 def test_root_cmake_has_what_the_index_asks_for():
