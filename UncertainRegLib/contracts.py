@@ -2,7 +2,7 @@
 
 Whoever adds one derives from the contract: what must be there is abstract, what need not be has its
 default here. So nobody asks whether an object has an attribute, and a misspelt one is noticed.
-Each also says its ``place`` in the lists that people see: lower comes first, then by name.
+Each also says its ``place`` in the lists that people see: lower comes first, then by file.
 """
 
 from __future__ import annotations
