@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch")
 from UncertainRegLib import backbones  # noqa: E402
 from UncertainRegLib.__main__ import main  # noqa: E402
 from UncertainRegLib.backbones import battery  # noqa: E402
+from UncertainRegLib.backbones.models import folder_of, install_model  # noqa: E402
 from UncertainRegLib.backbones.registry import BackboneError  # noqa: E402
-from UncertainRegLib.backbones.trained import class_of, folder_of, install_model  # noqa: E402
+from UncertainRegLib.backbones.trained import class_of  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, read_image  # noqa: E402
 from UncertainRegLib.networks.diffusemorph import displacement_net  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402

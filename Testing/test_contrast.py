@@ -6,8 +6,18 @@ from phantoms import smooth_field, textured
 
 from UncertainRegLib import backbones
 from UncertainRegLib.backbones import contrast
+from UncertainRegLib.backbones.ants import AntsSyN
 from UncertainRegLib.backbones.facts import Facts
-from UncertainRegLib.geometry import Grid, Image, identity, read_image, warp, write_image
+from UncertainRegLib.contracts import Backbone
+from UncertainRegLib.geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    identity,
+    read_image,
+    warp,
+    write_image,
+)
 from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.jobs.plausible import too_certain
@@ -22,11 +32,15 @@ def inverted(image: Image) -> Image:
     return Image(np.where(inside, 1.05 * array.max() - array, array).astype(np.float32), image.grid)
 
 
-class Named:
+class Named(Backbone):
     """A method that is made for a modality."""
 
-    def __init__(self, modality: str, metric: str = "") -> None:
-        self.facts, self.metric = Facts("named", "Named", modality=modality), metric
+    def __init__(self, modality: str) -> None:
+        self.facts = Facts("named", "Named", modality=modality)
+
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """Identity."""
+        return identity(fixed.grid)
 
 
 def test_explained_variance_by_hand():
@@ -44,20 +58,19 @@ def test_explained_variance_by_hand():
     assert np.isnan(contrast.explained(fixed, fixed, where & False))
 
 
-@pytest.mark.parametrize(("modality", "metric", "judged"), [
-    ("same in both images", "", True), ("T1 MRI", "", True),
-    ("any, also different ones", "", False), ("any MRI contrast, also different ones", "", False),
-    ("same in both; or any, by setting", "CC", True),
-    ("same in both; or any, by setting", "mattes", False)])
-def test_only_methods_for_one_contrast_are_judged(modality, metric, judged):
+@pytest.mark.parametrize(("method", "judged"), [
+    (Named("same in both images"), True), (Named("T1 MRI"), True),
+    (Named("any, also different ones"), False),
+    (Named("any MRI contrast, also different ones"), False),
+    (AntsSyN(metric="CC"), True), (AntsSyN(metric="mattes"), False)])
+def test_only_methods_for_one_contrast_are_judged(method, judged):
     image = textured(GRID)
     fixed = Image(image.array / image.array.max(), GRID)
-    method = Named(modality, metric)
     assert contrast.warnings(method, fixed, fixed, identity(GRID)) == ()
     found = contrast.warnings(method, fixed, inverted(fixed), identity(GRID))
     assert bool(found) == judged
     if judged:
-        assert "Named is not made" in found[0] and "convexadam" in found[0]
+        assert f"{method.facts.title} is not made" in found[0] and "convexadam" in found[0]
 
 
 def job_of(folder, moving: Image, **changes) -> Job:
