@@ -1,12 +1,16 @@
 """backbones list | install | verify | clear, without network."""
 
 import argparse
+import json
 from importlib.util import find_spec
 
 import pytest
 
-from UncertainRegLib.backbones import cli, registry
-from UncertainRegLib.backbones.registry import BACKBONES, BackboneError, create, entry, listing
+from UncertainRegLib import samplers
+from UncertainRegLib.__main__ import main
+from UncertainRegLib.backbones import registry
+from UncertainRegLib.backbones.registry import BackboneError, create, entry, known, listing
+from UncertainRegLib.cli import backbones as cli
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +20,7 @@ def own_store(tmp_path, monkeypatch):
 
 def run(*arguments):
     parser = argparse.ArgumentParser()
-    cli.add_commands(parser.add_subparsers())
+    cli.add_command(parser.add_subparsers())
     options = parser.parse_args(["backbones", *map(str, arguments)])
     return options.command(options, None)
 
@@ -33,6 +37,19 @@ def test_everything_is_listed_with_state_licence_and_remedy(capsys):
     assert "--backbone MANIFEST.json" in text
 
 
+def test_the_lists_are_there_for_programs_too(capsys):
+    assert main(["backbones", "list", "--json"]) == 0
+    backbones = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in backbones] == [item.name for item in listing()]
+    assert backbones[0]["facts"] == json.loads(json.dumps(
+        create("demons").facts.as_dict()))
+    assert main(["methods", "list", "--json"]) == 0
+    methods = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in methods] == [item.name for item in samplers.listing()]
+    for item in backbones + methods:
+        assert item["available"] == (not item["remedy"])
+
+
 def test_missing_weights_name_the_remedy():
     pytest.importorskip("torch")
     assert not entry("clapirn").available
@@ -43,7 +60,7 @@ def test_missing_weights_name_the_remedy():
     assert create("clapirn", weights="given.pth").weights == "given.pth"
 
 
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "known-field"])
+@pytest.mark.parametrize("name", [name for name in known() if name != "known-field"])
 def test_a_backbone_without_its_packages_is_listed_not_raised(name, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda wanted: None)
     item = entry(name)
@@ -84,7 +101,7 @@ def test_offline_import_list_and_clear(shared_data, capsys):
 
 @pytest.mark.slow
 def test_verify_speaks_and_sets_the_exit_code(capsys, monkeypatch):
-    monkeypatch.setitem(BACKBONES, "quick", "demons:Demons")
+    monkeypatch.setitem(known(), "quick", known()["demons"])
     monkeypatch.setattr(cli, "create", lambda *a, **k: create("demons", affine=False,
                                                               voxels=40_000))
     assert run("verify", "quick") == 0

@@ -1,0 +1,181 @@
+"""The maps: which one, over what, how opaque, from which value on."""
+
+from __future__ import annotations
+
+import math
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..controls import blocked, connectAll
+
+
+class MapSection:
+    """Map chooser, background, opacity, threshold and arrows."""
+
+    def __init__(self, panel) -> None:
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        for title, name in ((_("Fixed volume"), "fixed"),
+                            (_("Moving volume, registered"), "registered"),
+                            (_("Moving volume, sample chosen below"), "sample")):
+            ui.backgroundComboBox.addItem(title, name)
+        connectAll(
+            (ui.mapComboBox, "currentIndexChanged(int)", self.showMap),
+            (ui.showMapCheckBox, "toggled(bool)", self.showMap),
+            (ui.backgroundComboBox, "currentIndexChanged(int)", self.showBackground),
+            (ui.opacitySlider, "valueChanged(double)", self._onOpacity),
+            (ui.thresholdSlider, "valueChanged(double)", self._onThreshold),
+            (ui.logCheckBox, "toggled(bool)", self._onLog),
+            (ui.glyphsCheckBox, "toggled(bool)", self._onGlyphs))
+
+    @property
+    def name(self) -> str:
+        """Name in result.json of the chosen map; empty if there is none."""
+        return self.ui.mapComboBox.currentData or ""
+
+    def show(self, result) -> None:
+        """Fill the controls from a run and from what the slice views show of it."""
+        from UncertainRegLib.scene.display import slice_views
+
+        if result is None:
+            return
+        ui = self.ui
+        shown = {view.GetForegroundVolumeID(): view.GetForegroundOpacity()
+                 for view in slice_views(slicer.mrmlScene)}
+        inViews = [name for name, node in result.maps.items() if node.GetID() in shown]
+        chosen = inViews[0] if inViews else self.name
+        with blocked(ui.mapComboBox), blocked(ui.showMapCheckBox), blocked(ui.opacitySlider):
+            ui.mapComboBox.clear()
+            for name, node in result.maps.items():
+                ui.mapComboBox.addItem(mapTitle(name, node), name)
+            ui.mapComboBox.currentIndex = max(ui.mapComboBox.findData(chosen), 0)
+            ui.showMapCheckBox.checked = bool(inViews)
+            if inViews:
+                ui.opacitySlider.value = shown[result.maps[chosen].GetID()]
+        with blocked(ui.backgroundComboBox) as combo:
+            combo.currentIndex = combo.findData(self._shownBackground(result))
+        with blocked(ui.glyphsCheckBox):
+            glyphs = result.transform.GetDisplayNode() if result.transform else None
+            ui.glyphsCheckBox.checked = glyphs is not None and bool(glyphs.GetVisibility())
+        self._updateThreshold()
+
+    def _shownBackground(self, result) -> str:
+        """What lies under the map according to the scene."""
+        from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.parents import run_parent
+
+        if result.moving is None:
+            return "fixed"
+        parent = run_parent(result.moving)
+        if parent is not None and parent in (result.sample_transform, result.sweep_transform):
+            return "sample"
+        shown = {view.GetBackgroundVolumeID() for view in slice_views(slicer.mrmlScene)}
+        return "registered" if result.moving.GetID() in shown else "fixed"
+
+    def showMap(self) -> None:
+        """Show the map in the slice views, or give them back; the layout stays as it is."""
+        from UncertainRegLib.scene.display import show_map
+
+        result, ui = self.panel.result, self.ui
+        if result is None or self.name not in result.maps:
+            return
+        self._updateThreshold()
+        ui.mapComboBox.toolTip = result.maps[self.name].GetDescription() or ""
+        if not ui.showMapCheckBox.checked:
+            self.panel.restoreLayers()
+            return
+        self.panel.rememberViews()
+        show_map(result, self.name, ui.opacitySlider.value)
+        self._setBackground()
+
+    def showBackground(self) -> None:
+        """Put the moving nodes, and under the map the volume, that are chosen."""
+        if self.panel.result is None:
+            return
+        self.showMoving()
+        self.panel.rememberViews()
+        self._setBackground()
+
+    def showMoving(self) -> None:
+        """Put the moving nodes where the chosen run has them, as a whole or in a sample."""
+        from UncertainRegLib.scene.display import show_moving
+
+        isSample = self.ui.backgroundComboBox.currentData == "sample"
+        show_moving(self.panel.result,
+                    self.panel.samples.transform if isSample else "transform")
+
+    def flicker(self) -> None:
+        """Fixed volume instead of the registered moving one, or the other way round."""
+        combo = self.ui.backgroundComboBox
+        if self.panel.result is not None:
+            combo.currentIndex = combo.findData(
+                "registered" if combo.currentData == "fixed" else "fixed")
+
+    def _setBackground(self) -> None:
+        from UncertainRegLib.scene.display import slice_views
+
+        result = self.panel.result
+        isFixed = self.ui.backgroundComboBox.currentData == "fixed"
+        volume = result.fixed if isFixed else result.moving
+        if volume is not None:
+            for view in slice_views(slicer.mrmlScene):
+                view.SetBackgroundVolumeID(volume.GetID())
+
+    def _updateThreshold(self) -> None:
+        """Range, unit and value of the slider, and the log box, from the display of the map."""
+        from UncertainRegLib.scene.display import can_be_log, is_log
+
+        result = self.panel.result
+        node = result.maps.get(self.name)
+        if node is None:
+            return
+        with blocked(self.ui.logCheckBox) as box:
+            box.checked = is_log(result, self.name)
+            box.enabled = can_be_log(result, self.name)
+        display = node.GetDisplayNode()
+        low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+        unit = (node.GetAttribute("UncertainReg.Unit") or "").strip("1")
+        with blocked(self.ui.thresholdSlider) as slider:
+            slider.suffix = f" {unit}" if unit else ""
+            slider.minimum, slider.maximum = min(low, 0.0), high + (high - low)
+            magnitude = math.floor(math.log10(max(high - low, 1e-3)))
+            slider.decimals, slider.singleStep = max(2, 2 - magnitude), 10.0 ** (magnitude - 1)
+            slider.value = display.GetLowerThreshold()
+
+    def _onOpacity(self, value: float) -> None:
+        from UncertainRegLib.scene.display import set_opacity
+
+        if self.panel.result is not None and self.ui.showMapCheckBox.checked:
+            set_opacity(self.panel.result, value)
+
+    def _onThreshold(self, value: float) -> None:
+        from UncertainRegLib.scene.display import set_threshold
+
+        result = self.panel.result
+        if result is not None and self.name in result.maps:
+            set_threshold(result, self.name, value)
+
+    def _onLog(self, log: bool) -> None:
+        from UncertainRegLib.scene.display import set_log
+
+        result = self.panel.result
+        if result is not None and self.name in result.maps:
+            set_log(result, self.name, log)
+            self._updateThreshold()
+
+    def _onGlyphs(self, show: bool) -> None:
+        from UncertainRegLib.scene.display import show_glyphs
+
+        if self.panel.result is not None and self.panel.result.transform is not None:
+            show_glyphs(self.panel.result, show)
+
+
+def mapTitle(name: str, node) -> str:
+    """Name of a map in the list."""
+    from UncertainRegLib.scene.maps import map_title
+
+    structure = node.GetAttribute("UncertainReg.Structure")
+    if structure:
+        return _("Probability of {structure}").format(structure=structure)
+    return map_title(name, node.GetAttribute("UncertainReg.Unit"))

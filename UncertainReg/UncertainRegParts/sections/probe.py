@@ -1,0 +1,173 @@
+"""The read-out: what the samples say at the mouse, or at the crosshair."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ..controls import blocked, connectAll, crosshairNode
+from .maps import mapTitle
+
+HIDDEN_VALUES = ("uncertainty_mm", "jacobian")  # they have a sentence of their own
+AXES_MS = 150  # after the last movement of a slice its ellipsoids are drawn again
+
+
+class ProbeSection(VTKObservationMixin):
+    """Text, ellipsoids and pins; they follow mouse and slices while the module is entered."""
+
+    def __init__(self, panel) -> None:
+        VTKObservationMixin.__init__(self)
+        self.panel, self.ui = panel, panel.ui
+        self._probe = None  # made at the first reading of a run
+        self.isActive = False
+        self._axesTimer = qt.QTimer(self.ui.axesCheckBox)
+        self._axesTimer.setSingleShot(True)
+        self._axesTimer.setInterval(AXES_MS)
+        connectAll((self.ui.ellipsoidCheckBox, "toggled(bool)", self._onEllipsoid),
+                   (self.ui.axesCheckBox, "toggled(bool)", self._onAxes),
+                   (self._axesTimer, "timeout()", self._drawAxes),
+                   (self.ui.pinButton, "clicked(bool)", self.pin))
+
+    def setActive(self, active: bool) -> None:
+        """The module is entered or left."""
+        self.isActive = active
+        self.show(self.panel.result)
+
+    def show(self, result) -> None:
+        """Read from this run from now on."""
+        from UncertainRegLib.scene.axes import has_axes
+        from UncertainRegLib.scene.display import slice_nodes
+        from UncertainRegLib.scene.nodes import find
+
+        self._probe = None
+        self._axesTimer.stop()
+        self.removeObservers()
+        crosshair = crosshairNode()
+        if result is None or crosshair is None or not self.isActive:
+            return
+        with blocked(self.ui.ellipsoidCheckBox) as box:
+            box.checked = find(result.scene, result.run, "probe_ellipsoid") is not None
+        with blocked(self.ui.axesCheckBox) as box:
+            box.checked = has_axes(result)
+        for view in slice_nodes(slicer.mrmlScene):
+            self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._onSlice)
+        for event in (crosshair.CursorPositionModifiedEvent, vtk.vtkCommand.ModifiedEvent):
+            self.addObserver(crosshair, event, self._update)
+        self._update()
+
+    def moveTo(self, point) -> None:
+        """Put the crosshair on a point (RAS mm)."""
+        crosshairNode().SetCrosshairRAS(list(point))
+
+    def read(self):
+        """The ``Reading`` at the mouse if it is in a view, else at the crosshair; or None."""
+        from UncertainRegLib.scene.probe import Probe
+
+        result, crosshair = self.panel.result, crosshairNode()
+        if result is None or crosshair is None:
+            return None
+        if self._probe is None:
+            self._probe = Probe(result)
+        point = [0.0, 0.0, 0.0]
+        if not crosshair.GetCursorPositionRAS(point):
+            point = crosshair.GetCrosshairRAS()
+        return self._probe.read(point)
+
+    def pin(self) -> None:
+        """Leave a point with the text of the present reading."""
+        from UncertainRegLib.scene.probe import pin
+
+        reading = self.read()
+        if reading is not None and reading.is_known:
+            text = re.sub("<[^>]*>", "", self._text(reading))
+            pin(self.panel.result, reading, headline(reading), text)
+
+    def _onEllipsoid(self, show: bool) -> None:
+        from UncertainRegLib.scene.probe import hide_ellipsoid
+
+        if show:
+            self._update()
+        elif self.panel.result is not None:
+            hide_ellipsoid(self.panel.result)
+
+    def _onAxes(self, show: bool) -> None:
+        from UncertainRegLib.scene.axes import hide_axes
+
+        if show:
+            self._drawAxes()
+        elif self.panel.result is not None:
+            hide_axes(self.panel.result)
+
+    def _onSlice(self, caller, event) -> None:
+        """A slice moved: wait until it stands still."""
+        if self.ui.axesCheckBox.checked:
+            self._axesTimer.start()
+
+    def _drawAxes(self) -> None:
+        from UncertainRegLib.scene.axes import show_axes
+
+        if self.panel.result is None:
+            return
+        try:
+            show_axes(self.panel.result)
+        except ValueError as error:
+            self.ui.axesCheckBox.checked = False
+            slicer.util.errorDisplay(str(error))
+
+    def _update(self, caller=None, event=None) -> None:
+        from UncertainRegLib.scene.probe import show_ellipsoid
+
+        reading = self.read()
+        if reading is None:
+            return
+        self.ui.pinButton.enabled = reading.is_known
+        if reading.is_known:
+            self.ui.readingLabel.text = (
+                f"<b>{headline(reading)}</b><br>{self._text(reading)}")
+        elif "uncertainty_mm" not in self.panel.result.maps and self._text(reading):
+            self.ui.readingLabel.text = self._text(reading)  # maps of a network, no samples
+        elif not crosshairNode().GetCursorPositionRAS([0.0, 0.0, 0.0]):
+            self.ui.readingLabel.text = _("Move the mouse over a slice to read millimetres.")
+        else:
+            self.ui.readingLabel.text = _("Nothing is known here: outside the body, or outside "
+                                          "the moving volume.")
+        if self.ui.ellipsoidCheckBox.checked:
+            show_ellipsoid(self.panel.result, reading)
+
+    def _text(self, reading) -> str:
+        """All but the headline, in one line."""
+        parts = []
+        if math.isfinite(reading.bound_mm):
+            parts.append(_("<b>95 % bound {bound} mm</b>").format(bound=f"{reading.bound_mm:.1f}"))
+        elif (self.panel.result.calibration or {}).get("refused"):
+            parts.append(_("no bound can be stated (see Validate)"))
+        if all(map(math.isfinite, reading.axes_mm)):
+            axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
+            parts.append(_("95 % ellipsoid {axes} mm").format(axes=axes))
+        parts += [f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
+                  for name, p in reading.labels[:3]]
+        jacobian = reading.values.get("jacobian", math.nan)
+        if math.isfinite(jacobian):
+            parts.append(_("local volume × {jacobian}").format(jacobian=f"{jacobian:.2f}"))
+        name = self.panel.maps.name
+        value = reading.values.get(name, math.nan)
+        if name not in HIDDEN_VALUES and math.isfinite(value):
+            title = mapTitle(name, self.panel.result.maps[name])
+            parts.append(f"{title}: {value:.2f}")
+        return " · ".join(parts)
+
+
+def headline(reading) -> str:
+    """The uncertainty in mm, and along which direction it is largest."""
+    text = f"{reading.values['uncertainty_mm']:.1f} mm"
+    words = {"RL": _("right–left"), "AP": _("anterior–posterior"), "SI": _("superior–inferior")}
+    if not reading.main:
+        return text
+    return _("{value}, mostly {direction}").format(
+        value=text, direction=" / ".join(words[axis] for axis in reading.main))

@@ -1,0 +1,174 @@
+"""The samples as a film: one after the other, or the movement they disagree about most."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ..controls import blocked, connectAll
+
+
+class SampleSection(VTKObservationMixin):
+    """Play, slider, speed, loop; the two modes and the best sample."""
+
+    def __init__(self, panel) -> None:
+        VTKObservationMixin.__init__(self)
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        ui.movementComboBox.addItem(_("The samples one by one"), "sample_transform")
+        ui.movementComboBox.addItem(_("Main disagreement, ±2 SD"), "sweep_transform")
+        connectAll(
+            (ui.movementComboBox, "currentIndexChanged(int)", self._onMovement),
+            (ui.playButton, "toggled(bool)", self._onPlay),
+            (ui.sampleSlider, "valueChanged(int)", self._onStep),
+            (ui.fpsSpinBox, "valueChanged(int)", self._onFps),
+            (ui.loopCheckBox, "toggled(bool)", self._onLoop),
+            (ui.modeAButton, "clicked(bool)", lambda: self._showMode(0)),
+            (ui.modeBButton, "clicked(bool)", lambda: self._showMode(1)),
+            (ui.differenceButton, "clicked(bool)", self._showDifference),
+            (ui.bestButton, "clicked(bool)", self._showBest),
+            (ui.oracleButton, "clicked(bool)", self._showOracle))
+
+    @property
+    def transform(self) -> str:
+        """What moves the moving nodes: "sample_transform" or "sweep_transform"."""
+        return self.ui.movementComboBox.currentData
+
+    @property
+    def browser(self):
+        """The sequence browser of the chosen movement, or None."""
+        result = self.panel.result
+        if result is None:
+            return None
+        isSweep = self.transform == "sweep_transform"
+        return result.sweep_browser if isSweep else result.sample_browser
+
+    def show(self, result) -> None:
+        """Follow the browser of a run."""
+        from UncertainRegLib.scene.parents import run_parent
+
+        ui = self.ui
+        self.removeObservers()
+        if result is None:
+            return
+        with blocked(ui.movementComboBox) as combo:
+            if result.sweep_browser is None:
+                combo.currentIndex = 0
+            elif result.moving is not None and run_parent(result.moving) is result.sweep_transform:
+                combo.currentIndex = 1  # so it was saved
+        if self.browser is not None:
+            self.addObserver(self.browser, vtk.vtkCommand.ModifiedEvent, self._update)
+        for button, name, mode in zip((ui.modeAButton, ui.modeBButton), "AB",
+                                      [*result.modes, None, None]):
+            button.visible = mode is not None
+            if mode is not None:
+                button.text = _("{name}: {percent} %").format(
+                    name=name, percent=round(100 * mode[0]))
+        ui.differenceButton.visible = len(result.modes) > 1
+        ui.bestButton.visible = result.best_sample is not None
+        ui.oracleButton.visible = result.oracle_sample is not None
+        self._update()
+
+    def _onMovement(self) -> None:
+        from UncertainRegLib.scene.sweep import add_sweep
+
+        result = self.panel.result
+        if result is None:
+            return
+        for browser in (result.sample_browser, result.sweep_browser):
+            if browser is not None:
+                browser.SetPlaybackActive(False)
+        if self.transform == "sweep_transform":
+            try:
+                with slicer.util.WaitCursor():
+                    add_sweep(result)
+            except ValueError as error:
+                slicer.util.errorDisplay(str(error))
+        self._showMoving()
+        self.show(result)
+
+    def _onPlay(self, playing: bool) -> None:
+        if self.browser is not None:
+            if playing:
+                self._showMoving()
+            self.browser.SetPlaybackActive(playing)
+
+    def _onStep(self, index: int) -> None:
+        if self.browser is not None:
+            self._showMoving()
+            self.browser.SetSelectedItemNumber(index)
+
+    def _onFps(self, value: int) -> None:
+        if self.browser is not None:
+            self.browser.SetPlaybackRateFps(value)
+
+    def _onLoop(self, looped: bool) -> None:
+        if self.browser is not None:
+            self.browser.SetPlaybackLooped(looped)
+
+    def _showMode(self, number: int) -> None:
+        self._showSample(self.panel.result.modes[number][1])
+
+    def _showDifference(self) -> None:
+        from UncertainRegLib.scene.sweep import DIFFERENCE, add_difference
+
+        result, combo = self.panel.result, self.ui.mapComboBox
+        try:
+            add_difference(result, *(sample for _weight, sample in result.modes[:2]))
+        except ValueError as error:
+            slicer.util.errorDisplay(str(error))
+            return
+        self.panel.refresh()
+        combo.currentIndex = combo.findData(DIFFERENCE)
+        self.ui.showMapCheckBox.checked = True
+
+    def _showBest(self) -> None:
+        self._showSample(self.panel.result.best_sample)
+
+    def _showOracle(self) -> None:
+        self._showSample(self.panel.result.oracle_sample)
+
+    def _showSample(self, index: int) -> None:
+        self.ui.movementComboBox.currentIndex = 0
+        self.browser.SetPlaybackActive(False)
+        self._onStep(index)
+
+    def _showMoving(self) -> None:
+        """The moving volume under the map, where the chosen sample puts it."""
+        combo = self.ui.backgroundComboBox
+        if combo.currentData == "sample":
+            self.panel.maps.showBackground()
+        else:
+            combo.currentIndex = combo.findData("sample")
+
+    def _update(self, caller=None, event=None) -> None:
+        """Slider, label and buttons follow the sequence browser."""
+        browser, ui = self.browser, self.ui
+        count = browser.GetNumberOfItems() if browser is not None else 0
+        for widget in (ui.playButton, ui.sampleSlider, ui.fpsSpinBox, ui.loopCheckBox,
+                       ui.movementComboBox):
+            widget.enabled = count > 0
+        if not count:
+            return
+        index = browser.GetSelectedItemNumber()
+        with (blocked(ui.playButton), blocked(ui.sampleSlider), blocked(ui.fpsSpinBox),
+              blocked(ui.loopCheckBox)):
+            ui.sampleSlider.maximum = count - 1
+            ui.sampleSlider.value = index
+            ui.playButton.checked = bool(browser.GetPlaybackActive())
+            ui.fpsSpinBox.value = round(browser.GetPlaybackRateFps())
+            ui.loopCheckBox.checked = bool(browser.GetPlaybackLooped())
+        ui.sampleLabel.text = self._stepText(index, count)
+        ui.playButton.text = _("Pause") if browser.GetPlaybackActive() else _("Play")
+
+    def _stepText(self, index: int, count: int) -> str:
+        if self.transform == "sweep_transform":
+            from UncertainRegLib.scene.sweep import SD
+
+            item = self.panel.result.sweep_sequence.GetNthDataNode(index)
+            sd = item.GetAttribute(SD)
+            if sd is not None:
+                return _("{sd} SD").format(sd=f"{float(sd):+.1f}")
+        return _("{index} of {count}").format(index=index + 1, count=count)

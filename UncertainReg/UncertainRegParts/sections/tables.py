@@ -1,0 +1,123 @@
+"""Structures and landmarks: sortable tables that lead to the place, and files of them."""
+
+from __future__ import annotations
+
+import math
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..controls import askForPath, blocked, connectAll, fillTable
+
+
+class TableSection:
+    """The tables, what a click on a row shows, and the CSV files."""
+
+    def __init__(self, panel) -> None:
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        self._structure = ""  # name of the row clicked last
+        for table in (ui.structuresTable, ui.landmarksTable):
+            table.verticalHeader().visible = False
+            table.verticalHeader().setDefaultSectionSize(24)
+            table.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)  # as it comes
+        connectAll(
+            (ui.structuresTable, "cellClicked(int,int)", self._onStructure),
+            (ui.landmarksTable, "cellClicked(int,int)", self._onLandmark),
+            (ui.onlyStructureCheckBox, "toggled(bool)", self._showStructure),
+            (ui.surfacesCheckBox, "toggled(bool)", self._showSurfaces),
+            (ui.structuresCsvButton, "clicked(bool)", self._saveStructures),
+            (ui.landmarksCsvButton, "clicked(bool)", self._saveLandmarks))
+
+    def show(self, result) -> None:
+        """Fill the tables from a run."""
+        if result is None:
+            return
+        ui = self.ui
+        for section, table, node in (
+            (ui.structuresCollapsibleButton, ui.structuresTable, result.label_table),
+            (ui.landmarksCollapsibleButton, ui.landmarksTable, result.landmark_table),
+        ):
+            section.visible = node is not None
+            if node is not None:
+                fillTable(table, node)
+        with blocked(ui.surfacesCheckBox) as box:
+            box.checked = (result.surfaces is not None
+                           and bool(result.surfaces.GetDisplayNode().GetVisibility()))
+
+    def _onStructure(self, row: int, column: int) -> None:
+        node = self.panel.result.label_table
+        source = self.ui.structuresTable.item(row, 0).data(qt.Qt.UserRole)
+        self._structure = node.GetTable().GetColumnByName("name").GetValue(source)
+        self._jump(node, source, "worst_voxel_lps")
+        self._showStructure()
+        if self.ui.surfacesCheckBox.checked:
+            self._showSurfaces(True)
+
+    def _onLandmark(self, row: int, column: int) -> None:
+        source = self.ui.landmarksTable.item(row, 0).data(qt.Qt.UserRole)
+        self._jump(self.panel.result.landmark_table, source, "mean_lps")
+
+    def _jump(self, node, row: int, point: str) -> None:
+        """Show the point (RAS mm) given in three columns of a table node."""
+        columns = [node.GetTable().GetColumnByName(f"{point}_{axis}") for axis in "ras"]
+        if all(columns):
+            position = [column.GetValue(row) for column in columns]
+            if not any(math.isnan(value) for value in position):
+                self.panel.jump(position)
+
+    def _showStructure(self) -> None:
+        from UncertainRegLib.scene.display import show_structure
+
+        if self.panel.result is not None and self._structure:
+            show_structure(self.panel.result, self._structure,
+                           self.ui.onlyStructureCheckBox.checked)
+
+    def _showSurfaces(self, show: bool) -> None:
+        from UncertainRegLib.scene.surfaces import hide_surfaces, show_surfaces
+
+        result = self.panel.result
+        if result is None:
+            return
+        if not show:
+            hide_surfaces(result)
+            return
+        try:
+            with slicer.util.WaitCursor():
+                show_surfaces(result, self._chosen())
+        except ValueError as error:
+            slicer.util.errorDisplay(_("The surfaces cannot be shown: {reason}").format(
+                reason=error))
+        self.panel.refresh()
+
+    def refreshSurfaces(self) -> None:
+        """The samples changed: make the surfaces that are shown again."""
+        if self.ui.surfacesCheckBox.checked:
+            self._showSurfaces(True)
+
+    def _chosen(self) -> str:
+        """The structure clicked last, else the one in the first row."""
+        names = {self.ui.structuresTable.item(row, 0).text()
+                 for row in range(self.ui.structuresTable.rowCount)}
+        if self._structure not in names:
+            self._structure = self.ui.structuresTable.item(0, 0).text()
+        return self._structure
+
+    def _saveStructures(self) -> None:
+        self._save(self.panel.result.label_table, "structures.csv")
+
+    def _saveLandmarks(self) -> None:
+        self._save(self.panel.result.landmark_table, "landmarks.csv")
+
+    def _save(self, node, name: str) -> None:
+        from UncertainRegLib.scene.tables import write_csv
+
+        path = askForPath(name, _("Table (*.csv *.tsv)"))
+        if not path:
+            return
+        try:
+            write_csv(node, path)
+        except OSError as error:
+            slicer.util.errorDisplay(_("{path} cannot be written: {reason}").format(
+                path=path, reason=error.strerror))

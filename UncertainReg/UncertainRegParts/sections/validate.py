@@ -1,0 +1,151 @@
+"""Can the millimetres be believed: comparison with a truth, and calibration, by the worker."""
+
+from __future__ import annotations
+
+import logging
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..controls import blocked, connectAll, fillTable
+from ..worker.evaluation import Evaluation
+from .progress import showProgress
+
+
+class ValidateSection:
+    """Numbers, plots and calibration of a run; computed by the worker, kept in the scene."""
+
+    def __init__(self, panel) -> None:
+        self.panel, self.ui = panel, panel.ui
+        self._evaluation, self._layout, self._canStart = None, None, False
+        ui = self.ui
+        ui.validationTable.verticalHeader().visible = False
+        connectAll(
+            (ui.validateButton, "clicked(bool)", lambda: self._start("result")),
+            (ui.calibrateButton, "clicked(bool)", lambda: self._start("calibrate")),
+            (ui.validateCancelButton, "clicked(bool)", lambda: self._evaluation.cancel()),
+            (ui.plotComboBox, "currentIndexChanged(int)", self._onPlot),
+            (ui.showPlotCheckBox, "toggled(bool)", self._onShowPlot))
+
+    def show(self, result) -> None:
+        """Fill the section from a run."""
+        if result is None:
+            return
+        from UncertainRegLib.scene.plots import charts
+
+        ui = self.ui
+        record = recordOf(result)
+        judged = result.validation_table is not None
+        hasTruth = bool({"fixed_labels", "fixed_points"} & set(record.get("inputs", {})))
+        ui.validateLabel.text = "" if judged or hasTruth else _(
+            "To compare with a truth, choose a true segmentation or true landmarks under "
+            "“Advanced” and press Apply again.") if record else _(
+            "The files of this run are gone: nothing new can be computed from it.")
+        ui.validateLabel.visible = ui.validateLabel.text != ""
+        ui.validateButton.visible = hasTruth
+        ui.validationTable.visible = judged
+        if judged:
+            fillTable(ui.validationTable, result.validation_table)
+        plots = charts(result.scene, result.run)
+        with blocked(ui.plotComboBox) as combo:
+            chosen = combo.currentData
+            combo.clear()
+            for name, chart in plots.items():
+                combo.addItem(chart.GetTitle(), name)
+            combo.currentIndex = max(0, combo.findData(chosen)) if plots else -1
+        ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
+        ui.calibrationLabel.text = calibrationText(result.calibration)
+        self._canStart = record.get("status") == "complete"
+        self._showProgress()
+
+    def removeObservers(self) -> None:
+        """The scene is closed, or the panel: stop the worker, give the layout back."""
+        if self._evaluation is not None:
+            self._evaluation.kill()
+        self._evaluation = None
+        self.ui.showPlotCheckBox.checked = False
+
+    def _start(self, action: str) -> None:
+        try:
+            self._evaluation = Evaluation(action, self.panel.result, self._onEvaluation)
+        except RuntimeError as error:
+            slicer.util.errorDisplay(str(error))
+        self._showProgress()
+
+    def _onEvaluation(self) -> None:
+        """The worker made progress, or ended."""
+        if self._evaluation.state == "complete":
+            self._update(self._evaluation.run)
+        self._showProgress()
+
+    def _update(self, run: str) -> None:
+        """Bring what the worker found into the scene."""
+        from UncertainRegLib.scene.result import find_results, update_result
+
+        for result in find_results(slicer.mrmlScene):
+            if result.run == run:
+                try:
+                    update_result(result, result.folder, map_names=())
+                except (ValueError, OSError, RuntimeError) as error:
+                    logging.exception("UncertainReg: the result cannot be read")
+                    self._evaluation.state, self._evaluation.error = "failed", str(error)
+        self.panel.refresh()
+
+    def _showProgress(self) -> None:
+        """Buttons, bar and message follow the worker."""
+        ui, evaluation = self.ui, self._evaluation
+        active = evaluation is not None and evaluation.isActive
+        for button in (ui.validateButton, ui.calibrateButton):
+            button.enabled = self._canStart and not active
+        ui.validateRunningWidget.visible = active
+        ui.validateStatusLabel.text = "" if evaluation is None else {
+            "failed": evaluation.error, "cancelled": _("Cancelled; nothing was changed.")
+        }.get(evaluation.state, "")
+        ui.validateStatusLabel.visible = ui.validateStatusLabel.text != ""
+        if active:
+            showProgress(evaluation, ui.validateProgressBar, ui.validateCancelButton,
+                         _("{finished} of {asked} registrations"))
+
+    def _onPlot(self) -> None:
+        if self.ui.showPlotCheckBox.checked:
+            self._onShowPlot(True)
+
+    def _onShowPlot(self, show: bool) -> None:
+        """The chosen plot beside the slices, or the layout from before."""
+        from UncertainRegLib.scene.plots import charts, restore_layout, show_chart
+
+        if not show:
+            restore_layout(slicer.mrmlScene, self._layout)
+            self._layout = None
+            return
+        result = self.panel.result
+        chart = charts(result.scene, result.run).get(self.ui.plotComboBox.currentData)
+        if chart is not None:
+            before = show_chart(result.scene, chart)
+            self._layout = before if self._layout is None else self._layout
+
+
+def recordOf(result) -> dict:
+    """Content of the run's result.json; empty if its folder is gone."""
+    from UncertainRegLib.scene.folder import ResultError, ResultFolder
+
+    try:
+        return ResultFolder(result.folder).record if result.folder else {}
+    except ResultError:
+        return {}
+
+
+def calibrationText(entry: dict | None) -> str:
+    """The "calibration" entry of result.json in words."""
+    if entry is None:
+        return _("Not calibrated: disagreement is not the error. Calibrate finds how far the "
+                 "error goes beyond it, on known deformations of the fixed volume.")
+    if entry["refused"]:
+        return _("No bound is stated. {reason}").format(
+            reason=entry["refused"].removesuffix(" No bound is stated."))
+    return _("<b>{level:.0f} % of voxels lie within {factor:.2g} times their disagreement</b> "
+             "(1 mm of disagreement: {factor:.2g} mm), on {warps} simulated deformations of "
+             "{size:.1f} mm; {check:.0f} % when each was checked by the others.<br>{warning}"
+             ).format(level=100 * entry["level"], factor=entry["factor"], warps=entry["warps"],
+                      size=entry["amplitude_mm"], check=100 * entry["coverage_check"],
+                      warning=entry["warning"])

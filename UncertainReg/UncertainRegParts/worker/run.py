@@ -1,0 +1,167 @@
+"""One run: nodes to files, worker process, result folder to nodes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .inputs import writeInputs
+from .task import Task, duration
+
+LIVE_MAPS = ("uncertainty_mm",)  # the others are read when the run is over
+
+
+class Run(Task):
+    """A registration with its uncertainty, from pressing Apply to the nodes in the scene.
+
+    Attributes:
+        message: what to tell the user now, one sentence.
+        warnings: sentences from the worker and the scene.
+        result: the nodes (``UncertainRegLib.scene.ResultNodes``), None before the first sample.
+        resultIsNew: the nodes changed; whoever shows them sets it back.
+    """
+
+    def __init__(self, folder: Path, nodes: dict, settings: dict,
+                 onChanged: Callable[[], None]) -> None:
+        """
+        Args:
+            folder: where inputs, job file and results go.
+            nodes: the arguments of ``writeInputs``.
+            settings: further entries of the job, e.g. backbone, samples, seed.
+            onChanged: called whenever an attribute changed.
+        """
+        super().__init__(onChanged)
+        self.message, self.result, self.asked = _("Writing the images."), None, settings["samples"]
+        self.warnings: list[str] = []
+        self.resultIsNew = False
+        self._folder, self._nodes, self._settings = folder, nodes, settings
+        self._started, self._nextLoad = time.monotonic(), 0.0
+
+    def start(self) -> None:
+        """Write the inputs and start the worker.
+
+        Raises:
+            InputsError, RuntimeError, OSError: with the sentence to show.
+        """
+        self.out = self._folder / "result"
+        job = writeInputs(**self._nodes, folder=self._folder / "inputs")
+        # The worker watches this process: it also stops when Slicer crashes.
+        job |= self._settings | {"out": str(self.out), "parent_pid": os.getpid()}
+        jobFile = self._folder / "job.json"
+        jobFile.write_text(json.dumps(job, indent=2), encoding="utf-8")
+        self._startWorker(["run", "--job", str(jobFile)], self.out)
+        self._say(_("Starting."))
+
+    def cancel(self) -> None:
+        """Stop soon and keep the finished samples."""
+        if self.state == "running":
+            self.message = _("Cancelling: the finished samples are kept.")
+        super().cancel()
+
+    def _say(self, message: str) -> None:
+        self.message = message
+        self._onChanged()
+
+    def _onEvent(self, event: dict) -> None:
+        super()._onEvent(event)
+        kind = event.get("event")
+        if kind == "preflight":
+            device = _("processor") if event["device"] == "cpu" else _("graphics card")
+            self._say(_("On the {device}: about {time} and {memory:.1f} GB of memory.").format(
+                device=device, time=duration(60 * event["minutes"]),
+                memory=event["memory_mb"] / 1000))
+        elif kind == "stage" and self.state == "running":
+            self._say(event["text"])
+        elif kind == "snapshot" and time.monotonic() >= self._nextLoad:
+            self._load(LIVE_MAPS)
+            self._onChanged()
+        elif kind == "warning":
+            self.warnings.append(event["text"])
+            self._onChanged()
+
+    def _onEnd(self, exitCode: int) -> None:
+        self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
+        from UncertainRegLib.scene.maps import in_order
+
+        record = self._record()
+        names = in_order(record.get("maps") or {})  # first the one that is shown first
+        if not names or not self._load(names[:1]):
+            self._endWithoutResult()
+            return
+        self.state, self.finished = "loading", record["samples"]["finished"]
+        self._rest = [(name,) for name in names[1:]] + [None]
+        self._say(_("Reading the maps."))
+        qt.QTimer.singleShot(0, self._loadRest)
+
+    def _loadRest(self) -> None:
+        """The other maps one at a time, so that the application goes on meanwhile."""
+        if self.state != "loading":  # killed
+            return
+        if not self._load(self._rest.pop(0)):
+            self._rest.clear()
+        if self._rest:
+            qt.QTimer.singleShot(0, self._loadRest)
+            return
+        status = self._record().get("status")
+        if status == "complete":
+            self.state = "complete"
+            self._say(_("{count} samples in {time}.").format(
+                count=self.asked, time=duration(time.monotonic() - self._started)))
+        elif self._cancelled:
+            self.state = "partial"
+            self._say(_("Partial result: {finished} of {asked} samples.").format(
+                finished=self.finished, asked=self.asked))
+        else:
+            self._fail()
+
+    def _endWithoutResult(self) -> None:
+        if self._cancelled:  # one sample alone has no disagreement
+            self.state = "cancelled"
+            self._say(_("Cancelled before two samples were finished."))
+        else:
+            self._fail()
+
+    def _fail(self) -> None:
+        self.state = "failed"
+        self._say(self.error or _("The computation ended unexpectedly (exit code {code}); "
+                                   "see the details.").format(code=self._exitCode))
+
+    def _record(self) -> dict:
+        """Content of result.json; empty if there is none."""
+        try:
+            return json.loads((self.out / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def _load(self, mapNames) -> bool:
+        """Bring the result folder into the scene; False, and a warning, if that fails."""
+        from UncertainRegLib.scene.result import load_result, update_result
+
+        started = time.monotonic()
+        nodes = self._nodes
+        try:
+            if self.result is None:
+                self.result = load_result(
+                    self.out, slicer.mrmlScene, fixed_node=nodes["fixed"],
+                    moving_node=nodes["moving"], moving_segmentation_node=nodes["segmentation"],
+                    moving_points_node=nodes["landmarks"], map_names=mapNames)
+            else:
+                self.result = update_result(self.result, self.out, mapNames)
+        except Exception as error:  # whatever it is: the run still has to end
+            logging.exception("UncertainReg: the result cannot be shown")
+            self.warnings.append(str(error))
+            return False
+        self.resultIsNew = True
+        self.warnings += [w for w in self.result.warnings if w not in self.warnings]
+        # At most once a second, and never more than a fifth of the user's time.
+        now = time.monotonic()
+        self._nextLoad = now + max(1.0, 4 * (now - started))
+        return True

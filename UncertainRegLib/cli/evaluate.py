@@ -1,0 +1,184 @@
+"""The command ``evaluate``: studies on real images, and checks of a result folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+from ..contracts import Study
+from ..plugins import classes_in
+from .exit_codes import CANCELLED, COMPLETE, REFUSED
+from .options import add_device, add_progress, json_object, reporter
+
+PROGRESS = ("on stderr a bar, or none; or JSON lines on stdout instead of all "
+            "text [bar]")
+
+
+def add_command(commands) -> None:
+    """Add ``evaluate`` and its actions to the command line (argparse sub-parsers)."""
+    top = commands.add_parser("evaluate", fill=_add_actions,
+                              help="can the millimetres be believed? studies, checks")
+    top.set_defaults(reporter=reporter)
+
+
+def _add_actions(top) -> None:
+    """The studies are found when one is asked for: their files take a while to import."""
+    from .. import studies
+
+    actions = top.add_subparsers(required=True, metavar="action")
+    for study in classes_in(studies, Study, says="command"):
+        parser = actions.add_parser(study.command, help=study.question)
+        study.add_arguments(parser)
+        _common(parser, study.families)
+        parser.set_defaults(command=_study, study=study)
+    _add_calibrate(actions)
+    check = actions.add_parser("result", help="validation numbers and curves of a result folder")
+    check.add_argument("folder", help="made with --fixed-labels or --fixed-points")
+    add_progress(check, PROGRESS)
+    check.set_defaults(command=_result)
+
+
+def _common(study, families: tuple[str, ...]) -> None:
+    """Options that every study has."""
+    study.add_argument("--out", required=True, help="folder of the study; rows there are kept")
+    study.add_argument("--name", default="", help="what the rows say [the file name]")
+    study.add_argument("--backbone", default="demons", help="registration method [demons]")
+    study.add_argument("--backbone-settings", default={}, type=json_object, metavar="JSON",
+                       help='e.g. {"affine": false}')
+    study.add_argument("--families", nargs="+", default=list(families),
+                       help=f"perturbation families [{' '.join(families)}]")
+    study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
+    study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
+    add_device(study)
+    study.add_argument("--parquet", action="store_true",
+                       help="also write rows.parquet (needs pyarrow)")
+    add_progress(study, PROGRESS)
+
+
+def _add_calibrate(actions) -> None:
+    study = actions.add_parser(
+        "calibrate", help="the factor that turns the disagreement of a result into a 95 %% bound, "
+                          "or a refusal")
+    study.add_argument("folder", help="a complete result folder; its result.json is extended")
+    study.add_argument("--warps", type=int, default=3, help="simulated deformations [3]")
+    add_progress(study, PROGRESS)
+    study.set_defaults(command=_calibrate)
+
+
+def _study(options, report) -> int:
+    """Run a study, write its rows in the other format if asked, and print the summary."""
+    from ..studies.rows import write_parquet
+
+    study = options.study.of(options, lambda sentence: report("warning", text=sentence))
+    rows = study.run(Counter(report, study.registrations()))
+    if options.parquet:
+        write_parquet(rows.all, rows.path.with_suffix(".parquet"))
+    report("finished", status="complete", result=str(rows.path))
+    if options.progress != "json":
+        print(study.table(rows))
+    files = study.pictures(rows)
+    if files and options.progress != "json":
+        print(*files, sep="\n")
+    return COMPLETE
+
+
+def _calibrate(options, report) -> int:
+    from .. import backbones
+    from ..jobs import read_result
+    from ..jobs.cancel import CancelFlag, Cancelled
+    from ..jobs.inputs import read_inputs
+    from ..randomness import numpy_generator
+    from ..report.html import no_bound
+    from ..samplers import create_sampler
+    from ..studies.calibration import calibrate, registrations
+    from ..studies.result import check_unchanged, job_of, store, with_calibration
+
+    report("started", pid=os.getpid())
+    record = read_result(options.folder)
+    job = job_of(options.folder, record)
+    backbone = backbones.create(job.backbone, job.device, **job.parameters.get("backbone", {}))
+    sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters, job.device)
+    inputs = read_inputs(job)
+    check_unchanged(options.folder, record, inputs.record)
+    samples = record["samples"]["finished"]
+    flag = CancelFlag(Path(options.folder))
+    flag.listen()
+    try:
+        entry = calibrate(backbone, sampler, inputs.fixed, inputs.moving, samples, options.warps,
+                          numpy_generator(job.seed, "calibration"),
+                          Counter(report, registrations(samples, options.warps), flag.check))
+    except Cancelled:
+        return _stopped()
+    finally:
+        flag.file.unlink(missing_ok=True)
+    record = with_calibration(record, entry)
+    store(options.folder, record)
+    if entry["refused"]:
+        report("refused", text=no_bound(entry))
+    report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
+    if entry["refused"]:
+        return REFUSED
+    if options.progress != "json":
+        print(_calibration_in_words(record["calibration"]))
+    return COMPLETE
+
+
+def _stopped() -> int:
+    print("Stopped; the result is as it was.", file=sys.stderr)
+    return CANCELLED
+
+
+def _calibration_in_words(entry: dict) -> str:
+    lines = [f"95 % of voxels lie within {entry['factor']:.2f} times the uncertainty, on simulated "
+             f"deformations of {entry['amplitude_mm']:.1f} mm; with the factor that the others "
+             f"give, {100 * entry['coverage_check']:.0f} % of each do."]
+    if entry["landmarks_within"] is not None:
+        lines.append(f"{100 * entry['landmarks_within']:.0f} % of the true landmarks lie within "
+                     "the bound.")
+    return "\n".join([*lines, entry["warning"]])
+
+
+def _result(options, report) -> int:
+    from ..jobs import read_result
+    from ..jobs.cancel import CancelFlag, Cancelled
+    from ..studies.result import in_words, store, validate
+
+    report("started", pid=os.getpid())
+    report("stage", text="Comparing with the truth")
+    record = read_result(options.folder)
+    flag = CancelFlag(Path(options.folder))
+    try:
+        record["validation"] = validate(options.folder, record)
+        flag.check()
+    except Cancelled:
+        return _stopped()
+    finally:
+        flag.file.unlink(missing_ok=True)
+    store(options.folder, record)
+    report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
+    if options.progress != "json":
+        print(in_words(record["validation"]))
+    return COMPLETE
+
+
+class Counter:
+    """Counts registrations and reports them as the samples of a run.
+
+    Args:
+        report: takes events, see ``jobs.events``.
+        total: registrations to come.
+        check: called after each one; it may raise to stop the study.
+    """
+
+    def __init__(self, report, total: int, check: Callable[[], None] = lambda: None) -> None:
+        self.report, self.total, self.done, self.begun = report, total, 0, perf_counter()
+        self.check = check
+
+    def __call__(self, text: str = "") -> None:
+        self.done += 1
+        left = (perf_counter() - self.begun) / self.done * max(self.total - self.done, 0)
+        self.report("sample", finished=self.done, asked=self.total, eta_s=round(left, 1))
+        self.check()

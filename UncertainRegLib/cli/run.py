@@ -1,0 +1,134 @@
+"""The command ``run``: register one pair and map its uncertainty."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+from dataclasses import fields
+from pathlib import Path
+
+from ..perturbations import FAMILIES, PAPER
+from .exit_codes import CANCELLED, COMPLETE
+from .options import DEVICES, add_progress, json_object, reporter
+
+PROGRESS = ("on stderr a bar, or none (warnings and errors are always said); or, instead of all "
+            "text, one JSON object a line on stdout [bar]")
+
+
+def add_command(commands) -> None:
+    """Add ``run`` to the command line (argparse sub-parsers)."""
+    run = commands.add_parser("run", help="register one pair and map its uncertainty",
+                              argument_default=argparse.SUPPRESS)  # a job has the defaults
+    run.add_argument("--job", default="", help="a JSON job file, instead of the options below")
+    for name, text in {
+        "fixed": "fixed image", "moving": "moving image", "out": "new folder for the result",
+        "fixed-mask": "where the fixed image may be used",
+        "moving-mask": "where the moving image may be used",
+        "moving-labels": "segmentation of the moving image",
+        "fixed-labels": "true segmentation of the fixed image (only judges)",
+        "moving-points": "landmarks: CSV label,x,y,z in LPS mm, .mrk.json or .fcsv",
+        "fixed-points": "their true positions in the fixed image (only judge)",
+        "label-names": 'JSON file {"10": "Thalamus", …}',
+        "scene": "also write a 3D Slicer scene (.mrb; needs slicer-core)",
+    }.items():
+        run.add_argument(f"--{name}", help=text)
+    run.add_argument("--backbone",
+                     help="registration method, or the folder of a trained model [demons]")
+    run.add_argument("--method",
+                     help="way of sampling, see `methods list` [equivariance]")
+    run.add_argument("--perturbation", metavar="FAMILY",
+                     help=f"perturbation family: {', '.join([*FAMILIES, *PAPER])} [deform]")
+    run.add_argument("--samples", type=int, help="number of registrations [16]")
+    run.add_argument("--seed", type=int, help="of everything random [1]")
+    run.add_argument("--device", choices=DEVICES, help="where to compute [auto]")
+    run.add_argument("--parameters", type=json_object, metavar="JSON",
+                     help='settings, e.g. {"backbone": {"voxels": 500000}}')
+    run.add_argument("--competence", action="store_true",
+                     help="first check that the method follows shifts of 1, 4 and 10 mm")
+    run.add_argument("--preflight", action="store_true", default=False,
+                     help="only say device, memory and minutes, from one registration")
+    add_progress(run, PROGRESS)
+    run.set_defaults(command=_run, reporter=reporter, usage_error=run.error)
+
+
+def _run(options, report) -> int:
+    from ..jobs import Job, read_job, run
+    from ..jobs.events import preflight_in_words
+    from ..jobs.inputs import read_label_names
+
+    given = {field.name: getattr(options, field.name) for field in fields(Job)
+             if hasattr(options, field.name)}
+    if options.job and given:
+        options.usage_error("--job goes without " + ", ".join(
+            f"--{name.replace('_', '-')}" for name in given) + ": put them into the file")
+    missing = [f"--{name}" for name in ("fixed", "moving", "out") if not given.get(name)]
+    if missing and not options.job:
+        options.usage_error(f"the following arguments are required: {', '.join(missing)}")
+    report("started", pid=os.getpid())
+    if "label_names" in given:
+        given["label_names"] = read_label_names(given["label_names"])
+    job = read_job(options.job) if options.job else Job(**given)
+    if job.scene:
+        _check_scene(Path(job.scene), Path(job.out))
+    record = run(job, report, options.preflight)
+    if options.preflight:
+        if options.progress == "none":  # the others have said it
+            print(preflight_in_words(record["preflight"]))
+        return COMPLETE
+    if job.scene:
+        from ..scene.bundle import write_result_scene
+
+        report("stage", text=f"Writing {job.scene}")
+        write_result_scene(job.out, job.scene)
+    if options.progress != "json":
+        print(_in_words(record, job.out))
+    return COMPLETE if record["status"] == "complete" else CANCELLED
+
+
+def _check_scene(path: Path, out: Path) -> None:
+    """Say before the run, not after it, that a scene cannot be written."""
+    if path.suffix != ".mrb":
+        raise ValueError(f"{path}: a scene file ends in .mrb.")
+    if path.parent.resolve() != out.resolve():  # the run makes that folder, or refuses it
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            raise ValueError(f"{path}: is there already; choose a new scene file.") from None
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be written ({error.strerror}).") from None
+        path.unlink()
+    if importlib.util.find_spec("slicer") is None:
+        raise ValueError("Writing a scene needs the package slicer-core: pip install slicer-core.")
+
+
+def _in_words(record: dict, out: str) -> str:
+    """What a person wants to read after a run."""
+    from ..report.whole import whole
+
+    samples = record["samples"]
+    lines = [f"{record['status'].capitalize()}: {samples['finished']} of {samples['asked']} "
+             f"samples, {record['backbone']['title']}, {out}"]
+    rows = record["labels"][:20]
+    if rows:
+        lines.append(f"{'structure':24} {'median mm':>9} {'95 % mm':>8} {'volume ml':>10} "
+                     f"{'95 % interval':>17} {'Dice before':>11} {'after':>6}")
+    for row in rows:
+        interval = f"{row['volume_low_ml']:.2f} … {row['volume_high_ml']:.2f}"
+        before, dice = ("" if row[name] is None else f"{row[name]:.3f}"
+                        for name in ("dice_before", "dice"))
+        median, high = (_number(row[name]) for name in ("u_p50_mm", "u_p95_mm"))
+        lines.append(f"{row['name'][:24]:24} {median:>9} {high:>8} {row['volume_ml']:>10.2f} "
+                     f"{interval:>17} {before:>11} {dice:>6}")
+    errors = [row["tre_mm"] for row in record["landmarks"] if row["tre_mm"] is not None]
+    if errors:
+        inside = [row["inside95"] for row in record["landmarks"] if row["inside95"] is not None]
+        lines.append(f"{len(errors)} landmarks: mean TRE {sum(errors) / len(errors):.2f} mm"
+                     + (f", {sum(inside)} of them inside their 95 % ellipsoid" if inside else ""))
+    lines += whole(record)
+    lines.append("Disagreement is not error: where all samples agree, all can be wrong.")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
