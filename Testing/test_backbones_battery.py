@@ -133,6 +133,18 @@ def test_a_wrong_convention_is_named(own, words):
     assert shift.passed is False and words in shift.text
 
 
+@pytest.mark.parametrize(("keys", "doubtful"), [
+    ({"units": "mm", "spacing_mm": 1.5}, True), ({"units": "voxels", "spacing_mm": 1.5}, False),
+    ({"units": "mm", "spacing_mm": 1.0}, False)])
+def test_units_that_answers_cannot_tell_apart_are_named(own, keys, doubtful):
+    """Two thirds of each shift: a network that follows as much, or voxels given as mm."""
+    checks = list(battery.verify(own(Centroids(), **keys), competence=False))
+    assert result(checks, "shift").passed
+    said = [check.text for check in checks if check.name == "units"]
+    assert bool(said) == doubtful
+    assert not doubtful or "'units' are \"voxels\", given as mm; that cannot be told" in said[0]
+
+
 def test_positions_given_as_displacements_are_named(own):
     checks = list(battery.verify(own(Positions()), competence=False))
     at_rest = result(checks, "same image twice")

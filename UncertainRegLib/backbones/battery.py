@@ -24,6 +24,7 @@ from .diagnosis import (
     diagnose,
     diagnose_pair_of_one,
     diagnose_places,
+    doubtful_units,
 )
 from .known_content import (
     Content,
@@ -126,6 +127,9 @@ def _checks(trial: _Trial, content: Content, grid: Grid, competence: bool) -> It
     words = diagnose(straight, trial.units)
     yield Check("shift", not words, words or _in_words(straight.matrix))
     if not words:
+        doubt = doubtful_units(straight, trial.units) if trial.units else ""
+        if doubt:
+            yield Check("units", None, doubt)
         yield _places(trial, content, grid, straight.base.grid)
         yield _oblique(trial, content, grid, straight.matrix)
         yield _resolution(trial, content, grid, straight.matrix)

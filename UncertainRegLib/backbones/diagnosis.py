@@ -17,6 +17,8 @@ ALIGNED = 0.7  # a smaller share of an answer lies along one axis
 AT_REST_MM = SHIFT_MM / 2  # an image and itself must be nearer than that
 ENOUGH_LIKE = 0.5  # likeness (-1 to 1) of an answer and the truth
 CLEARLY = 0.1  # a larger likeness than another's
+CERTAIN = 0.15  # misfit of the stated units: a factor of 1.8; more is no weak answer
+DOUBTFUL = 0.04  # a factor of 1.17
 AXES = ("i", "j", "k")
 REVERSED = ("sign reversed: the field maps moving to fixed points (multiply it by -1 before you "
             "export the network), or the two inputs are exchanged (state the other order in "
@@ -114,8 +116,35 @@ def _still(base: DisplacementField) -> str:
     return f"{text}: the network answers the same field whatever it sees"
 
 
+def doubtful_units(answers: Answers, units: str) -> str:
+    """A unit other than the stated one that the answers suggest without proving it, in words; else
+    empty. Called where `diagnose` found nothing wrong."""
+    scale = np.diag(answers.matrix)
+    best, misfit = _likeliest_units(scale, answers.base.grid, units)
+    if not best[0] or misfit < DOUBTFUL:
+        return ""
+    return (f"the answers ({_percents(scale)}) would also be those of a network whose 'units' are "
+            f"\"{best[0]}\", given as {best[1]}; that cannot be told here from one that follows "
+            "shifts by another share. Look up the units in its training")
+
+
 def _wrong_units(scale: np.ndarray, grid: Grid, stated: str | None) -> str:
     """A unit other than the stated one multiplies the answers by known numbers of the grid."""
+    best, misfit = _likeliest_units(scale, grid, stated)
+    if best[0] and misfit > CERTAIN:
+        hardly = "; or it hardly follows such an image" if scale.max() < SILENT else ""
+        return (f"{best[0]} given as {best[1]}: the answers ({_percents(scale)}) are those of a "
+                f"network whose 'units' are \"{best[0]}\"{hardly}")
+    if scale.max() < SILENT:
+        return (f"shifts are hardly followed ({_percents(scale)}); give an image of the kind it "
+                "was made for, or it was not trained")
+    return ""
+
+
+def _likeliest_units(scale: np.ndarray, grid: Grid, stated: str | None
+                     ) -> tuple[tuple[str, str], float]:
+    """The units that explain answers clearly better than the stated ones, as (true, stated), both
+    empty if none do; and how badly the stated ones explain them."""
     half = np.maximum(grid.size - 1, 1) / 2.0
     readings = {
         ("", ""): np.ones(3),
@@ -135,14 +164,8 @@ def _wrong_units(scale: np.ndarray, grid: Grid, stated: str | None) -> str:
         logs = np.log(scale / factor)
         misfit[name] = logs.std() + 0.25 * abs(logs.mean())
     best = min(misfit, key=misfit.get)
-    if best[0] and misfit[best] < 0.5 * misfit["", ""] and misfit["", ""] > 0.15:
-        hardly = "; or it hardly follows such an image" if scale.max() < SILENT else ""
-        return (f"{best[0]} given as {best[1]}: the answers ({_percents(scale)}) are those of a "
-                f"network whose 'units' are \"{best[0]}\"{hardly}")
-    if scale.max() < SILENT:
-        return (f"shifts are hardly followed ({_percents(scale)}); give an image of the kind it "
-                "was made for, or it was not trained")
-    return ""
+    clearly = misfit[best] < 0.5 * misfit["", ""]
+    return best if clearly else ("", ""), float(misfit["", ""])
 
 
 def _percents(scale: np.ndarray) -> str:
