@@ -67,13 +67,13 @@ def listing(facts=None) -> list[Method]:
     """All methods, in order, with availability and remedy.
 
     Args:
-        facts: of a backbone; leaves out the methods that it cannot be asked by.
+        facts: of a backbone; leaves out the methods that do not work with it.
     """
     return [method(name) for name in METHODS if facts is None or not misfit(name, facts)]
 
 
 def misfit(name: str, facts) -> str:
-    """Why a backbone cannot be asked by a method, in one sentence; empty when it can."""
+    """Why a method does not work with a backbone, in one sentence; empty when it does."""
     if name in TRAINED and name not in facts.methods:
         return (f"{facts.title} was not trained for the method {name}; choose a model made by "
                 f"{TRAINED[name]}.")
@@ -98,7 +98,7 @@ def create_sampler(name: str, backbone, perturbation: str, parameters: dict, dev
 
     Raises:
         ValueError: unknown method, family or setting, a package is missing, or the backbone
-            cannot be asked by this method.
+            does not work with this method.
     """
     remedy = method(name).remedy
     if remedy:
