@@ -134,7 +134,8 @@ def circle(arrows):
 
 def test_no_file_imports_itself_by_way_of_others():
     """Then each can be read, tested and loaded again by itself."""
-    paths = [path for path in LIBRARY if path.parent.name == "scene"] + MODULE
+    paths = [path for path in LIBRARY
+             if path.parent.name in ("scene", "samplers", "proposals")] + MODULE
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
     files = {name.removeprefix("UncertainReg.").removesuffix(".__init__"): path
              for name, path in zip(names, paths, strict=True)}
@@ -171,3 +172,20 @@ def test_no_code_runs_or_installs_at_import():
         assert "pickle" not in imports(path, False)
         for call in re.findall(r"torch\.load\([^)]*\)", text):
             assert "weights_only=True" in call, f"{path}: {call}"
+
+
+PROBE = re.compile(r"\b(?:getattr|hasattr)\((?:\w+\.)*(?:backbone|sampler|family|proposal|pairs)\b"
+                   r"|\b(?:backbone|family|proposal|gaussian|sampler): object\b")
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_part_is_asked_whether_it_has_an_attribute(path):
+    """What a part may leave out has a default in its contract; a misspelt name is an error."""
+    assert not PROBE.search(path.read_text(encoding="utf-8"))
+
+
+def test_probes_are_recognised():
+    for text in ('getattr(sampler, "at_most", 3)', 'hasattr(self.backbone, "maps")',
+                 "    backbone: object = None"):
+        assert PROBE.search(text), text
+    assert not PROBE.search("backbone: Backbone")
