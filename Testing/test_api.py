@@ -128,6 +128,17 @@ def test_a_run_leaves_ctrl_c_as_it_was_and_may_be_in_a_thread(pair, ctrl_c):
     assert found[0].status == "complete"
 
 
+def test_a_run_that_was_stopped_at_once_says_so(pair, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cancel").touch()
+    result = map_uncertainty(*pair[:2], tmp_path / "out", **FEW)
+    assert (result.status, result.maps, list(result.samples())) == ("partial", {}, [])
+    assert result.weights.shape == (0,)
+    assert any("Stopped before two samples" in text for text in result.warnings)
+    with pytest.raises(ValueError, match="stopped before its registration"):
+        result.transform  # noqa: B018
+
+
 def test_importing_the_package_loads_nothing_heavy():
     done = subprocess.run(
         [sys.executable, "-c", "import sys, UncertainRegLib; "

@@ -64,12 +64,12 @@ class Result:
     @cached_property
     def transform(self) -> DisplacementField:
         """The registration, on the fixed grid: x + d(x) is the moving point of the fixed x."""
-        return read_field(self.folder / self.record["transform"])
+        return read_field(self._file_of("transform"))
 
     @cached_property
     def warped(self) -> Image:
         """The registered moving image, on the fixed grid."""
-        return read_volume(self.folder / self.record["warped"])
+        return read_volume(self._file_of("warped"))
 
     @cached_property
     def maps(self) -> dict[str, Image]:
@@ -102,6 +102,11 @@ class Result:
         weights = np.array(self.record["samples"]["log_weights"], np.float64)
         weights = np.exp(weights - weights.max(initial=-np.inf))
         return weights / weights.sum()
+
+    def _file_of(self, name: str) -> Path:
+        if self.record[name] is None:
+            raise ValueError(f"{self.folder}: was stopped before its registration was finished.")
+        return self.folder / self.record[name]
 
     def save(self, folder: File) -> Path:
         """Copy the result folder to a new folder, which Slicer and ``report`` read too.

@@ -1,4 +1,4 @@
-"""Settings that people give by name: one that does not fit is told in one sentence."""
+"""Checks of settings given by name; an error is one sentence."""
 
 from __future__ import annotations
 

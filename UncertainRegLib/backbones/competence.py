@@ -35,7 +35,7 @@ class Competence:
 def probe(backbone: Backbone, fixed: Image, moving: Image,
           distances_mm: tuple[float, ...] = DISTANCES_MM,
           registration: DisplacementField | None = None) -> Competence:
-    """Shift the moving image by known distances and compare the answers.
+    """Shift the moving image by known distances and compare the results.
 
     A network far outside its range returns nearly the same small field whatever it sees. Its
     samples then agree, wrongly: 25 mm of error were seen under 2 mm of disagreement.

@@ -1,4 +1,4 @@
-"""Where an image has content: padding, background and air are told from anatomy."""
+"""Where an image has content: padding, background and air are distinguished from anatomy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers to known displacements tell of a registration's conventions, in words."""
+"""Explains in words a registration's conventions from its results on known displacements."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def diagnose_pair_of_one(answers: Answers) -> str:
 
 
 def diagnose(answers: Answers, units: str | None = None) -> str:
-    """What is wrong with the answers to shifts; empty if nothing is.
+    """What is wrong with the results on shifts; empty if nothing is.
 
     Args:
         units: as the manifest states them, where there is one: no others can be mistaken.

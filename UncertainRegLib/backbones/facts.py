@@ -1,4 +1,4 @@
-"""What a registration method says of itself."""
+"""Facts about a registration method, shown in the list and kept in every result."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ FEWEST = 4  # failures that are borne in any case; beyond, no more than there ar
 
 
 class TooManyFailedError(ValueError):
-    """Most registrations fail: what the others say would be no fair sample."""
+    """Most registrations fail, so the others are not a fair sample."""
 
 
 class Failures:
@@ -39,7 +39,7 @@ class Failures:
         return sum(self.reasons.values())
 
     def attempt(self, register: Callable, *arguments) -> Any:
-        """The answer of ``register``, or None where it failed.
+        """The result of ``register``, or None where it failed.
 
         A displacement field with NaN or infinite values is a failure, too.
 

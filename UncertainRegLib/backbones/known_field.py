@@ -1,4 +1,4 @@
-"""A registration whose answer is known beforehand: for tests and plumbing checks only."""
+"""A registration that returns a known field: for tests and plumbing checks only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest of a network of one's own: what a file of weights cannot say of itself."""
+"""The manifest of a custom network: how to call it, which its file cannot say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of a network of one's own: read as TorchScript, or named for what it is instead."""
+"""The file of a custom network: read as TorchScript, or refused by saying what it is instead."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def class_of(path: str) -> type[TorchScript]:
 
 @dataclass
 class TorchScript(Backbone):
-    """A network of one's own; ``class_of`` makes the class of a manifest.
+    """A custom network (TorchScript); ``class_of`` makes the class of a manifest.
 
     Attributes:
         affine: estimate an affine map first; the manifest's ``needs_affine`` unless set.

@@ -103,7 +103,7 @@ def _check_scene(path: Path, out: Path) -> None:
 
 
 def _in_words(record: dict, out: str) -> str:
-    """What a person wants to read after a run."""
+    """The summary that is printed after a run."""
     from ..report.whole import whole
 
     samples = record["samples"]

@@ -1,4 +1,4 @@
-"""The little that numpy and torch arrays do not share, so that the rest is written once.
+"""Helpers for what numpy and torch arrays do differently, so that the rest is written once.
 
 torch is never imported here: when an array is a torch tensor, torch is already loaded.
 """

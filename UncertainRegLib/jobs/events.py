@@ -1,5 +1,4 @@
-"""Telling how a run goes: a progress bar for a person, JSON lines for a program, or only what
-must not be missed.
+"""Reporters for run events: a progress bar, JSON lines, or only warnings and refusals.
 
 Events (one JSON object a line on stdout): started, stage, preflight, competence, sample, snapshot,
 warning, refused, finished, failed.
@@ -80,7 +79,7 @@ def preflight_in_words(facts: dict) -> str:
 
 
 def _in_words(event: str, facts: dict) -> str:
-    """What nobody may miss; empty for other events."""
+    """A warning or a refusal as a sentence; empty for other events."""
     return {"warning": "Warning: {text}", "refused": "Refused: {text}"}.get(event, "").format(
         **facts)
 

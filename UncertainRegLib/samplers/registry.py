@@ -60,7 +60,7 @@ def listing(facts: Facts | None = None) -> list[Method]:
     """All methods, in order, with availability and remedy.
 
     Args:
-        facts: of a backbone; leaves out the methods that it cannot be asked by.
+        facts: of a backbone; leaves out the methods that do not work with it.
     """
     return [method(name) for name, cls in SAMPLERS.items()
             if facts is None or not cls.refuses(facts)]
@@ -80,7 +80,7 @@ def create_sampler(name: str, backbone: Backbone, perturbation: str, parameters:
 
     Raises:
         ValueError: unknown method, family or setting, a package is missing, or the backbone
-            cannot be asked by this method.
+            does not work with this method.
     """
     cls, remedy = sampler_class(name), method(name).remedy
     if remedy:

@@ -1,4 +1,4 @@
-"""What every sampler yields, and how it tells of work that is no sample yet."""
+"""What every sampler yields, and how it reports progress before the first sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..geometry import DisplacementField, Image
 
 
 def ignore(text: str, done: int, total: int) -> None:
-    """The `OnProgress` of who does not want to know."""
+    """An `OnProgress` that does nothing."""
 
 
 def reseed(backbone: Backbone, generator: np.random.Generator) -> None:

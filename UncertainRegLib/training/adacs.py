@@ -114,7 +114,7 @@ def train_adacs(
     on_step: Callable[[dict], None] | None = None,
     licence: str = "not stated",
 ) -> dict[str, nn.Module]:
-    """Train, or go on where a checkpoint in ``out`` stopped; see `loop.run_steps`.
+    """Train, or resume from a checkpoint in ``out``; see `loop.run_steps`.
 
     ``out`` becomes a model folder, see `model_folder`.
 

@@ -89,7 +89,7 @@ class FolderPairs:
         return part
 
     def record(self) -> dict:
-        """What a checkpoint remembers of its pairs: files by name and content, not by folder."""
+        """What a checkpoint records about its pairs: files by name and content, not by folder."""
         names = [file.name for file in self.files]
         images, labels = (dict(zip(names, sums)) for sums in zip(*self._sums))
         return {"shape": self.shape, "spacing": self.spacing_mm, "intensity": self.intensity,

@@ -130,7 +130,7 @@ class Snapshots:
 def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = True,
                on_step: Callable[[dict], None] | None = None,
                licence: str = "not stated") -> Path:
-    """Train one network or an ensemble, or go on where it stopped; returns its ``model.json``.
+    """Train one network or an ensemble, or resume where it stopped; returns its ``model.json``.
 
     A bootstrap ensemble has a folder for each member inside ``out``, others train in ``out``.
 

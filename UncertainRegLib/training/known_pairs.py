@@ -56,7 +56,7 @@ class KnownPairs:
         return self.images.shape
 
     def record(self) -> dict:
-        """What a checkpoint remembers of its pairs."""
+        """What a checkpoint records about its pairs."""
         known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "images"}
         return {**self.images.record(), "known": known}
 

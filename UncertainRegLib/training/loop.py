@@ -42,7 +42,7 @@ def interruption() -> Iterator[threading.Event]:
 
 
 def to_stderr(text: str) -> None:
-    """Say a sentence to whoever watches a training."""
+    """Print a sentence on stderr."""
     print(text, file=sys.stderr)
 
 
@@ -79,7 +79,7 @@ def threads_of(checkpoint: dict, file: Path,
 
 
 def stopped(step: int, steps: int) -> KeyboardInterrupt:
-    """What a training raises that was interrupted and has saved."""
+    """Raised by a training that was interrupted, after it has saved."""
     return KeyboardInterrupt(f"Stopped at step {step} of {steps}; run the same again to go on.")
 
 
@@ -95,7 +95,7 @@ def run_steps(
     progress: bool = True,
     on_step: Callable[[dict], None] | None = None,
 ) -> int:
-    """Train, or go on where a checkpoint in ``out`` stopped.
+    """Train, or resume from a checkpoint in ``out``.
 
     Writes ``out/checkpoint.pt`` and ``out/log.jsonl``, one JSON object a step. In a step torch's
     random numbers follow from the seed and the step's number, and so must the data; the number of
@@ -181,7 +181,7 @@ def _save(state: dict, settings: dict, step: int, threads: int, file: Path) -> N
 
 
 def _resume(state: dict, settings: dict, file: Path) -> tuple[int, int | None]:
-    """Load a checkpoint; the step and the threads to go on with, 0 and None without one."""
+    """Load a checkpoint; the step and the threads to resume with, 0 and None without one."""
     if not file.exists():
         return 0, None
     try:
@@ -202,7 +202,7 @@ def plain(settings: dict) -> dict:
 
 
 def refuse_changed(settings: dict, theirs: dict, file: Path) -> None:
-    """Refuse to go on with a checkpoint of other settings; what it does not tell is not compared.
+    """Refuse to resume a checkpoint of other settings; what it does not record is not compared.
 
     Raises:
         ValueError: settings differ.
@@ -214,7 +214,7 @@ def refuse_changed(settings: dict, theirs: dict, file: Path) -> None:
 
 
 def cut_log(log: Path, steps: int) -> None:
-    """Drop what a log tells beyond the checkpoint; those steps are done again."""
+    """Drop the lines of a log after the checkpoint; those steps are done again."""
     if not log.exists():
         return
     kept = []

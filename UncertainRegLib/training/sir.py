@@ -114,7 +114,7 @@ def train_sir(
     on_step: Callable[[dict], None] | None = None,
     start: SirUNet | None = None,
 ) -> SirUNet:
-    """Train, or go on where a checkpoint in ``out`` stopped.
+    """Train, or resume from a checkpoint in ``out``.
 
     Writes ``out/checkpoint.pt`` (to go on from), ``out/log.jsonl``, one JSON object a step, and at
     the end the model folder (to use, see `model_folder`). Data and noise follow from the seed and
@@ -258,7 +258,7 @@ def _save(settings: dict, net: SirUNet, optimiser, step: int, threads: int, file
 
 def _resume(settings: dict, net: SirUNet, optimiser, file: Path,
             warn: Callable[[str], None]) -> tuple[int, int | None]:
-    """The step and the threads to go on with; 0 and None without a checkpoint."""
+    """The step and the threads to resume with; 0 and None without a checkpoint."""
     if not file.exists():
         return 0, None
     try:

@@ -68,7 +68,7 @@ class SyntheticPairs:
         return Pair(*tensors)
 
     def record(self) -> dict:
-        """What a checkpoint remembers of its pairs."""
+        """What a checkpoint records about its pairs."""
         settings = asdict(self)
         return {"shape": settings.pop("shape"), "images": {"synthetic": settings}}
 
