@@ -26,9 +26,10 @@ from UncertainRegLib.geometry import (
     write_image,
 )
 from UncertainRegLib.geometry.landmarks import read_points, write_points
-from UncertainRegLib.jobs import Job, read_result, run
+from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.perturbations import FAMILIES, PAPER
+from UncertainRegLib.results.reader import read_result
 
 MAIN = os.path.join(os.path.dirname(backbones.__file__), "..", "__main__.py")
 GRID = Grid.from_spacing((36, 40, 44), (1.5, 1.5, 1.5), (10, 20, -5), np.diag([-1.0, -1.0, 1.0]))

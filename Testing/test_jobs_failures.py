@@ -8,7 +8,6 @@ from UncertainRegLib import backbones
 from UncertainRegLib.backbones.competence import Competence
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.failures import FEWEST, TooManyFailedError
-from UncertainRegLib.commands import _in_words
 from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,
@@ -21,13 +20,16 @@ from UncertainRegLib.geometry import (
     write_image,
 )
 from UncertainRegLib.geometry.landmarks import write_points
-from UncertainRegLib.jobs import Job, read_result, run, warnings
+from UncertainRegLib.jobs import Job, run, warnings
 from UncertainRegLib.jobs.comparison import before_after
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.perturbations import Translation
 from UncertainRegLib.posterior.strays import stray_samples
 from UncertainRegLib.report.html import write_report
+from UncertainRegLib.report.text import in_words
+from UncertainRegLib.results.reader import read_result
+from UncertainRegLib.results.record import Record
 from UncertainRegLib.samplers import Dropout, Equivariance, Sample, create_sampler
 from UncertainRegLib.studies import calibration
 
@@ -171,10 +173,10 @@ def test_numbers_before_stand_beside_those_after(job):
     moved = np.linalg.norm(np.subtract(point["fixed_lps"], point["moving_lps"]))
     assert point["tre_before_mm"] == pytest.approx(moved, abs=1e-4) != point["tre_mm"]
     assert not any("worse" in text for text in record["warnings"])
-    text, page = _in_words(record, "out"), write_report(job.out).read_text(encoding="utf-8")
+    text, page = in_words(Record.from_dict(record), "out"), write_report(job.out).read_text(encoding="utf-8")
     for part in (f"{found['dice']['before']:.3f} / 1.000", "the images as they lie"):
         assert part in text and part in page
-    assert "Dice before" in text and "TRE before mm" in page
+    assert "Dice before" in text and "TRE before (mm)" in page
 
 
 def test_a_registration_that_makes_things_worse_is_warned_of_before_the_first_sample(job):

@@ -131,7 +131,7 @@ def test_a_calibration_states_its_bound_with_its_warning(panel, host):  # noqa: 
     assert finish(host, panel) == "complete"
     assert "95 % of voxels lie within 2.5 times" in ui.calibrationLabel.text
     assert "no missing anatomy" in ui.calibrationLabel.text
-    assert panel.results.result.calibration["factor"] == FACTOR
+    assert panel.results.result.calibration.factor == FACTOR
 
 
 @pytest.mark.parametrize(("behaviour", "words"), [("refuse", "follows only 5% of 10 mm"),

@@ -16,6 +16,7 @@ from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
 from ..randomness import numpy_generator
+from ..results.schema import new_record
 from ..samplers import create_sampler
 from ..samplers import method as sampling_method
 from . import plausible, warnings
@@ -29,7 +30,7 @@ from .preflight import (
     predict_memory_mb,
     versions,
 )
-from .result import ResultFolder
+from .result import RunWriter
 from .summary import INSIDE, Summary
 
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
@@ -66,22 +67,12 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     report("stage", text="Reading images")
     inputs = read_inputs(job)
     was_there = os.path.isdir(job.out)
-    folder = ResultFolder(job.out, {
-        "inputs": inputs.record, "backbone": {"name": job.backbone, "title": facts.title,
-                                              "facts": facts.as_dict()},
-        "method": job.method,
-        "parameters": {"perturbation": job.perturbation if perturbs else None,
-                       "settings": job.parameters},
-        "seed": job.seed,
-        "samples": {"asked": job.samples, "finished": 0, "effective": 0.0, "files": [],
-                    "log_weights": [], "status": [], "failed": {"count": 0, "reasons": {}}},
-        "before_after": None, "without_strays": None,
-        "transform": None, "mean_transform": None, "maps": {}, "warped": None,
-        "warped_labels": None, "covariance": None, "labels": [], "landmarks": [],
-        "modes": [], "best_sample": None, "oracle_sample": None,
-        "timings": {}, "peak_memory_mb": None, "device": device, "versions": versions(),
-        "warnings": [],
-    })
+    folder = RunWriter(job.out, new_record(
+        inputs=inputs.record, backbone={"name": job.backbone, "title": facts.title,
+                                        "facts": facts.as_dict()},
+        method=job.method, parameters={"perturbation": job.perturbation if perturbs else None,
+                                       "settings": job.parameters},
+        seed=job.seed, asked=job.samples, device=device, versions=versions()))
     flag = CancelFlag(folder.path, job.parent_pid)
     flag.listen()
     course = _Run(job, inputs, folder, report, flag, device)
@@ -111,7 +102,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
 class _Run:
     """The state of a run between its steps."""
 
-    def __init__(self, job: Job, inputs: Inputs, folder: ResultFolder, report, flag: CancelFlag,
+    def __init__(self, job: Job, inputs: Inputs, folder: RunWriter, report, flag: CancelFlag,
                  device: str) -> None:
         self.job, self.inputs, self.folder = job, inputs, folder
         self.report, self.flag, self.device = report, flag, device

@@ -11,8 +11,8 @@ import vtk
 from scipy.special import chdtri
 
 from ..geometry import inside_index
+from ..results.calibration import bound_factor
 from . import landmarks, nodes
-from .bound import bound_factor
 from .frames import lps_to_ras
 from .samples import sample_weights
 from .segments import Layer, layers_of

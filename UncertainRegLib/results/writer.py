@@ -1,0 +1,108 @@
+"""A result folder, written so that a reader never meets a half-written result.
+
+Files of a snapshot carry the number of samples in their names; ``result.json`` is replaced at the
+end, in one step, and only then are the files of the snapshot before removed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+
+from .atomic import replace_text
+from .reader import ResultError
+from .record import Record, Samples
+from .schema import FILE
+
+
+class ResultWriter:
+    """The folder of one run, from its first file to its last.
+
+    Args:
+        path: a new or empty folder.
+        record: the content of ``result.json`` to begin with, see `schema.new_record`.
+        may_hold: names of files that may be there already.
+
+    Attributes:
+        record: the content of ``result.json`` so far.
+
+    Raises:
+        ResultError: the folder holds something already, or cannot be made.
+    """
+
+    def __init__(self, path: str | Path, record: dict, may_hold: tuple[str, ...] = ()) -> None:
+        self.path, self.record = Path(path), record
+        if self.path.exists() and (not self.path.is_dir() or any(
+                item.name not in may_hold for item in self.path.iterdir())):
+            raise ResultError(f"{path}: is not empty; choose a new folder for the result.")
+        try:
+            for folder in ("maps", "samples"):
+                (self.path / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResultError(f"{path}: the folder cannot be made ({error.strerror}).") from None
+        self._snapshot: set[str] = set()
+
+    @property
+    def file(self) -> Path:
+        """``result.json``."""
+        return self.path / FILE
+
+    @property
+    def samples(self) -> Samples:
+        """The samples so far."""
+        return Samples.from_dict(self.record["samples"])
+
+    def set_effective(self, number: float) -> None:
+        """How many different samples there are, with their weights."""
+        self.record["samples"]["effective"] = number
+
+    def add_sample(self, file: str, log_weight: float, facts: dict, of_all: dict) -> None:
+        """Name a sample whose file is written; the next commit has it.
+
+        Args:
+            file: relative to the folder.
+            facts: of this sample; of_all: of the sampling as a whole.
+        """
+        samples = self.record["samples"]
+        index = len(samples["files"])
+        samples["files"].append(file)
+        samples["log_weights"].append(log_weight)
+        samples["status"].append({"index": index, **facts})
+        samples.update(finished=index + 1, **of_all)
+
+    def commit(self, snapshot: set[str] | None = None) -> None:
+        """Replace ``result.json``; then remove the files of the snapshot before.
+
+        Args:
+            snapshot: names of the files of a new one, where there is one.
+        """
+        _write(self.file, self.record)
+        if snapshot is not None:
+            for old in self._snapshot - snapshot:
+                (self.path / old).unlink(missing_ok=True)
+            self._snapshot = snapshot
+
+
+def extend(folder: str | Path, record: Record, **entries) -> Record:
+    """Add entries to the ``result.json`` of a folder, in one step; returns what it says then.
+
+    Args:
+        record: what it says now.
+        entries: by name; plain JSON, or views.
+    """
+    content = {**record.content, **{name: asdict(one) if is_dataclass(one) else one
+                                    for name, one in entries.items()}}
+    _write(Path(folder) / FILE, content)
+    return Record.from_dict(content)
+
+
+def _write(file: Path, content: dict) -> None:
+    replace_text(file, json.dumps(content, indent=2, default=_plain, allow_nan=False))
+
+
+def _plain(value):
+    """numpy numbers and arrays as JSON."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} does not belong into {FILE}")
