@@ -173,7 +173,8 @@ def test_numbers_before_stand_beside_those_after(job):
     moved = np.linalg.norm(np.subtract(point["fixed_lps"], point["moving_lps"]))
     assert point["tre_before_mm"] == pytest.approx(moved, abs=1e-4) != point["tre_mm"]
     assert not any("worse" in text for text in record["warnings"])
-    text, page = in_words(Record.from_dict(record), "out"), write_report(job.out).read_text(encoding="utf-8")
+    text = in_words(Record.from_dict(record), "out")
+    page = write_report(job.out).read_text(encoding="utf-8")
     for part in (f"{found['dice']['before']:.3f} / 1.000", "the images as they lie"):
         assert part in text and part in page
     assert "Dice before" in text and "TRE before (mm)" in page

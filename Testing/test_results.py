@@ -86,7 +86,8 @@ def _loaded(code: str) -> set[str]:
 def test_the_results_need_nothing_else():
     names = ", ".join(f"UncertainRegLib.results.{path.stem}"
                       for path in (LIBRARY / "results").glob("[a-z]*.py"))
-    loaded = _loaded(f"import {names}; assert not {{'numpy', 'torch', 'slicer'}} & {{*sys.modules}}")
+    loaded = _loaded(f"import {names}; "
+                     "assert not {'numpy', 'torch', 'slicer'} & {*sys.modules}")
     assert {name.split(".")[1] for name in loaded if "." in name} == {"results"}
 
 
@@ -184,7 +185,7 @@ def test_numpy_numbers_are_written_and_nothing_else(tmp_path):
     folder.commit()
     assert read_record(folder.path).labels == [{"u_mm": 0.5, "n": 2, "at": [0.0, 0.0, 0.0]}]
     folder.record.update(device=Path("x"))
-    with pytest.raises(TypeError, match="PosixPath|WindowsPath"):
+    with pytest.raises(TypeError, match="does not belong"):
         folder.commit()
     assert read_record(folder.path).device == "cpu", "the one before is whole"
 
