@@ -29,7 +29,7 @@ from UncertainRegLib.posterior.strays import stray_samples
 from UncertainRegLib.report.html import write_report
 from UncertainRegLib.report.text import in_words
 from UncertainRegLib.results.reader import read_result
-from UncertainRegLib.results.record import Record
+from UncertainRegLib.results.record import Record, Samples
 from UncertainRegLib.samplers import Dropout, Equivariance, Sample, create_sampler
 from UncertainRegLib.studies import calibration
 
@@ -309,9 +309,9 @@ def test_perturbations_say_how_far_they_move_the_image():
 def test_the_raw_effective_number_is_warned_of():
     samples = {"proposals": 1200, "finished": 16, "ess_raw": 1.0, "ess_tempered": 600.0,
                "tempering_exponent": 0.01}
-    said = warnings.of_weights(samples)
+    said = warnings.of_weights(Samples.from_dict(samples))
     assert len(said) == 1
     for words in ("Of 1200", "on 1.0 ", "exponent of 0.01", "600.0"):
         assert words in said[0]
-    assert warnings.of_weights({**samples, "ess_raw": 16.0}) == []
-    assert warnings.of_weights({"finished": 16}) == []
+    assert warnings.of_weights(Samples.from_dict({**samples, "ess_raw": 16.0})) == []
+    assert warnings.of_weights(Samples(finished=16)) == []

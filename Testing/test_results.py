@@ -30,14 +30,25 @@ NEW = {"inputs": {}, "backbone": {}, "method": "equivariance", "parameters": {},
 
 KEYS = ({one.name for one in fields(Record)} | {one.name for one in fields(Samples)}
         | {*new_record(**NEW)} | {"without_strays"}) - {"content"}
-# Other things that have keys of the same name: what a file means by them.
-OTHERS = {
+OTHERS = {  # keys of the same name that belong to something else
     "UncertainReg/UncertainReg.py": {"parameters"},  # of a job
     "UncertainReg/UncertainRegParts/run.py": {
         "asked", "device", "error", "finished",  # of an event
-        "fixed", "moving", "landmarks", "samples"},  # nodes and settings of a job
+        "landmarks", "samples"},  # nodes and settings of a job
     "UncertainReg/UncertainRegParts/validate.py": {"asked", "error", "finished"},  # of an event
+    "UncertainRegLib/backbones/registry.py": {"device"},  # what a backbone can be made with
     "UncertainRegLib/backbones/trained.py": {"schema"},  # of a model
+    "UncertainRegLib/cli/evaluate.py": {"backbone"},  # settings of a job
+    "UncertainRegLib/jobs/events.py": {"asked", "device", "finished"},
+    "UncertainRegLib/jobs/run.py": {"backbone"},  # settings of a job
+    "UncertainRegLib/samplers/registry.py": {"method", "source"},  # settings of a job
+    "UncertainRegLib/studies/calibration.py": {"failed", "samples"},  # of what it makes
+    "UncertainRegLib/studies/disagreement.py": {"failed"},  # of a sample
+    "UncertainRegLib/studies/figures.py": {"backbone", "error"},  # of a table of a study
+    "UncertainRegLib/studies/result.py": {"validation"},  # of what it makes
+    "UncertainRegLib/training/heteroscedastic.py": {"backbone"},  # of a model
+    "UncertainRegLib/training/sir.py": {"device"},  # settings of a training
+    "UncertainRegLib/training/sir_objectives.py": {"ess_raw"},  # of a training's log
 }
 
 
@@ -184,7 +195,7 @@ def test_numpy_numbers_are_written_and_nothing_else(tmp_path):
         "labels": [{"u_mm": np.float32(0.5), "n": np.int64(2), "at": np.zeros(3)}]})
     folder.commit()
     assert read_record(folder.path).labels == [{"u_mm": 0.5, "n": 2, "at": [0.0, 0.0, 0.0]}]
-    folder.record.update(device=Path("x"))
+    folder.update(device=Path("x"))
     with pytest.raises(TypeError, match="does not belong"):
         folder.commit()
     assert read_record(folder.path).device == "cpu", "the one before is whole"

@@ -102,5 +102,3 @@ def _check_scene(path: Path, out: Path) -> None:
         path.unlink()
     if importlib.util.find_spec("slicer") is None:
         raise ValueError("Writing a scene needs the package slicer-core: pip install slicer-core.")
-
-

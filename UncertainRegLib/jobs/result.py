@@ -37,16 +37,16 @@ class RunWriter(ResultWriter):
         registration = summary.registration.to_numpy()
         write_field(registration.resample(fixed), self.path / "transform.nrrd")
         write_image(summary.warped_moving(), self.path / "warped_moving.nrrd")
-        self.record.update(transform="transform.nrrd", transform_meaning=MEANING,
-                           warped="warped_moving.nrrd")
+        self.update(transform="transform.nrrd", transform_meaning=MEANING,
+                    warped="warped_moving.nrrd")
         if _is_coarser(registration.grid, fixed):
             write_field(registration, self.path / "transform_working.nrrd")
-            self.record.update(transform_working="transform_working.nrrd")
+            self.update(transform_working="transform_working.nrrd")
         if summary.inputs.moving_labels is not None:
             labels = summary.warped_labels(fixed)
             name = "warped_labels.nrrd" if len(labels.layers) == 1 else "warped_labels.seg.nrrd"
             write_segmentation(labels, self.path / name)
-            self.record.update(warped_labels=name)
+            self.update(warped_labels=name)
         self.commit()
 
     def write_sample(self, index: int, field: DisplacementField, sample: Sample) -> None:
@@ -58,8 +58,8 @@ class RunWriter(ResultWriter):
     def write_summary(self, summary: Summary, final: bool) -> None:
         """Maps and tables of the samples so far; then commit."""
         entries, names = self._write(summary, "" if final else f"-{summary.count:04d}", final)
-        self.record.update(entries)
-        self.set_effective(summary.effective())
+        self.update(**entries)
+        self.update_samples(effective=summary.effective())
         self.commit(names)
 
     def write_without(self, summary: Summary, strays: list[int]) -> Summary:
@@ -76,7 +76,7 @@ class RunWriter(ResultWriter):
             others.add(Sample(read_field(self.path / samples.files[index]),
                               samples.log_weights[index], facts.get("group", 0), facts))
         entries, _ = self._write(others, "-without-strays", True, kept)
-        self.record.update(without_strays={"left_out": strays, **entries})
+        self.update(without_strays={"left_out": strays, **entries})
         return others
 
     def _write(self, summary: Summary, suffix: str, final: bool, numbers: list[int] | None = None

@@ -49,13 +49,37 @@ class ResultWriter:
         return self.path / FILE
 
     @property
+    def view(self) -> Record:
+        """What the record says by now."""
+        return Record.from_dict(self.record)
+
+    @property
     def samples(self) -> Samples:
-        """The samples so far."""
+        """The samples by now."""
         return Samples.from_dict(self.record["samples"])
 
-    def set_effective(self, number: float) -> None:
-        """How many different samples there are, with their weights."""
-        self.record["samples"]["effective"] = number
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds by name; what is added is in the record."""
+        return self.record["timings"]
+
+    def update(self, **entries) -> None:
+        """Set entries of the record."""
+        self.record.update(entries)
+
+    def warn(self, sentence: str) -> None:
+        """Add a warning."""
+        self.record["warnings"].append(sentence)
+
+    def update_samples(self, **entries) -> None:
+        """Set entries of the samples: "asked" or "effective"."""
+        self.record["samples"].update(entries)
+
+    def mark_strays(self, strays_mm: dict[int, float]) -> None:
+        """Name the samples far from all others: number from 0 -> distance in mm from their median.
+        """
+        for number, distance in strays_mm.items():
+            self.record["samples"]["status"][number].update(stray=True, from_median_mm=distance)
 
     def add_sample(self, file: str, log_weight: float, facts: dict, of_all: dict) -> None:
         """Name a sample whose file is written; the next commit has it.
