@@ -31,17 +31,17 @@ NEW = {"inputs": {}, "backbone": {}, "method": "equivariance", "parameters": {},
 KEYS = ({one.name for one in fields(Record)} | {one.name for one in fields(Samples)}
         | {*new_record(**NEW)} | {"without_strays"}) - {"content"}
 OTHERS = {  # keys of the same name that belong to something else
-    "UncertainReg/UncertainReg.py": {"parameters"},  # of a job
-    "UncertainReg/UncertainRegParts/run.py": {
-        "asked", "device", "error", "finished",  # of an event
-        "landmarks", "samples"},  # nodes and settings of a job
-    "UncertainReg/UncertainRegParts/validate.py": {"asked", "error", "finished"},  # of an event
+    "UncertainReg/UncertainRegParts/logic.py": {"parameters"},  # of a job
+    "UncertainReg/UncertainRegParts/worker/run.py": {
+        "device", "landmarks", "samples"},  # of an event, the nodes of a run, a job
+    "UncertainReg/UncertainRegParts/worker/task.py": {"asked", "error", "finished"},  # of an event
+    "UncertainRegLib/backbones/models.py": {"schema"},  # of a model
     "UncertainRegLib/backbones/registry.py": {"device"},  # what a backbone can be made with
-    "UncertainRegLib/backbones/trained.py": {"schema"},  # of a model
     "UncertainRegLib/cli/evaluate.py": {"backbone"},  # settings of a job
     "UncertainRegLib/jobs/events.py": {"asked", "device", "finished"},
     "UncertainRegLib/jobs/run.py": {"backbone"},  # settings of a job
     "UncertainRegLib/samplers/registry.py": {"method", "source"},  # settings of a job
+    "UncertainRegLib/samplers/sir.py": {"source"},  # settings of a job
     "UncertainRegLib/studies/calibration.py": {"failed", "samples"},  # of what it makes
     "UncertainRegLib/studies/disagreement.py": {"failed"},  # of a sample
     "UncertainRegLib/studies/figures.py": {"backbone", "error"},  # of a table of a study

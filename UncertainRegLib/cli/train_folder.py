@@ -99,7 +99,7 @@ def folder_settings(options):
 
     pairs = FolderPairs(options.images, tuple(options.shape), options.spacing, options.labels,
                         together=options.shift, apart=min(options.shift, 1), intensity="minmax")
-    device = choose_device(options.device, Facts("train", "Training", packages=("torch",)))
+    device = choose_device(options.device, Facts("train", "Training", packages={"torch": "torch"}))
     return pairs, {"steps": options.steps, "save_every": options.save_every,
                    "seed": options.seed, "device": device}
 

@@ -62,7 +62,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
                            sampling_method(job.method))
     backbone = backbones.create(job.backbone, device, **_settings(job))
     sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
-    perturbs = getattr(sampler, "family", None) is not None
+    perturbs = sampler.family is not None
     facts = backbone.facts
     report("stage", text="Reading images")
     inputs = read_inputs(job)
@@ -118,7 +118,7 @@ class _Run:
         if preflight_only:
             return
         self.summary = Summary(self.inputs, registration,
-                               getattr(sampler, "draws_per_perturbation", 1) > 1)
+                               sampler.draws_per_perturbation > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
         self.folder.update(before_after=self.summary.before_after)
         self.folder.write_registration(self.summary)
@@ -126,7 +126,9 @@ class _Run:
         generator = numpy_generator(self.job.seed, "samples")
         begun = last_summary = self.sampling_since = perf_counter()
         summary_cost = 0.0
-        asked = min(self.job.samples, getattr(sampler, "at_most", self.job.samples))
+        asked = self.job.samples
+        if sampler.at_most is not None:
+            asked = min(asked, sampler.at_most)
         self.folder.update_samples(asked=asked)
         self.flag.check()
         for index, sample in enumerate(sampler.sample(fixed, moving, asked, generator)):
@@ -191,7 +193,7 @@ class _Run:
         seconds_more = (sampler.expected_seconds(self.job.samples, seconds)
                         + SUM_UP_S * voxels * self.job.samples)
         memory = predict_memory_mb(self.inputs, voxels)
-        memory = max(memory, peak_memory_mb() or 0.0) + getattr(sampler, "memory_mb", 0)
+        memory = max(memory, peak_memory_mb() or 0.0) + sampler.memory_mb
         needed = {"device": self.device, "memory_mb": memory,
                   "minutes": (seconds + seconds_more) / 60}
         self.folder.update(preflight=needed)
@@ -201,8 +203,7 @@ class _Run:
 
     def _predict_maps(self, backbone, fixed, moving) -> None:
         """Maps that a trained model makes itself, whatever the method."""
-        if hasattr(backbone, "maps"):
-            self.summary.predicted = backbone.maps(fixed, moving)
+        self.summary.predicted = backbone.maps(fixed, moving)
 
     def _progress(self, text: str, done: int, total: int) -> None:
         """Tell of work before the first sample, and stop it when asked to."""
@@ -224,7 +225,7 @@ class _Run:
 
     def _step_down(self, backbone, settings: dict) -> dict:
         """The next step of the ladder: half the working voxels, then the CPU."""
-        voxels = getattr(backbone, "voxels", 0)
+        voxels = backbone.voxels
         if voxels > 100_000:
             self._warn(f"Out of memory on {self.device}: the working grid was halved to "
                        f"{voxels // 2} voxels.")
@@ -238,7 +239,7 @@ class _Run:
 
     def _warn_early(self, sampler) -> None:
         """Of what is known before the first sample."""
-        family = getattr(getattr(sampler, "family", None), "name", None)
+        family = None if sampler.family is None else sampler.family.name
         structures = self.inputs.moving_labels
         names = {} if structures is None else structures.names
         self._warn(*warnings.of_method(sampler.backbone, family),

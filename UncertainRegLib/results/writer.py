@@ -7,11 +7,12 @@ end, in one step, and only then are the files of the snapshot before removed.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
 from .atomic import replace_text
-from .reader import ResultError
+from .reader import ResultError, read_result
 from .record import Record, Samples
 from .schema import FILE
 
@@ -119,6 +120,18 @@ def extend(folder: str | Path, record: Record, **entries) -> Record:
                                     for name, one in entries.items()}}
     _write(Path(folder) / FILE, content)
     return Record.from_dict(content)
+
+
+def move_inputs(folder: str | Path, moved: Callable[[str], str]) -> None:
+    """Say in the ``result.json`` of a folder where its inputs are now.
+
+    Args:
+        moved: the path that was -> the path that is.
+    """
+    content = read_result(folder)
+    for one in content["inputs"].values():
+        one["file"] = moved(one["file"])
+    _write(Path(folder) / FILE, content)
 
 
 def _write(file: Path, content: dict) -> None:

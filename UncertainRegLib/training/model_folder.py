@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..backbones.trained import MANIFEST, SCHEMA, read_model, read_weights
+from ..backbones.models import MANIFEST, SCHEMA, read_model, read_weights
 from ..backbones.weights import sha256_of
 from ..results.atomic import replace, replace_text
 

@@ -11,7 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from .controls import blocked, connectAll, crosshairNode
+from ..controls import blocked, connectAll, crosshairNode
 from .maps import mapTitle
 
 AXES_MS = 150  # after the last movement of a slice its ellipsoids are drawn again
