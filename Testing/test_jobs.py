@@ -159,7 +159,7 @@ def test_numbers_that_mean_nothing_are_warned_of_or_blank(pair, tmp_path, capsys
                for text in (f"--{name.replace('_', '-')}", str(file))]
     assert main(["run", *options, "--samples", "2"]) == 0
     out, err = capsys.readouterr()
-    assert "4 landmarks: mean TRE" in out and "ellipsoid" not in out
+    assert "4 landmarks with a known truth: mean error (TRE)" in out and "ellipsoid" not in out
     assert "outside the moving image, so their numbers mean nothing: far." in err
     assert "outside the fixed image, so their numbers mean nothing: far." in err
     assert "not in the registered image, so their numbers mean nothing: 7." in err

@@ -283,7 +283,7 @@ def test_run_is_described_and_gathered_in_one_folder(folder, headless):
             "perturbation": "deform", "settings": {}}
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(headless.scene)
     item = find_folder(headless.scene, result.run)
-    assert tree.GetItemName(item) == "UncertainReg: fixed from moving (Diffeomorphic demons)"
+    assert tree.GetItemName(item) == "UncertainReg: fixed from moving (Demons (SimpleITK))"
     for node in (*result.maps.values(), result.transform, result.mean_transform, result.fixed,
                  result.label_table, result.landmarks, result.ellipsoids, result.moving,
                  result.sample_transform, result.moving_segmentation):

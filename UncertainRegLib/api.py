@@ -49,7 +49,7 @@ class Result:
     """
 
     def __init__(self, folder: File, temporary: TemporaryDirectory | None = None) -> None:
-        self.folder, self.record = Path(folder), read_record(folder)
+        self.folder, self.record = Path(folder), read_record(Path(folder))
         self._temporary = temporary  # is removed with this object
 
     @property
@@ -62,15 +62,20 @@ class Result:
         """What must be known before the result is used, a sentence each."""
         return self.record.warnings
 
+    def _file(self, name: str | None) -> Path:
+        if name is None:
+            raise ValueError(f"{self.folder}: has no registration; it was stopped before that.")
+        return self.folder / name
+
     @cached_property
     def transform(self) -> DisplacementField:
         """The registration, on the fixed grid: x + d(x) is the moving point of the fixed x."""
-        return read_field(self.folder / self.record.transform)
+        return read_field(self._file(self.record.transform))
 
     @cached_property
     def warped(self) -> Image:
         """The registered moving image, on the fixed grid."""
-        return read_volume(self.folder / self.record.warped)
+        return read_volume(self._file(self.record.warped))
 
     @cached_property
     def maps(self) -> dict[str, Image]:

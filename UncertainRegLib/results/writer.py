@@ -116,8 +116,9 @@ def extend(folder: str | Path, record: Record, **entries) -> Record:
         record: what it says now.
         entries: by name; plain JSON, or views.
     """
-    content = {**record.content, **{name: asdict(one) if is_dataclass(one) else one
-                                    for name, one in entries.items()}}
+    content = {**record.content, **{
+        name: asdict(one) if is_dataclass(one) and not isinstance(one, type) else one
+        for name, one in entries.items()}}
     _write(Path(folder) / FILE, content)
     return Record.from_dict(content)
 
