@@ -235,4 +235,4 @@ def test_the_real_worker_validates_and_calibrates(widget, finished, host, real_w
     assert float(table(ui)["Landmarks"]) == 12 and ui.plotComboBox.count == 6
     assert not ui.calibrationLabel.text.startswith("Not calibrated")
     calibration = widget.results.result.calibration
-    assert (calibration["factor"] is None) == (calibration["refused"] is not None)
+    assert (calibration.factor is None) == (calibration.refused is not None)
