@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from UncertainRegLib.backbones.demons import Demons
+from UncertainRegLib.results.maps import kind_of
+from UncertainRegLib.results.schema import FILE, new_record
+
 SAMPLES = 5
 SHAPE = (20, 28, 24)  # Z, Y, X
 
@@ -59,16 +63,15 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
     distance = np.linalg.norm(points - center, axis=-1)
     uncertainty = (4.0 * np.exp(-((distance - 12.0) / 6.0) ** 2)).astype(np.float32)
     maps = {
-        "uncertainty_mm": (uncertainty, "mm"),
-        "axis_rl_mm": (0.5 * uncertainty, "mm"),
-        "label_entropy": (0.3 * uncertainty / 4.0, "nats"),
-        "jacobian": (1.0 + 0.1 * np.sin(points[..., 0] / 5.0), "1"),
+        "uncertainty_mm": uncertainty, "axis_rl_mm": 0.5 * uncertainty,
+        "label_entropy": 0.3 * uncertainty / 4.0,
+        "jacobian": 1.0 + 0.1 * np.sin(points[..., 0] / 5.0),
     }
     for name, array in (("fixed", fixed), ("moving", moving), ("labels", labels)):
         sitk.WriteImage(image(array), str(folder / f"{name}.nrrd"))
     for name, array in (("transform", field), ("mean_transform", 0.9 * field)):
         sitk.WriteImage(image(array.astype(np.float32), True), str(folder / f"{name}.nrrd"))
-    for name, (array, _) in maps.items():
+    for name, array in maps.items():
         sitk.WriteImage(image(array.astype(np.float32)), str(folder / f"maps/{name}.nrrd"))
     files = []
     for number in range(samples):
@@ -77,26 +80,26 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
         sitk.WriteImage(image(field + noise, True), str(folder / files[-1]))
     worst = np.unravel_index(uncertainty.argmax(), uncertainty.shape)
     mean = center + [2.0, 1.0, 0.0]
-    record = {
-        "schema": "uncertainreg-result/1", "status": status, "error": None,
-        "inputs": {
+    record = new_record(
+        inputs={
             "fixed": {"file": str(folder / "fixed.nrrd"), "sha256": "0" * 64,
                       "shape": list(SHAPE)},
             "moving": {"file": str(folder / "moving.nrrd"), "sha256": "0" * 64,
                       "shape": list(SHAPE)},
             "moving_labels": {"file": str(folder / "labels.nrrd"), "sha256": "0" * 64},
         },
-        "backbone": {"name": "demons", "title": "Diffeomorphic demons", "facts": {}},
-        "method": "equivariance", "parameters": {"perturbation": "deform"}, "seed": seed,
-        "samples": {"asked": SAMPLES, "finished": samples, "effective": float(samples),
-                    "files": files, "log_weights": [-0.5 * n for n in range(samples)],
-                    "status": [{"index": n, "seconds": 1.0} for n in range(samples)],
-                    "failed": {"count": 0, "reasons": {}}},
-        "before_after": None, "without_strays": None,
+        backbone={"name": "demons", "title": Demons.facts.title, "facts": Demons.facts.as_dict()},
+        method="equivariance", parameters={"perturbation": "deform", "settings": {}}, seed=seed,
+        asked=SAMPLES, device="cpu", versions={"numpy": "2"})
+    record["samples"].update(
+        finished=samples, effective=float(samples), files=files,
+        log_weights=[-0.5 * n for n in range(samples)],
+        status=[{"index": n, "seconds": 1.0} for n in range(samples)])
+    record |= {
+        "status": status, "peak_memory_mb": 1.0,
         "transform": "transform.nrrd", "mean_transform": "mean_transform.nrrd",
-        "maps": {name: {"file": f"maps/{name}.nrrd", "unit": unit, "meaning": f"About {name}."}
-                 for name, (_, unit) in maps.items()},
-        "warped": None, "warped_labels": None, "covariance": None,
+        "maps": {name: {"file": f"maps/{name}.nrrd", "unit": kind_of(name).unit,
+                        "meaning": kind_of(name).meaning} for name in maps},
         "labels": [
             {"label": 1, "name": "Shell", "color": None, "voxels": 900, "mean_entropy": 0.21,
              "u_p50_mm": 1.5, "u_p95_mm": 3.5, "volume_ml": 8.0, "volume_sd_ml": 0.4,
@@ -123,16 +126,14 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
              "tre_before_mm": None,
              "mahalanobis": None, "inside95": None},
         ],
-        "timings": {}, "peak_memory_mb": 1.0, "device": "cpu", "versions": {"numpy": "2"},
-        "warnings": [],
     }
-    (folder / "result.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+    (folder / FILE).write_text(json.dumps(record, indent=2), encoding="utf-8")
     return folder
 
 
 def write_fake_strays(folder: Path, stray: int = 1) -> None:
     """Extend a fake result by what the worker writes where one sample is stray: half of u."""
-    path = Path(folder) / "result.json"
+    path = Path(folder) / FILE
     record = json.loads(path.read_text(encoding="utf-8"))
     record["samples"]["status"][stray].update(stray=True, from_median_mm=8.9)
     maps = {name: dict(record["maps"][name]) for name in ("uncertainty_mm", "label_entropy")}

@@ -50,7 +50,7 @@ def test_the_lines_of_the_readme_run(pair, tmp_path, monkeypatch, capsys):
     exec(compile(lines, "README.md", "exec"), scope)
     assert "mm at its boundary" in capsys.readouterr().out
     saved = Result("result")
-    assert saved.record["samples"]["finished"] == 16
+    assert saved.record.samples.finished == 16
     assert np.array_equal(saved.maps["uncertainty_mm"].array, scope["disagreement"].array)
     assert write_report("result", None).is_file()
 
@@ -87,7 +87,7 @@ def test_a_mask_of_an_image_counts(pair):
     mask[4:-4, 4:-4, 4:-4] = 1
     masked = map_uncertainty(Image(fixed.array, GRID, mask), moving, **FEW)
     apart = map_uncertainty(fixed, moving, fixed_mask=Image(mask, GRID), **FEW)
-    assert "fixed_mask" in masked.record["inputs"]
+    assert "fixed_mask" in masked.record.inputs
     assert np.array_equal(masked.transform.vectors, apart.transform.vectors)
 
 
@@ -100,7 +100,7 @@ def test_a_saved_result_has_its_inputs(pair, tmp_path):
         result.save(tmp_path / "saved")
     del result
     assert not left.exists()
-    assert np.array_equal(read_image(saved.record["inputs"]["fixed"]["file"]).array, fixed.array)
+    assert np.array_equal(read_image(saved.record.inputs["fixed"].file).array, fixed.array)
     assert validate(saved.folder, saved.record)["labels"] is not None
 
 

@@ -27,9 +27,10 @@ from UncertainRegLib.geometry import (
     write_image,
 )
 from UncertainRegLib.geometry.landmarks import read_points, write_points
-from UncertainRegLib.jobs import Job, read_result, run
+from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.perturbations import FAMILIES, PAPER
+from UncertainRegLib.results.reader import read_result
 
 MAIN = os.path.join(os.path.dirname(backbones.__file__), "..", "__main__.py")
 GRID = Grid.from_spacing((36, 40, 44), (1.5, 1.5, 1.5), (10, 20, -5), np.diag([-1.0, -1.0, 1.0]))
@@ -158,7 +159,7 @@ def test_numbers_that_mean_nothing_are_warned_of_or_blank(pair, tmp_path, capsys
                for text in (f"--{name.replace('_', '-')}", str(file))]
     assert main(["run", *options, "--samples", "2"]) == 0
     out, err = capsys.readouterr()
-    assert "4 landmarks: mean TRE" in out and "ellipsoid" not in out
+    assert "4 landmarks with a known truth: mean error (TRE)" in out and "ellipsoid" not in out
     assert "outside the moving image, so their numbers mean nothing: far." in err
     assert "outside the fixed image, so their numbers mean nothing: far." in err
     assert "not in the registered image, so their numbers mean nothing: 7." in err

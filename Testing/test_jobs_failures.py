@@ -8,7 +8,6 @@ from UncertainRegLib import backbones
 from UncertainRegLib.backbones.competence import Competence
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.failures import FEWEST, TooManyFailedError
-from UncertainRegLib.cli.run import _in_words
 from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import (
     DisplacementField,
@@ -22,13 +21,16 @@ from UncertainRegLib.geometry import (
     write_image,
 )
 from UncertainRegLib.geometry.landmarks import write_points
-from UncertainRegLib.jobs import Job, read_result, run, warnings
+from UncertainRegLib.jobs import Job, run, warnings
 from UncertainRegLib.jobs.comparison import before_after
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.perturbations import Translation
 from UncertainRegLib.posterior.strays import stray_samples
 from UncertainRegLib.report.html import write_report
+from UncertainRegLib.report.text import in_words
+from UncertainRegLib.results.reader import read_result
+from UncertainRegLib.results.record import Record, Samples
 from UncertainRegLib.samplers import Dropout, Equivariance, Sample, create_sampler
 from UncertainRegLib.studies import calibration
 
@@ -168,10 +170,11 @@ def test_numbers_before_stand_beside_those_after(job):
     moved = np.linalg.norm(np.subtract(point["fixed_lps"], point["moving_lps"]))
     assert point["tre_before_mm"] == pytest.approx(moved, abs=1e-4) != point["tre_mm"]
     assert not any("worse" in text for text in record["warnings"])
-    text, page = _in_words(record, "out"), write_report(job.out).read_text(encoding="utf-8")
+    text = in_words(Record.from_dict(record), "out")
+    page = write_report(job.out).read_text(encoding="utf-8")
     for part in (f"{found['dice']['before']:.3f} / 1.000", "the images as they lie"):
         assert part in text and part in page
-    assert "Dice before" in text and "TRE before mm" in page
+    assert "Dice before" in text and "TRE before (mm)" in page
 
 
 def test_a_registration_that_makes_things_worse_is_warned_of_before_the_first_sample(job):
@@ -303,9 +306,9 @@ def test_perturbations_say_how_far_they_move_the_image():
 def test_the_raw_effective_number_is_warned_of():
     samples = {"proposals": 1200, "finished": 16, "ess_raw": 1.0, "ess_tempered": 600.0,
                "tempering_exponent": 0.01}
-    said = warnings.of_weights(samples)
+    said = warnings.of_weights(Samples.from_dict(samples))
     assert len(said) == 1
     for words in ("Of 1200", "on 1.0 ", "exponent of 0.01", "600.0"):
         assert words in said[0]
-    assert warnings.of_weights({**samples, "ess_raw": 16.0}) == []
-    assert warnings.of_weights({"finished": 16}) == []
+    assert warnings.of_weights(Samples.from_dict({**samples, "ess_raw": 16.0})) == []
+    assert warnings.of_weights(Samples(finished=16)) == []

@@ -14,8 +14,9 @@ from UncertainRegLib.geometry import (
     write_image,
     write_segmentation,
 )
-from UncertainRegLib.jobs import Job, read_result, run
+from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
+from UncertainRegLib.results.reader import read_result
 from UncertainRegLib.studies.result import validate
 
 GRID = Grid.from_spacing((28, 30, 32), (1.5, 1.5, 1.5), (10, 20, -5))

@@ -19,11 +19,12 @@ from UncertainRegLib.geometry import (
     warp,
     write_image,
 )
-from UncertainRegLib.jobs import Job, read_result, run
+from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.jobs.summary import Summary
 from UncertainRegLib.report.html import write_report
+from UncertainRegLib.results.reader import read_result
 from UncertainRegLib.samplers import Sample
 
 GRID = Grid.from_spacing((24, 28, 32), (1.5, 1.5, 1.5), (10, 20, -5), np.diag([-1.0, -1.0, 1.0]))

@@ -16,6 +16,8 @@ from test_module_widget import (  # noqa: F401 - fixtures
     widget,
 )
 
+from UncertainRegLib.results.maps import MAPS
+
 
 def class_nodes(name: str):
     import slicer
@@ -61,7 +63,7 @@ def test_every_map_of_the_result_can_be_shown(shown):
         ui.mapComboBox.currentIndex = index
         for view in class_nodes("vtkMRMLSliceCompositeNode"):
             assert view.GetForegroundVolumeID() == result.maps[name].GetID()
-    assert ui.mapComboBox.toolTip == "About jacobian."
+    assert ui.mapComboBox.toolTip == MAPS["jacobian"].meaning
 
 
 def test_restore_gives_layers_and_position_back(widget, inputs, host):  # noqa: F811

@@ -130,9 +130,9 @@ def test_a_calibration_states_its_bound_with_its_warning(panel, host):  # noqa: 
     assert ui.validateProgressBar.maximum == 4
     assert "of 4 registrations" in ui.validateProgressBar.format
     assert finish(host, panel) == "complete"
-    assert "95 % of voxels lie within 2.5 times" in ui.calibrationLabel.text
+    assert "95 % of the voxels had an error below 2.50 times" in ui.calibrationLabel.text
     assert "no missing anatomy" in ui.calibrationLabel.text
-    assert panel.results.result.calibration["factor"] == FACTOR
+    assert panel.results.result.calibration.factor == FACTOR
 
 
 @pytest.mark.parametrize(("behaviour", "words"), [("refuse", "follows only 5% of 10 mm"),
@@ -143,8 +143,8 @@ def test_a_refusal_or_failure_is_said(panel, host, monkeypatch, behaviour, words
     ui.calibrateButton.click()
     finish(host, panel)
     if behaviour == "refuse":
-        assert ui.calibrationLabel.text.startswith("No bound is stated.")
-        assert ui.calibrationLabel.text.count("No bound is stated.") == 1
+        assert ui.calibrationLabel.text.startswith("No bound is stated: ")
+        assert ui.calibrationLabel.text.count("No bound is stated") == 1
         assert words in ui.calibrationLabel.text
     else:
         assert words in ui.validateStatusLabel.text and ui.validateStatusLabel.visible
@@ -235,4 +235,4 @@ def test_the_real_worker_validates_and_calibrates(widget, finished, host, real_w
     assert float(table(ui)["Landmarks"]) == 12 and ui.plotComboBox.count == 6
     assert not ui.calibrationLabel.text.startswith("Not calibrated")
     calibration = widget.results.result.calibration
-    assert (calibration["factor"] is None) == (calibration["refused"] is not None)
+    assert (calibration.factor is None) == (calibration.refused is not None)

@@ -94,7 +94,7 @@ def test_bound_and_verdict_are_stated(tmp_path):
                           "tempering_exponent": 0.01}
     path.write_text(json.dumps(record))
     text = write_report(folder).read_text(encoding="utf-8")
-    assert text.count("95 % bound mm") == 2 and "<td>7.00</td>" in text  # 2 x 3.5 mm
+    assert text.count("95 % bound (mm)") == 2 and "<td>7.00</td>" in text  # 2 x 3.5 mm
     assert "97 % of 1 mm, 50 % of 10 mm" in text
     assert "1.3 (raw effective number); flattened by the exponent 0.01, to keep more of them: 600" \
         in text
@@ -102,7 +102,7 @@ def test_bound_and_verdict_are_stated(tmp_path):
         record["calibration"] = {"factor": None, "refused": refused}
         path.write_text(json.dumps(record))
         text = write_report(folder).read_text(encoding="utf-8")
-        assert "95 % bound mm" not in text and text.count("No bound is stated") == 1
+        assert "95 % bound (mm)" not in text and text.count("No bound is stated") == 1
         assert "No bound is stated: It does not follow.<" in text
 
 

@@ -146,17 +146,17 @@ def test_the_bound_is_stated_where_it_was_calibrated(result, folder):
     column = result.landmark_table.GetTable().GetColumnByName("bound_mm")
     assert column.GetValue(0) == pytest.approx(2.5 * 2.29)
     assert legend_of(result.maps["uncertainty_mm"]).GetTitleText().splitlines() == [
-        "Uncertainty (mm)", "95 % bound: 2.50 x value"]
+        "Disagreement (mm)", "95 % bound: 2.50 x value"]
     _edit(folder, calibration=CALIBRATION | {"factor": None, "refused": "It does not follow."})
     result = update_result(result, folder)
     assert np.isnan(Probe(result).read(point).bound_mm)
     assert result.label_table.GetColumnIndex("bound_mm") < 0
-    assert legend_of(result.maps["uncertainty_mm"]).GetTitleText() == "Uncertainty (mm)"
+    assert legend_of(result.maps["uncertainty_mm"]).GetTitleText() == "Disagreement (mm)"
 
 
 def test_verdict_and_oracle_survive_in_the_scene(result, folder):
     _edit(folder, oracle_sample=2, competence={"followed": {"1.0": 0.9}, "warnings": []})
     update_result(result, folder)
     found = find_results(result.scene)[0]
-    assert found.oracle_sample == 2 and found.competence["followed"] == {"1.0": 0.9}
-    assert found.sampling["finished"] == 5 and "files" not in found.sampling
+    assert found.oracle_sample == 2 and found.competence.followed == {"1.0": 0.9}
+    assert found.sampling.finished == 5 and not found.sampling.files

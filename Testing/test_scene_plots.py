@@ -57,7 +57,7 @@ def check(result) -> None:
     assert curve(chart, 1) == ("sorted by the error itself", [(0.5, 0.5), (1.0, 2.0)])
     assert curve(charts["reliability"], 0) == ("observed", [(0.9, 0.8)])  # no empty bin
     assert curve(charts["reliability"], 1) == ("perfect", [(0.9, 0.9)])
-    assert result.calibration["factor"] == FACTOR
+    assert result.calibration.factor == FACTOR
 
 
 def test_numbers_and_curves_become_nodes_and_survive_saving(folder, tmp_path):

@@ -12,9 +12,9 @@ vtk = pytest.importorskip("vtk")
 
 from fake_result import SAMPLES, write_fake_result  # noqa: E402
 
+from UncertainRegLib.results.reader import ResultError, ResultFolder  # noqa: E402
 from UncertainRegLib.scene import display  # noqa: E402
 from UncertainRegLib.scene.colors import colors, legend_of  # noqa: E402
-from UncertainRegLib.scene.folder import ResultError, ResultFolder  # noqa: E402
 from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.nodes import find_folder  # noqa: E402
@@ -127,7 +127,7 @@ def test_window_threshold_colors_and_legend(folder, headless):
         table.GetColor(index, rgba)
         np.testing.assert_allclose(rgba[:3] * 255, colors("inferno")[index], atol=0.6)
     legend = legend_of(node)
-    assert legend.GetTitleText() == "Uncertainty (mm)"
+    assert legend.GetTitleText() == "Disagreement (mm)"
     assert legend.GetPrimaryDisplayNode() is shown
     assert legend.GetVisibility()
     assert node.GetAttribute("UncertainReg.Unit") == "mm"
@@ -216,7 +216,7 @@ def test_label_table_has_columns_titles_and_units(folder, headless):
     assert table.GetColumnUnitLabel("u_p95_mm") == "mm"
     assert table.GetColumnUnitLabel("volume_ml") == "mL"
     assert table.GetColumnUnitLabel("mean_entropy") == "nats"
-    assert table.GetColumnTitle("volume_sd_ml") == "Volume SD (mL)"
+    assert table.GetColumnTitle("volume_sd_ml") == "Volume, SD (mL)"
     assert table.GetColumnIndex("dice") == -1  # no structure has one
     record = json.loads((folder / "result.json").read_text())
     worst = [[_column(table, f"worst_voxel_lps_{axis}")[row] for axis in "ras"] for row in (0, 1)]
@@ -280,10 +280,10 @@ def test_run_is_described_and_gathered_in_one_folder(folder, headless):
         assert node.GetAttribute("UncertainReg.Samples") == f"{SAMPLES} of {SAMPLES}"
         assert node.GetAttribute("UncertainReg.Status") == "complete"
         assert json.loads(node.GetAttribute("UncertainReg.Parameters")) == {
-            "perturbation": "deform"}
+            "perturbation": "deform", "settings": {}}
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(headless.scene)
     item = find_folder(headless.scene, result.run)
-    assert tree.GetItemName(item) == "UncertainReg: fixed from moving (Diffeomorphic demons)"
+    assert tree.GetItemName(item) == "UncertainReg: fixed from moving (Demons (SimpleITK))"
     for node in (*result.maps.values(), result.transform, result.mean_transform, result.fixed,
                  result.label_table, result.landmarks, result.ellipsoids, result.moving,
                  result.sample_transform, result.moving_segmentation):

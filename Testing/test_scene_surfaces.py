@@ -230,7 +230,8 @@ def test_tables_are_written_with_titles_and_units(folder, headless, tmp_path):
     result = load_result(folder, headless.scene)
     tables.write_csv(result.landmark_table, tmp_path / "landmarks.csv")
     head, first, second = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
-    assert head.startswith("Landmark,u (mm),TRE before (mm),TRE (mm),In 95 %,Ellipsoid 1 (mm)")
+    assert head.startswith("Landmark,Disagreement (mm),TRE before (mm),TRE after (mm),Inside 95 %,"
+                           "95 % ellipsoid 1 (mm)")
     assert first.startswith("apex,2.29,5.4,1.2,yes,5.6")
-    column = head.split(",").index("TRE (mm)")
+    column = head.split(",").index("TRE after (mm)")
     assert (first.split(",")[column], second.split(",")[column]) == ("1.2", "")

@@ -115,7 +115,7 @@ def test_a_calibration_says_what_it_found(finished, capsys):
     assert main(["evaluate", "calibrate", str(finished), "--warps", "2"]) == 0
     printed = capsys.readouterr().out
     entry = record_of(finished)["calibration"]
-    assert f"lie within {entry['factor']:.2f} times the uncertainty" in printed
+    assert f"had an error below {entry['factor']:.2f} times the disagreement" in printed
     assert f"{100 * entry['landmarks_within']:.0f} % of the true landmarks" in printed
 
 

@@ -25,8 +25,9 @@ from .geometry import (
     write_points,
     write_segmentation,
 )
-from .jobs import REPORTERS, Job, read_result, run
-from .studies.result import store
+from .jobs import REPORTERS, Job, run
+from .results.reader import read_record
+from .results.writer import move_inputs
 
 File = str | PathLike[str]
 Volume = File | Image | sitk.Image
@@ -41,72 +42,72 @@ class Result:
 
     Attributes:
         folder: the result folder, which `map_uncertainty` or the command line wrote.
-        record: the content of its ``result.json``.
+        record: what its ``result.json`` says.
 
     Raises:
-        InputError: the folder holds no result.
+        ResultError: the folder holds no result.
     """
 
     def __init__(self, folder: File, temporary: TemporaryDirectory | None = None) -> None:
-        self.folder, self.record = Path(folder), read_result(Path(folder))
+        self.folder, self.record = Path(folder), read_record(Path(folder))
         self._temporary = temporary  # is removed with this object
 
     @property
     def status(self) -> str:
         """``complete``, or ``partial`` after Ctrl-C: of the samples that were finished by then."""
-        return self.record["status"]
+        return self.record.status
 
     @property
     def warnings(self) -> list[str]:
         """What must be known before the result is used, a sentence each."""
-        return self.record["warnings"]
+        return self.record.warnings
+
+    def _file(self, name: str | None) -> Path:
+        if name is None:
+            raise ValueError(f"{self.folder}: has no registration; it was stopped before that.")
+        return self.folder / name
 
     @cached_property
     def transform(self) -> DisplacementField:
         """The registration, on the fixed grid: x + d(x) is the moving point of the fixed x."""
-        return read_field(self._file_of("transform"))
+        return read_field(self._file(self.record.transform))
 
     @cached_property
     def warped(self) -> Image:
         """The registered moving image, on the fixed grid."""
-        return read_volume(self._file_of("warped"))
+        return read_volume(self._file(self.record.warped))
 
     @cached_property
     def maps(self) -> dict[str, Image]:
         """Maps on the fixed grid by name; ``uncertainty_mm`` is the disagreement in mm.
 
         Where ``validity`` is below 0.5 most samples leave the moving image, and the others mean
-        nothing. Units and meanings are in ``record["maps"]``.
+        nothing. Units and meanings are in ``record.maps``.
         """
-        return {name: read_volume(self.folder / entry["file"])
-                for name, entry in self.record["maps"].items()}
+        return {name: read_volume(self.folder / entry.file)
+                for name, entry in self.record.maps.items()}
 
     @property
     def structures(self) -> list[dict]:
         """One row for each structure of the moving segmentation, the most uncertain first."""
-        return self.record["labels"]
+        return self.record.labels
 
     @property
     def landmarks(self) -> list[dict]:
         """One row for each landmark of the moving image."""
-        return self.record["landmarks"]
+        return self.record.landmarks
 
     def samples(self) -> Iterator[DisplacementField]:
         """The alternatives, each a registration like `transform`, on a coarser grid."""
-        for file in self.record["samples"]["files"]:
+        for file in self.record.samples.files:
             yield read_field(self.folder / file)
 
     @property
     def weights(self) -> np.ndarray:
         """(N,) weights of the samples; their sum is 1."""
-        weights = np.array(self.record["samples"]["log_weights"], np.float64)
+        weights = np.array(self.record.samples.log_weights, np.float64)
         weights = np.exp(weights - weights.max(initial=-np.inf))
         return weights / weights.sum()
-
-    def _file_of(self, name: str) -> Path:
-        if self.record[name] is None:
-            raise ValueError(f"{self.folder}: was stopped before its registration was finished.")
-        return self.folder / self.record[name]
 
     def save(self, folder: File) -> Path:
         """Copy the result folder to a new folder, which Slicer and ``report`` read too.
@@ -211,11 +212,12 @@ def _file(name: str, value: object, folder: Path) -> str:
 
 def _renamed_inputs(folder: Path, before: Path) -> None:
     """Inputs of a result that were in the folder ``before`` are in its own now."""
-    record = read_result(folder)
-    for entry in record["inputs"].values():
-        if Path(entry["file"]).parent == before.resolve():
-            entry["file"] = str((folder / INPUTS / Path(entry["file"]).name).resolve())
-    store(folder, record)
+    def moved(file: str) -> str:
+        if Path(file).parent != before.resolve():
+            return file
+        return str((folder / INPUTS / Path(file).name).resolve())
+
+    move_inputs(folder, moved)
 
 
 @contextlib.contextmanager

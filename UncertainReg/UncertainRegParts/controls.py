@@ -10,8 +10,6 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-HIDDEN_COLUMNS = ("label", "voxels", "worst_voxel_lps_")
-
 
 @contextlib.contextmanager
 def blocked(widget):
@@ -36,15 +34,17 @@ def crosshairNode() -> slicer.vtkMRMLCrosshairNode:
 
 def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
     """Show a table node, without its columns for machines, as a sortable QTableWidget."""
+    from UncertainRegLib.results.columns import in_two_lines, is_hidden
+
     table = node.GetTable()
     names = [table.GetColumnName(c) for c in range(table.GetNumberOfColumns())]
-    names = [name for name in names if not name.startswith(HIDDEN_COLUMNS) or name == names[0]]
+    names = [name for name in names if not is_hidden(name) or name == names[0]]
     widget.setSortingEnabled(False)
     widget.setColumnCount(len(names))
     widget.setRowCount(table.GetNumberOfRows())
     for c, name in enumerate(names):
         title = node.GetColumnTitle(name) or name
-        header = qt.QTableWidgetItem(title.replace(" (", "\n("))  # narrow: more columns are seen
+        header = qt.QTableWidgetItem(in_two_lines(title))  # narrow: more columns are seen
         header.setToolTip(node.GetColumnDescription(name) or "")
         widget.setHorizontalHeaderItem(c, header)
         column = table.GetColumnByName(name)

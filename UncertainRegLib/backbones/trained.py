@@ -13,6 +13,7 @@ from ..contracts import Backbone
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
 from ..randomness import torch_seeded
+from ..results.maps import MAPS
 from .facts import Facts
 from .models import read_model, read_weights
 from .prepare import PERCENTILES
@@ -22,18 +23,6 @@ from .working_grid import centred_grid, field_from_voxels
 METHODS = {"bootstrap": ("ensemble",), "snapshot": ("ensemble",), "predictive": ("predictive",),
            "dropout": ("mc-dropout",), "heteroscedastic": ("image-noise",),
            "adacs": ("correspondence-score",)}
-MEANINGS = {
-    "predictive_uncertainty": "error of the warped labels (0 to 1) that the network expects, the "
-                              "largest of the structures",
-    "predictive_residual": "difference of the warped and the fixed image that the network "
-                           "expects, as a share of the intensity range",
-    "image_noise": "standard deviation of the noise that the network finds in the images, as a "
-                   "share of the intensity range",
-    "predicted_uncertainty_mm": "standard deviation of the displacement that the network "
-                                "predicts, over all three axes",
-    "correspondence_score": "how well the moving image can correspond to this place: 1 fully, 0 "
-                            "where it shows something else",
-}
 
 
 class PredictedMap(NamedTuple):
@@ -182,8 +171,8 @@ class TrainedModel(Backbone):
                     found["predicted_uncertainty_mm"] = mm * sd
             elif "score" in self._weights:
                 found = {"correspondence_score": self._network("score")(b).sigmoid()[0, 0]}
-        return {name: PredictedMap(Image(values, fixed.grid), "mm" * name.endswith("_mm"),
-                                   MEANINGS[name]) for name, values in found.items()}
+        return {name: PredictedMap(Image(values, fixed.grid), MAPS[name].unit,
+                                   MAPS[name].meaning) for name, values in found.items()}
 
     def _network(self, name: str):
         from ..networks.unet import UNet

@@ -10,6 +10,8 @@ from time import perf_counter
 
 from ..contracts import Study
 from ..plugins import classes_in
+from ..results.calibration import Calibration, in_words
+from ..results.schema import FILE
 from .exit_codes import CANCELLED, COMPLETE, REFUSED
 from .options import add_device, add_progress, json_object, reporter
 
@@ -87,23 +89,23 @@ def _study(options, report) -> int:
 
 def _calibrate(options, report) -> int:
     from .. import backbones
-    from ..jobs import read_result
     from ..jobs.cancel import CancelFlag, Cancelled
     from ..jobs.inputs import read_inputs
     from ..randomness import numpy_generator
-    from ..report.html import no_bound
+    from ..results.reader import read_record
+    from ..results.writer import extend
     from ..samplers import create_sampler
     from ..studies.calibration import calibrate, registrations
-    from ..studies.result import check_unchanged, job_of, store, with_calibration
+    from ..studies.result import check_unchanged, job_of, of_calibration
 
     report("started", pid=os.getpid())
-    record = read_result(options.folder)
+    record = read_record(options.folder)
     job = job_of(options.folder, record)
     backbone = backbones.create(job.backbone, job.device, **job.parameters.get("backbone", {}))
     sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters, job.device)
     inputs = read_inputs(job)
     check_unchanged(options.folder, record, inputs.record)
-    samples = record["samples"]["finished"]
+    samples = record.samples.finished
     flag = CancelFlag(Path(options.folder))
     flag.listen()
     try:
@@ -114,15 +116,14 @@ def _calibrate(options, report) -> int:
         return _stopped()
     finally:
         flag.file.unlink(missing_ok=True)
-    record = with_calibration(record, entry)
-    store(options.folder, record)
-    if entry["refused"]:
-        report("refused", text=no_bound(entry))
-    report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
-    if entry["refused"]:
+    calibration = extend(options.folder, record, **of_calibration(record, entry)).calibration
+    if calibration.refused:
+        report("refused", text=in_words(calibration))
+    report("finished", status="complete", result=str(Path(options.folder) / FILE))
+    if calibration.refused:
         return REFUSED
     if options.progress != "json":
-        print(_calibration_in_words(record["calibration"]))
+        print(_calibration_in_words(calibration))
     return COMPLETE
 
 
@@ -131,36 +132,38 @@ def _stopped() -> int:
     return CANCELLED
 
 
-def _calibration_in_words(entry: dict) -> str:
-    lines = [f"95 % of voxels lie within {entry['factor']:.2f} times the uncertainty, on simulated "
-             f"deformations of {entry['amplitude_mm']:.1f} mm; with the factor that the others "
-             f"give, {100 * entry['coverage_check']:.0f} % of each do."]
-    if entry["landmarks_within"] is not None:
-        lines.append(f"{100 * entry['landmarks_within']:.0f} % of the true landmarks lie within "
+def _calibration_in_words(calibration: Calibration) -> str:
+    lines = [f"{in_words(calibration)} The deformations were of {calibration.amplitude_mm:.1f} mm; "
+             f"with the factor that the others give, {100 * calibration.coverage_check:.0f} % of "
+             "each lie within."]
+    if calibration.landmarks_within is not None:
+        lines.append(f"{100 * calibration.landmarks_within:.0f} % of the true landmarks lie within "
                      "the bound.")
-    return "\n".join([*lines, entry["warning"]])
+    return "\n".join([*lines, calibration.warning])
 
 
 def _result(options, report) -> int:
-    from ..jobs import read_result
     from ..jobs.cancel import CancelFlag, Cancelled
-    from ..studies.result import in_words, store, validate
+    from ..results.reader import read_record
+    from ..results.writer import extend
+    from ..studies.result import in_words as numbers_in_words
+    from ..studies.result import validate
 
     report("started", pid=os.getpid())
     report("stage", text="Comparing with the truth")
-    record = read_result(options.folder)
+    record = read_record(options.folder)
     flag = CancelFlag(Path(options.folder))
     try:
-        record["validation"] = validate(options.folder, record)
+        found = validate(options.folder, record)
         flag.check()
     except Cancelled:
         return _stopped()
     finally:
         flag.file.unlink(missing_ok=True)
-    store(options.folder, record)
-    report("finished", status="complete", result=str(Path(options.folder) / "result.json"))
+    record = extend(options.folder, record, validation=found)
+    report("finished", status="complete", result=str(Path(options.folder) / FILE))
     if options.progress != "json":
-        print(in_words(record["validation"]))
+        print(numbers_in_words(record.validation))
     return COMPLETE
 
 

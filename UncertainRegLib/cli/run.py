@@ -56,6 +56,8 @@ def _run(options, report) -> int:
     from ..jobs import Job, read_job, run
     from ..jobs.events import preflight_in_words
     from ..jobs.inputs import read_label_names
+    from ..report.text import in_words
+    from ..results.record import Record
 
     given = {field.name: getattr(options, field.name) for field in fields(Job)
              if hasattr(options, field.name)}
@@ -71,10 +73,10 @@ def _run(options, report) -> int:
     job = read_job(options.job) if options.job else Job(**given)
     if job.scene:
         _check_scene(Path(job.scene), Path(job.out))
-    record = run(job, report, options.preflight)
+    record = Record.from_dict(run(job, report, options.preflight))
     if options.preflight:
         if options.progress == "none":  # the others have said it
-            print(preflight_in_words(record["preflight"]))
+            print(preflight_in_words(record.preflight))
         return COMPLETE
     if job.scene:
         from ..scene.bundle import write_result_scene
@@ -82,8 +84,8 @@ def _run(options, report) -> int:
         report("stage", text=f"Writing {job.scene}")
         write_result_scene(job.out, job.scene)
     if options.progress != "json":
-        print(_in_words(record, job.out))
-    return COMPLETE if record["status"] == "complete" else CANCELLED
+        print(in_words(record, job.out))
+    return COMPLETE if record.status == "complete" else CANCELLED
 
 
 def _check_scene(path: Path, out: Path) -> None:
@@ -100,35 +102,3 @@ def _check_scene(path: Path, out: Path) -> None:
         path.unlink()
     if importlib.util.find_spec("slicer") is None:
         raise ValueError("Writing a scene needs the package slicer-core: pip install slicer-core.")
-
-
-def _in_words(record: dict, out: str) -> str:
-    """The summary that is printed after a run."""
-    from ..report.whole import whole
-
-    samples = record["samples"]
-    lines = [f"{record['status'].capitalize()}: {samples['finished']} of {samples['asked']} "
-             f"samples, {record['backbone']['title']}, {out}"]
-    rows = record["labels"][:20]
-    if rows:
-        lines.append(f"{'structure':24} {'median mm':>9} {'95 % mm':>8} {'volume ml':>10} "
-                     f"{'95 % interval':>17} {'Dice before':>11} {'after':>6}")
-    for row in rows:
-        interval = f"{row['volume_low_ml']:.2f} … {row['volume_high_ml']:.2f}"
-        before, dice = ("" if row[name] is None else f"{row[name]:.3f}"
-                        for name in ("dice_before", "dice"))
-        median, high = (_number(row[name]) for name in ("u_p50_mm", "u_p95_mm"))
-        lines.append(f"{row['name'][:24]:24} {median:>9} {high:>8} {row['volume_ml']:>10.2f} "
-                     f"{interval:>17} {before:>11} {dice:>6}")
-    errors = [row["tre_mm"] for row in record["landmarks"] if row["tre_mm"] is not None]
-    if errors:
-        inside = [row["inside95"] for row in record["landmarks"] if row["inside95"] is not None]
-        lines.append(f"{len(errors)} landmarks: mean TRE {sum(errors) / len(errors):.2f} mm"
-                     + (f", {sum(inside)} of them inside their 95 % ellipsoid" if inside else ""))
-    lines += whole(record)
-    lines.append("Disagreement is not error: where all samples agree, all can be wrong.")
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"

@@ -2,7 +2,6 @@
 
 from .events import REPORTERS
 from .job import Job, JobError, read_job
-from .result import read_result
 from .run import run
 
-__all__ = ["REPORTERS", "Job", "JobError", "read_job", "read_result", "run"]
+__all__ = ["REPORTERS", "Job", "JobError", "read_job", "run"]

@@ -66,27 +66,6 @@ def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Gr
     }
 
 
-def in_words(found: dict) -> list[str]:
-    """The numbers before and after a registration, and what "before" means; empty with none."""
-    parts = [f"{title} {_pair(found[key], digits)}{unit}" for key, title, digits, unit in (
-        ("similarity", "similarity", 3, ""), ("dice", "mean Dice", 3, ""),
-        ("tre_mm", "mean landmark error", 2, " mm")) if found[key]]
-    if not parts:
-        return []
-    text = f"Before (with {found['before']}) and after the registration: {', '.join(parts)}."
-    if found["similarity"]:
-        text += f" Similarity is the {found['similarity']['measure']}."
-    if found["centred"]:
-        text += f" In brackets: with {found['centred']}, where a masked registration may start."
-    return [text]
-
-
-def _pair(values: dict, digits: int) -> str:
-    before, after, centred = (None if values[name] is None else f"{values[name]:.{digits}f}"
-                              for name in ("before", "after", "centred"))
-    return f"{before} / {after}" if centred is None else f"{before} [{centred}] / {after}"
-
-
 def _of_each(values: dict[str, float | None]) -> dict | None:
     return None if values["before"] is None else {"centred": None, **values}
 

@@ -16,6 +16,7 @@ from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..geometry.arrays import to_numpy
 from ..randomness import numpy_generator
+from ..results.schema import new_record
 from ..samplers import create_sampler
 from ..samplers import method as sampling_method
 from . import plausible, warnings
@@ -29,7 +30,7 @@ from .preflight import (
     predict_memory_mb,
     versions,
 )
-from .result import ResultFolder
+from .result import RunWriter
 from .summary import INSIDE, Summary
 
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
@@ -66,22 +67,12 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     report("stage", text="Reading images")
     inputs = read_inputs(job)
     was_there = os.path.isdir(job.out)
-    folder = ResultFolder(job.out, {
-        "inputs": inputs.record, "backbone": {"name": job.backbone, "title": facts.title,
-                                              "facts": facts.as_dict()},
-        "method": job.method,
-        "parameters": {"perturbation": job.perturbation if perturbs else None,
-                       "settings": job.parameters},
-        "seed": job.seed,
-        "samples": {"asked": job.samples, "finished": 0, "effective": 0.0, "files": [],
-                    "log_weights": [], "status": [], "failed": {"count": 0, "reasons": {}}},
-        "before_after": None, "without_strays": None,
-        "transform": None, "mean_transform": None, "maps": {}, "warped": None,
-        "warped_labels": None, "covariance": None, "labels": [], "landmarks": [],
-        "modes": [], "best_sample": None, "oracle_sample": None,
-        "timings": {}, "peak_memory_mb": None, "device": device, "versions": versions(),
-        "warnings": [],
-    })
+    folder = RunWriter(job.out, new_record(
+        inputs=inputs.record, backbone={"name": job.backbone, "title": facts.title,
+                                        "facts": facts.as_dict()},
+        method=job.method, parameters={"perturbation": job.perturbation if perturbs else None,
+                                       "settings": job.parameters},
+        seed=job.seed, asked=job.samples, device=device, versions=versions()))
     flag = CancelFlag(folder.path, job.parent_pid)
     flag.listen()
     course = _Run(job, inputs, folder, report, flag, device)
@@ -90,7 +81,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     except Cancelled:
         course.finish("partial")
     except BaseException as error:
-        folder.record.update(status="failed", error=sentence(error))
+        folder.update(status="failed", error=sentence(error))
         folder.commit()
         raise
     finally:
@@ -100,23 +91,22 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
                 shutil.rmtree(made) if made.is_dir() else made.unlink()
             if not was_there:
                 folder.path.rmdir()
-    folder.record["timings"]["total_s"] = perf_counter() - started
+    folder.timings["total_s"] = perf_counter() - started
     if not preflight_only:
         folder.commit()
-        report("finished", status=folder.record["status"],
-               result=str(folder.path / "result.json"))
+        report("finished", status=folder.view.status, result=str(folder.file))
     return folder.record
 
 
 class _Run:
     """The state of a run between its steps."""
 
-    def __init__(self, job: Job, inputs: Inputs, folder: ResultFolder, report, flag: CancelFlag,
+    def __init__(self, job: Job, inputs: Inputs, folder: RunWriter, report, flag: CancelFlag,
                  device: str) -> None:
         self.job, self.inputs, self.folder = job, inputs, folder
         self.report, self.flag, self.device = report, flag, device
         self.summary: Summary | None = None
-        self.timings = folder.record["timings"]
+        self.timings = folder.timings
         self.sampling_since = self.progress_at = 0.0
         self.is_astray = False
 
@@ -130,7 +120,7 @@ class _Run:
         self.summary = Summary(self.inputs, registration,
                                sampler.draws_per_perturbation > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
-        self.folder.record["before_after"] = self.summary.before_after
+        self.folder.update(before_after=self.summary.before_after)
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
         generator = numpy_generator(self.job.seed, "samples")
@@ -139,7 +129,7 @@ class _Run:
         asked = self.job.samples
         if sampler.at_most is not None:
             asked = min(asked, sampler.at_most)
-        self.folder.record["samples"]["asked"] = asked
+        self.folder.update_samples(asked=asked)
         self.flag.check()
         for index, sample in enumerate(sampler.sample(fixed, moving, asked, generator)):
             kept = self.summary.add(sample)
@@ -153,7 +143,7 @@ class _Run:
                 self.folder.write_summary(self.summary, final=False)
                 last_summary = perf_counter()
                 summary_cost = last_summary - now
-                self.report("snapshot", result=str(self.folder.path / "result.json"))
+                self.report("snapshot", result=str(self.folder.file))
             if finished < asked:
                 self.flag.check()
         self.timings["samples_s"] = perf_counter() - begun
@@ -161,8 +151,7 @@ class _Run:
 
     def finish(self, status: str) -> None:
         """Write what there is under ``status``."""
-        record = self.folder.record
-        record["status"] = status  # on disk with the files, in one step
+        self.folder.update(status=status)  # on disk with the files, in one step
         if self.summary is not None and (self.summary.count >= FIRST_SUMMARY
                                          or (self.summary.count and self.summary.predicted)):
             self.report("stage", text="Writing maps and tables")
@@ -170,12 +159,12 @@ class _Run:
             self._warn_late()
             self._leave_out_strays()
             self.folder.write_summary(self.summary, final=True)
-            self._warn(*warnings.of_lost(record["labels"]))
+            self._warn(*warnings.of_lost(self.folder.view.labels))
             self.timings["summary_s"] = perf_counter() - started
         else:
             self._warn("Stopped before two samples were finished: there is no map of "
                        "disagreement.")
-        record["peak_memory_mb"] = peak_memory_mb()
+        self.folder.update(peak_memory_mb=peak_memory_mb())
         self.folder.commit()
 
     def _probe(self):
@@ -205,10 +194,10 @@ class _Run:
                         + SUM_UP_S * voxels * self.job.samples)
         memory = predict_memory_mb(self.inputs, voxels)
         memory = max(memory, peak_memory_mb() or 0.0) + sampler.memory_mb
-        self.folder.record["preflight"] = {
-            "device": self.device, "memory_mb": memory,
-            "minutes": (seconds + seconds_more) / 60}
-        self.report("preflight", **self.folder.record["preflight"])
+        needed = {"device": self.device, "memory_mb": memory,
+                  "minutes": (seconds + seconds_more) / 60}
+        self.folder.update(preflight=needed)
+        self.report("preflight", **needed)
         self._warn(*warnings.of_memory(memory, available_memory_mb(), peak_memory_mb() or 0.0))
         return sampler, fixed, moving, registration
 
@@ -229,10 +218,9 @@ class _Run:
         confidently wrong)."""
         self.report("stage", text="Checking that the method follows known shifts")
         found = probe(backbone, fixed, moving, registration=registration)
-        self.folder.record["competence"] = {
-            "followed": {str(mm): part for mm, part in found.followed.items()},
-            "warnings": list(found.warnings)}
-        self.report("competence", followed=self.folder.record["competence"]["followed"])
+        followed = {str(mm): part for mm, part in found.followed.items()}
+        self.folder.update(competence={"followed": followed, "warnings": list(found.warnings)})
+        self.report("competence", followed=followed)
         self._warn(*found.warnings)
 
     def _step_down(self, backbone, settings: dict) -> dict:
@@ -243,7 +231,8 @@ class _Run:
                        f"{voxels // 2} voxels.")
             return {**settings, "voxels": voxels // 2}
         if self.device != "cpu":
-            self.device = self.folder.record["device"] = "cpu"
+            self.device = "cpu"
+            self.folder.update(device=self.device)
             self._warn("Out of memory on the GPU: the run goes on on the CPU.")
             return settings
         raise MemoryError("There is not enough memory for this pair; crop or resample the images.")
@@ -268,7 +257,7 @@ class _Run:
 
     def _warn_late(self) -> None:
         """Of what only many samples show."""
-        summary, samples = self.summary, self.folder.record["samples"]
+        summary, samples = self.summary, self.folder.samples
         outside = float(to_numpy(summary.validity.value < INSIDE).mean())
         self._warn(*warnings.of_view(outside), *warnings.of_failures(samples),
                    *warnings.of_weights(samples), *plausible.warnings(summary),
@@ -277,18 +266,17 @@ class _Run:
 
     def _leave_out_strays(self) -> None:
         """Name the samples far from the others, and keep maps and tables without them, too."""
-        strays, samples = self.summary.strays(), self.folder.record["samples"]
+        strays = self.summary.strays()
         if not strays:
             return
-        for index, distance in strays.items():
-            samples["status"][index].update(stray=True, from_median_mm=distance)
+        self.folder.mark_strays(strays)
         others = self.folder.write_without(self.summary, sorted(strays))
         self._warn(*warnings.of_strays(strays, *(s.offset_and_spread_mm()[1]
                                                  for s in (self.summary, others))))
 
     def _warn(self, *sentences: str) -> None:
         for text in sentences:
-            self.folder.record["warnings"].append(text)
+            self.folder.warn(text)
             self.report("warning", text=text)
 
 

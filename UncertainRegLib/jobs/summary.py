@@ -19,7 +19,7 @@ from ..geometry import (
     warp,
 )
 from ..geometry.arrays import as_like, to_numpy
-from ..posterior.label_map import SAMPLES_SHARE, WITHIN_MM, label_map
+from ..posterior.label_map import label_map
 from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.labels import LabelProbabilities
 from ..posterior.maps import (
@@ -32,6 +32,7 @@ from ..posterior.modes import find_modes, principal_components
 from ..posterior.moments import Moments, NestedMoments, RunningMean
 from ..posterior.points import landmark_table
 from ..posterior.strays import stray_samples
+from ..results.maps import MAPS
 from ..samplers import Sample
 from .comparison import before_after
 from .inputs import Inputs
@@ -42,28 +43,6 @@ MODE_VOXELS = 5_000  # modes are found on a coarse copy of the samples, 60 KB ea
 ORACLE_VOXELS = 500_000  # samples are compared with a true segmentation on this grid
 SAMPLES_FOR_MODES = 4
 INSIDE = 0.5  # a voxel counts where at least half of the samples stay in the moving image
-
-MEANINGS = {
-    "uncertainty_mm": ("mm", "disagreement: sqrt of the trace of the covariance of the samples"),
-    "largest_axis_mm": ("mm", "standard deviation along the direction of largest disagreement"),
-    "axis_rl_mm": ("mm", "standard deviation along right-left"),
-    "axis_ap_mm": ("mm", "standard deviation along anterior-posterior"),
-    "axis_si_mm": ("mm", "standard deviation along superior-inferior"),
-    "spread_mm": ("mm", "intrinsic spread: what the method's own randomness does to its answer"),
-    "jitter_mm": ("mm", "bias jitter: how much its mean answer depends on the perturbation"),
-    "displacement_entropy": ("nats", "entropy of a Gaussian with the samples' covariance"),
-    "jacobian": ("", "local volume change of the registration; 0 or less is folding"),
-    "folding": ("", "1 where the registration folds"),
-    "validity": ("", "fraction of samples whose point stays inside the moving image"),
-    "label_entropy": ("nats", "how unsure the label is in all, above 0 at every boundary: entropy "
-                      f"of label probabilities, {100 * SAMPLES_SHARE:.0f} % by the samples and "
-                      "the rest by the registration, taken as right within "
-                      f"{WITHIN_MM} mm (standard deviation); where structures overlap, the "
-                      "largest of their layers"),
-    "label_information": ("nats", "how much the samples disagree about the label: their mutual "
-                          "information, 0 where all agree, right or wrong; where structures "
-                          "overlap, the largest of their layers"),
-}
 
 OF_REGISTRATION = ("jacobian", "folding")  # maps that do not depend on the samples
 
@@ -246,7 +225,7 @@ class Summary:
         return float(np.median(apart[seen])), float(np.median(spread[seen]))
 
     def maps(self) -> dict[str, np.ndarray]:
-        """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (see MEANINGS)."""
+        """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (`results.maps`)."""
         of_samples = {"validity": self.validity.value}
         if self.has_spread:
             covariance = self.moments.covariance
@@ -282,7 +261,7 @@ class Summary:
         """Unit and meaning of a map."""
         if name in self.predicted:
             return self.predicted[name].unit, self.predicted[name].meaning
-        return MEANINGS[name]
+        return MAPS[name].unit, MAPS[name].meaning
 
     def covariance(self) -> tuple[np.ndarray, Grid]:
         """(Z, Y, X, 6) covariance in mm² and its grid, the animation grid."""

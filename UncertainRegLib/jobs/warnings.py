@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..contracts import Backbone
 from ..geometry import Grid
+from ..results.record import Samples
 from ..samplers import Sample
 from .inputs import some_of
 
@@ -110,9 +111,9 @@ def of_view(outside: float) -> list[str]:
             "most samples: the map says nothing there."]
 
 
-def of_failures(samples: dict) -> list[str]:
-    """Registrations that failed and were drawn again; ``samples`` as in ``result.json``."""
-    failed = samples["failed"]
+def of_failures(samples: Samples) -> list[str]:
+    """Registrations that failed and were drawn again."""
+    failed = samples.failed
     if not failed["count"]:
         return []
     reasons = some_of([f"{reason.rstrip('.')} ({times} times)" if times > 1 else
@@ -121,17 +122,17 @@ def of_failures(samples: dict) -> list[str]:
             f"those that succeeded: {reasons}."]
 
 
-def of_weights(samples: dict) -> list[str]:
-    """Importance weights that say little; ``samples`` as in ``result.json``."""
-    raw = samples.get("ess_raw")
-    if raw is None or raw >= samples["finished"]:
+def of_weights(samples: Samples) -> list[str]:
+    """Importance weights that say little."""
+    raw = samples.ess_raw
+    if raw is None or raw >= samples.finished:
         return []
-    text = (f"Of {samples['proposals']} weighed proposals the weight lies on {raw:.1f} (effective "
-            f"number), fewer than the {samples['finished']} samples kept")
-    exponent = samples["tempering_exponent"]
+    text = (f"Of {samples.proposals} weighed proposals the weight lies on {raw:.1f} (effective "
+            f"number), fewer than the {samples.finished} samples kept")
+    exponent = samples.tempering_exponent
     if exponent < 1:
         text += (f". The weights were flattened by an exponent of {exponent:.2g}, to "
-                 f"{samples['ess_tempered']:.1f}")
+                 f"{samples.ess_tempered:.1f}")
     return [f"{text}: the samples show the spread of the proposals more than what the images say."]
 
 

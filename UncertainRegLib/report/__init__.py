@@ -1,1 +1,1 @@
-"""Reports: one self-contained HTML page per result folder, and a summary picture."""
+"""Reports: an HTML page, a summary picture, and the lines after a run, of a result folder."""

@@ -6,14 +6,12 @@ import base64
 from html import escape
 from pathlib import Path
 
-import numpy as np
-
-from ..geometry.files import InputError
-from ..jobs.result import read_result
 from ..palette import colors
-from .overlay import read_overlay
-from .planes import PLANES, png
-from .whole import whole
+from ..results import columns
+from ..results.calibration import in_words, with_bound
+from ..results.reader import read_record
+from ..results.record import Record
+from .whole import of_landmarks, title_of, whole
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1c2430;max-width:1100px;margin:2em auto;
@@ -48,26 +46,23 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
         The file written.
 
     Raises:
-        InputError: no result there. Where its input files or its own have moved, the page says
+        ResultError: no result there. Where its input files or its own have moved, the page says
             which are missing and holds the rest.
     """
     folder = Path(folder)
-    record = read_result(folder)
+    record = read_record(folder)
     path = folder / "report.html" if path is None else Path(path)
-    title = (f"{Path(record['inputs']['moving']['file']).name} registered to "
-             f"{Path(record['inputs']['fixed']['file']).name}")
+    title = title_of(record)
     parts = [f"<h1>{escape(title)}</h1>", _heading(record)]
-    if record["status"] != "complete":
-        parts.append(f'<p class="warn">This result is <b>{record["status"]}</b>: '
-                     f"{escape(record['error'] or 'it was stopped early')}.</p>")
-    parts += [f'<p class="warn">{escape(text)}</p>' for text in record["warnings"]]
-    if "uncertainty_mm" in record["maps"]:
+    if record.status != "complete":
+        parts.append(f'<p class="warn">This result is <b>{record.status}</b>: '
+                     f"{escape(record.error or 'it was stopped early')}.</p>")
+    parts += [f'<p class="warn">{escape(text)}</p>' for text in record.warnings]
+    if "uncertainty_mm" in record.maps:
         parts += _pictures(folder, record)
     parts.append(f"<h2>How to read this</h2><p>{HOW_TO_READ}</p>{_calibration(record)}")
     parts += [f"<p>{escape(text)}</p>" for text in whole(record)]
-    factor = bound_factor(record)
-    parts += [_labels(record["labels"], factor), _landmarks(record["landmarks"], factor),
-              _without_strays(record), _run(record),
+    parts += [_tables(record), _without_strays(record), _run(record),
               '<p class="note">For research use only. Not a medical device.</p>']
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
             f"</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>")
@@ -75,15 +70,19 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     return path
 
 
-def _heading(record: dict) -> str:
-    samples = record["samples"]
-    return (f"<p>{escape(record['backbone']['title'])}, {escape(record['method'])}"
-            f" <span class=tag>{samples['finished']} of {samples['asked']} samples</span></p>")
+def _heading(record: Record) -> str:
+    samples = record.samples
+    return (f"<p>{escape(record.backbone.title)}, {escape(record.method)}"
+            f" <span class=tag>{samples.finished} of {samples.asked} samples</span></p>")
 
 
-def _pictures(folder: Path, record: dict) -> list[str]:
+def _pictures(folder: Path, record: Record) -> list[str]:
     """Three planes through the worst place that is seen by at least half of the samples, and
     what is missing in them; without pictures the reason."""
+    from ..geometry.errors import InputError  # a report without a map needs nothing of all this
+    from .overlay import read_overlay
+    from .planes import PLANES, png
+
     try:
         overlay = read_overlay(folder, record)
     except InputError as error:
@@ -109,107 +108,93 @@ def _pictures(folder: Path, record: dict) -> list[str]:
             f"registered structures; cross: {escape(overlay.what)}</span></div>"]
 
 
-def bound_factor(record: dict) -> float | None:
-    """q of the calibrated 95 % bound q u, or None where no bound may be stated."""
-    calibration = record.get("calibration")
-    return None if not calibration or calibration.get("refused") else calibration["factor"]
+def _calibration(record: Record) -> str:
+    calibration = record.calibration
+    text = escape(in_words(calibration))
+    if calibration is None:
+        return f'<p class="note">{text}</p>'
+    if calibration.refused:
+        return f'<p class="warn">{text}</p>'
+    return (f"<p>{text} Simulated truth has no missing correspondence; expect more where tissue is "
+            "absent in one image.</p>")
 
 
-def no_bound(calibration: dict) -> str:
-    """Why a refused calibration states no bound."""
-    reason = calibration["refused"].removesuffix(" No bound is stated.")  # in older results
-    return f"No bound is stated: {reason}"
+def _tables(record: Record) -> str:
+    """Structures and landmarks, with the bound where one may be stated."""
+    return "".join(make(with_bound(rows, record.calibration)) for make, rows in (
+        (_labels, record.labels), (_landmarks, record.landmarks)))
 
 
-def _calibration(record: dict) -> str:
-    calibration = record.get("calibration")
-    if not calibration:
-        return ('<p class="note">This map has not been calibrated: no statement of the kind '
-                '"95 % lie within" can be made from it.</p>')
-    if calibration.get("refused"):
-        return f'<p class="warn">{escape(no_bound(calibration))}</p>'
-    return (f"<p>On simulated deformations of this image, 95 % of the voxels had an error below "
-            f"<b>{calibration['factor']:.2f}</b> times the disagreement. Simulated truth has no "
-            "missing correspondence; expect more where tissue is absent in one image.</p>")
-
-
-def _labels(rows: list[dict], factor: float | None) -> str:
+def _labels(rows: list[dict]) -> str:
     if not rows:
         return ""
     largest = max((row["u_p95_mm"] or 0.0 for row in rows), default=1.0) or 1.0
-    truth = any(row["dice"] is not None for row in rows)
-    head = ["Structure", "Median mm", "95 % mm", "", *(["95 % bound mm"] if factor else []),
-            "Entropy nats", "Volume ml", "95 % interval ml", "Centroid sd mm",
-            *(["Dice before", "Dice after", "ECE"] if truth else [])]
+    bound = ["bound_mm"] if "bound_mm" in rows[0] else []
+    truth = (["dice_before", "dice", "ece"] if any(row["dice"] is not None for row in rows)
+             else [])
+    head = _heads(columns.STRUCTURES, "name", "u_p50_mm", "u_p95_mm", None, *bound, "mean_entropy",
+                  "volume_ml", "volume_interval_ml", "centroid_sd_mm", *truth)
     body = []
     for row in rows:
         width = 120 * (row["u_p95_mm"] or 0.0) / largest
-        cells = [escape(str(row["name"])), _number(row["u_p50_mm"]), _number(row["u_p95_mm"]),
-                 f'<span class="bar" style="width:{width:.0f}px"></span>',
-                 *([_number(_times(factor, row["u_p95_mm"]))] if factor else []),
-                 _number(row["mean_entropy"]), _number(row["volume_ml"]),
-                 f"{_number(row['volume_low_ml'])} – {_number(row['volume_high_ml'])}",
-                 _number(row["centroid_sd_mm"]),
-                 *([_number(row.get(name), 3) for name in ("dice_before", "dice", "ece")]
-                   if truth else [])]
-        body.append(cells)
+        body.append([
+            escape(str(row["name"])), _number(row["u_p50_mm"]), _number(row["u_p95_mm"]),
+            f'<span class="bar" style="width:{width:.0f}px"></span>',
+            *[_number(row[name]) for name in bound],
+            _number(row["mean_entropy"]), _number(row["volume_ml"]),
+            f"{_number(row['volume_low_ml'])} – {_number(row['volume_high_ml'])}",
+            _number(row["centroid_sd_mm"]), *[_number(row.get(name), 3) for name in truth]])
     return ("<h2>Structures</h2><p class=note>Disagreement at the boundary of each structure, the "
             f"most uncertain first.</p>{_table(head, body, bar=3)}")
 
 
-def _landmarks(rows: list[dict], factor: float | None) -> str:
+def _landmarks(rows: list[dict]) -> str:
     if not rows:
         return ""
-    truth = any(row["tre_mm"] is not None for row in rows)
-    head = ["Landmark", "Disagreement mm", *(["95 % bound mm"] if factor else []),
-            "95 % ellipsoid semi-axes mm",
-            *(["TRE before mm", "TRE after mm", "Inside 95 %"] if truth else [])]
-    body = [[escape(row["label"]), _number(row["u_mm"]),
-             *([_number(_times(factor, row["u_mm"]))] if factor else []),
+    errors = of_landmarks(rows)
+    bound = ["bound_mm"] if "bound_mm" in rows[0] else []
+    truth = ["tre_before_mm", "tre_mm", "inside95"] if errors else []
+    head = _heads(columns.LANDMARKS, "label", "u_mm", *bound, "axes_mm", *truth)
+    body = [[escape(row["label"]), _number(row["u_mm"]), *[_number(row[name]) for name in bound],
              " × ".join(_number(axis) for axis in row["axes_mm"] or []),
              *([_number(row.get("tre_before_mm")), _number(row["tre_mm"]),
                 {True: "yes", False: "no", None: ""}[row["inside95"]]]
                if truth else [])]
             for row in rows]
-    summary = ""
-    errors = [row["tre_mm"] for row in rows if row["tre_mm"] is not None]
-    if errors:
-        inside = [row["inside95"] for row in rows if row["inside95"] is not None]
-        summary = (f"<p>Target registration error: mean {np.mean(errors):.2f} mm, median "
-                   f"{np.median(errors):.2f} mm"
-                   + (f"; {sum(inside)} of {len(inside)} true points lie inside their 95 % "
-                      "ellipsoid" if inside else "") + ".</p>")
-    return f"<h2>Landmarks</h2>{summary}{_table(head, body)}"
+    return (f"<h2>Landmarks</h2>{f'<p>{errors}</p>' if errors else ''}"
+            f"{_table(head, body)}")
 
 
-def _without_strays(record: dict) -> str:
+def _heads(catalogue: dict[str, columns.Column], *names: str | None) -> list[str]:
+    return ["" if name is None else catalogue[name].heading for name in names]
+
+
+def _without_strays(record: Record) -> str:
     """The tables once more, without the samples that lie far from the others."""
-    entry = record.get("without_strays")
-    if not entry:
+    without = record.without_strays
+    if without is None:
         return ""
-    status = record["samples"]["status"]
-    names = ", ".join(f"{index + 1} ({status[index]['from_median_mm']:.1f} mm)"
-                      for index in entry["left_out"])
+    names = ", ".join(f"{number + 1} ({record.samples.strays_mm[number]:.1f} mm)"
+                      for number in without.left_out)
     return (f"<h2>Without stray samples</h2><p>Left out (number, and distance from the median of "
-            f"all): {names}.</p>{_labels(entry['labels'], None)}"
-            f"{_landmarks(entry['landmarks'], None)}")
+            f"all): {names}.</p>{_tables(without)}")
 
 
-def _run(record: dict) -> str:
+def _run(record: Record) -> str:
     """Parameters, inputs and versions: what is needed to repeat the run."""
-    rows = [["Registration", escape(record["backbone"]["title"])],
-            ["Method", escape(record["method"])],
+    rows = [["Registration", escape(record.backbone.title)],
+            ["Method", escape(record.method)],
             *[[escape(str(key)), escape(str(value))]
-              for key, value in record["parameters"].items() if value is not None],
-            ["Seed", str(record["seed"])], ["Device", escape(record["device"])],
-            *[[f"{escape(name)} file", f"{escape(entry['file'])}<br><span class=note>sha256 "
-               f"{entry['sha256'][:16]}…</span>"] for name, entry in record["inputs"].items()],
+              for key, value in record.parameters.items() if value is not None],
+            ["Seed", str(record.seed)], ["Device", escape(record.device)],
+            *[[f"{escape(name)} file", f"{escape(one.file)}<br><span class=note>sha256 "
+               f"{one.sha256[:16]}…</span>"] for name, one in record.inputs.items()],
             *[[f"{escape(name)} version", escape(value)]
-              for name, value in record["versions"].items()],
+              for name, value in record.versions.items()],
             *[[f"time {escape(name.removesuffix('_s'))}", f"{seconds:.1f} s"]
-              for name, seconds in record["timings"].items()]]
-    if record["peak_memory_mb"]:
-        rows.append(["Peak memory", f"{record['peak_memory_mb']:.0f} MB"])
+              for name, seconds in record.timings.items()]]
+    if record.peak_memory_mb:
+        rows.append(["Peak memory", f"{record.peak_memory_mb:.0f} MB"])
     return f"<h2>How it was made</h2>{_table(['', ''], rows)}"
 
 
@@ -219,10 +204,6 @@ def _table(head: list[str], body: list[list[str]], bar: int | None = None) -> st
         f"<td{' style=text-align:left' if place == bar else ''}>{cell}</td>"
         for place, cell in enumerate(row)) + "</tr>" for row in body)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _times(factor: float, value: float | None) -> float | None:
-    return None if value is None else factor * value
 
 
 def _number(value: float | None, digits: int = 2) -> str:

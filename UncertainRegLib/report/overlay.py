@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry import Grid, Image, Segmentation, read_image, read_segmentation
 from ..geometry.files import InputError
+from ..results.record import Record
 from .planes import draw
 
 HIDE_INVALID = 0.5  # the map is blank where fewer samples stay inside the moving image
@@ -44,7 +45,7 @@ class Overlay:
                     self.labels)
 
 
-def read_overlay(folder: Path, record: dict) -> Overlay | None:
+def read_overlay(folder: Path, record: Record) -> Overlay | None:
     """The overlay of a result folder; None where the map says nothing anywhere.
 
     Input files may have moved: the registered moving image stands in for the fixed one, and the
@@ -54,26 +55,26 @@ def read_overlay(folder: Path, record: dict) -> Overlay | None:
         InputError: a file of the result cannot be read.
     """
     missing: list[str] = []
-    values = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
+    values = read_image(folder / record.maps["uncertainty_mm"].file)
     fixed = _anatomy(folder, record, values.grid, missing)
     array = values.array.copy()
     array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
-    if "fixed_mask" in record["inputs"]:  # the registration saw nothing else
+    if "fixed_mask" in record.inputs:  # the registration saw nothing else
         try:
-            mask = read_segmentation(record["inputs"]["fixed_mask"]["file"]).foreground()
+            mask = read_segmentation(record.inputs["fixed_mask"].file).foreground()
             array[mask.resample(values.grid, "nearest", 0).array == 0] = np.nan
         except InputError as error:
             missing.append(f"The mask of the fixed image cannot be read ({error}) The map is also "
                            "drawn outside it, where it means nothing.")
     labels, body = None, fixed.array > np.percentile(fixed.array, 20)
-    if record["warped_labels"]:
-        labels = read_segmentation(folder / record["warped_labels"])
+    if record.warped_labels:
+        labels = read_segmentation(folder / record.warped_labels)
         body = labels.foreground().array > 0
     body &= np.isfinite(array)
     if not body.any():
         return None
     high, hidden = np.percentile(array[body], (99, 50))
-    rows = [row for row in record["labels"] if row["worst_voxel_lps"]]
+    rows = [row for row in record.labels if row["worst_voxel_lps"]]
     if rows:
         worst = max(rows, key=lambda row: row["worst_u_mm"])
         point, what = worst["worst_voxel_lps"], f"most uncertain boundary point ({worst['name']})"
@@ -85,9 +86,9 @@ def read_overlay(folder: Path, record: dict) -> Overlay | None:
                    float(high), float(hidden), tuple(missing))
 
 
-def _anatomy(folder: Path, record: dict, grid: Grid, missing: list[str]) -> Image:
+def _anatomy(folder: Path, record: Record, grid: Grid, missing: list[str]) -> Image:
     """The fixed image, or what stands in for it; ``missing`` then gets a sentence."""
-    file = record["inputs"]["fixed"]["file"]
+    file = record.inputs["fixed"].file
     try:
         fixed = read_image(file)
         if fixed.grid.shape == grid.shape and np.allclose(fixed.grid.affine, grid.affine):
@@ -97,12 +98,12 @@ def _anatomy(folder: Path, record: dict, grid: Grid, missing: list[str]) -> Imag
         why = str(error)
     missing.append(f"The fixed image cannot be shown ({why}) The pictures show the registered "
                    "moving image instead.")
-    return read_image(folder / (record["warped"] or "warped_moving.nrrd"))
+    return read_image(folder / (record.warped or "warped_moving.nrrd"))
 
 
-def _map(folder: Path, record: dict, name: str, shape, default: float) -> np.ndarray:
-    if name not in record["maps"]:
+def _map(folder: Path, record: Record, name: str, shape, default: float) -> np.ndarray:
+    if name not in record.maps:
         return np.full(shape, default)
     import SimpleITK as sitk
 
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / record["maps"][name]["file"])))
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / record.maps[name].file)))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..jobs.result import read_result
 from ..palette import colors
-from .html import bound_factor, no_bound
-from .overlay import Overlay, read_overlay
-from .planes import PLANES
-from .whole import whole
+from ..results import columns
+from ..results.calibration import in_words
+from ..results.reader import read_record
+from ..results.record import Record
+from .whole import of_landmarks, title_of, whole
+
+if TYPE_CHECKING:
+    from .overlay import Overlay
 
 WIDTH, MARGIN, PLANE, BAR = 1680, 36, 500, 130  # pixels: page, edge, height of planes, colour bar
 ROWS = 6  # worst structures and landmarks that are listed
@@ -32,13 +36,17 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
         The file written.
 
     Raises:
-        InputError: no result, or one whose map cannot be read.
+        ResultError, InputError: no result, or one whose map cannot be read.
         ValueError: the result has no map yet, or the package Pillow is not installed.
     """
     folder = Path(folder)
-    record = read_result(folder)
+    record = read_record(folder)
     path = folder / "summary.png" if path is None else Path(path)
-    overlay = read_overlay(folder, record) if "uncertainty_mm" in record["maps"] else None
+    overlay = None
+    if "uncertainty_mm" in record.maps:
+        from .overlay import read_overlay
+
+        overlay = read_overlay(folder, record)
     if overlay is None:
         raise ValueError(f"{folder}: has no map of disagreement to draw; let the run finish two "
                          "samples or more.")
@@ -46,7 +54,7 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
         raise ValueError("A summary picture needs the package Pillow: pip install pillow. The "
                          "report (without --picture) has the same numbers.")
     page = _Page(1500)
-    page.text(_title(record), 30)
+    page.text(title_of(record), 30)
     page.text(_subtitle(record), 19, SOFT)
     page.down(14)
     _planes(page, overlay)
@@ -54,9 +62,9 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
         page.text(text, 19, WARN if text.startswith("!") else INK)
     page.down(14)
     top = page.y
-    page.table("Most uncertain structures", *_structures(record["labels"]), MARGIN)
+    page.table("Most uncertain structures", *_structures(record.labels), MARGIN)
     bottom, page.y = page.y, top
-    page.table("Most uncertain landmarks", *_landmarks(record["landmarks"]), WIDTH // 2 + MARGIN)
+    page.table("Most uncertain landmarks", *_landmarks(record.landmarks), WIDTH // 2 + MARGIN)
     page.y = max(bottom, page.y) + 16
     page.text(NOTE, 16, SOFT)
     page.save(path)
@@ -115,9 +123,11 @@ class _Page:
                     self.draw.text((left, self.y), _fitting(self, cell, font, edges[0]), color,
                                    font)
                 else:
-                    self.draw.text((left + edges[column], self.y), cell, color, font, anchor="ra")
+                    self.draw.text((left + edges[column], self.y), cell, color, font,
+                                   anchor="ra", align="right")
             self.y += 28
-            if number == 0:
+            if number == 0:  # a heading has two lines
+                self.y += 22
                 self.draw.line((left, self.y - 3, left + width, self.y - 3), SOFT)
 
     def save(self, path: Path) -> None:
@@ -133,6 +143,8 @@ def _fitting(page: _Page, text: str, font, width: float) -> str:
 def _planes(page: _Page, overlay: Overlay) -> None:
     """Three planes of one scale on black, their letters, and the colours with their numbers."""
     from PIL import Image
+
+    from .planes import PLANES
 
     pictures = [Image.fromarray(_cropped(overlay.plane(name))) for name in PLANES]
     inner = WIDTH - 2 * MARGIN
@@ -174,52 +186,44 @@ def _cropped(picture: np.ndarray) -> np.ndarray:
     return picture[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
 
 
-def _title(record: dict) -> str:
-    names = [Path(record["inputs"][key]["file"]).name for key in ("moving", "fixed")]
-    return f"{names[0]} registered to {names[1]}"
+def _subtitle(record: Record) -> str:
+    samples = record.samples
+    return (f"{record.backbone.title}, {record.method}, {samples.finished} of {samples.asked} "
+            f"samples, {record.status}")
 
 
-def _subtitle(record: dict) -> str:
-    samples = record["samples"]
-    return (f"{record['backbone']['title']}, {record['method']}, {samples['finished']} of "
-            f"{samples['asked']} samples, {record['status']}")
-
-
-def _sentences(record: dict) -> list[str]:
+def _sentences(record: Record) -> list[str]:
     """The main numbers; what begins with "!" is a warning."""
-    found = []
-    errors = [row["tre_mm"] for row in record["landmarks"] if row.get("tre_mm") is not None]
-    if errors:
-        inside = [row["inside95"] for row in record["landmarks"] if row["inside95"] is not None]
-        found.append(f"{len(errors)} landmarks with a known truth: mean error (TRE) "
-                     f"{np.mean(errors):.2f} mm"
-                     + (f", {sum(inside)} of them inside their 95 % ellipsoid." if inside else "."))
-    factor, calibration = bound_factor(record), record.get("calibration")
-    if factor:
-        found.append(f"Calibrated on simulated deformations: 95 % of the voxels have an error "
-                     f"below {factor:.2f} times their disagreement.")
-    elif calibration:
-        found.append(f"!{no_bound(calibration)}")
-    return found + whole(record) + [f"!{text}" for text in record["warnings"][:4]]
+    found, calibration = [of_landmarks(record.landmarks)], record.calibration
+    if calibration is not None:
+        found.append(f"{'!' if calibration.refused else ''}{in_words(calibration)}")
+    return [text for text in found if text] + whole(record) + [
+        f"!{text}" for text in record.warnings[:4]]
 
 
 def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     worst = sorted((row for row in rows if row["u_p95_mm"] is not None),
                    key=lambda row: -row["u_p95_mm"])[:ROWS]
-    return ({"Structure": 0.3, "median": 0.42, "95 %": 0.56, "volume": 0.74, "95 % interval": 1.0},
-            [[str(row["name"]), f"{row['u_p50_mm']:.1f} mm", f"{row['u_p95_mm']:.1f} mm",
-              f"{row['volume_ml']:.1f} ml",
-              f"{row['volume_low_ml']:.1f} to {row['volume_high_ml']:.1f} ml"] for row in worst])
+    edges = {"name": 0.26, "u_p50_mm": 0.42, "u_p95_mm": 0.59, "volume_ml": 0.73,
+             "volume_interval_ml": 1.0}
+    return (_headings(columns.STRUCTURES, edges),
+            [[str(row["name"]), f"{row['u_p50_mm']:.1f}", f"{row['u_p95_mm']:.1f}",
+              f"{row['volume_ml']:.1f}",
+              f"{row['volume_low_ml']:.1f} to {row['volume_high_ml']:.1f}"] for row in worst])
 
 
 def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     worst = sorted(rows, key=lambda row: -row["u_mm"])[:ROWS]
     truth = any(row.get("tre_mm") is not None for row in worst)
-    return ({"Landmark": 0.2, "u": 0.34, "95 % ellipsoid": 0.68,
-             **({"TRE": 0.84, "inside": 1.0} if truth else {})},
-            [[str(row["label"]), f"{row['u_mm']:.1f} mm",
-              " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) + " mm" if row["axes_mm"]
-              else "-",
-              *(["-" if row["tre_mm"] is None else f"{row['tre_mm']:.1f} mm",
+    edges = {"label": 0.2, "u_mm": 0.36, "axes_mm": 0.66,
+             **({"tre_mm": 0.82, "inside95": 1.0} if truth else {})}
+    return (_headings(columns.LANDMARKS, edges),
+            [[str(row["label"]), f"{row['u_mm']:.1f}",
+              " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-",
+              *(["-" if row["tre_mm"] is None else f"{row['tre_mm']:.1f}",
                  {True: "yes", False: "no", None: "-"}[row["inside95"]]] if truth else [])]
              for row in worst])
+
+
+def _headings(catalogue: dict[str, columns.Column], edges: dict[str, float]) -> dict[str, float]:
+    return {columns.in_two_lines(catalogue[name].heading): edge for name, edge in edges.items()}

@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-from ..jobs.comparison import in_words
+from pathlib import Path
+from statistics import mean, median
+
+from ..results.improvement import in_words
+from ..results.record import Record
 
 AROUND = {  # where samples of Structured SIR come from, if not from the registration itself
     "optimised": "a distribution fitted to this pair, which starts at the registration",
     "trained": "a trained network's distribution, which starts at the registration"}
 
 
-def whole(record: dict) -> list[str]:
+def whole(record: Record) -> list[str]:
     """Sentences on the run as a whole: what did the registration improve, does the method follow
     known shifts, how much of the weighing is behind the samples."""
-    found = in_words(record["before_after"]) if record.get("before_after") else []
-    competence, samples = record.get("competence"), record["samples"]
-    if competence and not competence["warnings"]:  # the warnings are listed anyway
+    found = in_words(record.before_after) if record.before_after else []
+    competence, samples = record.competence, record.samples
+    if competence and not competence.warnings:  # the warnings are listed anyway
         parts = ", ".join(f"{100 * part:.0f} % of {float(mm):g} mm"
-                          for mm, part in competence["followed"].items())
+                          for mm, part in competence.followed.items())
         found.append(f"The registration follows known shifts of the moving image: {parts}.")
-    if samples.get("source") in AROUND:
-        found.append(f"The samples come from {AROUND[samples['source']]}. The transform, its "
+    if samples.source in AROUND:
+        found.append(f"The samples come from {AROUND[samples.source]}. The transform, its "
                      "overlap and landmark errors, and the check with known shifts are those of "
-                     f"{record['backbone']['title']}.")
-    if "ess_raw" in samples:
-        found.append(f"Of {samples['proposals']} weighed alternatives the weight lies on "
-                     f"{samples['ess_raw']:.1f} (raw effective number); flattened by the exponent "
-                     f"{samples['tempering_exponent']:.2g}, to keep more of them: "
-                     f"{samples['ess_tempered']:.0f}.")
+                     f"{record.backbone.title}.")
+    if samples.ess_raw is not None:
+        found.append(f"Of {samples.proposals} weighed alternatives the weight lies on "
+                     f"{samples.ess_raw:.1f} (raw effective number); flattened by the exponent "
+                     f"{samples.tempering_exponent:.2g}, to keep more of them: "
+                     f"{samples.ess_tempered:.0f}.")
     return found
+
+
+def title_of(record: Record) -> str:
+    """Which image was registered to which."""
+    moving, fixed = (Path(record.inputs[name].file).name for name in ("moving", "fixed"))
+    return f"{moving} registered to {fixed}"
+
+
+def of_landmarks(rows: list[dict]) -> str:
+    """The errors of the landmarks whose truth is known, one sentence; empty without any."""
+    errors = [row["tre_mm"] for row in rows if row.get("tre_mm") is not None]
+    if not errors:
+        return ""
+    inside = [row["inside95"] for row in rows if row["inside95"] is not None]
+    return (f"{len(errors)} landmarks with a known truth: mean error (TRE) {mean(errors):.2f} mm, "
+            f"median {median(errors):.2f} mm"
+            + (f"; {sum(inside)} of {len(inside)} true points lie inside their 95 % ellipsoid."
+               if inside else "."))

@@ -5,8 +5,8 @@ result                     load_result, update_result, find_results: the way in
 result_nodes               the nodes of one run, which all others are given
 display                    what the views show of a result; nothing happens unasked
 probe, surfaces, sweep     on demand: numbers at a point, safety margins, the main movement
-axes, bound                on demand: ellipsoids in the slices; the calibrated bound
-folder, inputs, nodes      result.json, the registered images, which node belongs to which run
+axes, bound                on demand: ellipsoids in the slices; the bound on the legend
+inputs, nodes              the registered images, which node belongs to which run
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
 tables, landmarks, colors  rows with units, points and ellipsoids, colour tables and legends
 plots                      numbers and curves of a validation

@@ -11,9 +11,9 @@ import slicer
 
 from ..geometry import Image, read_segmentation
 from ..geometry.image import from_sitk
+from ..results.reader import ResultFolder
 from . import landmarks, nodes
 from .body import body_mask
-from .folder import ResultFolder
 from .frames import world_grid
 from .maps import set_image, set_scalars
 
@@ -66,8 +66,8 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
         fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
         body = None if fixed is None else body_mask(fixed)
         area = None if body is None else Image(body.astype(np.uint8), world_grid(fixed))
-    maps = source.record.get("maps") or {}
-    path = source.file(maps.get("validity", {}).get("file"))
+    validity = source.record.maps.get("validity")
+    path = source.file(validity.file) if validity else None
     if path is None:
         return area
     validity = from_sitk(sitk.ReadImage(str(path)))
@@ -79,7 +79,7 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
 
 def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNode | None:
     if name == "moving_points":
-        rows = [row for row in source.record.get("landmarks") or [] if row.get("moving_lps")]
+        rows = [row for row in source.record.landmarks if row.get("moving_lps")]
         if not rows:
             return None
         node, _ = nodes.find_or_add(
@@ -93,7 +93,7 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
         return None
     if name == "moving_segmentation":
         class_name, read = "vtkMRMLSegmentationNode", partial(
-            _set_segments, rows=source.record.get("labels") or [])
+            _set_segments, rows=source.record.labels)
     else:
         class_name, read = "vtkMRMLScalarVolumeNode", _set_image
     return nodes.fill(scene, run, name, class_name, path.name.split(".")[0], path, read,

@@ -7,6 +7,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from ..results.columns import LANDMARKS
 from .colors import add_legend, color_table, legend_of
 from .frames import lps_to_ras
 
@@ -85,5 +86,5 @@ def style_ellipsoids(node: slicer.vtkMRMLModelNode, legend: bool = True) -> None
     display.SetAndObserveColorNodeID(color_table(node.GetScene(), "inferno").GetID())
     display.SetScalarRangeFlag(display.UseManualScalarRange)
     if legend:
-        add_legend(node, "Uncertainty (mm)")
+        add_legend(node, LANDMARKS["u_mm"].heading)
         legend_of(node).SetVisibility2D(False)  # in the slices the legend of the map is enough

@@ -10,36 +10,10 @@ import slicer
 
 from ..geometry import Image, read_volume
 from ..geometry.image import from_sitk
+from ..results.maps import kind_of
 from .colors import add_legend, color_table
 from .frames import grid_of, ijk_to_ras
 
-# name in result.json: (title on the legend, colour table)
-_STYLES = {
-    "uncertainty_mm": ("Uncertainty (mm)", "inferno"),
-    "spread_mm": ("Intrinsic spread (mm)", "inferno"),
-    "jitter_mm": ("Bias jitter (mm)", "inferno"),
-    "largest_axis_mm": ("Largest axis (mm)", "inferno"),
-    "axis_rl_mm": ("Right-left (mm)", "inferno"),
-    "axis_ap_mm": ("Anterior-posterior (mm)", "inferno"),
-    "axis_si_mm": ("Superior-inferior (mm)", "inferno"),
-    "mode_difference_mm": ("Modes A and B differ by (mm)", "diverging"),
-    "displacement_entropy": ("Displacement entropy (nats)", "viridis"),
-    "label_entropy": ("Label entropy (nats)", "viridis"),
-    "label_information": ("Disagreement about the label (nats)", "viridis"),
-    "predictive_uncertainty": ("Predicted error of the labels", "inferno"),
-    "predictive_residual": ("Predicted difference of the images", "inferno"),
-    "predicted_uncertainty_mm": ("Predicted uncertainty (mm)", "inferno"),
-    "image_noise": ("Image noise (share of the range)", "inferno"),
-    "correspondence_score": ("Correspondence score", "viridis"),
-    "folding": ("Folding", "inferno"),
-    "validity": ("Share of samples inside", "viridis"),
-    "jacobian": ("Local volume change (Jacobian)", "diverging"),
-    "probability": ("Probability of the structure", "viridis"),
-}
-# (window low, window high, hide below)
-_FIXED_WINDOWS = {"folding": (0.0, 1.0, 0.01), "jacobian": (0.0, 2.0, -1e9),
-                  "validity": (0.0, 1.0, 0.0), "probability": (0.0, 1.0, 0.05),
-                  "correspondence_score": (0.0, 1.0, 0.0)}
 _EVERYTHING = 1e9  # upper threshold: only low values are ever hidden
 
 
@@ -88,33 +62,20 @@ def set_values(node: slicer.vtkMRMLScalarVolumeNode, image: Image, name: str,
     _follow(node, *window_of(image.array, name))
 
 
-def in_order(names) -> list[str]:
-    """Names of maps as a person looks for them: known ones first, in the order of this file."""
-    known = list(_STYLES)
-    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
-
-
-def map_title(name: str, unit: str | None) -> str:
-    """What a person reads for a map of result.json, with its unit."""
-    if name in _STYLES:
-        return _STYLES[name][0]
-    words = name.removesuffix(f"_{unit}").replace("_", " ").capitalize()
-    return f"{words} ({unit})" if unit else words
-
-
 def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
     """Robust (window low, window high, hide below) of a map, in its own unit.
 
     The window ends at the 99th percentile; the lower half of the body stays bare so that the
     anatomy shows. Every second voxel is looked at, NaN is left out.
     """
-    if name in _FIXED_WINDOWS:
-        return _FIXED_WINDOWS[name]
+    kind = kind_of(name)
+    if kind.window is not None:
+        return kind.window
     part = values[::2, ::2, ::2]
     part = part[np.isfinite(part)]
     if part.size == 0:
         return 0.0, 1.0, 0.0
-    if _STYLES.get(name, ("", ""))[1] == "diverging":  # two colours with grey at 0
+    if kind.colours == "diverging":  # two colours with grey at 0
         high = max(_round(np.percentile(np.abs(part), 99)), 1e-3)
         return -high, high, -_EVERYTHING
     first, middle, last = np.percentile(part, [1, 50, 99])
@@ -125,14 +86,14 @@ def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
 def _style(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) -> None:
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
-    table = _STYLES.get(name, (None, "inferno" if unit == "mm" else "viridis"))[1]
-    display.SetAndObserveColorNodeID(color_table(node.GetScene(), table).GetID())
+    kind = kind_of(name, unit)
+    display.SetAndObserveColorNodeID(color_table(node.GetScene(), kind.colours).GetID())
     display.SetInterpolate(True)
     display.AutoWindowLevelOff()
     display.AutoThresholdOff()
     display.ApplyThresholdOn()
     # Without a unit values are shares, often of a few hundredths.
-    add_legend(node, map_title(name, unit), "%.1f" if unit else "%.2g")
+    add_legend(node, kind.heading, "%.1f" if unit else "%.2g")
 
 
 def _follow(node: slicer.vtkMRMLScalarVolumeNode, low: float, high: float, floor: float) -> None:

@@ -12,18 +12,14 @@ from pathlib import Path
 
 import slicer
 
+from ..results.columns import MEASURES, Column
+from ..results.reader import ResultFolder
+from ..results.validation import Validation
 from . import nodes
-from .folder import ResultFolder
 from .tables import fill_table
 
 TABLE = "validation_table"
 CHART = "plot:"  # start of the role of a chart; the name of its curve follows
-COLUMNS = {
-    "measure": ("Measure", "", ""),
-    "value": ("Value", "", ""),
-    "unit": ("Unit", "", ""),
-    "meaning": ("Meaning", "", ""),
-}
 # curve: title, titles of the axes, column of x, {column of y: legend}
 CURVES = {
     "landmarks_risk_coverage": (
@@ -56,18 +52,18 @@ _COLORS = ((0.12, 0.38, 0.71), (0.5, 0.5, 0.5))  # what was found, what would be
 
 def fill_validation(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder) -> None:
     """Bring the numbers and plots of a run up to date; nothing happens without a validation."""
-    entry = source.record.get("validation")
+    entry = source.record.validation
     if not entry:
         return
     table, _ = nodes.find_or_add(scene, run, TABLE, "vtkMRMLTableNode", "Validation")
-    fill_table(table, measures(entry), COLUMNS)
-    for name in entry["curves"]:
+    fill_table(table, measures(entry), MEASURES)
+    for name in entry.curves:
         path = source.file(name)
         if path is not None and path.stem in CURVES:
             _fill_chart(scene, run, path, source.warnings)
 
 
-def measures(entry: dict) -> list[dict]:
+def measures(entry: Validation) -> list[dict]:
     """Rows of the table from the "validation" entry of ``result.json``."""
     rows = []
 
@@ -76,31 +72,31 @@ def measures(entry: dict) -> list[dict]:
             value = 100 * value if unit == "%" else value
             rows.append({"measure": measure, "value": value, "unit": unit, "meaning": meaning})
 
-    if entry["labels"]:
-        found, maps = entry["labels"], entry["labels"]["maps"]
-        add("Dice", found["dice"], "", "mean over the structures, of the registered segmentation")
-        add("Mislabelled", found["mislabelled"], "%", "of the voxels near a true boundary")
+    if entry.labels:
+        found, maps = entry.labels, entry.labels.maps
+        add("Dice", found.dice, "", "mean over the structures, of the registered segmentation")
+        add("Mislabelled", found.mislabelled, "%", "of the voxels near a true boundary")
         for name, title in (("label entropy", "label entropy"), ("u", "disagreement"),
                             ("blur 2 mm", "constant blur")):
-            add(f"AUROC, {title}", maps[name]["auroc"], "",
+            add(f"AUROC, {title}", maps[name].auroc, "",
                 "finds mislabelled voxels near a boundary: 0.5 is chance, 1 perfect")
         for name, title in (("label entropy", "label probabilities"),
                             ("label entropy, broadened", "broadened by the calibration"),
                             ("one-hot", "segmentation alone")):
             if name in maps:
-                add(f"ECE, {title}", maps[name]["ece"], "",
+                add(f"ECE, {title}", maps[name].ece, "",
                     "gap between probability and truth near a boundary: 0 is perfect")
-    if entry["landmarks"]:
-        found = entry["landmarks"]
-        add("Landmarks", found["count"], "", "with a true position")
-        add("TRE, mean", found["tre_mean_mm"], "mm", "distance to the true position")
-        add("TRE, median", found["tre_median_mm"], "mm", "half of the landmarks are nearer")
-        add("TRE, 95 %", found["tre_p95_mm"], "mm", "95 % of the landmarks are nearer")
-        add("In 95 % ellipsoid", found["inside95"], "%",
+    if entry.landmarks:
+        found = entry.landmarks
+        add("Landmarks", found.count, "", "with a true position")
+        add("TRE, mean", found.tre_mean_mm, "mm", "distance to the true position")
+        add("TRE, median", found.tre_median_mm, "mm", "half of the landmarks are nearer")
+        add("TRE, 95 %", found.tre_p95_mm, "mm", "95 % of the landmarks are nearer")
+        add("In 95 % ellipsoid", found.inside95, "%",
             "coverage: less than 95 % means that the disagreement is too small")
-        add("In calibrated bound", found["bound_coverage"], "%", "95 % were simulated")
-        add("Spearman", found["spearman"], "", "rank correlation of disagreement and TRE")
-        add("Normalised AURC", found["naurc"], "", "0: sorts like the error itself, 1: like chance")
+        add("In calibrated bound", found.bound_coverage, "%", "95 % were simulated")
+        add("Spearman", found.spearman, "", "rank correlation of disagreement and TRE")
+        add("Normalised AURC", found.naurc, "", "0: sorts like the error itself, 1: like chance")
     return rows
 
 
@@ -180,4 +176,4 @@ def _read_curve(node: slicer.vtkMRMLTableNode, path: Path) -> None:
     rows = [row for row in rows if all(map(math.isfinite, row.values()))]
     if not rows:
         raise ValueError("it holds no numbers")
-    fill_table(node, rows, {name: (name.replace("_", " "), "", "") for name in rows[0]})
+    fill_table(node, rows, {name: Column(name.replace("_", " ")) for name in rows[0]})

@@ -10,8 +10,8 @@ import vtk
 from scipy.special import chdtri
 
 from ..geometry import inside_index
+from ..results.calibration import bound_factor
 from . import landmarks, nodes
-from .bound import bound_factor
 from .frames import lps_to_ras
 from .result_nodes import ResultNodes
 from .samples import sample_weights

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import slicer
 
 from ..geometry import Image
+from ..results import columns
+from ..results.calibration import Calibration, with_bound
+from ..results.improvement import BeforeAfter
+from ..results.maps import in_order, kind_of
+from ..results.reader import ResultFolder
+from ..results.record import Competence, Record, Samples
 from . import inputs, landmarks, maps, nodes, plots, strays, tables
-from .bound import show_bound, with_bound
+from .bound import show_bound
 from .display import show_moving
-from .folder import ResultFolder
 from .result_nodes import ResultNodes
 from .samples import update_samples
 from .sweep import is_current, remove_sweep
@@ -121,21 +127,22 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
     for node in (result.transform, result.mean_transform, result.sample_transform,
                  result.sweep_transform):
         make_linear(node)
-    result.maps = {name: result.maps[name] for name in maps.in_order(result.maps)}
+    result.maps = {name: result.maps[name] for name in in_order(result.maps)}
     if result.transform is not None:
         modes = json.loads(result.transform.GetAttribute("UncertainReg.Modes") or "[]")
         result.modes = [(mode["weight"], mode["sample"]) for mode in modes]
         result.best_sample, result.oracle_sample = (
             json.loads(result.transform.GetAttribute(f"UncertainReg.{which}Sample") or "null")
             for which in ("Best", "Oracle"))
-        result.calibration, result.competence, result.before_after = (
-            json.loads(result.transform.GetAttribute(f"UncertainReg.{which}") or "null")
-            for which in ("Calibration", "Competence", "BeforeAfter"))
+        result.calibration, result.competence, result.before_after, result.sampling = (
+            view.from_dict(json.loads(result.transform.GetAttribute(name) or "null"))
+            for name, view in (("UncertainReg.Calibration", Calibration),
+                               ("UncertainReg.Competence", Competence),
+                               ("UncertainReg.BeforeAfter", BeforeAfter),
+                               ("UncertainReg.Sampling", Samples)))
         result.strays = {int(number): mm for number, mm in json.loads(
             result.transform.GetAttribute("UncertainReg.Strays") or "{}").items()}
         result.leaves_out_strays = strays.are_left_out(result.transform)
-        result.sampling = json.loads(
-            result.transform.GetAttribute("UncertainReg.Sampling") or "{}")
         result.folder = result.transform.GetAttribute("UncertainReg.Folder") or ""
     for name, node in inputs.linked(result.transform).items():
         setattr(result, name, node)
@@ -163,52 +170,55 @@ def _fill_latest(scene, run: str, source: ResultFolder,
 def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
     """Bring every part of a run up to date; parts the folder does not have are left alone."""
     source.record = record = strays.shown(source.record, nodes.find(scene, run, "transform"))
-    for role, name in (("transform", "Registration"), ("mean_transform", "Mean registration")):
+    for role, name, on_own_grid, on_fixed_grid in (
+            ("transform", "Registration", record.transform_working, record.transform),
+            ("mean_transform", "Mean registration", record.mean_transform_working,
+             record.mean_transform)):
         if role == "mean_transform" and map_names is not None:
             continue  # large, new with each sample, and not shown by itself
         # On its own grid a field is the same map with an eighth of the voxels, or fewer.
-        path = source.file(record.get(f"{role}_working") or record.get(role))
+        path = source.file(on_own_grid or on_fixed_grid)
         if path is not None:
             nodes.fill(scene, run, role, "vtkMRMLGridTransformNode", name, path, set_field,
                        source.warnings)
     _fill_maps(scene, run, source, map_names)
     _fill_samples(scene, run, source)
-    for role, name, rows, columns in (
-        ("label_table", "Structures", record.get("labels"), tables.LABEL_COLUMNS),
-        ("landmark_table", "Landmarks", record.get("landmarks"), tables.LANDMARK_COLUMNS),
+    for role, name, rows, titles in (
+        ("label_table", "Structures", record.labels, columns.STRUCTURES),
+        ("landmark_table", "Landmarks", record.landmarks, columns.LANDMARKS),
     ):
         if rows:
             table, _ = nodes.find_or_add(scene, run, role, "vtkMRMLTableNode", name)
-            tables.fill_table(table, with_bound(rows, record.get("calibration")), columns)
-    _fill_landmarks(scene, run, record.get("landmarks") or [])
+            tables.fill_table(table, with_bound(rows, record.calibration), titles)
+    _fill_landmarks(scene, run, record.landmarks)
     plots.fill_validation(scene, run, source)
     metadata = _metadata(record) | {"Folder": str(source.path.absolute())}
     for key, value in metadata.items():
         for node in nodes.of_run(scene, run):
             node.SetAttribute(f"UncertainReg.{key}", value)
-    show_bound(nodes.find(scene, run, "map:uncertainty_mm"), record.get("calibration"))
+    show_bound(nodes.find(scene, run, "map:uncertainty_mm"), record.calibration)
     fixed = inputs.linked(nodes.find(scene, run, "transform"))["fixed"]
     nodes.put_in_folder(scene, run, _title(record), fixed)
 
 
 def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
-    listed = source.record.get("maps") or {}
+    listed = source.record.maps
     wanted = set(listed) if map_names is None else set(map_names)
     names = [name for name in listed if name in wanted]
     inside = None
     if any(nodes.find(scene, run, f"map:{name}") is None for name in names):
         inside = _area_of_maps(scene, run, source)
     for name in names:
-        path, unit = source.file(listed[name].get("file")), listed[name].get("unit")
+        path, unit = source.file(listed[name].file), listed[name].unit
         if path is None:
             continue
         read = partial(maps.set_map, name=name, unit=unit,
                        inside=None if name == "validity" else inside)
         node = nodes.fill(scene, run, f"map:{name}", "vtkMRMLScalarVolumeNode",
-                          maps.map_title(name, unit), path, read, source.warnings)
+                          kind_of(name, unit).heading, path, read, source.warnings)
         if node is not None:
-            node.SetDescription(listed[name].get("meaning") or "")
-            node.SetAttribute("UncertainReg.Unit", unit or "")
+            node.SetDescription(listed[name].meaning)
+            node.SetAttribute("UncertainReg.Unit", unit)
 
 
 def _area_of_maps(scene, run: str, source: ResultFolder) -> Image | None:
@@ -224,9 +234,9 @@ def _area_of_maps(scene, run: str, source: ResultFolder) -> Image | None:
 
 
 def _fill_samples(scene, run: str, source: ResultFolder) -> None:
-    samples = source.record.get("samples") or {}
-    files = [source.file(name) for name in samples.get("files") or []]
-    weights = strays.weights_of(source.record) or [0.0] * len(files)
+    record = source.record
+    files = [source.file(name) for name in record.samples.files]
+    weights = record.log_weights or [0.0] * len(files)
     present = [(path, weight) for path, weight in zip(files, weights) if path is not None]
     if present:
         update_samples(scene, run, present, source.warnings)
@@ -248,32 +258,37 @@ def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
     landmarks.set_ellipsoids(ellipsoids, rows)
 
 
-def _metadata(record: dict) -> dict[str, str]:
+def _metadata(record: Record) -> dict[str, str]:
     """What the nodes remember of result.json, as attributes ``UncertainReg.<key>``."""
-    samples = record.get("samples") or {}
+    samples = record.samples
     return {
-        "Status": str(record.get("status")),
-        "Backbone": str((record.get("backbone") or {}).get("name")),
-        "Method": str(record.get("method")),
-        "Parameters": json.dumps(record.get("parameters") or {}),
-        "Seed": str(record.get("seed")),
-        "Samples": f"{samples.get('finished', 0)} of {samples.get('asked', 0)}",
-        "Versions": json.dumps(record.get("versions") or {}),
-        "Warnings": json.dumps(record.get("warnings") or []),
-        "Modes": json.dumps(record.get("modes") or []),
-        "BestSample": json.dumps(record.get("best_sample")),
-        "OracleSample": json.dumps(record.get("oracle_sample")),
-        "Calibration": json.dumps(record.get("calibration")),
-        "Competence": json.dumps(record.get("competence")),
-        "BeforeAfter": json.dumps(record.get("before_after")),
-        "Strays": json.dumps(strays.distances(record)),
-        "Sampling": json.dumps({key: value for key, value in samples.items()
-                                if not isinstance(value, list)}),
+        "Status": record.status,
+        "Backbone": str(record.backbone.name),
+        "Method": str(record.method),
+        "Parameters": json.dumps(record.parameters),
+        "Seed": str(record.seed),
+        "Samples": f"{samples.finished} of {samples.asked}",
+        "Versions": json.dumps(record.versions),
+        "Warnings": json.dumps(record.warnings),
+        "Modes": json.dumps([asdict(mode) for mode in record.modes]),
+        "BestSample": json.dumps(record.best_sample),
+        "OracleSample": json.dumps(record.oracle_sample),
+        "Calibration": _json(record.calibration),
+        "Competence": _json(record.competence),
+        "BeforeAfter": _json(record.before_after),
+        "Strays": json.dumps(samples.strays_mm),
+        "Sampling": _json(replace(samples, files=[], log_weights=[], status=[])),
     }
 
 
-def _title(record: dict) -> str:
-    names = [Path((record.get("inputs", {}).get(key) or {}).get("file", "?")).name.split(".")[0]
+def _json(entry) -> str:
+    """An entry of a record as text, without what it does not say."""
+    if entry is None:
+        return "null"
+    return json.dumps({name: value for name, value in asdict(entry).items() if value is not None})
+
+
+def _title(record: Record) -> str:
+    names = [Path(record.inputs[key].file).name.split(".")[0] if key in record.inputs else "?"
              for key in ("fixed", "moving")]
-    backbone = (record.get("backbone") or {}).get("title") or "registration"
-    return f"UncertainReg: {names[0]} from {names[1]} ({backbone})"
+    return f"UncertainReg: {names[0]} from {names[1]} ({record.backbone.title or 'registration'})"

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 import slicer
 
+from ..results.calibration import Calibration
+from ..results.improvement import BeforeAfter
+from ..results.record import Competence, Samples
+
 
 @dataclass
 class ResultNodes:
@@ -53,9 +57,9 @@ class ResultNodes:
     modes: list[tuple[float, int]] = field(default_factory=list)
     best_sample: int | None = None
     oracle_sample: int | None = None
-    competence: dict | None = None
-    sampling: dict = field(default_factory=dict)
-    before_after: dict | None = None
+    competence: Competence | None = None
+    sampling: Samples = field(default_factory=Samples)
+    before_after: BeforeAfter | None = None
     strays: dict[int, float] = field(default_factory=dict)
     leaves_out_strays: bool = False
     label_table: slicer.vtkMRMLTableNode | None = None
@@ -69,6 +73,6 @@ class ResultNodes:
     moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None
     moving_points: slicer.vtkMRMLMarkupsNode | None = None
     validation_table: slicer.vtkMRMLTableNode | None = None
-    calibration: dict | None = None
+    calibration: Calibration | None = None
     folder: str = ""
     warnings: list[str] = field(default_factory=list)

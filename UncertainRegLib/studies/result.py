@@ -7,8 +7,7 @@ are read as they were kept, on the animation grid.
 from __future__ import annotations
 
 import csv
-import json
-import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,8 @@ from ..metrics.protocols import SIR
 from ..metrics.sparsification import Risk, risk, sparsification_curve
 from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
+from ..results.record import Record
+from ..results.validation import Validation
 from .labels import baselines, judge, mean_dice, pooled
 
 CURVES = "validation"
@@ -31,12 +32,12 @@ ENTROPY = "label entropy"
 BROADENED = "label entropy, broadened"  # by the error that a calibration found missing
 
 
-def validate(folder: str | Path, record: dict) -> dict:
+def validate(folder: str | Path, record: Record) -> dict:
     """The "validation" entry of a result, with its curves written to ``folder``/validation.
 
     Args:
         folder: the result folder.
-        record: content of its ``result.json``.
+        record: what its ``result.json`` says.
 
     Returns:
         - "labels" (None without a fixed segmentation): mean dice, and for every map (label
@@ -51,35 +52,36 @@ def validate(folder: str | Path, record: dict) -> dict:
         InputError: the result has neither, failed, or has no map of disagreement yet.
     """
     folder = Path(folder)
-    if record["status"] == "failed" or "uncertainty_mm" not in record["maps"]:
-        why = f" ({record['error']})" if record.get("error") else ""
-        raise InputError(f"{folder}: is a {record['status']} result{why} without a map of "
+    if record.status == "failed" or "uncertainty_mm" not in record.maps:
+        why = f" ({record.error})" if record.error else ""
+        raise InputError(f"{folder}: is a {record.status} result{why} without a map of "
                          "disagreement to judge; run it again.")
-    entry = {"labels": None, "landmarks": None, "curves": []}
-    if "fixed_labels" in record["inputs"]:
-        entry["labels"] = _labels(folder, record, entry["curves"])
-    if "fixed_points" in record["inputs"]:
-        entry["landmarks"] = _landmarks(folder, record, entry["curves"])
-    if entry["labels"] is None and entry["landmarks"] is None:
+    labels = landmarks = None
+    curves: list[str] = []
+    if "fixed_labels" in record.inputs:
+        labels = _labels(folder, record, curves)
+    if "fixed_points" in record.inputs:
+        landmarks = _landmarks(folder, record, curves)
+    if labels is None and landmarks is None:
         raise InputError(f"{folder}: was made without a fixed segmentation or true landmarks; run "
                          "again with --fixed-labels or --fixed-points.")
-    return _plain(entry)
+    return _plain({"labels": labels, "landmarks": landmarks, "curves": curves})
 
 
-def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
-    inputs, samples = record["inputs"], record["samples"]
+def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
+    inputs, samples = record.inputs, record.samples
     moving, fixed = read_structures(
-        inputs["moving_labels"]["file"], inputs["fixed_labels"]["file"], _names(record), unsaid)
-    u = read_image(folder / record["maps"]["uncertainty_mm"]["file"])
+        inputs["moving_labels"].file, inputs["fixed_labels"].file, _names(record), unsaid)
+    u = read_image(folder / record.maps["uncertainty_mm"].file)
     grid = u.grid
-    warped = moving.warp(read_field(folder / record["transform"]).resample(grid))
+    warped = moving.warp(read_field(folder / record.transform).resample(grid))
     fixed = fixed.resample(grid)
     layers = [LabelProbabilities(layer, grid) for layer in moving.layers]
-    for file, log_weight in zip(samples["files"], samples["log_weights"]):
+    for file, log_weight in zip(samples.files, samples.log_weights):
         sample = read_field(folder / file)
         for layer in layers:
             layer.add(sample, log_weight)
-    missing = (record.get("calibration") or {}).get("missing_mm")
+    missing = record.calibration.missing_mm if record.calibration else None
     maps = []
     for layer, labels in zip(layers, warped.layers):
         maps.append({ENTROPY: label_map(layer, labels.array),
@@ -101,14 +103,14 @@ def _labels(folder: Path, record: dict, curves: list[str]) -> dict:
             "maps": judge(maps, found, truth, ring)}
 
 
-def _names(record: dict) -> dict[str, str]:
+def _names(record: Record) -> dict[str, str]:
     """Label -> name of the structures of a result, where they have one."""
-    return {str(row["label"]): row["name"] for row in record["labels"]
+    return {str(row["label"]): row["name"] for row in record.labels
             if row["name"] != str(row["label"])}
 
 
-def _landmarks(folder: Path, record: dict, curves: list[str]) -> dict:
-    rows = [row for row in record["landmarks"] if row["tre_mm"] is not None]
+def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
+    rows = [row for row in record.landmarks if row["tre_mm"] is not None]
     tre, u = (np.array([row[name] for row in rows]) for name in ("tre_mm", "u_mm"))
     judged = [row for row in rows if row["inside95"] is not None]
     areas: Risk = risk(u, tre)
@@ -121,7 +123,8 @@ def _landmarks(folder: Path, record: dict, curves: list[str]) -> dict:
         "tre_median_mm": float(np.median(tre)), "tre_p95_mm": float(np.percentile(tre, 95)),
         "inside95": float(np.mean([row["inside95"] for row in judged])) if judged else None,
         "spearman": spearman(u, tre), "aurc_mm": areas.aurc, "naurc": areas.normalised,
-        "bound_coverage": landmarks_within(record, record.get("calibration", {}).get("factor"))}
+        "bound_coverage": landmarks_within(
+            record, record.calibration.factor if record.calibration else None)}
 
 
 def _risk_curves(folder: Path, name: str, score, error, mask, curves: list[str]) -> None:
@@ -143,34 +146,25 @@ def _write(folder: Path, name: str, head: tuple[str, ...], columns, curves: list
         writer.writerows([f"{value:.6g}" for value in line] for line in zip(*columns))
 
 
-def store(folder: str | Path, record: dict) -> None:
-    """Replace ``result.json`` in one step."""
-    target = Path(folder) / "result.json"
-    draft = target.with_suffix(".json.tmp")
-    draft.write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
-    os.replace(draft, target)
-
-
-def in_words(entry: dict) -> str:
+def in_words(entry: Validation) -> str:
     """The numbers of a validation, for a person."""
-    lines = []
-    if entry["labels"]:
-        lines += [f"Mean Dice {entry['labels']['dice']:.3f}; "
-                  f"{100 * entry['labels']['mislabelled']:.1f} % of the ring voxels mislabelled",
+    lines, labels, landmarks = [], entry.labels, entry.landmarks
+    if labels:
+        lines += [f"Mean Dice {labels.dice:.3f}; {100 * labels.mislabelled:.1f} % of the ring "
+                  "voxels mislabelled",
                   f"{'map':16} {'ring AUROC':>10} {'ring AUSE':>10} {'ring ECE':>9}"]
-        for name, one in entry["labels"]["maps"].items():
-            auroc, ause, ece = ("" if one[k] is None else f"{one[k]:.3f}"
-                                for k in ("auroc", "ause", "ece"))
+        for name, one in labels.maps.items():
+            auroc, ause, ece = ("" if value is None else f"{value:.3f}"
+                                for value in (one.auroc, one.ause, one.ece))
             lines.append(f"{name:16} {auroc:>10} {ause:>10} {ece:>9}")
-    if entry["landmarks"]:
-        found = entry["landmarks"]
-        lines.append(f"{found['count']} landmarks: TRE mean {found['tre_mean_mm']:.2f}, median "
-                     f"{found['tre_median_mm']:.2f}, 95 % {found['tre_p95_mm']:.2f} mm")
-        if found["inside95"] is not None:
-            lines.append(f"{100 * found['inside95']:.0f} % inside their 95 % ellipsoid")
-        if found["bound_coverage"] is not None:
-            lines.append(f"{100 * found['bound_coverage']:.0f} % within the calibrated bound")
-    return "\n".join([*lines, *entry["curves"]])
+    if landmarks:
+        lines.append(f"{landmarks.count} landmarks: TRE mean {landmarks.tre_mean_mm:.2f}, median "
+                     f"{landmarks.tre_median_mm:.2f}, 95 % {landmarks.tre_p95_mm:.2f} mm")
+        if landmarks.inside95 is not None:
+            lines.append(f"{100 * landmarks.inside95:.0f} % inside their 95 % ellipsoid")
+        if landmarks.bound_coverage is not None:
+            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within the calibrated bound")
+    return "\n".join([*lines, *entry.curves])
 
 
 def _plain(value):
@@ -180,23 +174,23 @@ def _plain(value):
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def job_of(folder: str | Path, record: dict) -> Job:
+def job_of(folder: str | Path, record: Record) -> Job:
     """The job that made a result, from its ``result.json``.
 
     Raises:
         InputError: the result is not complete.
     """
-    if record["status"] != "complete":
-        raise InputError(f"{folder}: is a {record['status']} result; run it to the end first.")
+    if record.status != "complete":
+        raise InputError(f"{folder}: is a {record.status} result; run it to the end first.")
     return Job(
-        out=str(folder), backbone=record["backbone"]["name"], method=record["method"],
-        perturbation=record["parameters"]["perturbation"] or Job.perturbation, seed=record["seed"],
-        samples=record["samples"]["asked"], device=record["device"],
-        parameters=record["parameters"]["settings"], label_names=_names(record),
-        **{name: one["file"] for name, one in record["inputs"].items()})
+        out=str(folder), backbone=record.backbone.name, method=record.method,
+        perturbation=record.parameters["perturbation"] or Job.perturbation, seed=record.seed,
+        samples=record.samples.asked, device=record.device,
+        parameters=record.parameters["settings"], label_names=_names(record),
+        **{name: one.file for name, one in record.inputs.items()})
 
 
-def check_unchanged(folder: str | Path, record: dict, inputs: dict) -> None:
+def check_unchanged(folder: str | Path, record: Record, inputs: dict) -> None:
     """Refuse inputs that are no longer what a result was made of.
 
     Args:
@@ -205,26 +199,28 @@ def check_unchanged(folder: str | Path, record: dict, inputs: dict) -> None:
     Raises:
         InputError: a checksum differs.
     """
-    for name, one in record["inputs"].items():
-        if inputs[name]["sha256"] != one["sha256"]:
-            raise InputError(f"{one['file']}: has changed since {folder} was made of it.")
+    for name, one in record.inputs.items():
+        if inputs[name]["sha256"] != one.sha256:
+            raise InputError(f"{one.file}: has changed since {folder} was made of it.")
 
 
-def with_calibration(record: dict, entry: dict) -> dict:
-    """A result's record with a calibration (`calibration.calibrate`) and what follows from it.
+def of_calibration(record: Record, entry: dict) -> dict:
+    """The entries of a result that a calibration (`calibration.calibrate`) makes or changes.
 
-    The entry gets "landmarks_within"; a validation made before learns its bound's coverage.
+    Its own gets "landmarks_within"; a validation made before learns its bound's coverage.
     """
     within = landmarks_within(record, entry["factor"])
-    record = {**record, "calibration": {**entry, "landmarks_within": within}}
-    if (record.get("validation") or {}).get("landmarks"):
-        record["validation"]["landmarks"]["bound_coverage"] = within
-    return record
+    entries = {"calibration": {**entry, "landmarks_within": within}}
+    validation = record.validation
+    if validation and validation.landmarks:
+        entries["validation"] = replace(
+            validation, landmarks=replace(validation.landmarks, bound_coverage=within))
+    return entries
 
 
-def landmarks_within(record: dict, factor: float | None) -> float | None:
+def landmarks_within(record: Record, factor: float | None) -> float | None:
     """Fraction of true landmarks whose TRE is at most ``factor`` u; None where unknown."""
-    pairs = [(row["u_mm"], row["tre_mm"]) for row in record["landmarks"]
+    pairs = [(row["u_mm"], row["tre_mm"]) for row in record.landmarks
              if row["tre_mm"] is not None]
     if factor is None or not pairs:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..randomness import torch_seeded
+from ..results.atomic import replace
 
 
 @contextmanager
@@ -173,11 +173,10 @@ def mixed_precision(device: str):
 
 
 def _save(state: dict, settings: dict, step: int, threads: int, file: Path) -> None:
-    """Written beside and moved over, so that an interruption leaves the old checkpoint whole."""
+    """An interruption leaves the old checkpoint whole."""
     content = {"step": step, "settings": settings, "threads": threads,
                "state": {name: part.state_dict() for name, part in state.items()}}
-    torch.save(content, file.with_suffix(".part"))
-    os.replace(file.with_suffix(".part"), file)
+    replace(file, lambda draft: torch.save(content, draft))
 
 
 def _resume(state: dict, settings: dict, file: Path) -> tuple[int, int | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 
 from ..backbones.models import MANIFEST, SCHEMA, read_model, read_weights
 from ..backbones.weights import sha256_of
+from ..results.atomic import replace, replace_text
 
 INTENSITIES = ("minmax", "percentiles")
 
@@ -52,7 +52,7 @@ def save_model(
     (out / MANIFEST).unlink(missing_ok=True)
     parts = {name: {key: value.detach().cpu() for key, value in part.items()}
              for name, part in weights.items()}
-    _replace(out / "weights.pt", lambda file: torch.save(parts, file))
+    replace(out / "weights.pt", lambda file: torch.save(parts, file))
     manifest = {
         "schema": SCHEMA, "kind": kind, "network": network, "members": list(weights),
         "grid": {"shape": list(grid_shape), "spacing_mm": spacing_mm, "axes": axes},
@@ -60,8 +60,7 @@ def save_model(
         "weights": {"file": "weights.pt", "sha256": sha256_of(out / "weights.pt")},
         "provenance": provenance,
     }
-    text = json.dumps(manifest, indent=2)
-    _replace(out / MANIFEST, lambda file: file.write_text(text, encoding="utf-8"))
+    replace_text(out / MANIFEST, json.dumps(manifest, indent=2))
     return out / MANIFEST
 
 
@@ -91,10 +90,3 @@ def provenance(files: Iterable[str | Path], *, steps: int, seed: int, threads: i
     data = [{"file": Path(file).name, "sha256": sha256_of(file)} for file in files]
     return {"data": data, "steps": steps, "seed": seed, "threads": threads, "loss": loss,
             "licence": licence, "versions": versions(), **more}
-
-
-def _replace(file: Path, write) -> None:
-    """Written beside and moved over, so that an interruption leaves no half file."""
-    part = file.with_name(file.name + ".part")
-    write(part)
-    os.replace(part, file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from torch import nn
 from ..networks.sir_unet import COVARIANCES, SirUNet, half
 from ..networks.target import RegistrationTarget
 from ..randomness import seed_of, torch_seeded
+from ..results.atomic import replace
 from .loop import (
     cut_log,
     fixed_threads,
@@ -249,11 +249,10 @@ def _optimiser(config: SirTraining, net: SirUNet):
 
 
 def _save(settings: dict, net: SirUNet, optimiser, step: int, threads: int, file: Path) -> None:
-    """Written beside and moved over, so that an interruption leaves the old checkpoint whole."""
+    """An interruption leaves the old checkpoint whole."""
     content = {"settings": net.settings, "model": net.state_dict(), "step": step,
                "threads": threads, "config": settings, "optimiser": optimiser.state_dict()}
-    torch.save(content, file.with_suffix(".part"))
-    os.replace(file.with_suffix(".part"), file)
+    replace(file, lambda draft: torch.save(content, draft))
 
 
 def _resume(settings: dict, net: SirUNet, optimiser, file: Path,

@@ -135,7 +135,7 @@ class MapSection:
             box.enabled = can_be_log(result, self.name)
         display = node.GetDisplayNode()
         low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
-        unit = (node.GetAttribute("UncertainReg.Unit") or "").strip("1")
+        unit = node.GetAttribute("UncertainReg.Unit") or ""
         with blocked(self.ui.thresholdSlider) as slider:
             slider.suffix = f" {unit}" if unit else ""
             slider.minimum, slider.maximum = min(low, 0.0), high + (high - low)
@@ -173,9 +173,9 @@ class MapSection:
 
 def mapTitle(name: str, node) -> str:
     """Name of a map in the list."""
-    from UncertainRegLib.scene.maps import map_title
+    from UncertainRegLib.results.maps import kind_of
 
     structure = node.GetAttribute("UncertainReg.Structure")
     if structure:
         return _("Probability of {structure}").format(structure=structure)
-    return map_title(name, node.GetAttribute("UncertainReg.Unit"))
+    return kind_of(name, node.GetAttribute("UncertainReg.Unit")).heading

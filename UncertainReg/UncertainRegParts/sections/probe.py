@@ -14,7 +14,6 @@ from slicer.util import VTKObservationMixin
 from ..controls import blocked, connectAll, crosshairNode
 from .maps import mapTitle
 
-HIDDEN_VALUES = ("uncertainty_mm", "jacobian")  # they have a sentence of their own
 AXES_MS = 150  # after the last movement of a slice its ellipsoids are drawn again
 
 
@@ -142,10 +141,12 @@ class ProbeSection(VTKObservationMixin):
 
     def _text(self, reading) -> str:
         """All but the headline, in one line."""
+        from UncertainRegLib.results.maps import kind_of
+
         parts = []
         if math.isfinite(reading.bound_mm):
             parts.append(_("<b>95 % bound {bound} mm</b>").format(bound=f"{reading.bound_mm:.1f}"))
-        elif (self.panel.result.calibration or {}).get("refused"):
+        elif self.panel.result.calibration and self.panel.result.calibration.refused:
             parts.append(_("no bound can be stated (see Validate)"))
         if all(map(math.isfinite, reading.axes_mm)):
             axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
@@ -157,7 +158,7 @@ class ProbeSection(VTKObservationMixin):
             parts.append(_("local volume × {jacobian}").format(jacobian=f"{jacobian:.2f}"))
         name = self.panel.maps.name
         value = reading.values.get(name, math.nan)
-        if name not in HIDDEN_VALUES and math.isfinite(value):
+        if not kind_of(name).is_said and math.isfinite(value):
             title = mapTitle(name, self.panel.result.maps[name])
             parts.append(f"{title}: {value:.2f}")
         return " · ".join(parts)

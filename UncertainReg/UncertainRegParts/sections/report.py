@@ -32,8 +32,10 @@ class ReportSection:
 
     def _write(self, write, name: str, kind: str) -> None:
         """Ask for the file, write it, and open it."""
+        from UncertainRegLib.results.schema import FILE
+
         folder = Path(self.panel.result.folder)
-        if not (folder / "result.json").is_file():
+        if not (folder / FILE).is_file():
             slicer.util.errorDisplay(_(
                 "The files of this result are gone ({folder}), and the scene alone does not hold "
                 "all that a report needs. Press Apply again; “Keep results in” under “Advanced” "

@@ -133,39 +133,42 @@ def verdict(result) -> list[str]:
     from UncertainRegLib.backbones.competence import ENOUGH
 
     lines = improvement(result.before_after) if result.before_after is not None else []
-    if result.competence is not None and result.competence["warnings"] and all(
-            part >= ENOUGH for part in result.competence["followed"].values()):
-        lines += result.competence["warnings"]  # it follows too much, or the check failed
+    if result.competence is not None and result.competence.warnings and all(
+            part >= ENOUGH for part in result.competence.followed.values()):
+        lines += result.competence.warnings  # it follows too much, or the check failed
     elif result.competence is not None:
         followed = ", ".join(
             _("{percent} % of {mm} mm").format(percent=round(100 * part), mm=f"{float(mm):g}")
-            for mm, part in result.competence["followed"].items())
+            for mm, part in result.competence.followed.items())
         lines.append(_("<b>Does not follow a known shift</b> ({followed}): small disagreement does "
                        "not mean small error here.").format(followed=followed)
-                     if result.competence["warnings"] else
+                     if result.competence.warnings else
                      _("Follows a known shift: {followed}.").format(followed=followed))
     sampling = result.sampling
-    if "ess_raw" in sampling:
+    if sampling.ess_raw is not None:
         lines.append(_("Of {count} alternatives the weight lies on {raw} (raw effective number); "
                        "flattened by the exponent {exponent}, to keep more of them: {tempered}."
-                       ).format(count=sampling["proposals"], raw=f"{sampling['ess_raw']:.1f}",
-                                exponent=f"{sampling['tempering_exponent']:.2g}",
-                                tempered=f"{sampling['ess_tempered']:.0f}"))
+                       ).format(count=sampling.proposals, raw=f"{sampling.ess_raw:.1f}",
+                                exponent=f"{sampling.tempering_exponent:.2g}",
+                                tempered=f"{sampling.ess_tempered:.0f}"))
     return lines
 
 
-def improvement(found: dict) -> list[str]:
-    """The numbers before and after the registration; a worse one is marked."""
+def improvement(found) -> list[str]:
+    """The numbers before and after the registration (``results.improvement.BeforeAfter``); a worse
+    one is marked."""
+    from UncertainRegLib.results.improvement import NUMBERS
+
+    texts = {"similarity": _("similarity {before} / {after}"),
+             "dice": _("mean Dice {before} / {after}"),
+             "tre_mm": _("mean landmark error {before} / {after} mm")}
     parts = []
-    for key, text, digits, better in (
-            ("similarity", _("similarity {before} / {after}"), 3, 1),
-            ("dice", _("mean Dice {before} / {after}"), 3, 1),
-            ("tre_mm", _("mean landmark error {before} / {after} mm"), 2, -1)):
-        if found[key]:
-            before, after = (round(found[key][which], digits) for which in ("before", "after"))
-            part = text.format(before=f"{before:.{digits}f}", after=f"{after:.{digits}f}")
-            isWorse = better * (after - before) < 0
-            parts.append(_("<b>worse: {numbers}</b>").format(numbers=part) if isWorse else part)
+    for name, change in found.changes.items():
+        _title, digits, _unit, better = NUMBERS[name]
+        before, after = round(change.before, digits), round(change.after, digits)
+        part = texts[name].format(before=f"{before:.{digits}f}", after=f"{after:.{digits}f}")
+        isWorse = better * (after - before) < 0
+        parts.append(_("<b>worse: {numbers}</b>").format(numbers=part) if isWorse else part)
     return [_("As the images lie / after the registration: {numbers}.").format(
         numbers=", ".join(parts))] if parts else []
 

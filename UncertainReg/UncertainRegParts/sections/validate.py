@@ -36,7 +36,7 @@ class ValidateSection:
         ui = self.ui
         record = recordOf(result)
         judged = result.validation_table is not None
-        hasTruth = bool({"fixed_labels", "fixed_points"} & set(record.get("inputs", {})))
+        hasTruth = bool(record and {"fixed_labels", "fixed_points"} & set(record.inputs))
         ui.validateLabel.text = "" if judged or hasTruth else _(
             "To compare with a truth, choose a true segmentation or true landmarks under "
             "“Advanced” and press Apply again.") if record else _(
@@ -55,7 +55,7 @@ class ValidateSection:
             combo.currentIndex = max(0, combo.findData(chosen)) if plots else -1
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
         ui.calibrationLabel.text = calibrationText(result.calibration)
-        self._canStart = record.get("status") == "complete"
+        self._canStart = record is not None and record.status == "complete"
         self._showProgress()
 
     def removeObservers(self) -> None:
@@ -125,27 +125,28 @@ class ValidateSection:
             self._layout = before if self._layout is None else self._layout
 
 
-def recordOf(result) -> dict:
-    """Content of the run's result.json; empty if its folder is gone."""
-    from UncertainRegLib.scene.folder import ResultError, ResultFolder
+def recordOf(result):
+    """What the result of a run says (``results.record.Record``); None if its folder is gone."""
+    from UncertainRegLib.results.reader import ResultError, read_record
 
     try:
-        return ResultFolder(result.folder).record if result.folder else {}
+        return read_record(result.folder) if result.folder else None
     except ResultError:
-        return {}
+        return None
 
 
-def calibrationText(entry: dict | None) -> str:
-    """The "calibration" entry of result.json in words."""
-    if entry is None:
+def calibrationText(calibration) -> str:
+    """The calibration of a run (``results.calibration.Calibration``, or None) in words."""
+    from UncertainRegLib.results.calibration import in_words
+
+    if calibration is None:
         return _("Not calibrated: disagreement is not the error. Calibrate finds how far the "
                  "error goes beyond it, on known deformations of the fixed volume.")
-    if entry["refused"]:
-        return _("No bound is stated. {reason}").format(
-            reason=entry["refused"].removesuffix(" No bound is stated."))
-    return _("<b>{level:.0f} % of voxels lie within {factor:.2g} times their disagreement</b> "
-             "(1 mm of disagreement: {factor:.2g} mm), on {warps} simulated deformations of "
-             "{size:.1f} mm; {check:.0f} % when each was checked by the others.<br>{warning}"
-             ).format(level=100 * entry["level"], factor=entry["factor"], warps=entry["warps"],
-                      size=entry["amplitude_mm"], check=100 * entry["coverage_check"],
-                      warning=entry["warning"])
+    if calibration.refused:
+        return in_words(calibration)
+    return _("<b>{bound}</b> (1 mm of disagreement: {factor:.2g} mm.) The {warps} deformations "
+             "were of {size:.1f} mm; {check:.0f} % when each was checked by the others.<br>"
+             "{warning}").format(
+        bound=in_words(calibration), factor=calibration.factor, warps=calibration.warps,
+        size=calibration.amplitude_mm, check=100 * calibration.coverage_check,
+        warning=calibration.warning)

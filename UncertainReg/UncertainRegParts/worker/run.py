@@ -89,14 +89,14 @@ class Run(Task):
 
     def _onEnd(self, exitCode: int) -> None:
         self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
-        from UncertainRegLib.scene.maps import in_order
+        from UncertainRegLib.results.maps import in_order
 
         record = self._record()
-        names = in_order(record.get("maps") or {})  # first the one that is shown first
+        names = in_order(record.maps) if record else []  # first the one that is shown first
         if not names or not self._load(names[:1]):
             self._endWithoutResult()
             return
-        self.state, self.finished = "loading", record["samples"]["finished"]
+        self.state, self.finished = "loading", record.samples.finished
         self._rest = [(name,) for name in names[1:]] + [None]
         self._say(_("Reading the maps."))
         qt.QTimer.singleShot(0, self._loadRest)
@@ -110,8 +110,8 @@ class Run(Task):
         if self._rest:
             qt.QTimer.singleShot(0, self._loadRest)
             return
-        status = self._record().get("status")
-        if status == "complete":
+        record = self._record()
+        if record and record.status == "complete":
             self.state = "complete"
             self._say(_("{count} samples in {time}.").format(
                 count=self.asked, time=duration(time.monotonic() - self._started)))
@@ -134,12 +134,14 @@ class Run(Task):
         self._say(self.error or _("The computation ended unexpectedly (exit code {code}); "
                                    "see the details.").format(code=self._exitCode))
 
-    def _record(self) -> dict:
-        """Content of result.json; empty if there is none."""
+    def _record(self):
+        """What the result says (``results.record.Record``); None if there is none."""
+        from UncertainRegLib.results.reader import ResultError, read_record
+
         try:
-            return json.loads((self.out / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+            return read_record(self.out)
+        except ResultError:
+            return None
 
     def _load(self, mapNames) -> bool:
         """Bring the result folder into the scene; False, and a warning, if that fails."""

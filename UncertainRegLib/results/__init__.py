@@ -1,0 +1,17 @@
+"""The contract of a result folder: what is in it, how it is read and written, what it is called.
+
+Nothing else reads a key of ``result.json``; nothing here needs torch or Slicer.
+
+==================  ==============================================================================
+schema              the name of the schema, and a new record with every entry
+record              the content as typed views
+reader              a result folder, complete or partial, and the files it names
+writer              a result folder that is never half-written
+maps                the catalogue of maps: title, unit, meaning, colours, window
+columns             the catalogue of table columns: title, unit, meaning
+calibration         the bound of the error, and its one sentence
+validation          the comparison with a truth
+improvement         the numbers before and after the registration, and their one sentence
+atomic              files that are whole or not there
+==================  ==============================================================================
+"""

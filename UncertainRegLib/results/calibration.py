@@ -1,0 +1,75 @@
+"""The calibrated 95 % bound of the error, q times the disagreement.
+
+q comes from the entry "calibration" of ``result.json`` (`studies.calibration`). Without it, or
+where it was refused, no bound is stated anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The entry "calibration"; its attributes as in `studies.calibration.calibrate`."""
+
+    level: float = 0.95
+    factor: float | None = None
+    warps: int = 0
+    samples: int = 0
+    pair_amplitude_mm: float | None = None
+    amplitude_mm: float | None = None
+    missing_mm: float | None = None
+    coverage_check: float | None = None
+    coverages: list[float] = field(default_factory=list)
+    competence: dict = field(default_factory=dict)
+    failed: dict = field(default_factory=dict)
+    refused: str | None = None
+    warning: str = ""
+    seconds: float = 0.0
+    landmarks_within: float | None = None
+
+    @classmethod
+    def from_dict(cls, content: dict | None) -> Calibration | None:
+        """The view of the entry; None where there is none."""
+        if not content:
+            return None
+        names = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in content.items() if name in names})
+
+
+def bound_factor(calibration: Calibration | None) -> float | None:
+    """q, or None where no bound may be stated."""
+    return None if calibration is None or calibration.refused else calibration.factor
+
+
+def with_bound(rows: list[dict], calibration: Calibration | None) -> list[dict]:
+    """Rows of a table with ``bound_mm``: q times the high disagreement at the boundary of a
+    structure, or times that of a landmark; as they are where no bound may be stated."""
+    factor = bound_factor(calibration)
+    if factor is None:
+        return rows
+
+    def bound(row: dict) -> float | None:
+        u = row.get("u_p95_mm", row.get("u_mm"))
+        return None if u is None else factor * u
+
+    return [{**row, "bound_mm": bound(row)} for row in rows]
+
+
+def in_words(calibration: Calibration | None) -> str:
+    """What may be said about the error, one sentence (a refusal has as many as its reason)."""
+    if calibration is None:
+        return ('This map has not been calibrated: no statement of the kind "95 % lie within" can '
+                "be made from it.")
+    if calibration.refused:
+        reason = calibration.refused.removesuffix(" No bound is stated.")  # in older results
+        return f"No bound is stated: {reason}"
+    return (f"On simulated deformations of this image, {100 * calibration.level:.0f} % of the "
+            f"voxels had an error below {calibration.factor:.2f} times the disagreement.")
+
+
+def on_legend(calibration: Calibration | None) -> str:
+    """The bound as a line below the title of a legend; empty where none may be stated."""
+    factor = bound_factor(calibration)
+    return "" if factor is None else f"95 % bound: {factor:.2f} x value"

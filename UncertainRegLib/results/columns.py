@@ -1,0 +1,96 @@
+"""The catalogue of table columns: one title, unit and meaning wherever a number is shown."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """One column of a table.
+
+    Attributes:
+        title: for people, without the unit.
+        unit: empty for words and shares.
+        meaning: one line.
+        is_hidden: for programs: it is kept with the table and written to CSV, but not shown.
+    """
+
+    title: str
+    unit: str = ""
+    meaning: str = ""
+    is_hidden: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, in one line."""
+        return heading(self.title, self.unit)
+
+
+STRUCTURES = {
+    "name": Column("Structure"),
+    "label": Column("Label", "", "Number in the segmentation", is_hidden=True),
+    "u_p50_mm": Column("Disagreement, median", "mm", "Median disagreement at the boundary"),
+    "u_p95_mm": Column("Disagreement, 95 %", "mm",
+                       "95th percentile of the disagreement at the boundary"),
+    "bound_mm": Column("95 % bound", "mm", "Calibrated: 95 % of such places are within this "
+                       "distance; of the 95th percentile of the disagreement at the boundary"),
+    "worst_u_mm": Column("Disagreement, worst", "mm",
+                         "Largest disagreement at the boundary"),
+    "volume_ml": Column("Volume", "mL", "Mean volume over the samples"),
+    "volume_low_ml": Column("Volume, low", "mL", "Lower end of the 95 % interval of the volume"),
+    "volume_high_ml": Column("Volume, high", "mL", "Upper end of the 95 % interval of the volume"),
+    # Both ends in one cell, where a page has no room for two columns; no entry of a row.
+    "volume_interval_ml": Column("Volume, 95 % interval", "mL", "95 % interval of the volume"),
+    "volume_sd_ml": Column("Volume, SD", "mL",
+                           "Standard deviation of the volume over the samples"),
+    "centroid_sd_mm": Column("Centroid, SD", "mm", "Spread of the centre over the samples"),
+    "pairwise_dice": Column("Agreement", "", "Mean Dice overlap between two samples"),
+    "mean_entropy": Column("Entropy", "nats", "Mean label entropy"),
+    "dice_before": Column("Dice before", "",
+                          "Overlap with the true structure of the images as they lie"),
+    "dice": Column("Dice after", "", "Overlap with the true structure"),
+    "ece": Column("ECE", "", "Expected calibration error of the label probability"),
+    "ause": Column("AUSE", "", "Area under the sparsification error curve"),
+    "voxels": Column("Voxels", "", "Size in the fixed image", is_hidden=True),
+    "worst_voxel_lps": Column("Worst at", "mm", "Where it is (R, A, S)", is_hidden=True),
+}
+
+LANDMARKS = {
+    "label": Column("Landmark"),
+    "u_mm": Column("Disagreement", "mm", "Root of the trace of the covariance of the samples"),
+    "bound_mm": Column("95 % bound", "mm",
+                       "Calibrated: 95 % of such places are within this distance"),
+    "tre_before_mm": Column("TRE before", "mm", "Distance of the points of the images as they lie"),
+    "tre_mm": Column("TRE after", "mm", "Distance of the registered from the true point"),
+    "inside95": Column("Inside 95 %", "", "Is the true point inside the ellipsoid"),
+    "axes_mm": Column("95 % ellipsoid", "mm", "Semi-axes of the 95 % ellipsoid, longest first"),
+    "mean_lps": Column("Mean", "mm", "Mean position in the fixed image (R, A, S)"),
+    "mahalanobis": Column("Mahalanobis", "", "Distance of the mean from the true point in units "
+                          "of the disagreement"),
+}
+
+MEASURES = {  # of a validation
+    "measure": Column("Measure"),
+    "value": Column("Value"),
+    "unit": Column("Unit"),
+    "meaning": Column("Meaning"),
+}
+
+
+def heading(title: str, unit: str) -> str:
+    """Title and unit, in one line."""
+    return f"{title} ({unit})" if unit else title
+
+
+def in_two_lines(text: str) -> str:
+    """A heading for a narrow column: broken after its comma, else before its unit."""
+    for mark, broken in ((", ", ",\n"), (" (", "\n(")):
+        if mark in text:
+            return text.replace(mark, broken, 1)
+    return text
+
+
+def is_hidden(name: str) -> bool:
+    """Is a column of the table of structures only for programs? Also one component of a vector."""
+    return any(column.is_hidden and (name == key or name.startswith(f"{key}_"))
+               for key, column in STRUCTURES.items())

@@ -1,0 +1,185 @@
+"""The content of ``result.json`` as typed views; what an older result lacks has its default."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+
+from .calibration import Calibration
+from .improvement import BeforeAfter
+from .validation import Validation
+
+
+def known(view: type, content: dict) -> dict:
+    """The entries of ``content`` that a view has, without those that are None."""
+    names = {one.name for one in fields(view)}
+    return {name: value for name, value in content.items() if name in names and value is not None}
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that was registered: where it was, and the hash of its content."""
+
+    file: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class MapFile:
+    """A scalar map on the fixed grid: its file, relative to the folder, and what it says."""
+
+    file: str
+    unit: str = ""
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class BackboneEntry:
+    """The registration: its name, its title for people, and its facts (`backbones.facts`)."""
+
+    name: str | None = None
+    title: str | None = None
+    facts: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a run.
+
+    Attributes:
+        asked, finished: how many were wanted, and are there.
+        effective: number of different ones, with their weights.
+        files: displacement fields, relative to the folder; log_weights, status: of each.
+        failed: {"count", "reasons"} of registrations that were drawn again.
+        source: where Structured SIR took its proposals from; proposals: how many it weighed;
+            ess_raw, ess_tempered: their effective number, before and after flattening by
+            tempering_exponent. None for the other methods.
+    """
+
+    asked: int = 0
+    finished: int = 0
+    effective: float = 0.0
+    files: list[str] = field(default_factory=list)
+    log_weights: list[float] = field(default_factory=list)
+    status: list[dict] = field(default_factory=list)
+    failed: dict = field(default_factory=lambda: {"count": 0, "reasons": {}})
+    source: str | None = None
+    proposals: int | None = None
+    ess_raw: float | None = None
+    ess_tempered: float | None = None
+    tempering_exponent: float | None = None
+
+    @classmethod
+    def from_dict(cls, content: dict | None) -> Samples:
+        """The entry "samples"."""
+        return cls(**known(cls, content or {}))
+
+    @property
+    def strays_mm(self) -> dict[int, float]:
+        """Samples far from all others: number from 0 -> distance in mm from the median of all."""
+        return {number: one["from_median_mm"] for number, one in enumerate(self.status)
+                if one.get("stray")}
+
+
+@dataclass(frozen=True)
+class Competence:
+    """Does the backbone follow known shifts? Share followed by shift in mm (text), and warnings."""
+
+    followed: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, content: dict | None) -> Competence | None:
+        """The entry "competence"; None where it was not checked."""
+        return cls(**known(cls, content)) if content else None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A group of samples: its weight, and the number of the sample that stands for it."""
+
+    weight: float
+    sample: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that ``result.json`` says; the names are its keys.
+
+    Attributes:
+        content: the same as it was read.
+        preflight: {"device", "memory_mb", "minutes"} that were expected.
+        labels, landmarks: rows of the tables; their keys are the names of `columns`.
+        left_out: numbers of samples that the maps and tables are without, see `without_strays`.
+    """
+
+    content: dict = field(repr=False)
+    status: str = "partial"
+    error: str | None = None
+    inputs: dict[str, InputFile] = field(default_factory=dict)
+    backbone: BackboneEntry = BackboneEntry()
+    method: str | None = None
+    parameters: dict = field(default_factory=dict)
+    seed: int | None = None
+    samples: Samples = Samples()
+    before_after: BeforeAfter | None = None
+    preflight: dict | None = None
+    competence: Competence | None = None
+    calibration: Calibration | None = None
+    validation: Validation | None = None
+    transform: str | None = None
+    transform_working: str | None = None
+    mean_transform: str | None = None
+    mean_transform_working: str | None = None
+    maps: dict[str, MapFile] = field(default_factory=dict)
+    warped: str | None = None
+    warped_labels: str | None = None
+    covariance: str | None = None
+    labels: list[dict] = field(default_factory=list)
+    landmarks: list[dict] = field(default_factory=list)
+    modes: list[Mode] = field(default_factory=list)
+    best_sample: int | None = None
+    oracle_sample: int | None = None
+    left_out: list[int] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, content: dict) -> Record:
+        """The view of the whole content."""
+        values = known(cls, content)
+        values |= {
+            "inputs": {name: InputFile(**known(InputFile, one))
+                       for name, one in values.get("inputs", {}).items()},
+            "backbone": BackboneEntry(**known(BackboneEntry, values.get("backbone", {}))),
+            "samples": Samples.from_dict(content.get("samples")),
+            "before_after": BeforeAfter.from_dict(content.get("before_after")),
+            "competence": Competence.from_dict(content.get("competence")),
+            "calibration": Calibration.from_dict(content.get("calibration")),
+            "validation": Validation.from_dict(content.get("validation")),
+            "maps": {name: MapFile(**known(MapFile, one))
+                     for name, one in values.get("maps", {}).items()},
+            "modes": [Mode(**known(Mode, one)) for one in values.get("modes", [])],
+        }
+        return cls(content, **values)
+
+    @property
+    def without_strays(self) -> Record | None:
+        """The same run with maps and tables without its stray samples; None where it has none.
+
+        A calibrated bound holds for all samples only, so that this record has none.
+        """
+        entry = self.content.get("without_strays")
+        if not entry:
+            return None
+        maps = {**self.content["maps"], **entry["maps"]}
+        return Record.from_dict({**self.content, **entry, "maps": maps, "calibration": None})
+
+    @property
+    def log_weights(self) -> list[float]:
+        """Log-weights of the samples; -inf for those left out."""
+        return [-math.inf if number in self.left_out else weight
+                for number, weight in enumerate(self.samples.log_weights)]

@@ -1,0 +1,36 @@
+"""What ``result.json`` holds."""
+
+from __future__ import annotations
+
+SCHEMA = "uncertainreg-result/1"
+FILE = "result.json"
+STATUSES = ("complete", "partial", "failed")
+
+
+def new_record(*, inputs: dict, backbone: dict, method: str, parameters: dict, seed: int,
+               asked: int, device: str, versions: dict) -> dict:
+    """The content of a ``result.json`` before the first sample.
+
+    Args:
+        inputs: {name: {"file", "sha256"}} of "fixed", "moving" and the others that were given.
+        backbone: {"name", "title", "facts"} of the registration.
+        method: the way of sampling.
+        parameters: {"perturbation", "settings"} of it.
+        seed: of everything random.
+        asked: number of samples wanted.
+        device: where it is computed.
+        versions: of the software, by name.
+    """
+    return {
+        "schema": SCHEMA, "status": "partial", "error": None,
+        "inputs": inputs, "backbone": backbone, "method": method, "parameters": parameters,
+        "seed": seed,
+        "samples": {"asked": asked, "finished": 0, "effective": 0.0, "files": [],
+                    "log_weights": [], "status": [], "failed": {"count": 0, "reasons": {}}},
+        "before_after": None, "without_strays": None,
+        "transform": None, "mean_transform": None, "maps": {}, "warped": None,
+        "warped_labels": None, "covariance": None, "labels": [], "landmarks": [],
+        "modes": [], "best_sample": None, "oracle_sample": None,
+        "timings": {}, "peak_memory_mb": None, "device": device, "versions": versions,
+        "warnings": [],
+    }

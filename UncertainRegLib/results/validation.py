@@ -1,0 +1,59 @@
+"""The comparison with a truth: the entry "validation" of ``result.json`` as typed views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class MapScores:
+    """How well a map finds mislabelled voxels near a boundary; None where it cannot be said."""
+
+    auroc: float | None = None
+    ause: float | None = None
+    ece: float | None = None
+    mce: float | None = None
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """The registered segmentation against the true one, and maps against where it is wrong."""
+
+    dice: float
+    mislabelled: float
+    maps: dict[str, MapScores]
+
+
+@dataclass(frozen=True)
+class LandmarkScores:
+    """Landmarks against their true positions; ``bound_coverage`` None without a calibration."""
+
+    count: int
+    tre_mean_mm: float
+    tre_median_mm: float
+    tre_p95_mm: float
+    inside95: float | None = None
+    spearman: float | None = None
+    aurc_mm: float | None = None
+    naurc: float | None = None
+    bound_coverage: float | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The entry; its attributes as in `studies.result.validate`."""
+
+    labels: LabelScores | None = None
+    landmarks: LandmarkScores | None = None
+    curves: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, content: dict | None) -> Validation | None:
+        """The view of the entry; None where there is none."""
+        if not content:
+            return None
+        labels, landmarks = content["labels"], content["landmarks"]
+        return cls(
+            labels and LabelScores(**{**labels, "maps": {
+                name: MapScores(**one) for name, one in labels["maps"].items()}}),
+            landmarks and LandmarkScores(**landmarks), content["curves"])
