@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
+from ..checksum import sha256_of
 from . import weights as store
 from .facts import Facts
 from .registry import BACKBONES, BackboneError, backbone_class, create, listing
@@ -96,7 +97,7 @@ def install_backbone(options, report=None) -> int:
             return 0
         path = store.download(facts.weights, _progress)
     print(f"Installed {path} ({store.size_text(path.stat().st_size)}, "
-          f"sha256 {store.sha256_of(path)}).")
+          f"sha256 {sha256_of(path)}).")
     return 0
 
 

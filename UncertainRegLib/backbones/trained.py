@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..checksum import sha256_of
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
 from ..randomness import torch_seeded
 from .facts import Facts
 from .prepare import PERCENTILES
-from .weights import sha256_of, store
+from .weights import store
 from .working_grid import centred_grid, field_from_voxels
 
 SCHEMA = "uncertainreg-model/1"

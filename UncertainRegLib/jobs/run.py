@@ -14,6 +14,7 @@ from ..backbones import contrast
 from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
+from ..environment import available_memory_mb, choose_device, peak_memory_mb, versions
 from ..geometry.arrays import to_numpy
 from ..randomness import numpy_generator
 from ..samplers import create_sampler
@@ -22,13 +23,7 @@ from . import plausible, warnings
 from .cancel import CancelFlag, Cancelled
 from .inputs import Inputs, read_inputs
 from .job import Job
-from .preflight import (
-    available_memory_mb,
-    choose_device,
-    peak_memory_mb,
-    predict_memory_mb,
-    versions,
-)
+from .preflight import predict_memory_mb
 from .result import ResultFolder
 from .summary import INSIDE, Summary
 
@@ -57,8 +52,8 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         with contextlib.suppress(PermissionError):  # leads its group already
             os.setsid()  # so that the parent can end this process with all its children
     job.check()
-    device = choose_device(job.device, backbone_class(job.backbone).facts,
-                           sampling_method(job.method))
+    needed = {*backbone_class(job.backbone).facts.packages, *sampling_method(job.method).packages}
+    device = choose_device(job.device, "torch" in needed)
     backbone = backbones.create(job.backbone, device, **_settings(job))
     sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
     perturbs = getattr(sampler, "family", None) is not None

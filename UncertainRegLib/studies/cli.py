@@ -310,9 +310,10 @@ def _stem(path: str) -> str:
 
 def _device(options) -> str:
     from ..backbones.registry import backbone_class
-    from ..jobs.preflight import choose_device
+    from ..environment import choose_device
 
-    return choose_device(options.device, backbone_class(options.backbone).facts)
+    uses_torch = "torch" in backbone_class(options.backbone).facts.packages
+    return choose_device(options.device, uses_torch)
 
 
 def _json(text: str) -> dict:

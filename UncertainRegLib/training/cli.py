@@ -54,7 +54,7 @@ def add_commands(commands) -> None:
 
 
 def _train_sir(options, report) -> int:
-    from ..jobs.preflight import choose_device
+    from ..environment import choose_device
     from ..samplers import method
 
     sir = method("sir")
@@ -77,7 +77,7 @@ def _train_sir(options, report) -> int:
         proposals=options.proposals, keep=options.keep, rank=options.rank,
         optimiser=options.optimiser, bfloat16=options.bfloat16,
         validate_every=options.validate_every, save_every=options.save_every, seed=options.seed,
-        device=choose_device(options.device, sir))
+        device=choose_device(options.device))
     start = load(options.start) if options.start else None
     train_sir(config, pairs, options.out, options.progress == "bar", start=start,
               on_step=_print if options.progress == "json" else None)
