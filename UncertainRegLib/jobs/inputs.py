@@ -46,6 +46,11 @@ class Inputs:
     record: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def known_points(self) -> np.ndarray:
+        """(P,) booleans: the landmarks whose true position in the fixed image is known."""
+        return np.isfinite(self.fixed_points).all(axis=1)
+
     def warnings(self) -> list[str]:
         """What is odd about the files, a sentence each, but no reason to refuse them."""
         found = list(self.notes)

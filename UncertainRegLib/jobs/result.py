@@ -26,6 +26,7 @@ from ..geometry.field_file import MEANING
 from ..geometry.files import InputError
 from ..geometry.image import set_geometry
 from ..samplers import Sample
+from . import products
 from .cancel import CANCEL_FILE
 from .summary import OF_REGISTRATION, Summary
 
@@ -64,14 +65,14 @@ class ResultFolder:
         fixed = summary.inputs.fixed.grid
         registration = summary.registration.to_numpy()
         write_field(registration.resample(fixed), self.path / "transform.nrrd")
-        write_image(summary.warped_moving(), self.path / "warped_moving.nrrd")
+        write_image(products.warped_moving(summary), self.path / "warped_moving.nrrd")
         self.record.update(transform="transform.nrrd", transform_meaning=MEANING,
                            warped="warped_moving.nrrd")
         if _is_coarser(registration.grid, fixed):
             write_field(registration, self.path / "transform_working.nrrd")
             self.record["transform_working"] = "transform_working.nrrd"
         if summary.inputs.moving_labels is not None:
-            labels = summary.warped_labels(fixed)
+            labels = products.warped_labels(summary, fixed)
             name = "warped_labels.nrrd" if len(labels.layers) == 1 else "warped_labels.seg.nrrd"
             write_segmentation(labels, self.path / name)
             self.record["warped_labels"] = name
@@ -89,7 +90,7 @@ class ResultFolder:
 
     def write_summary(self, summary: Summary, final: bool) -> None:
         """Maps and tables of the samples so far; then commit."""
-        names = self._update(summary, "" if final else f"-{summary.count:04d}", final)
+        names = self._update(summary, "" if final else f"-{summary.stream.count:04d}", final)
         self.commit()
         for old in self._written - names:
             (self.path / old).unlink(missing_ok=True)
@@ -101,8 +102,8 @@ class ResultFolder:
         animation grid.
         """
         samples = self.record["samples"]
-        kept = [index for index in range(summary.count) if index not in strays]
-        others = Summary(summary.inputs, summary.registration, summary.nested is not None)
+        kept = [index for index in range(summary.stream.count) if index not in strays]
+        others = Summary(summary.inputs, summary.registration, summary.stream.nested is not None)
         others.before_after = summary.before_after  # of the registration: the same
         for index in kept:
             facts = samples["status"][index]
@@ -129,7 +130,7 @@ class ResultFolder:
             names.add(name)
             return self.path / name
 
-        maps, fixed = summary.maps(), summary.inputs.fixed.grid
+        maps, fixed = products.maps(summary), summary.inputs.fixed.grid
         listed = {}
         for name, values in maps.items():
             if name in OF_REGISTRATION and record is not self.record:
@@ -137,24 +138,25 @@ class ResultFolder:
             file = f"maps/{name}{suffix}.nrrd"
             write_image(Image(values, fixed), new(file), compress=final)
             listed[name] = {"file": file, **dict(zip(("unit", "meaning"), summary.meaning(name)))}
-        mean, mean_field = f"mean_transform{suffix}.nrrd", summary.mean()
+        mean, mean_field = f"mean_transform{suffix}.nrrd", summary.stream.mean()
         write_field(mean_field.resample(fixed), new(mean))
         if _is_coarser(mean_field.grid, fixed):
             record["mean_transform_working"] = f"mean_transform_working{suffix}.nrrd"
             write_field(mean_field, new(record["mean_transform_working"]))
         record.update(maps=listed, mean_transform=mean)
-        if summary.has_spread:
+        if summary.stream.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
-            values, grid = summary.covariance()
+            values, grid = products.covariance(summary)
             sitk.WriteImage(set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
                             str(new(covariance)))
             record.update(
                 covariance=covariance,
-                labels=summary.label_rows(maps["uncertainty_mm"], maps["validity"]),
-                landmarks=summary.landmark_rows(), **summary.representatives(numbers),
-                oracle_sample=summary.oracle(numbers))
+                labels=products.label_rows(summary, maps["uncertainty_mm"], maps["validity"]),
+                landmarks=products.landmark_rows(summary),
+                **summary.coarse.representatives(numbers),
+                oracle_sample=summary.truth.nearest(numbers))
         if record is self.record:
-            record["samples"]["effective"] = summary.effective()
+            record["samples"]["effective"] = summary.stream.effective()
         return names
 
     def commit(self) -> None:
