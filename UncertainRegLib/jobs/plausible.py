@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Image
+from ..geometry.foreground import above_mean
 from .summary import Summary
 
 # Of a fixed voxel. The smallest mean error in the studies with known deformations (one image
@@ -19,8 +20,8 @@ def warnings(summary: Summary) -> tuple[str, ...]:
     if not stream.has_spread:
         return ()
     fixed = summary.inputs.fixed
-    inside = fixed.array > fixed.array.mean() if fixed.mask is None else fixed.mask > 0
-    inside = Image(inside.astype(np.float32), fixed.grid).resample(stream.grid, "nearest", 0.0)
+    inside = Image(above_mean(fixed).astype(np.float32), fixed.grid)
+    inside = inside.resample(stream.grid, "nearest", 0.0)
     return too_certain(stream.uncertainty_mm(), (inside.array > 0) & stream.validity.inside,
                        float(np.cbrt(np.prod(fixed.grid.spacing))))
 

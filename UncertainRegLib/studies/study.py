@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..geometry import DisplacementField, Image, warp_labels
+from ..geometry.foreground import patient
 from ..randomness import numpy_generator
 from .rows import Rows
-from .simulate import body, seen
+from .simulate import seen
 
 KEY = ("image", "backbone", "case", "number", "map", "samples", "seed")
 GROUP = ("image", "backbone", "case", "map")
@@ -28,7 +29,7 @@ class Study:
         out: folder for rows.csv and what is made of it.
         cases: kinds of simulated pairs; see the study.
         labels: segmentation of the image; its foreground is the region of interest. None takes
-            the body (`simulate.body`).
+            the body (`foreground.patient`).
         backbone, backbone_settings: registration method, as in a job.
         families: perturbation families.
         samples: registrations a map.
@@ -104,7 +105,7 @@ class Study:
             ValueError: nothing is left.
         """
         if self.labels is None:
-            region = body(fixed.resample(truth.grid))
+            region = patient(fixed.resample(truth.grid))
         else:
             region = warp_labels(self.labels, truth).array > 0
         region &= seen(truth, self.image.grid)
