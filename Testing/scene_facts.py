@@ -18,7 +18,8 @@ from UncertainRegLib.scene.bundle import read_bundle
 from UncertainRegLib.scene.colors import legend_of
 from UncertainRegLib.scene.headless import HeadlessScene
 from UncertainRegLib.scene.nodes import find_folder
-from UncertainRegLib.scene.result import ResultNodes, find_results
+from UncertainRegLib.scene.result import find_results
+from UncertainRegLib.scene.result_nodes import ResultNodes
 
 
 def facts(result: ResultNodes, headless: HeadlessScene) -> dict:

@@ -1,12 +1,16 @@
 """backbones list | install | verify | clear, without network."""
 
 import argparse
+import json
 from importlib.util import find_spec
 
 import pytest
 
-from UncertainRegLib.backbones import cli, registry
+from UncertainRegLib import samplers
+from UncertainRegLib.__main__ import main
+from UncertainRegLib.backbones import registry
 from UncertainRegLib.backbones.registry import BACKBONES, BackboneError, create, entry, listing
+from UncertainRegLib.cli import backbones as cli
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +20,7 @@ def own_store(tmp_path, monkeypatch):
 
 def run(*arguments):
     parser = argparse.ArgumentParser()
-    cli.add_commands(parser.add_subparsers())
+    cli.add_command(parser.add_subparsers())
     options = parser.parse_args(["backbones", *map(str, arguments)])
     return options.command(options, None)
 
@@ -31,6 +35,19 @@ def test_everything_is_listed_with_state_licence_and_remedy(capsys):
     if find_spec("torch") is not None:  # else the missing package comes first
         assert "backbones install unigradicon" in text
     assert "--backbone MANIFEST.json" in text
+
+
+def test_the_lists_are_there_for_programs_too(capsys):
+    assert main(["backbones", "list", "--json"]) == 0
+    backbones = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in backbones] == [item.name for item in listing()]
+    assert backbones[0]["facts"] == json.loads(json.dumps(
+        create("demons").facts.as_dict()))
+    assert main(["methods", "list", "--json"]) == 0
+    methods = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in methods] == [item.name for item in samplers.listing()]
+    for item in backbones + methods:
+        assert item["available"] == (not item["remedy"])
 
 
 def test_missing_weights_name_the_remedy():

@@ -2,11 +2,12 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
-import cmake_list
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,24 +29,57 @@ def imports(path, top_level_only):
     return found
 
 
-def test_every_library_file_is_installed():
-    """An unlisted file works from a checkout and is an ImportError after installation."""
+def tracked(*folders):
+    """Files that git knows, relative to the root."""
     if not (ROOT / ".git").exists():
         pytest.skip("the file list comes from git")
-    assert cmake_list.TARGET.read_text(encoding="utf-8") == cmake_list.text(), (
-        "run: python Testing/cmake_list.py")
+    out = subprocess.run(["git", "ls-files", "-z", *folders], cwd=ROOT, capture_output=True,
+                         text=True, check=True).stdout
+    return [name for name in out.split("\0") if name and (ROOT / name).is_file()]
 
 
-def test_every_module_file_is_installed():
-    if not (ROOT / ".git").exists():
-        pytest.skip("the file list comes from git")
-    text = (ROOT / "UncertainReg" / "CMakeLists.txt").read_text(encoding="utf-8")
-    text = text.replace("${MODULE_NAME}", "UncertainReg")
-    tracked = subprocess.run(["git", "ls-files", "UncertainReg"], cwd=ROOT, capture_output=True,
-                             text=True, check=True).stdout.split()
-    missing = [f for f in tracked if not f.endswith("CMakeLists.txt")
-               and f.removeprefix("UncertainReg/") not in text]
-    assert not missing
+def test_slicer_installs_every_file_that_runs():
+    """The patterns of the CMake files meet all but these: a new kind of file needs a new one."""
+    installed = set()
+    for folder in ("UncertainReg", "UncertainRegLib"):
+        text = (ROOT / folder / "CMakeLists.txt").read_text(encoding="utf-8")
+        for patterns in re.findall(r"CONFIGURE_DEPENDS\s+([^)]+)\)", text):
+            for pattern in patterns.split():
+                above, _, last = pattern.rpartition("/")
+                installed |= {file.relative_to(ROOT).as_posix()
+                              for file in (ROOT / folder / above).rglob(last)}
+    assert set(tracked("UncertainReg", "UncertainRegLib")) - installed == {
+        "UncertainReg/CMakeLists.txt", "UncertainRegLib/CMakeLists.txt",
+        "UncertainRegLib/py.typed", "UncertainRegLib/models/sir/log.jsonl"}
+
+
+def test_a_wheel_has_every_file_that_runs_and_no_other(tmp_path):
+    pytest.importorskip("setuptools")
+    kept = tracked("UncertainRegLib", "pyproject.toml", "README.md", "LICENSE.txt")
+    for name in kept:
+        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / "source" / name)
+    (tmp_path / "source" / "Testing").mkdir()
+    shutil.copy(__file__, tmp_path / "source" / "Testing")
+    subprocess.run([sys.executable, "-c", "import setuptools.build_meta as b; b.build_wheel('..')"],
+                   cwd=tmp_path / "source", capture_output=True, check=True)
+    wheel, = tmp_path.glob("*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == {name for name in kept if name.startswith("UncertainRegLib/")
+                      and not name.endswith(("CMakeLists.txt", ".jsonl"))}
+
+
+def test_every_text_file_is_utf8():
+    """Readers of the Extensions Index and of the wheel do not guess encodings."""
+    for name in tracked():
+        content = (ROOT / name).read_bytes()
+        if not name.endswith((".png", ".pt")):
+            assert b"\0" not in content, name
+            try:
+                content.decode("utf-8", errors="strict")
+            except UnicodeDecodeError as error:
+                pytest.fail(f"{name}: {error}")
+            assert not content.startswith(b"\xef\xbb\xbf"), f"{name} begins with a BOM"
 
 
 def test_root_cmake_has_what_the_index_asks_for():
@@ -67,6 +101,44 @@ def test_readme_has_what_the_index_asks_for():
         assert words.lower() in text.lower(), words
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
         assert (ROOT / picture).is_file(), f"README shows {picture}, which is not there"
+
+
+def imported_files(path, files):
+    """The files that a file imports, at its top or where it needs them; files: name -> path."""
+    package = list(files)[list(files.values()).index(path)].split(".")
+    if path.name != "__init__.py":
+        package.pop()
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parts = package[:len(package) - node.level + 1] if node.level else []
+            module = ".".join(parts + ([node.module] if node.module else []))
+            found |= {f"{module}.{name.name}" if f"{module}.{name.name}" in files else module
+                      for name in node.names}
+    return {files[name] for name in found if name in files} - {path}
+
+
+def circle(arrows):
+    """Those of a graph (node -> nodes) from which a way leads back to themselves."""
+    ahead, before = {node: set(targets) for node, targets in arrows.items()}, None
+    while before != ahead:
+        before = ahead
+        ahead = {node: targets.union(*(before[target] for target in targets))
+                 for node, targets in before.items()}
+    return {node for node, targets in ahead.items() if node in targets}
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Then each can be read, tested and loaded again by itself."""
+    paths = [path for path in LIBRARY if path.parent.name == "scene"] + MODULE
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    files = {name.removeprefix("UncertainReg.").removesuffix(".__init__"): path
+             for name, path in zip(names, paths, strict=True)}
+    found = circle({path: imported_files(path, files) for path in paths})
+    assert not found, sorted(path.name for path in found)
+    assert circle({1: {2}, 2: {3}, 3: {2, 4}, 4: {5}, 5: set()}) == {2, 3}
 
 
 @pytest.mark.parametrize("path", LIBRARY + MODULE, ids=lambda p: str(p.relative_to(ROOT)))

@@ -66,6 +66,6 @@ def test_real_pairs_are_used_only_where_they_are(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("UNCERTAINREG_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(demo, "deformed_template", template)
-    monkeypatch.setattr("UncertainRegLib.commands._check_scene", lambda path, out: None)
+    monkeypatch.setattr("UncertainRegLib.cli.run._check_scene", lambda path, out: None)
     assert demo.main(tmp_path / "out") == 1
     assert asked == [tmp_path / "out" / "input"]

@@ -8,7 +8,7 @@ from UncertainRegLib import backbones
 from UncertainRegLib.backbones.competence import Competence
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.failures import FEWEST, TooManyFailedError
-from UncertainRegLib.commands import _in_words
+from UncertainRegLib.cli.run import _in_words
 from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,

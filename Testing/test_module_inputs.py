@@ -29,10 +29,10 @@ def inputs(monkeypatch):
     host = qt_host.start()
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "UncertainReg"))
     import slicer
-    import UncertainRegParts.inputs
+    import UncertainRegParts.worker.inputs
 
     slicer.mrmlScene.Clear()
-    yield UncertainRegParts.inputs
+    yield UncertainRegParts.worker.inputs
     host.check()
 
 

@@ -234,7 +234,7 @@ def test_surfaces_that_cannot_be_made_are_explained(shown, monkeypatch):
 
 def test_tables_are_saved(shown, monkeypatch, tmp_path):
     import slicer
-    from UncertainRegParts import tables
+    from UncertainRegParts.sections import tables
 
     monkeypatch.setattr(slicer.app, "temporaryPath", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -454,7 +454,7 @@ def test_without_its_files_a_run_stays_as_it_is_shown(shown):
 
 def test_report_and_summary_are_written_where_the_user_says(shown, monkeypatch, tmp_path):
     import slicer
-    from UncertainRegParts import report
+    from UncertainRegParts.sections import report
 
     asked, said = [], []
     folder = Path(shown.results.result.folder)

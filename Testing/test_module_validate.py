@@ -9,6 +9,7 @@ from test_module_widget import (  # noqa: F401 - fixtures
     exists,
     host,
     module,
+    real_worker,
     run_until,
     widget,
 )
@@ -33,12 +34,12 @@ def folder(tmp_path):
 def panel(widget, folder, monkeypatch):  # noqa: F811
     """The panel with that result, and the section open."""
     import slicer
-    import UncertainRegParts.validate
+    import UncertainRegParts.worker.task
 
     from UncertainRegLib.scene.result import load_result
 
     stub = Path(__file__).with_name("stub_evaluate.py")
-    monkeypatch.setattr(UncertainRegParts.validate, "workerScript", lambda: stub)
+    monkeypatch.setattr(UncertainRegParts.worker.task, "workerScript", lambda: stub)
     assert widget.ui.validateCollapsibleButton.collapsed  # nothing unasked
     widget.ui.validateCollapsibleButton.collapsed = False
     load_result(folder, slicer.mrmlScene)
@@ -174,7 +175,7 @@ def test_no_worker_survives(panel, host, monkeypatch, ending):  # noqa: F811
 
     monkeypatch.setenv("STUB", "slow")
     panel.ui.calibrateButton.click()
-    worker = evaluation(panel)._worker
+    worker = evaluation(panel).worker
     run_until(host, lambda: worker.pid is not None)
     pid = worker.pid
     if ending == "scene":
@@ -218,7 +219,7 @@ def test_without_a_truth_the_section_says_how_to_give_one(widget, tmp_path):  # 
 
 
 @pytest.mark.slow
-def test_the_real_worker_validates_and_calibrates(widget, finished, host):  # noqa: F811
+def test_the_real_worker_validates_and_calibrates(widget, finished, host, real_worker):  # noqa: F811
     import slicer
 
     from UncertainRegLib.scene.result import load_result

@@ -31,10 +31,10 @@ def host():
 def module(host, monkeypatch):
     """UncertainReg.py, loaded as Slicer does; its worker only pretends."""
     loaded = host.load_module(MODULE)
-    import UncertainRegParts.run
+    import UncertainRegParts.worker.task
 
     stub = Path(__file__).with_name("stub_worker.py")
-    monkeypatch.setattr(UncertainRegParts.run, "workerScript", lambda: stub)
+    monkeypatch.setattr(UncertainRegParts.worker.task, "workerScript", lambda: stub)
     return loaded
 
 
@@ -87,15 +87,27 @@ def exists(pid: int) -> bool:
     return not (status.exists() and "State:\tZ" in status.read_text())
 
 
+def in_its_own_process(code: str) -> subprocess.CompletedProcess:
+    """Run Python code that can import the test host and the library."""
+    path = os.pathsep.join([str(ROOT / "Testing"), str(ROOT)])
+    return subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path},
+                          stdout=subprocess.PIPE, text=True, check=False)
+
+
 def test_the_panel_opens_without_torch():
     """In a process of its own, which also has to end in good order."""
     code = (f"import qt_host; host = qt_host.start(); module = host.load_module({str(MODULE)!r}); "
             "host.unload(host.make_widget(module.UncertainRegWidget)); host.check(); "
             "import sys; sys.exit('torch' in sys.modules)")
-    path = os.pathsep.join([str(ROOT / "Testing"), str(ROOT)])
-    environment = os.environ | {"PYTHONPATH": path}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
-    assert done.returncode == 0
+    assert in_its_own_process(code).returncode == 0
+
+
+def test_slicer_starts_hardly_later_for_the_module():
+    """Slicer imports it at every start; the time of the processor, as the machine may be busy."""
+    code = ("import qt_host; qt_host.start(); import sys, time, slicer.util, vtk; "
+            f"sys.path.insert(0, {str(MODULE.parent)!r}); start = time.process_time(); "
+            "import UncertainReg; print(time.process_time() - start)")
+    assert float(in_its_own_process(code).stdout.split()[-1]) < 0.3
 
 
 def test_apply_says_what_is_missing(widget):
@@ -317,10 +329,10 @@ def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
 @pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
 def test_a_worker_that_does_not_listen_is_killed_with_its_children(
         widget, inputs, host, monkeypatch):
-    import UncertainRegParts.worker
+    import UncertainRegParts.worker.process
 
     monkeypatch.setenv("STUB", "stubborn")
-    monkeypatch.setattr(UncertainRegParts.worker, "GRACE_MS", 200)
+    monkeypatch.setattr(UncertainRegParts.worker.process, "GRACE_MS", 200)
     widget.ui.applyButton.click()
     run = widget.logic.run
     run_until(host, lambda: run.result is not None)
@@ -476,11 +488,11 @@ def test_the_panel_as_a_picture(widget, inputs, host, tmp_path):
 
 @pytest.fixture
 def real_worker(module, monkeypatch):
-    import UncertainRegParts.run
-    import UncertainRegParts.worker
+    import UncertainRegParts.worker.process
+    import UncertainRegParts.worker.task
 
-    monkeypatch.setattr(UncertainRegParts.run, "workerScript",
-                        UncertainRegParts.worker.workerScript)
+    monkeypatch.setattr(UncertainRegParts.worker.task, "workerScript",
+                        UncertainRegParts.worker.process.workerScript)
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ import pytest
 
 LIBRARY = Path(__file__).resolve().parent.parent / "UncertainRegLib"
 # Each room, from the ground up, and the rooms below that it may import. A file that lies directly
-# in the library is a room, too.
+# in the library is a room, too; the library's own ``__init__`` is only a door, which loads ``api``
+# when asked.
 ARROWS = {
     "checksum": "",
     "environment": "",
@@ -28,16 +29,16 @@ ARROWS = {
     "jobs": "backbones checksum environment geometry metrics posterior randomness samplers",
     "scene": "geometry palette posterior",
     "report": "geometry jobs palette",
-    "training": "backbones checksum environment gaussian geometry networks randomness samplers",
-    "studies": "backbones environment geometry jobs metrics perturbations posterior randomness "
-               "report samplers",
-    "commands": "backbones jobs perturbations report samplers scene studies training",
-    "__main__": "commands",
+    "training": "backbones checksum environment gaussian geometry networks randomness",
+    "studies": "backbones geometry jobs metrics perturbations posterior randomness samplers",
+    "api": "geometry jobs studies",
+    "cli": "backbones checksum environment geometry jobs networks perturbations randomness report "
+           "samplers scene studies training",
+    "__main__": "cli",
 }
 # Circles that are still to be opened; each has to go from here with the last of its arrows.
 KNOWN_CIRCLES = {
     frozenset({"samplers.proposals", "samplers.sir"}),
-    frozenset({"scene.display", "scene.result", "scene.strays", "scene.sweep"}),
 }
 
 
@@ -46,11 +47,11 @@ def imported(source, module, is_package, modules):
 
     Args:
         source: its text.
-        module: its name inside the library, like "jobs.run"; "" is the library itself.
+        module: its name inside the library, like "jobs.run".
         is_package: whether the text is that of an ``__init__``.
         modules: all names.
     """
-    here = module.split(".") if module else []
+    here = module.split(".")
     package = here if is_package else here[:-1]
     found = set()
     for node in ast.walk(ast.parse(source)):
@@ -78,7 +79,7 @@ def graph_of(folder):
         parts = path.relative_to(folder).with_suffix("").parts
         files[".".join(part for part in parts if part != "__init__")] = path
     return {name: imported(path.read_text(encoding="utf-8"), name, path.stem == "__init__", files)
-            for name, path in files.items()}
+            - {""} for name, path in files.items() if name}
 
 
 def room(module):
@@ -105,17 +106,16 @@ def graph():
 
 def test_every_room_imports_only_what_the_table_allows(graph):
     found = {f"{name} imports {other}" for name, others in graph.items() for other in others
-             if name and other and room(name) != room(other)
+             if room(name) != room(other)
              and room(other) not in ARROWS.get(room(name), "").split()}
     assert not found
 
 
 def test_the_table_has_every_room_once_and_only_arrows_that_are_used(graph):
-    assert {room(name) for name in graph if name} == ARROWS.keys()
+    assert {room(name) for name in graph} == ARROWS.keys()
     used = {name: set() for name in ARROWS}
     for name, others in graph.items():
-        if name:
-            used[room(name)] |= {room(other) for other in others if other} - {room(name)}
+        used[room(name)] |= {room(other) for other in others} - {room(name)}
     assert used == {name: set(others.split()) for name, others in ARROWS.items()}
 
 

@@ -108,6 +108,6 @@ def test_ctrl_c_while_the_commands_are_imported(capsys, monkeypatch):
         def __getattr__(self, name):
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "UncertainRegLib.commands", Pressed())
+    monkeypatch.setitem(sys.modules, "UncertainRegLib.cli.run", Pressed())
     assert main(["methods", "list"]) == 130
     assert capsys.readouterr().err == "Stopped.\n"

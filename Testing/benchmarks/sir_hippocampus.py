@@ -60,6 +60,7 @@ COLUMNS = {"dice_mean": "Dice mean", "dice_resampled": "Dice resampled mean", "o
            "ece": "ECE", "ece_weighted": "ECE weighted", "ece_voxel": "ECE by voxel",
            "ause": "AUSE", "ause_weighted": "AUSE weighted", "ause_voxel": "AUSE by voxel",
            "auroc": "AUROC", "auroc_weighted": "AUROC weighted", "auroc_voxel": "AUROC by voxel"}
+COMPARED = ("gap", "gap_resampled", "ece", "ause", "auroc", "dice_resampled")
 
 
 class Model:
@@ -234,8 +235,11 @@ def in_words(rows: Rows) -> str:
     return "\n".join(parts)
 
 
-def paired(rows: Rows, spread: str, reference: str):
-    """Lines of paired differences; pairs of one fixed image and seeds are averaged first."""
+def differences(rows: Rows, spread: str, reference: str):
+    """Paired differences to a reference: (model, measure, mean, low, high), 95 % bootstrap.
+
+    Pairs of one fixed image and seeds are averaged first.
+    """
     def values(model):
         return {(r["seed"], r["moving"], r["fixed"]): r for r in rows.all
                 if r["model"] == model and r["spread"] == spread}
@@ -246,16 +250,22 @@ def paired(rows: Rows, spread: str, reference: str):
         common = sorted(mine.keys() & theirs.keys())
         if model == reference or not common:
             continue
-        words = []
-        for name in ("gap", "gap_resampled", "ece", "ause", "auroc", "dice_resampled"):
+        for name in COMPARED:
             groups = {}
             for key in common:
                 groups.setdefault(key[2], []).append(
                     float(mine[key][name]) - float(theirs[key][name]))
             means = np.array([np.mean(group) for group in groups.values()])
-            low, high = bootstrap_interval(means) or (np.nan, np.nan)
-            words.append(f"{name} {means.mean():+.4f} [{low:+.4f}, {high:+.4f}]")
-        yield f"  {model:14} " + "  ".join(words)
+            yield model, name, means.mean(), *(bootstrap_interval(means) or (np.nan, np.nan))
+
+
+def paired(rows: Rows, spread: str, reference: str):
+    """Lines of paired differences, one a model."""
+    found = list(differences(rows, spread, reference))
+    for model in dict.fromkeys(one[0] for one in found):
+        yield f"  {model:14} " + "  ".join(f"{name} {mean:+.4f} [{low:+.4f}, {high:+.4f}]"
+                                           for other, name, mean, low, high in found
+                                           if other == model)
 
 
 def main() -> None:

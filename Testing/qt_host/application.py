@@ -64,8 +64,9 @@ class Host:
         parent = slicer.qSlicerScriptedLoadableModuleWidget()
         parent.setLayout(qt.QVBoxLayout())
         parent.setMRMLScene(slicer.mrmlScene)
-        widget = widget_class(parent)
-        widget.setup()
+        widget = _set_up(widget_class, parent)
+        module = getattr(slicer.modules, widget.moduleName.lower())
+        module.widgetRepresentation = lambda: parent
         parent.setEntered(True)
         widget.enter()
         parent.show()
@@ -85,6 +86,21 @@ class Host:
         self._pythonqt.unknown_signals.clear()
         if errors:
             raise AssertionError("PythonQt would have printed: " + "; ".join(errors))
+
+
+def _set_up(widget_class, parent):
+    """A module's widget in its parent, which can make it again from the module as it is then."""
+    import slicer
+
+    def again() -> None:
+        module = sys.modules[widget.moduleName]
+        _set_up(getattr(module, widget_class.__name__), parent)
+
+    parent._raw.make_again = again
+    widget = widget_class(parent)
+    setattr(slicer.modules, widget_class.__name__, widget)
+    widget.setup()
+    return widget
 
 
 class ModuleManager:

@@ -179,6 +179,7 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entered = False
+        self.make_again = None  # set by the host
 
     def _get_entered(self) -> bool:
         return self._entered
@@ -187,6 +188,10 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
 
     def setEntered(self, entered: bool) -> None:
         self._entered = entered
+
+    def reload(self) -> None:
+        """A new Python widget of the module in this parent; Slicer's reload calls it last."""
+        self.make_again()
 
 
 class qMRMLNodeComboBox(QWidget):

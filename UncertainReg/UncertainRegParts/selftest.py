@@ -11,6 +11,8 @@ import numpy as np
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
+from .logic import UncertainRegLogic
+
 SIZE, SPACING = 40, 2.0  # voxels a side, mm
 CENTER = np.array([5.0, -12.0, 30.0])  # RAS mm, nothing special
 RADII = {"Body": np.array([30.0, 26.0, 24.0]), "Core": np.array([14.0, 10.0, 12.0])}  # mm
@@ -60,8 +62,6 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
 
     def _logic(self):
         """A logic, and a parameter node with the synthetic inputs."""
-        from UncertainReg import UncertainRegLogic
-
         logic = UncertainRegLogic()
         parameters = logic.getParameterNode()
         (parameters.fixedVolume, parameters.movingVolume, parameters.movingSegmentation,

@@ -127,7 +127,7 @@ def determinant_of_slopes(slopes: list[Array], grid: Grid) -> Array:
         grid: whose voxels they are.
     """
     to_index = np.linalg.inv(grid.affine[:3, :3])
-    m = [[None] * 3 for _ in range(3)]
+    m: list[list[Array]] = [[None] * 3 for _ in range(3)]
     for c in range(3):
         for b in range(3):  # d d_c / d x_b = sum over a of (d d_c / d index_a)(d index_a / d x_b)
             m[c][b] = sum(slopes[a][..., c] * float(to_index[a, b]) for a in range(3))

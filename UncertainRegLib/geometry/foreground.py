@@ -59,7 +59,7 @@ def _rim(shape: tuple[int, ...], axis: int) -> np.ndarray:
     rim = np.zeros(shape, bool)
     for side in set(range(3)) - {axis}:
         for end in (0, -1):
-            face = [slice(None)] * 3
+            face: list[slice | int] = [slice(None)] * 3
             face[side] = end
             rim[tuple(face)] = True
     return rim

@@ -37,7 +37,8 @@ def open_with_itk(path: Path, say: Say) -> Stored:
                          "to NRRD or NIfTI.") from None
     size, kind = reader.GetSize(), reader.GetImageIOFromFileName(str(path))
     spacing = np.array((*reader.GetSpacing(), 1, 1)[:3])
-    factor, frame, fields, stated = 1.0, LPS, {}, None
+    factor, stated, fields = 1.0, None, dict[str, str]()
+    frame: np.ndarray | str = LPS
     if kind == "NrrdImageIO":
         fields = _fields(path, ":")
         factor = _factor(path, _quoted(fields.get("space units") or fields.get("units", "")))
@@ -116,8 +117,8 @@ def _factor(path: Path, units: list[str]) -> float:
     known = {unit.strip().lower() for unit in units} - {"", "?", "none", "???"}
     if not known:
         return 1.0
-    factors = {_MM.get(unit) for unit in known}
-    if None in factors or len(factors) > 1:
+    factors = {_MM[unit] for unit in known if unit in _MM}
+    if not known <= _MM.keys() or len(factors) > 1:
         raise InputError(f"{path}: its unit of length is {', '.join(sorted(known))!r}, which is "
                          "not known; write the header in mm.")
     return factors.pop()

@@ -12,7 +12,8 @@ import numpy as np
 from .coordinates import NOWHERE, SYSTEMS, UNITS_MM, position, system_factors, unit_factor
 from .errors import Say
 
-TRIPLES = {"xyz": None, "ras": "RAS", "lps": "LPS"}  # letters of columns and what they say
+# letters of columns, and the coordinate system that they say
+TRIPLES = {"xyz": set[str](), "ras": {"RAS"}, "lps": {"LPS"}}
 VOXELS = "ijk"
 KNOWN = {"defined", "selected", "visible", "locked", "description"}  # of Slicer's own export
 
@@ -61,7 +62,7 @@ class _Heading:
         self.columns = [axes[letter].column for letter in letters]
         words = {word for letter in letters for word in axes[letter].words}
         systems = {word.upper() for word in words if word.upper() in SYSTEMS}
-        systems |= {TRIPLES[letters]} - {None}
+        systems |= TRIPLES[letters]
         units = words & set(UNITS_MM) or {"mm"}
         if len(systems) > 1 or len(units) > 1:
             raise ValueError(f"its heading {self} contradicts itself")

@@ -47,13 +47,13 @@ def read_landmarks(path: str | Path, say: Say = unsaid) -> tuple[list[str], np.n
         raise InputError(f"{path}: no such file.")
     notes: list[str] = []
     try:
-        labels, points = _parsed(path, notes.append)
+        labels, positions = _parsed(path, notes.append)
     except READS as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{path}: cannot be read as landmarks ({words[-1][:160]}); use a CSV "
                          "with columns label,x,y,z in LPS mm, .mrk.json or .fcsv.") from None
-    points = np.array(points, dtype=np.float64).reshape(-1, 3)
-    placed = np.isfinite(points).all(axis=1)
+    points = np.array(positions, dtype=np.float64).reshape(-1, 3)
+    placed = np.all(np.isfinite(points), axis=1)
     if not placed.any():
         raise InputError(f"{path}: contains no landmark that has a position.")
     for note in dict.fromkeys(notes):
@@ -87,7 +87,8 @@ def _parsed(path: Path, note: Say) -> tuple[list[str], list]:
 def _parse_json(content: dict, note: Say) -> tuple[list[str], list]:
     if not isinstance(content, dict) or not isinstance(content.get("markups"), list):
         raise ValueError('it has no list "markups"')
-    labels, points = [], []
+    labels: list[str] = []
+    points: list[np.ndarray | tuple[float, ...]] = []
     for markup in content["markups"]:
         kind = markup.get("type", "Fiducial")
         if kind != "Fiducial":

@@ -8,8 +8,10 @@ not know NIfTI-2.
 from __future__ import annotations
 
 import gzip
+from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from .grid import largest_shift
 from .stored import LPS, RAS_TO_LPS, UNKNOWN_UNIT, Stored
 
 BLOCK_BYTES = 1 << 24
+ORDERS: tuple[Literal["<", ">"], ...] = ("<", ">")
 AGREEMENT_VOXELS = 0.1  # headers that differ by less, anywhere in the image, say the same
 
 _KINDS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
@@ -27,7 +30,7 @@ _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # by the lowest three bits of xyzt_
 _VECTOR_INTENTS = {1006: RAS_TO_LPS, 1007: LPS}
 
 
-def _layout(size: int, **fields) -> np.dtype:
+def _layout(size: int, **fields: tuple[int, str]) -> np.dtype:
     return np.dtype({"names": list(fields), "formats": [kind for _, kind in fields.values()],
                      "offsets": [offset for offset, _ in fields.values()], "itemsize": size})
 
@@ -46,14 +49,15 @@ _LAYOUTS = {
 }
 
 
-class Header(NamedTuple):
+@dataclass(frozen=True)
+class Header:
     """A header, ``fields`` of one of the two layouts, and the file that it is in."""
 
     path: Path
     fields: np.void
-    order: str  # "<" or ">"
+    order: Literal["<", ">"]
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         return self.fields[name]
 
     @property
@@ -83,7 +87,7 @@ def read_header(path: Path) -> Header | None:
         path = beside if beside.is_file() else path
     with _opened(path) as stream:
         head = stream.read(540)
-    for order in "<>":
+    for order in ORDERS:
         layout = _LAYOUTS.get(int(np.frombuffer(head[:4].ljust(4), f"{order}i4")[0]))
         if layout is not None and len(head) >= layout.itemsize:
             fields = np.frombuffer(head, layout.newbyteorder(order), 1)[0]
@@ -144,12 +148,14 @@ def _affine(header: Header, say: Say) -> np.ndarray:
     FreeSurfer, and the sform is the one that an affine registration updates and that can hold its
     shear. (ITK, so also Slicer and ANTs, takes the qform unless its code is 0 or the sform's is 1.)
     """
-    path, given = header.path, {}
+    path = header.path
+    given: dict[str, np.ndarray | None] = {}
     if header["sform_code"] > 0 and not header.is_analyze:
         given["sform"] = _sform(header)
     if header["qform_code"] > 0 and not header.is_analyze:
         given["qform"] = _qform(header)
-    usable = {name: matrix for name, matrix in given.items() if _is_invertible(matrix)}
+    usable = {name: matrix for name, matrix in given.items()
+              if matrix is not None and _is_invertible(matrix)}
     for name in given.keys() - usable.keys():
         wrong = (f"{path}: its {name} is no geometry (a voxel size of 0 or below, or a value that "
                  "is not a number)")
@@ -216,11 +222,11 @@ def _qform(header: Header) -> np.ndarray | None:
     return affine
 
 
-def _is_invertible(affine: np.ndarray | None) -> bool:
-    if affine is None or not np.isfinite(affine).all():
+def _is_invertible(affine: np.ndarray) -> bool:
+    if not np.isfinite(affine).all():
         return False
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    return lengths.min() > 0 and abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-3
+    return bool(lengths.min() > 0 and abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-3)
 
 
 def _voxels(header: Header, components: int, say: Say) -> np.ndarray:
@@ -258,7 +264,7 @@ def _voxels(header: Header, components: int, say: Say) -> np.ndarray:
     return array.reshape(spatial)
 
 
-def _offset(header: Header, stream) -> int:
+def _offset(header: Header, stream: BufferedIOBase) -> int:
     """Where the voxels begin: after the header and its extensions."""
     offset, first = float(header["vox_offset"]), header.fields.dtype.itemsize + 4
     if not header.in_one_file:
@@ -292,8 +298,8 @@ def _scaled(header: Header, array: np.ndarray, say: Say) -> np.ndarray:
         say(f"{header.path}: its slope ({slope:g}) or intercept ({intercept:g}) is not a number; "
             "its values are read as stored.")
         return array
-    kind = np.float64 if array.dtype.itemsize > 2 and array.dtype != np.float32 else np.float32
-    return array.astype(kind) * kind(slope) + kind(intercept)
+    kind = np.dtype("f8" if array.dtype.itemsize > 2 and array.dtype != np.float32 else "f4")
+    return array.astype(kind) * kind.type(slope) + kind.type(intercept)
 
 
 def _data_file(header: Header) -> Path:
@@ -308,7 +314,7 @@ def _data_file(header: Header) -> Path:
     raise InputError(f"{header.path}: holds only the header of an image; put {stem}.img beside it.")
 
 
-def _opened(path: Path):
+def _opened(path: Path) -> BufferedIOBase:
     """The file for reading, uncompressed whatever its name says."""
     with open(path, "rb") as stream:
         compressed = stream.read(2) == b"\x1f\x8b"

@@ -68,9 +68,10 @@ class Segmentation:
                 old = np.array([0, *labels], layer.array.dtype)
                 layer = Image(values[np.searchsorted(old, layer.array)], layer.grid)
             layers.append(layer)
-        names, colors = ({new[label]: value for label, value in table.items() if label in new}
-                         for table in (self.names, self.colors))
-        return Segmentation(tuple(layers), names, colors)
+        return Segmentation(
+            tuple(layers),
+            {new[label]: name for label, name in self.names.items() if label in new},
+            {new[label]: color for label, color in self.colors.items() if label in new})
 
     def _with(self, layers) -> Segmentation:
         return Segmentation(tuple(layers), self.names, self.colors)

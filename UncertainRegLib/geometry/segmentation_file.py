@@ -42,7 +42,8 @@ class _Segment:
 
 def _header(path: Path) -> tuple[list[_Segment], int]:
     """The segments that a file names, and how many layers it has."""
-    reader, found = sitk.ImageFileReader(), []
+    reader = sitk.ImageFileReader()
+    found: list[_Segment] = []
     if path.suffix.lower() not in (".nrrd", ".nhdr"):
         return [], 1
     reader.SetFileName(str(path))

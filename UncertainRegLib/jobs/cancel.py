@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 CANCEL_FILE = "cancel"
@@ -28,7 +29,12 @@ class CancelFlag:
         self._signalled = False
 
     def listen(self) -> None:
-        """Let SIGTERM and Ctrl-C ask for the same orderly stop; a second one stops at once."""
+        """Let SIGTERM and Ctrl-C ask for the same orderly stop; a second one stops at once.
+
+        Only the main thread of a process can listen; in others nothing changes.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 

@@ -6,8 +6,6 @@ to slide, small where it is certain.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import slicer
 import vtk
@@ -18,11 +16,9 @@ from . import landmarks, nodes
 from .display import slice_nodes
 from .frames import lps_to_ras
 from .probe import SCALE
+from .result_nodes import ResultNodes
 from .samples import sample_weights
 from .transform import field_of
-
-if TYPE_CHECKING:
-    from .result import ResultNodes
 
 ACROSS = 18  # ellipsoids along the longest side of the fixed image
 _ROLE = "axes"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import slicer
@@ -13,11 +12,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .colors import DECADES, LOGARITHMIC, color_table, legend_of, table_name
 from .maps import automatic_floor
 from .parents import put_under, release, users_parents
+from .result_nodes import ResultNodes
 from .samples import FRAMES_PER_SECOND
 from .segments import names_of
-
-if TYPE_CHECKING:
-    from .result import ResultNodes
 
 
 def show_map(result: ResultNodes, name: str = "uncertainty_mm", opacity: float = 0.6) -> None:

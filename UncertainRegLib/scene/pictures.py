@@ -9,7 +9,7 @@ import numpy as np
 from . import display
 from .colors import legend_of
 from .headless import SLICES, HeadlessScene
-from .result import ResultNodes
+from .result_nodes import ResultNodes
 from .views import SliceView, ThreeDView
 
 _GAP = 4  # pixels between the panels

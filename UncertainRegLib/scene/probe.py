@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import slicer
@@ -14,11 +13,9 @@ from ..geometry import inside_index
 from . import landmarks, nodes
 from .bound import bound_factor
 from .frames import lps_to_ras
+from .result_nodes import ResultNodes
 from .samples import sample_weights
 from .segments import Layer, layers_of
-
-if TYPE_CHECKING:
-    from .result import ResultNodes
 
 LEVEL = 0.95
 SCALE = float(np.sqrt(chdtri(3, 1.0 - LEVEL)))  # semi-axis in units of the standard deviation

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,76 +15,10 @@ from . import inputs, landmarks, maps, nodes, plots, strays, tables
 from .bound import show_bound, with_bound
 from .display import show_moving
 from .folder import ResultFolder
+from .result_nodes import ResultNodes
 from .samples import update_samples
 from .sweep import is_current, remove_sweep
 from .transform import make_linear, set_field
-
-
-@dataclass
-class ResultNodes:
-    """The nodes of one run; a part that the result does not have is None.
-
-    Attributes:
-        scene: where they are.
-        run: identifier of the run, the same before and after saving the scene.
-        transform: the registration; from parent = fixed to moving, mm.
-        mean_transform: mean over the samples.
-        maps: name in result.json -> volume on the grid of the fixed image.
-        sample_sequence, sample_browser, sample_transform: the samples; the transform always holds
-            the selected one.
-        sweep_sequence, sweep_browser, sweep_transform: the main movement, if it was asked for.
-        modes: (weight, sample number) of groups of samples, heaviest first.
-        best_sample: number of the sample to show first, None if unknown.
-        oracle_sample: number of the sample nearest to the truth, None where there is none.
-        competence, sampling: entries of result.json about the run as a whole: does the backbone
-            follow known shifts, and "samples" without its lists.
-        before_after: entry of result.json: what the registration improved.
-        strays: samples far from the others: number -> distance in mm; leaves_out_strays: whether
-            maps, tables and sample weights are those without them (`strays.leave_out_strays`).
-        label_table, landmark_table: tables with units.
-        landmarks, ellipsoids: mean points and 95 % ellipsoids in the fixed space.
-        surfaces: 5, 50 and 95 % surfaces of a structure, if they were asked for.
-        pins: readings that the user pinned.
-        fixed, moving, moving_segmentation, moving_points: the inputs.
-        validation_table: numbers of the validation, if there was one; its plots: ``plots.charts``.
-        calibration: the "calibration" entry of result.json, None if there is none.
-        folder: the result folder that the nodes were filled from; it may be gone.
-        warnings: one sentence for each part that could not be shown.
-    """
-
-    scene: slicer.vtkMRMLScene = field(repr=False)
-    run: str
-    transform: slicer.vtkMRMLTransformNode | None = None
-    mean_transform: slicer.vtkMRMLTransformNode | None = None
-    maps: dict[str, slicer.vtkMRMLScalarVolumeNode] = field(default_factory=dict)
-    sample_sequence: slicer.vtkMRMLSequenceNode | None = None
-    sample_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
-    sample_transform: slicer.vtkMRMLTransformNode | None = None
-    sweep_sequence: slicer.vtkMRMLSequenceNode | None = None
-    sweep_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
-    sweep_transform: slicer.vtkMRMLTransformNode | None = None
-    modes: list[tuple[float, int]] = field(default_factory=list)
-    best_sample: int | None = None
-    oracle_sample: int | None = None
-    competence: dict | None = None
-    sampling: dict = field(default_factory=dict)
-    before_after: dict | None = None
-    strays: dict[int, float] = field(default_factory=dict)
-    leaves_out_strays: bool = False
-    label_table: slicer.vtkMRMLTableNode | None = None
-    landmark_table: slicer.vtkMRMLTableNode | None = None
-    landmarks: slicer.vtkMRMLMarkupsFiducialNode | None = None
-    ellipsoids: slicer.vtkMRMLModelNode | None = None
-    surfaces: slicer.vtkMRMLSegmentationNode | None = None
-    pins: slicer.vtkMRMLMarkupsFiducialNode | None = None
-    fixed: slicer.vtkMRMLScalarVolumeNode | None = None
-    moving: slicer.vtkMRMLScalarVolumeNode | None = None
-    moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None
-    moving_points: slicer.vtkMRMLMarkupsNode | None = None
-    validation_table: slicer.vtkMRMLTableNode | None = None
-    calibration: dict | None = None
-    folder: str = ""
-    warnings: list[str] = field(default_factory=list)
 
 
 def load_result(
@@ -149,6 +82,23 @@ def update_result(
         show_moving(result, "transform")
         remove_sweep(result)
     return result
+
+
+def leave_out_strays(result: ResultNodes, leave_out: bool) -> ResultNodes:
+    """Show a run without its stray samples, or with all again, in the same nodes.
+
+    Maps, tables, mean, landmarks and ellipsoids are read from its folder; whatever is made of the
+    samples in the scene gives the stray ones no weight. A calibrated bound holds for all samples
+    only, so that none is stated without them. The samples themselves stay.
+
+    Raises:
+        ValueError: there are none, or the folder is gone.
+    """
+    if not strays.can_leave_out(result):
+        raise ValueError("Stray samples can only be left out of a run that has some and whose "
+                         "files are still there; press Apply again.")
+    strays.set_left_out(result.transform, leave_out)
+    return update_result(result, result.folder)
 
 
 def find_results(scene: slicer.vtkMRMLScene) -> list[ResultNodes]:

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import slicer
 
-if TYPE_CHECKING:
-    from .result import ResultNodes
+from .result_nodes import ResultNodes
 
 _LEFT_OUT = "UncertainReg.LeavesOutStrays"
-
-
-def leave_out_strays(result: ResultNodes, leave_out: bool) -> ResultNodes:
-    """Show a run without its stray samples, or with all again, in the same nodes.
-
-    Maps, tables, mean, landmarks and ellipsoids are read from its folder; whatever is made of the
-    samples in the scene gives the stray ones no weight. A calibrated bound holds for all samples
-    only, so that none is stated without them. The samples themselves stay.
-
-    Raises:
-        ValueError: there are none, or the folder is gone.
-    """
-    from .result import update_result
-
-    if not can_leave_out(result):
-        raise ValueError("Stray samples can only be left out of a run that has some and whose "
-                         "files are still there; press Apply again.")
-    result.transform.SetAttribute(_LEFT_OUT, "1" if leave_out else None)
-    return update_result(result, result.folder)
 
 
 def can_leave_out(result: ResultNodes) -> bool:
@@ -41,6 +20,11 @@ def can_leave_out(result: ResultNodes) -> bool:
 def are_left_out(transform: slicer.vtkMRMLTransformNode | None) -> bool:
     """Does the run of this registration show itself without its stray samples?"""
     return transform is not None and bool(transform.GetAttribute(_LEFT_OUT))
+
+
+def set_left_out(transform: slicer.vtkMRMLTransformNode, left_out: bool) -> None:
+    """From the next update on the run of this registration shows itself like that."""
+    transform.SetAttribute(_LEFT_OUT, "1" if left_out else None)
 
 
 def shown(record: dict, transform: slicer.vtkMRMLTransformNode | None) -> dict:

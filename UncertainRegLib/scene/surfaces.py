@@ -6,8 +6,6 @@ for at any time, also after the scene was saved and loaded.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import slicer
 import vtk
@@ -18,11 +16,9 @@ from ..posterior.labels import LabelProbabilities
 from ..posterior.surfaces import LEVELS, probability_volume
 from . import maps, nodes
 from .frames import ijk_to_ras, world_grid
+from .result_nodes import ResultNodes
 from .segments import mask_of
 from .transform import field_of
-
-if TYPE_CHECKING:
-    from .result import ResultNodes
 
 VOXELS = 500_000  # the probability is computed around the structure on at most so many
 _COLORS = {0.05: (0.30, 0.72, 1.0), 0.5: (1.0, 1.0, 1.0), 0.95: (0.07, 0.71, 0.65)}

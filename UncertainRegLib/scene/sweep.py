@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import slicer
 
 from ..geometry import DisplacementField, Image
 from . import maps, nodes
 from .colors import legend_of
+from .result_nodes import ResultNodes
 from .samples import add_browser, sample_weights
 from .transform import field_of, grid_transform
-
-if TYPE_CHECKING:
-    from .result import ResultNodes
 
 REACH = 2.0  # standard deviations to both sides
 FRAMES = 16  # of one swing there and back

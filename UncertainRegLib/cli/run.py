@@ -1,41 +1,23 @@
-"""The commands of ``python -m UncertainRegLib``."""
+"""The command ``run``: register one pair and map its uncertainty."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
-import sys
 from dataclasses import fields
 from pathlib import Path
 
-from .backbones.cli import add_commands as add_backbones
-from .perturbations import FAMILIES, PAPER
-from .studies.cli import add_commands as add_studies
-from .training.cli import add_commands as add_training
+from ..perturbations import FAMILIES, PAPER
+from .exit_codes import CANCELLED, COMPLETE
+from .options import DEVICES, add_progress, json_object, reporter
 
-COMPLETE, CANCELLED = 0, 130
 PROGRESS = ("on stderr a bar, or none (warnings and errors are always said); or, instead of all "
             "text, one JSON object a line on stdout [bar]")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line; wrong usage exits with code 2."""
-    top = argparse.ArgumentParser(
-        prog="python -m UncertainRegLib",
-        description="Where can a deformable registration be trusted, in millimetres?")
-    commands = top.add_subparsers(required=True, metavar="command")
-    _add_run(commands)
-    add_backbones(commands)
-    _add_methods(commands)
-    add_training(commands)
-    add_studies(commands)
-    _add_report(commands)
-    return top
-
-
-def _add_run(commands) -> None:
+def add_command(commands) -> None:
+    """Add ``run`` to the command line (argparse sub-parsers)."""
     run = commands.add_parser("run", help="register one pair and map its uncertainty",
                               argument_default=argparse.SUPPRESS)  # a job has the defaults
     run.add_argument("--job", default="", help="a JSON job file, instead of the options below")
@@ -59,37 +41,21 @@ def _add_run(commands) -> None:
                      help=f"perturbation family: {', '.join([*FAMILIES, *PAPER])} [deform]")
     run.add_argument("--samples", type=int, help="number of registrations [16]")
     run.add_argument("--seed", type=int, help="of everything random [1]")
-    run.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute [auto]")
-    run.add_argument("--parameters", type=_json, metavar="JSON",
+    run.add_argument("--device", choices=DEVICES, help="where to compute [auto]")
+    run.add_argument("--parameters", type=json_object, metavar="JSON",
                      help='settings, e.g. {"backbone": {"voxels": 500000}}')
     run.add_argument("--competence", action="store_true",
                      help="first check that the method follows shifts of 1, 4 and 10 mm")
     run.add_argument("--preflight", action="store_true", default=False,
                      help="only say device, memory and minutes, from one registration")
-    run.add_argument("--progress", default="bar", choices=("bar", "json", "none"), help=PROGRESS)
-    run.set_defaults(command=_run, reporter=_reporter, usage_error=run.error)
-
-
-def _reporter(options):
-    from .jobs import REPORTERS
-
-    return REPORTERS[options.progress]()
-
-
-def _json(text: str) -> dict:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError("not a JSON object")
-    return value
+    add_progress(run, PROGRESS)
+    run.set_defaults(command=_run, reporter=reporter, usage_error=run.error)
 
 
 def _run(options, report) -> int:
-    from .jobs import Job, read_job, run
-    from .jobs.events import preflight_in_words
-    from .jobs.inputs import read_label_names
+    from ..jobs import Job, read_job, run
+    from ..jobs.events import preflight_in_words
+    from ..jobs.inputs import read_label_names
 
     given = {field.name: getattr(options, field.name) for field in fields(Job)
              if hasattr(options, field.name)}
@@ -111,7 +77,7 @@ def _run(options, report) -> int:
             print(preflight_in_words(record["preflight"]))
         return COMPLETE
     if job.scene:
-        from .scene.bundle import write_result_scene
+        from ..scene.bundle import write_result_scene
 
         report("stage", text=f"Writing {job.scene}")
         write_result_scene(job.out, job.scene)
@@ -138,7 +104,7 @@ def _check_scene(path: Path, out: Path) -> None:
 
 def _in_words(record: dict, out: str) -> str:
     """What a person wants to read after a run."""
-    from .report.whole import whole
+    from ..report.whole import whole
 
     samples = record["samples"]
     lines = [f"{record['status'].capitalize()}: {samples['finished']} of {samples['asked']} "
@@ -166,38 +132,3 @@ def _in_words(record: dict, out: str) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def _add_methods(commands) -> None:
-    top = commands.add_parser("methods", help="ways of sampling: list")
-    actions = top.add_subparsers(required=True, metavar="action")
-    listing = actions.add_parser("list", help="all ways, and what they need")
-    listing.set_defaults(command=_list_methods, reporter=lambda options: None)
-
-
-def _list_methods(options, report) -> int:
-    from .samplers import listing
-
-    for entry in listing():
-        state = "ready" if entry.available else f"not installed: {entry.remedy}"
-        print(f"{entry.name:20} {entry.title:32} {state}", file=sys.stdout)
-    return COMPLETE
-
-
-def _add_report(commands) -> None:
-    report = commands.add_parser("report", help="one HTML page about a result folder")
-    report.add_argument("folder", help="result folder")
-    report.add_argument("--out", help="the HTML file [FOLDER/report.html]")
-    report.add_argument("--picture", help="instead: a summary on one page, as a PNG file")
-    report.set_defaults(command=_report, reporter=lambda options: None)
-
-
-def _report(options, report) -> int:
-    from .report.html import write_report
-    from .report.summary import write_summary_picture
-
-    if options.picture:
-        print(write_summary_picture(options.folder, options.picture))
-    else:
-        print(write_report(options.folder, options.out))
-    return COMPLETE

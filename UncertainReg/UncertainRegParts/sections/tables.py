@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .controls import askForPath, blocked, connectAll, fillTable
+from ..controls import askForPath, blocked, connectAll, fillTable
 
 
 class TableSection:

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
+from ..backbones import weights as store
+from ..backbones.facts import Facts
+from ..backbones.registry import BACKBONES, BackboneError, backbone_class, create, listing
+from ..backbones.trained import folder_of, install_model, models
 from ..checksum import sha256_of
-from . import weights as store
-from .facts import Facts
-from .registry import BACKBONES, BackboneError, backbone_class, create, listing
-from .trained import folder_of, install_model, models
+from .exit_codes import COMPLETE, FAILED
+from .options import add_json, print_json
 
 
-def add_commands(commands) -> None:
-    """Add ``backbones`` and its actions to an argparse sub-parsers object.
-
-    Each action sets ``command(options, report) -> exit code`` and ``reporter``.
-    """
+def add_command(commands) -> None:
+    """Add ``backbones`` and its actions to the command line (argparse sub-parsers)."""
     top = commands.add_parser("backbones", help="registration methods: list, install, verify")
     actions = top.add_subparsers(required=True, metavar="action")
 
     def action(name: str, function, text: str):
         parser = actions.add_parser(name, help=text)
-        parser.set_defaults(command=function, reporter=lambda options: None)
+        parser.set_defaults(command=function)
         return parser
 
-    action("list", list_backbones, "all methods, their licences, and what they need")
+    add_json(action("list", list_backbones, "all methods, their licences, and what they need"))
     install = action("install", install_backbone, "fetch or import trained weights")
     install.add_argument("name", help="as in the list")
     install.add_argument("--from", dest="source", default="", metavar="FILE_OR_FOLDER",
@@ -44,7 +44,13 @@ def add_commands(commands) -> None:
 
 
 def list_backbones(options, report=None) -> int:
-    """Print every backbone: name, title, state, licences; then the store."""
+    """Print every backbone: name, title, state, licences; then the store.
+
+    With ``--json``: an array, each entry with the fields of `Entry` and its facts.
+    """
+    if options.json:
+        print_json([asdict(entry) for entry in listing()])
+        return COMPLETE
     for entry in listing():
         state = "ready" if entry.available else f"not installed: {entry.remedy}"
         print(f"{entry.name:18} {entry.title:40} {state}")
@@ -57,7 +63,7 @@ def list_backbones(options, report=None) -> int:
               f"sha256 {item.sha256[:12] or 'not recorded'}")
     print("A network of your own: --backbone MANIFEST.json, checked by `backbones verify`; a model "
           "you trained: --backbone FOLDER; `backbones install NAME --from FOLDER` lists it here.")
-    return 0
+    return COMPLETE
 
 
 def _in_words(facts: Facts) -> str:
@@ -79,13 +85,13 @@ def install_backbone(options, report=None) -> int:
     if options.name not in BACKBONES and options.source:
         path = install_model(options.source, options.name)
         print(f"Installed {path}. Use it as --backbone {options.name}.")
-        return 0
+        return COMPLETE
     facts = backbone_class(options.name).facts
     if facts.weights is None:
         missing = facts.missing_packages()
         print(f"{facts.title} needs no trained weights"
               + (f", but: pip install {' '.join(missing)}" if missing else "."))
-        return 0
+        return COMPLETE
     if options.source:
         path = store.install_from(facts.weights, options.source)
     else:
@@ -94,11 +100,11 @@ def install_backbone(options, report=None) -> int:
                                 f"{store.remedy(facts.weights, facts.name)}")
         if not options.yes and not _consent(store.consent_question(facts.weights, facts.title)):
             print("Nothing was downloaded.")
-            return 0
+            return COMPLETE
         path = store.download(facts.weights, _progress)
     print(f"Installed {path} ({store.size_text(path.stat().st_size)}, "
           f"sha256 {sha256_of(path)}).")
-    return 0
+    return COMPLETE
 
 
 def _consent(question: str) -> bool:
@@ -116,8 +122,8 @@ def _progress(done: int, total: int) -> None:
 
 def verify_backbone(options, report=None) -> int:
     """Run the battery and print every check in words; exit code 1 when one fails."""
+    from ..backbones.battery import verify
     from ..geometry import read_image
-    from .battery import verify
 
     if options.device == "cuda":
         _need_cuda()
@@ -133,7 +139,7 @@ def verify_backbone(options, report=None) -> int:
         failed += [check.name] * (check.passed is False)
     if failed:
         print(f"{options.name} does not pass: {', '.join(failed)}.", file=sys.stderr)
-    return 1 if failed else 0
+    return FAILED if failed else COMPLETE
 
 
 def _need_cuda() -> None:
@@ -178,11 +184,11 @@ def clear_weights(options, report=None) -> int:
     if options.name in models():
         shutil.rmtree(folder_of(options.name))
         print(f"The model {options.name} was removed.")
-        return 0
+        return COMPLETE
     weights = backbone_class(options.name).facts.weights
     freed = 0 if weights is None else store.clear(weights)
     print(f"{store.size_text(freed)} freed.")
     folder = store.store() / Path(weights.file).parent if weights else None
     if folder is not None and folder.is_dir() and not any(folder.iterdir()):
         shutil.rmtree(folder)
-    return 0
+    return COMPLETE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from .controls import blocked
+from ..controls import blocked
 from .maps import MapSection
 from .probe import ProbeSection
 from .report import ReportSection

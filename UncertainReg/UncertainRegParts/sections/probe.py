@@ -11,7 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from .controls import blocked, connectAll, crosshairNode
+from ..controls import blocked, connectAll, crosshairNode
 from .maps import mapTitle
 
 HIDDEN_VALUES = ("uncertainty_mm", "jacobian")  # they have a sentence of their own

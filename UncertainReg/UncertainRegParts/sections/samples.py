@@ -7,7 +7,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from .controls import blocked, connectAll
+from ..controls import blocked, connectAll
 
 
 class SampleSection(VTKObservationMixin):

@@ -1,17 +1,16 @@
-"""The command ``train``: here the proposal network of Structured SIR; see ``cli_folder``."""
+"""The command ``train``: here the proposal network of Structured SIR; see ``train_folder``."""
 
 from __future__ import annotations
 
-import json
 import sys
 
-from .cli_folder import add_gong, count, positive
-from .cli_two_networks import add_two_networks
+from .exit_codes import COMPLETE
+from .options import add_device, add_progress, count, positive
+from .train_folder import PROGRESS, add_gong, on_step
+from .train_two_networks import add_two_networks
 
-COMPLETE = 0
 
-
-def add_commands(commands) -> None:
+def add_command(commands) -> None:
     """Add ``train`` to the command line (argparse sub-parsers)."""
     top = commands.add_parser("train", help="train the network of a method")
     methods = top.add_subparsers(required=True, metavar="method")
@@ -47,10 +46,9 @@ def add_commands(commands) -> None:
     train.add_argument("--validate-every", type=count, default=500, help="steps [500]")
     train.add_argument("--save-every", type=count, default=500, help="steps [500]")
     train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
-    train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    train.add_argument("--progress", default="bar", choices=("bar", "json", "none"),
-                       help="a bar, or one JSON object a step on stdout [bar]")
-    train.set_defaults(command=_train_sir, reporter=lambda options: None)
+    add_device(train)
+    add_progress(train, PROGRESS)
+    train.set_defaults(command=_train_sir)
 
 
 def _train_sir(options, report) -> int:
@@ -61,9 +59,9 @@ def _train_sir(options, report) -> int:
     if sir.remedy:
         raise ValueError(f"Training needs torch: {sir.remedy}")
     from ..networks.sir_unet import load
-    from .folder import FolderPairs
-    from .sir import SirTraining, train_sir
-    from .synthetic import SyntheticPairs
+    from ..training.folder import FolderPairs
+    from ..training.sir import SirTraining, train_sir
+    from ..training.synthetic import SyntheticPairs
 
     wrong = [n for n in options.shape if n < 8 or n % 8]
     if wrong:
@@ -80,13 +78,9 @@ def _train_sir(options, report) -> int:
         device=choose_device(options.device))
     start = load(options.start) if options.start else None
     train_sir(config, pairs, options.out, options.progress == "bar", start=start,
-              on_step=_print if options.progress == "json" else None)
+              on_step=on_step(options))
     if options.progress == "bar":
         print(f"Trained: {options.out}/weights.pt. Use it with --method sir --parameters "
               f"'{{\"method\": {{\"source\": \"trained\", \"weights\": "
               f"\"{options.out}/weights.pt\"}}}}'", file=sys.stderr)
     return COMPLETE
-
-
-def _print(log: dict) -> None:
-    print(json.dumps(log), flush=True)

@@ -35,7 +35,8 @@ class StraySection:
 
     def _apply(self) -> None:
         """Bring the chosen run to what the check box says, where its files still allow it."""
-        from UncertainRegLib.scene.strays import can_leave_out, leave_out_strays
+        from UncertainRegLib.scene.result import leave_out_strays
+        from UncertainRegLib.scene.strays import can_leave_out
 
         result, wanted = self.panel.result, self.ui.leaveOutStraysCheckBox.checked
         if result is None or result.leaves_out_strays == wanted or not can_leave_out(result):

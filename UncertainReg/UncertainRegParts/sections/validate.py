@@ -3,86 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 
-from .controls import blocked, connectAll, fillTable
-from .run import duration
-from .worker import Worker, workerScript
-
-REFUSED = 3  # exit code of a calibration that states no bound
-
-
-class Evaluation:
-    """A worker that extends the result folder of a run: "result" (comparison) or "calibrate".
-
-    Attributes:
-        state: running, cancelling, complete, cancelled or failed.
-        finished, asked, secondsLeft: progress; asked is 0 as long as it is unknown.
-        error: one sentence when it failed.
-        run: identifier of the run whose folder it is.
-    """
-
-    def __init__(self, action: str, result, onChanged: Callable[[], None]) -> None:
-        """
-        Args:
-            action: "result" or "calibrate", as on the command line.
-            result: the nodes of the run (``ResultNodes``) with its folder.
-            onChanged: called when an attribute changed.
-
-        Raises:
-            RuntimeError: the worker cannot be started.
-        """
-        self.state, self.error, self.run = "running", "", result.run
-        self.finished, self.asked, self.secondsLeft = 0, 0, None
-        self._onChanged = onChanged
-        self._worker = Worker(self._onEvent, self._onEnd)
-        self._worker.start(workerScript(), ["evaluate", action, result.folder],
-                           Path(result.folder))
-        slicer.app.connect("aboutToQuit()", self.kill)
-
-    @property
-    def isActive(self) -> bool:
-        return self.state in ("running", "cancelling")
-
-    def cancel(self) -> None:
-        """Stop after the registration that is being computed; the result stays as it was."""
-        if self.state == "running":
-            self.state = "cancelling"
-            self._worker.cancel()
-            self._onChanged()
-
-    def kill(self) -> None:
-        """Stop at once; nothing is reported any more."""
-        if self.isActive:
-            self._onChanged = lambda: None
-            self.state = "cancelled"
-            self._worker.kill()
-            slicer.app.disconnect("aboutToQuit()", self.kill)
-
-    def _onEvent(self, event: dict) -> None:
-        if event.get("event") == "sample":
-            self.finished, self.asked = event["finished"], event["asked"]
-            self.secondsLeft = event.get("eta_s")
-            self._onChanged()
-        elif event.get("event") == "failed":
-            self.error = event["error"]
-
-    def _onEnd(self, exitCode: int) -> None:
-        slicer.app.disconnect("aboutToQuit()", self.kill)
-        if exitCode in (0, REFUSED):  # a refusal is an answer, too
-            self.state = "complete"
-        elif self.state == "cancelling":
-            self.state = "cancelled"
-        else:
-            self.state = "failed"
-            logging.error("UncertainReg: %s", self._worker.log)
-            self.error = self.error or _(
-                "The computation ended unexpectedly (exit code {code}).").format(code=exitCode)
-        self._onChanged()
+from ..controls import blocked, connectAll, fillTable
+from ..worker.evaluation import Evaluation
+from .progress import showProgress
 
 
 class ValidateSection:
@@ -175,17 +102,9 @@ class ValidateSection:
             "failed": evaluation.error, "cancelled": _("Cancelled; nothing was changed.")
         }.get(evaluation.state, "")
         ui.validateStatusLabel.visible = ui.validateStatusLabel.text != ""
-        if not active:
-            return
-        ui.validateCancelButton.enabled = evaluation.state == "running"
-        ui.validateCancelButton.text = (
-            _("Cancel") if evaluation.state == "running" else _("Cancelling"))
-        bar = ui.validateProgressBar
-        bar.maximum, bar.value = evaluation.asked, evaluation.finished
-        bar.format = _("{finished} of {asked} registrations").format(
-            finished=evaluation.finished, asked=evaluation.asked) + (
-            "" if evaluation.secondsLeft is None else _(", {time} left").format(
-                time=duration(evaluation.secondsLeft)))
+        if active:
+            showProgress(evaluation, ui.validateProgressBar, ui.validateCancelButton,
+                         _("{finished} of {asked} registrations"))
 
     def _onPlot(self) -> None:
         if self.ui.showPlotCheckBox.checked:

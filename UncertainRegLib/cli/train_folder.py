@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
-from argparse import ArgumentTypeError
 from pathlib import Path
 
-COMPLETE = 0
+from .exit_codes import COMPLETE
+from .options import add_device, add_progress, count, positive
 
-
-def count(text: str) -> int:
-    """A whole number from 1, of an option (argparse type)."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise ArgumentTypeError(f"{text} is no whole number from 1")
-    return value
-
-
-def positive(text: str) -> float:
-    """A number above 0, of an option (argparse type)."""
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise ArgumentTypeError(f"{text} is no number above 0")
-    return value
+PROGRESS = "a bar, or one JSON object a step on stdout [bar]"
 
 
 def add_gong(methods) -> None:
@@ -56,12 +38,12 @@ def add_gong(methods) -> None:
                                help="choose no snapshot before it [0]")
             train.add_argument("--snapshot-rate", type=float, default=0.1,
                                help="of SGD at the begin of a cycle [0.1]")
-        train.set_defaults(command=_train_gong, kind=name, reporter=lambda options: None)
+        train.set_defaults(command=_train_gong, kind=name)
 
 
 def _train_gong(options, report) -> int:
     pairs, common = folder_settings(options)
-    from .gong import GongTraining, train_gong
+    from ..training.gong import GongTraining, train_gong
 
     given = {name: getattr(options, name) for name in
              ("members", "cycles", "first_cycle", "snapshot_rate") if hasattr(options, name)}
@@ -96,9 +78,8 @@ def folder_options(methods, name: str, text: str,
     train.add_argument("--save-every", type=count, default=500, help="steps [500]")
     train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
     train.add_argument("--licence", default="not stated", help="of the images, for the record")
-    train.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    train.add_argument("--progress", default="bar", choices=("bar", "json", "none"),
-                       help="a bar, or one JSON object a step on stdout [bar]")
+    add_device(train)
+    add_progress(train, PROGRESS)
     return train
 
 
@@ -113,7 +94,7 @@ def folder_settings(options):
     if importlib.util.find_spec("torch") is None:
         raise ValueError("Training needs torch: install the Python package torch.")
     from ..environment import choose_device
-    from .folder import FolderPairs
+    from ..training.folder import FolderPairs
 
     pairs = FolderPairs(options.images, tuple(options.shape), options.spacing, options.labels,
                         together=options.shift, apart=min(options.shift, 1), intensity="minmax")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-COMPLETE, REFUSED, CANCELLED = 0, 3, 130
+from .exit_codes import CANCELLED, COMPLETE, REFUSED
+from .options import add_device, add_progress, json_object, reporter
+
+PROGRESS = ("on stderr a bar, or none; or JSON lines on stdout instead of all "
+            "text [bar]")
 
 
-def add_commands(commands) -> None:
+def add_command(commands) -> None:
     """Add ``evaluate`` and its actions to the command line (argparse sub-parsers)."""
     top = commands.add_parser("evaluate", help="can the millimetres be believed? studies, checks")
+    top.set_defaults(reporter=reporter)
     actions = top.add_subparsers(required=True, metavar="action")
     _add_image_study(actions, "known-warp", _known_warp,
                      "does disagreement rank the true error, where that is known?",
@@ -29,7 +32,7 @@ def add_commands(commands) -> None:
     _add_calibrate(actions)
     check = actions.add_parser("result", help="validation numbers and curves of a result folder")
     check.add_argument("folder", help="made with --fixed-labels or --fixed-points")
-    _progress(check)
+    add_progress(check, PROGRESS)
     check.set_defaults(command=_result)
 
 
@@ -69,16 +72,16 @@ def _common(study, families: tuple[str, ...]) -> None:
     study.add_argument("--out", required=True, help="folder of the study; rows there are kept")
     study.add_argument("--name", default="", help="what the rows say [the file name]")
     study.add_argument("--backbone", default="demons", help="registration method [demons]")
-    study.add_argument("--backbone-settings", default={}, type=_json, metavar="JSON",
+    study.add_argument("--backbone-settings", default={}, type=json_object, metavar="JSON",
                        help='e.g. {"affine": false}')
     study.add_argument("--families", nargs="+", default=list(families),
                        help=f"perturbation families [{' '.join(families)}]")
     study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
-    study.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    add_device(study)
     study.add_argument("--parquet", action="store_true",
                        help="also write rows.parquet (needs pyarrow)")
-    _progress(study)
+    add_progress(study, PROGRESS)
 
 
 def _add_calibrate(actions) -> None:
@@ -87,29 +90,16 @@ def _add_calibrate(actions) -> None:
                           "or a refusal")
     study.add_argument("folder", help="a complete result folder; its result.json is extended")
     study.add_argument("--warps", type=int, default=3, help="simulated deformations [3]")
-    _progress(study)
+    add_progress(study, PROGRESS)
     study.set_defaults(command=_calibrate)
-
-
-def _progress(study) -> None:
-    study.add_argument("--progress", default="bar", choices=("bar", "json", "none"),
-                       help="on stderr a bar, or none; or JSON lines on stdout instead of all "
-                       "text [bar]")
-    study.set_defaults(reporter=_reporter)
-
-
-def _reporter(options):
-    from ..jobs import REPORTERS
-
-    return REPORTERS[options.progress]()
 
 
 def _image_study(options, study_module, report):
     """Run a study that deforms one image; returns it and its rows."""
     from ..geometry import read_image, read_segmentation
     from ..geometry.files import check_overlap
-    from .simulate import draw_truth
-    from .study import Study
+    from ..studies.simulate import draw_truth
+    from ..studies.study import Study
 
     say = _said(report)
     image = read_image(options.image, say)
@@ -139,7 +129,7 @@ def _said(report) -> Callable[[str], None]:
 
 def _finish(options, rows, study_module, report) -> None:
     """Write the rows in the other format if asked, and print the summary."""
-    from .rows import write_parquet
+    from ..studies.rows import write_parquet
 
     if options.parquet:
         write_parquet(rows.all, rows.path.with_suffix(".parquet"))
@@ -151,7 +141,7 @@ def _finish(options, rows, study_module, report) -> None:
 def _registration(options, image, say) -> str:
     """The file of the truth "registration"; it is estimated once a study."""
     from ..geometry import read_image, write_field
-    from .simulate import registration_truth
+    from ..studies.simulate import registration_truth
 
     if not options.truth_moving:
         raise ValueError("The truth 'registration' needs another real image: give --truth-moving.")
@@ -163,9 +153,9 @@ def _registration(options, image, say) -> str:
 
 
 def _known_warp(options, report) -> int:
-    from . import known_warp
-    from .figures import available, known_warp_figures
-    from .rows import Rows
+    from ..studies import known_warp
+    from ..studies.figures import available, known_warp_figures
+    from ..studies.rows import Rows
 
     study, rows = _image_study(options, known_warp, report)
     if available():
@@ -176,7 +166,7 @@ def _known_warp(options, report) -> int:
 
 
 def _anatomy(options, report) -> int:
-    from . import anatomy
+    from ..studies import anatomy
 
     _image_study(options, anatomy, report)
     return COMPLETE
@@ -185,7 +175,7 @@ def _anatomy(options, report) -> int:
 def _labels(options, report) -> int:
     from ..jobs import Job
     from ..jobs.inputs import read_inputs
-    from . import label_study
+    from ..studies import label_study
 
     inputs = read_inputs(Job(
         fixed=options.fixed, moving=options.moving, fixed_mask=options.fixed_mask,
@@ -213,8 +203,8 @@ def _calibrate(options, report) -> int:
     from ..randomness import numpy_generator
     from ..report.html import no_bound
     from ..samplers import create_sampler
-    from .calibration import calibrate, registrations
-    from .result import check_unchanged, job_of, store, with_calibration
+    from ..studies.calibration import calibrate, registrations
+    from ..studies.result import check_unchanged, job_of, store, with_calibration
 
     report("started", pid=os.getpid())
     record = read_result(options.folder)
@@ -264,7 +254,7 @@ def _calibration_in_words(entry: dict) -> str:
 def _result(options, report) -> int:
     from ..jobs import read_result
     from ..jobs.cancel import CancelFlag, Cancelled
-    from .result import in_words, store, validate
+    from ..studies.result import in_words, store, validate
 
     report("started", pid=os.getpid())
     report("stage", text="Comparing with the truth")
@@ -314,13 +304,3 @@ def _device(options) -> str:
 
     uses_torch = "torch" in backbone_class(options.backbone).facts.packages
     return choose_device(options.device, uses_torch)
-
-
-def _json(text: str) -> dict:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise ArgumentTypeError("not a JSON object")
-    return value

@@ -14,22 +14,19 @@ import slicer
 from slicer.i18n import tr as _
 
 from .inputs import writeInputs
-from .worker import Worker, workerScript
+from .task import Task, duration
 
 LIVE_MAPS = ("uncertainty_mm",)  # the others are read when the run is over
 
 
-class Run:
+class Run(Task):
     """A registration with its uncertainty, from pressing Apply to the nodes in the scene.
 
     Attributes:
-        state: running, cancelling, loading, complete, partial, cancelled or failed.
         message: what to tell the user now, one sentence.
-        finished, asked, secondsLeft: progress; secondsLeft is None as long as it is unknown.
         warnings: sentences from the worker and the scene.
         result: the nodes (``UncertainRegLib.scene.ResultNodes``), None before the first sample.
         resultIsNew: the nodes changed; whoever shows them sets it back.
-        worker: the process; ``worker.log`` has its last words.
     """
 
     def __init__(self, folder: Path, nodes: dict, settings: dict,
@@ -41,19 +38,12 @@ class Run:
             settings: further entries of the job, e.g. backbone, samples, seed.
             onChanged: called whenever an attribute changed.
         """
-        self.state, self.message, self.result = "running", _("Writing the images."), None
-        self.finished, self.asked, self.secondsLeft = 0, settings["samples"], None
+        super().__init__(onChanged)
+        self.message, self.result, self.asked = _("Writing the images."), None, settings["samples"]
         self.warnings: list[str] = []
         self.resultIsNew = False
-        self.worker = Worker(self._onEvent, self._onEnd)
         self._folder, self._nodes, self._settings = folder, nodes, settings
-        self._onChanged, self._error = onChanged, ""
         self._started, self._nextLoad = time.monotonic(), 0.0
-
-    @property
-    def isActive(self) -> bool:
-        """Is the worker, or the reading of its result, not finished yet?"""
-        return self.state in ("running", "cancelling", "loading")
 
     def start(self) -> None:
         """Write the inputs and start the worker.
@@ -67,30 +57,21 @@ class Run:
         job |= self._settings | {"out": str(self.out), "parent_pid": os.getpid()}
         jobFile = self._folder / "job.json"
         jobFile.write_text(json.dumps(job, indent=2), encoding="utf-8")
-        self.worker.start(workerScript(), ["run", "--job", str(jobFile)], self.out)
-        slicer.app.connect("aboutToQuit()", self.kill)
+        self._startWorker(["run", "--job", str(jobFile)], self.out)
         self._say(_("Starting."))
 
     def cancel(self) -> None:
         """Stop soon and keep the finished samples."""
         if self.state == "running":
-            self.worker.cancel()
-            self.state = "cancelling"
-            self._say(_("Cancelling: the finished samples are kept."))
-
-    def kill(self) -> None:
-        """Stop at once; the scene is not touched any more."""
-        if self.isActive:
-            self._onChanged = lambda: None
-            self.state = "cancelled"
-            self.worker.kill()
-            slicer.app.disconnect("aboutToQuit()", self.kill)
+            self.message = _("Cancelling: the finished samples are kept.")
+        super().cancel()
 
     def _say(self, message: str) -> None:
         self.message = message
         self._onChanged()
 
     def _onEvent(self, event: dict) -> None:
+        super()._onEvent(event)
         kind = event.get("event")
         if kind == "preflight":
             device = _("processor") if event["device"] == "cpu" else _("graphics card")
@@ -99,21 +80,14 @@ class Run:
                 memory=event["memory_mb"] / 1000))
         elif kind == "stage" and self.state == "running":
             self._say(event["text"])
-        elif kind == "sample":
-            self.finished, self.asked = event["finished"], event["asked"]
-            self.secondsLeft = event.get("eta_s")
-            self._onChanged()
         elif kind == "snapshot" and time.monotonic() >= self._nextLoad:
             self._load(LIVE_MAPS)
             self._onChanged()
         elif kind == "warning":
             self.warnings.append(event["text"])
             self._onChanged()
-        elif kind == "failed":
-            self._error = event["error"]
 
     def _onEnd(self, exitCode: int) -> None:
-        slicer.app.disconnect("aboutToQuit()", self.kill)
         self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
         from UncertainRegLib.scene.maps import in_order
 
@@ -157,7 +131,7 @@ class Run:
 
     def _fail(self) -> None:
         self.state = "failed"
-        self._say(self._error or _("The computation ended unexpectedly (exit code {code}); "
+        self._say(self.error or _("The computation ended unexpectedly (exit code {code}); "
                                    "see the details.").format(code=self._exitCode))
 
     def _record(self) -> dict:
@@ -191,13 +165,3 @@ class Run:
         now = time.monotonic()
         self._nextLoad = now + max(1.0, 4 * (now - started))
         return True
-
-
-def duration(seconds: float) -> str:
-    """A time for people: "41 s", "3 min", "1 h 5 min"."""
-    if seconds < 90:
-        return _("{n} s").format(n=round(seconds))
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return _("{n} min").format(n=minutes)
-    return _("{h} h {m} min").format(h=minutes // 60, m=minutes % 60)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from .cli_folder import (
-    count,
-    folder_options,
-    folder_settings,
-    network_settings,
-    on_step,
-    trained,
-)
+from .options import count
+from .train_folder import folder_options, folder_settings, network_settings, on_step, trained
 
 BACKBONES = ("voxelmorph", "transmorph", "diffusemorph")
 
@@ -50,7 +44,6 @@ def add_two_networks(methods) -> None:
 def _common(train) -> None:
     train.add_argument("--rate", type=float, default=1e-4, help="of both Adams [0.0001]")
     train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
-    train.set_defaults(reporter=lambda options: None)
 
 
 def _settings(options) -> tuple[object, dict]:
@@ -66,7 +59,7 @@ def _settings(options) -> tuple[object, dict]:
 
 def _train_heteroscedastic(options, report) -> int:
     pairs, common = _settings(options)
-    from .heteroscedastic import HeteroscedasticTraining, train_heteroscedastic
+    from ..training.heteroscedastic import HeteroscedasticTraining, train_heteroscedastic
 
     config = HeteroscedasticTraining(
         loss=options.loss, gamma=options.gamma, snr=options.snr, beta=options.beta,
@@ -78,7 +71,7 @@ def _train_heteroscedastic(options, report) -> int:
 
 def _train_adacs(options, report) -> int:
     pairs, common = _settings(options)
-    from .adacs import AdaCSTraining, train_adacs
+    from ..training.adacs import AdaCSTraining, train_adacs
 
     config = AdaCSTraining(
         alpha=options.alpha, beta=options.beta, kappa=options.kappa,

@@ -7,7 +7,7 @@ import math
 import slicer
 from slicer.i18n import tr as _
 
-from .controls import blocked, connectAll
+from ..controls import blocked, connectAll
 
 
 class MapSection:

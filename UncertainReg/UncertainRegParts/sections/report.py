@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .controls import askForPath, connectAll
+from ..controls import askForPath, connectAll
 
 
 class ReportSection:

@@ -1,0 +1,155 @@
+"""What the module does without its panel: start runs, wait for them, end them."""
+
+import importlib.util
+import logging
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from .parameters import UncertainRegParameterNode
+from .worker.run import Run
+
+
+class UncertainRegLogic(ScriptedLoadableModuleLogic):
+    """Starts runs and keeps the current one; works without the widget.
+
+    Attributes:
+        run: the current or last ``Run``, or None.
+        error: why the last start failed, one sentence; empty if it did not.
+        onChanged: called without arguments when the run made progress.
+        temporaryFolders: files of runs that ``cleanup`` deletes.
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        findLibrary()
+        self.run, self.error, self.onChanged = None, "", lambda: None
+        self.temporaryFolders = []
+
+    def getParameterNode(self):
+        return UncertainRegParameterNode(super().getParameterNode())
+
+    def missing(self, parameters) -> str:
+        """What the user still has to do before Apply, as a few words; empty when ready."""
+        if parameters.fixedVolume is None:
+            return _("Select a fixed volume")
+        if parameters.movingVolume is None:
+            return _("Select a moving volume")
+        if parameters.fixedVolume is parameters.movingVolume:
+            return _("Fixed and moving are the same")
+        from UncertainRegLib.backbones import BackboneError
+        from UncertainRegLib.backbones import entry as backbone
+        from UncertainRegLib.samplers import method, misfit
+
+        found = []
+        for find, name, question in (
+            (backbone, parameters.backbone, _("Choose a registration")),
+            (method, parameters.method, _("Choose how uncertainty is found")),
+        ):
+            try:
+                chosen = find(name)
+            except (BackboneError, ValueError):
+                return question
+            if not chosen.available:
+                return _("{title} is not installed: {remedy}").format(
+                    title=chosen.title, remedy=chosen.remedy)
+            found.append(chosen)
+        if misfit(parameters.method, found[0].facts):
+            return _("Choose how uncertainty is found")
+        return ""
+
+    def start(self, parameters) -> bool:
+        """Start a run with the settings of a parameter node; it goes on by itself.
+
+        Returns:
+            False if it could not be started; ``error`` then says why.
+        """
+        self.kill()
+        self.run, self.error = None, self.missing(parameters)
+        if self.error:
+            self.onChanged()
+            return False
+        nodes = {"fixed": parameters.fixedVolume, "moving": parameters.movingVolume,
+                 "segmentation": parameters.movingSegmentation,
+                 "landmarks": parameters.movingLandmarks,
+                 "fixedSegmentation": parameters.fixedSegmentation,
+                 "fixedLandmarks": parameters.fixedLandmarks,
+                 "fixedMask": parameters.fixedMask, "movingMask": parameters.movingMask}
+        names = ("backbone", "method", "perturbation", "samples", "seed", "device", "competence")
+        settings = {name: getattr(parameters, name) for name in names}
+        if parameters.method == "sir":
+            settings["parameters"] = {"method": sirSettings(parameters)}
+        try:
+            folder = self._newFolder(parameters)
+            self.run = Run(folder, nodes, settings, lambda: self.onChanged())
+            with slicer.util.WaitCursor():
+                self.run.start()
+        except Exception as error:  # whatever it is: without a worker nothing else ends the run
+            logging.exception("UncertainReg: the run could not be started")
+            self.run, self.error = None, str(error)
+        self.onChanged()
+        return self.run is not None
+
+    def wait(self, seconds: float, until=lambda run: False) -> str:
+        """Process events until the run is over, or ``until(run)``; for scripts and tests.
+
+        Returns:
+            The state of the run.
+
+        Raises:
+            TimeoutError: it takes longer.
+        """
+        end = time.monotonic() + seconds
+        while self.run.isActive and not until(self.run):
+            if time.monotonic() > end:
+                raise TimeoutError(f"The run is not finished after {seconds} s.")
+            slicer.app.processEvents()
+            time.sleep(0.01)
+        return self.run.state
+
+    def kill(self) -> None:
+        """Stop the run at once and forget it."""
+        if self.run is not None:
+            self.run.kill()
+        self.run = None
+
+    def cleanup(self) -> None:
+        """Stop the run and delete temporary results; the nodes in the scene need no files."""
+        self.kill()
+        for folder in self.temporaryFolders:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.temporaryFolders.clear()
+
+    def _newFolder(self, parameters) -> Path:
+        """A new folder where the user wants results to be kept, else a temporary one."""
+        if parameters.resultsFolder:
+            name = f"{parameters.movingVolume.GetName()} to {parameters.fixedVolume.GetName()}"
+            name = re.sub(r"[^\w .-]", "_", name) + time.strftime(" %Y-%m-%d %H.%M.%S")
+            folder = Path(parameters.resultsFolder) / name
+            folder.mkdir(parents=True)
+            return folder
+        Path(slicer.app.temporaryPath).mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="UncertainReg-", dir=slicer.app.temporaryPath))
+        self.temporaryFolders.append(folder)
+        return folder
+
+
+def sirSettings(parameters) -> dict:
+    """Settings of the method "sir", as the job wants them."""
+    settings = {"source": parameters.sirSource, "proposals": parameters.sirProposals}
+    if parameters.sirSource == "trained" and parameters.sirWeights:
+        settings["weights"] = parameters.sirWeights
+    return settings
+
+
+def findLibrary() -> None:
+    """An installed extension has UncertainRegLib beside the module, a source checkout one above."""
+    if importlib.util.find_spec("UncertainRegLib") is None:
+        sys.path.append(str(Path(__file__).resolve().parents[2]))

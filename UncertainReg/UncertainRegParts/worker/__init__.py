@@ -1,0 +1,1 @@
+"""The work in its own process: nodes to files, the process, its events, its result."""

@@ -1,0 +1,49 @@
+"""One evaluation: the worker extends the result folder of a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from slicer.i18n import tr as _
+
+from .task import Task
+
+REFUSED = 3  # exit code of a calibration that states no bound
+
+
+class Evaluation(Task):
+    """The comparison of a run with a truth ("result"), or its calibration ("calibrate").
+
+    Cancelled, it leaves the result as it was.
+
+    Attributes:
+        run: identifier of the run whose folder it is.
+    """
+
+    def __init__(self, action: str, result, onChanged: Callable[[], None]) -> None:
+        """
+        Args:
+            action: "result" or "calibrate", as on the command line.
+            result: the nodes of the run (``ResultNodes``) with its folder.
+            onChanged: called when an attribute changed.
+
+        Raises:
+            RuntimeError: the worker cannot be started.
+        """
+        super().__init__(onChanged)
+        self.run = result.run
+        self._startWorker(["evaluate", action, result.folder], Path(result.folder))
+
+    def _onEnd(self, exitCode: int) -> None:
+        if exitCode in (0, REFUSED):  # a refusal is an answer, too
+            self.state = "complete"
+        elif self.state == "cancelling":
+            self.state = "cancelled"
+        else:
+            self.state = "failed"
+            logging.error("UncertainReg: %s", self.worker.log)
+            self.error = self.error or _(
+                "The computation ended unexpectedly (exit code {code}).").format(code=exitCode)
+        self._onChanged()

@@ -1,0 +1,6 @@
+"""What a command returns to the shell; 2, wrong usage, comes from argparse."""
+
+COMPLETE = 0
+FAILED = 1
+REFUSED = 3  # a calibration was refused
+CANCELLED = 130  # the partial result is kept

@@ -1,0 +1,70 @@
+"""Options that several commands have, and the types of their values."""
+
+from __future__ import annotations
+
+import json
+import math
+from argparse import ArgumentTypeError
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def json_object(text: str) -> dict:
+    """Settings in JSON, of an option (argparse type)."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ArgumentTypeError("not a JSON object")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 1, of an option (argparse type)."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise ArgumentTypeError(f"{text} is no whole number from 1")
+    return value
+
+
+def positive(text: str) -> float:
+    """A number above 0, of an option (argparse type)."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"{text} is no number above 0")
+    return value
+
+
+def add_device(parser) -> None:
+    """``--device``: where to compute."""
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+
+
+def add_progress(parser, text: str) -> None:
+    """``--progress``: what is said while a command runs; the help text says where it goes."""
+    parser.add_argument("--progress", default="bar", choices=("bar", "json", "none"), help=text)
+
+
+def add_json(parser) -> None:
+    """``--json``: a list for programs."""
+    parser.add_argument("--json", action="store_true", help="the list as one JSON array")
+
+
+def print_json(value: object) -> None:
+    """Print what ``--json`` asked for."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def reporter(options):
+    """What takes the events of a command, chosen by ``--progress``; see ``jobs.events``."""
+    from ..jobs import REPORTERS
+
+    return REPORTERS[options.progress]()
+
+
+def no_reporter(options) -> None:
+    """For commands without events."""

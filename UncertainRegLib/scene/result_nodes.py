@@ -1,0 +1,74 @@
+"""The nodes of one run, by the part of the result that they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import slicer
+
+
+@dataclass
+class ResultNodes:
+    """The nodes of one run; a part that the result does not have is None.
+
+    Attributes:
+        scene: where they are.
+        run: identifier of the run, the same before and after saving the scene.
+        transform: the registration; from parent = fixed to moving, mm.
+        mean_transform: mean over the samples.
+        maps: name in result.json -> volume on the grid of the fixed image.
+        sample_sequence, sample_browser, sample_transform: the samples; the transform always holds
+            the selected one.
+        sweep_sequence, sweep_browser, sweep_transform: the main movement, if it was asked for.
+        modes: (weight, sample number) of groups of samples, heaviest first.
+        best_sample: number of the sample to show first, None if unknown.
+        oracle_sample: number of the sample nearest to the truth, None where there is none.
+        competence, sampling: entries of result.json about the run as a whole: does the backbone
+            follow known shifts, and "samples" without its lists.
+        before_after: entry of result.json: what the registration improved.
+        strays: samples far from the others: number -> distance in mm; leaves_out_strays: whether
+            maps, tables and sample weights are those without them (`result.leave_out_strays`).
+        label_table, landmark_table: tables with units.
+        landmarks, ellipsoids: mean points and 95 % ellipsoids in the fixed space.
+        surfaces: 5, 50 and 95 % surfaces of a structure, if they were asked for.
+        pins: readings that the user pinned.
+        fixed, moving, moving_segmentation, moving_points: the inputs.
+        validation_table: numbers of the validation, if there was one; its plots: ``plots.charts``.
+        calibration: the "calibration" entry of result.json, None if there is none.
+        folder: the result folder that the nodes were filled from; it may be gone.
+        warnings: one sentence for each part that could not be shown.
+    """
+
+    scene: slicer.vtkMRMLScene = field(repr=False)
+    run: str
+    transform: slicer.vtkMRMLTransformNode | None = None
+    mean_transform: slicer.vtkMRMLTransformNode | None = None
+    maps: dict[str, slicer.vtkMRMLScalarVolumeNode] = field(default_factory=dict)
+    sample_sequence: slicer.vtkMRMLSequenceNode | None = None
+    sample_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
+    sample_transform: slicer.vtkMRMLTransformNode | None = None
+    sweep_sequence: slicer.vtkMRMLSequenceNode | None = None
+    sweep_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
+    sweep_transform: slicer.vtkMRMLTransformNode | None = None
+    modes: list[tuple[float, int]] = field(default_factory=list)
+    best_sample: int | None = None
+    oracle_sample: int | None = None
+    competence: dict | None = None
+    sampling: dict = field(default_factory=dict)
+    before_after: dict | None = None
+    strays: dict[int, float] = field(default_factory=dict)
+    leaves_out_strays: bool = False
+    label_table: slicer.vtkMRMLTableNode | None = None
+    landmark_table: slicer.vtkMRMLTableNode | None = None
+    landmarks: slicer.vtkMRMLMarkupsFiducialNode | None = None
+    ellipsoids: slicer.vtkMRMLModelNode | None = None
+    surfaces: slicer.vtkMRMLSegmentationNode | None = None
+    pins: slicer.vtkMRMLMarkupsFiducialNode | None = None
+    fixed: slicer.vtkMRMLScalarVolumeNode | None = None
+    moving: slicer.vtkMRMLScalarVolumeNode | None = None
+    moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None
+    moving_points: slicer.vtkMRMLMarkupsNode | None = None
+    validation_table: slicer.vtkMRMLTableNode | None = None
+    calibration: dict | None = None
+    folder: str = ""
+    warnings: list[str] = field(default_factory=list)
