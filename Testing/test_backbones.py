@@ -119,14 +119,15 @@ def test_masks_bring_distant_images_together():
 
 
 def test_listing_names_what_is_missing_and_never_raises(monkeypatch):
-    facts = Facts("needy", "Needy", packages=("no_such_package", "numpy"))
+    facts = Facts("needy", "Needy", packages={"no_such_package": "no-such-package",
+                                              "numpy": "numpy"})
     needy = type("Needy", (), {"facts": facts})
     monkeypatch.setattr(registry, "backbone_class", lambda name: needy)
     entry = registry.entry("needy")
     assert not entry.available
-    assert "no_such_package" in entry.remedy
+    assert "no-such-package" in entry.remedy
     assert "numpy" not in entry.remedy
-    with pytest.raises(registry.BackboneError, match=r"not installed: install .*no_such_package"):
+    with pytest.raises(registry.BackboneError, match=r"not installed: install .*no-such-package"):
         registry.create("needy")
 
 
@@ -137,9 +138,11 @@ def test_unknown_backbone_and_setting():
         backbones.create("demons", speed=3)
 
 
-def test_listing_imports_neither_torch_nor_slicer():
+def test_lists_import_no_optional_package_and_the_command_line_no_study():
     code = ("import sys; from UncertainRegLib import backbones, jobs, samplers, perturbations; "
-            "backbones.listing(); bad = {'torch', 'slicer', 'qt'} & set(sys.modules); "
+            "from UncertainRegLib.cli.main import parser; parser(); "
+            "backbones.listing(); bad = {'torch', 'slicer', 'qt', 'itk', 'ants', 'convexAdam', "
+            "'matplotlib', 'UncertainRegLib.studies.study'} & set(sys.modules); "
             "assert not bad, bad")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=registry.__file__.split(
         "UncertainRegLib")[0])

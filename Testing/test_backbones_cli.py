@@ -9,7 +9,7 @@ import pytest
 from UncertainRegLib import samplers
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.backbones import registry
-from UncertainRegLib.backbones.registry import BACKBONES, BackboneError, create, entry, listing
+from UncertainRegLib.backbones.registry import BackboneError, create, entry, known, listing
 from UncertainRegLib.cli import backbones as cli
 
 
@@ -60,7 +60,7 @@ def test_missing_weights_name_the_remedy():
     assert create("clapirn", weights="given.pth").weights == "given.pth"
 
 
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "known-field"])
+@pytest.mark.parametrize("name", [name for name in known() if name != "known-field"])
 def test_a_backbone_without_its_packages_is_listed_not_raised(name, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda wanted: None)
     item = entry(name)
@@ -101,7 +101,7 @@ def test_offline_import_list_and_clear(shared_data, capsys):
 
 @pytest.mark.slow
 def test_verify_speaks_and_sets_the_exit_code(capsys, monkeypatch):
-    monkeypatch.setitem(BACKBONES, "quick", "demons:Demons")
+    monkeypatch.setitem(known(), "quick", known()["demons"])
     monkeypatch.setattr(cli, "create", lambda *a, **k: create("demons", affine=False,
                                                               voxels=40_000))
     assert run("verify", "quick") == 0

@@ -16,7 +16,7 @@ from UncertainRegLib.backbones.trained import class_of, folder_of, install_model
 from UncertainRegLib.geometry import Grid, Image, read_image  # noqa: E402
 from UncertainRegLib.networks.diffusemorph import displacement_net  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
-from UncertainRegLib.samplers import create_sampler, listing, misfit  # noqa: E402
+from UncertainRegLib.samplers import create_sampler, listing, sampler_class  # noqa: E402
 from UncertainRegLib.training.model_folder import save_model  # noqa: E402
 
 KINDS = {"voxelmorph": [], "predictive": [], "dropout": [],
@@ -97,7 +97,8 @@ def test_methods_appear_where_the_model_has_them(trained):
                        "bootstrap": ["ensemble", "predictive"]}.items():
         facts = class_of(trained / kind).facts
         assert [m.name for m in listing(facts)] == common + more
-    assert "train bootstrap" in misfit("ensemble", class_of(trained / "voxelmorph").facts)
+    assert "train bootstrap" in sampler_class("ensemble").refuses(
+        class_of(trained / "voxelmorph").facts)
     with pytest.raises(ValueError, match="train predictive"):
         create_sampler("predictive", backbones.create("demons"), "deform", {})
 

@@ -5,6 +5,7 @@ import pytest
 from phantoms import GRID_PAIRS, textured
 
 from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import DisplacementField
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.jobs.products import maps
@@ -15,7 +16,7 @@ from UncertainRegLib.samplers import Dropout, Equivariance, create_sampler
 GRID = GRID_PAIRS["identity"][0]
 
 
-class Noisy:
+class Noisy(Backbone):
     """A registration that answers a known shift plus independent noise, whatever it is shown."""
 
     facts = Facts("noisy", "Noisy", stochastic=True)

@@ -6,6 +6,7 @@ from phantoms import GRID_PAIRS, blob, smooth_field
 
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.known_field import KnownField
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import DisplacementField, Grid, identity
 from UncertainRegLib.perturbations import Scale, Translation, family
 from UncertainRegLib.posterior.maps import uncertainty
@@ -54,7 +55,7 @@ def test_the_same_registration_is_not_equivariant_to_scale():
     assert u_of(Equivariance(backbone, Scale()).sample(*pair, 12, rng())).max() > 0.5
 
 
-class Stubborn:
+class Stubborn(Backbone):
     """Always answers "no displacement", whatever it is shown."""
 
     facts = Facts("stubborn", "Stubborn")

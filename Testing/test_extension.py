@@ -69,7 +69,7 @@ def test_a_wheel_has_every_file_that_runs_and_no_other(tmp_path):
                       and not name.endswith(("CMakeLists.txt", ".jsonl"))}
 
 
-def test_every_text_file_is_utf8():
+def test_every_text_file_is_utf8_and_merged():
     """Readers of the Extensions Index and of the wheel do not guess encodings."""
     for name in tracked():
         content = (ROOT / name).read_bytes()
@@ -80,6 +80,8 @@ def test_every_text_file_is_utf8():
             except UnicodeDecodeError as error:
                 pytest.fail(f"{name}: {error}")
             assert not content.startswith(b"\xef\xbb\xbf"), f"{name} begins with a BOM"
+            for mark in (b"<<<<<<< ", b">>>>>>> "):
+                assert not re.search(b"^" + mark, content, re.MULTILINE), f"{name}: unmerged"
 
 
 def test_root_cmake_has_what_the_index_asks_for():
@@ -130,13 +132,12 @@ def circle(arrows):
     return {node for node, targets in ahead.items() if node in targets}
 
 
-def test_no_file_imports_itself_by_way_of_others():
+def test_no_file_of_the_module_imports_itself_by_way_of_others():
     """Then each can be read, tested and loaded again by itself."""
-    paths = [path for path in LIBRARY if path.parent.name == "scene"] + MODULE
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULE]
     files = {name.removeprefix("UncertainReg.").removesuffix(".__init__"): path
-             for name, path in zip(names, paths, strict=True)}
-    found = circle({path: imported_files(path, files) for path in paths})
+             for name, path in zip(names, MODULE, strict=True)}
+    found = circle({path: imported_files(path, files) for path in MODULE})
     assert not found, sorted(path.name for path in found)
     assert circle({1: {2}, 2: {3}, 3: {2, 4}, 4: {5}, 5: set()}) == {2, 3}
 
@@ -169,3 +170,20 @@ def test_no_code_runs_or_installs_at_import():
         assert "pickle" not in imports(path, False)
         for call in re.findall(r"torch\.load\([^)]*\)", text):
             assert "weights_only=True" in call, f"{path}: {call}"
+
+
+PROBE = re.compile(r"\b(?:getattr|hasattr)\((?:\w+\.)*(?:backbone|sampler|family|proposal|pairs)\b"
+                   r"|\b(?:backbone|family|proposal|gaussian|sampler): object\b")
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_part_is_asked_whether_it_has_an_attribute(path):
+    """What a part may leave out has a default in its contract; a misspelt name is an error."""
+    assert not PROBE.search(path.read_text(encoding="utf-8"))
+
+
+def test_probes_are_recognised():
+    for text in ('getattr(sampler, "at_most", 3)', 'hasattr(self.backbone, "maps")',
+                 "    backbone: object = None"):
+        assert PROBE.search(text), text
+    assert not PROBE.search("backbone: Backbone")

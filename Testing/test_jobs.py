@@ -14,6 +14,7 @@ from phantoms import smooth_field, textured
 
 from UncertainRegLib import backbones
 from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import (
     Grid,
     Image,
@@ -296,14 +297,10 @@ def test_preflight_leaves_a_folder_that_was_there(pair, tmp_path):
     assert out.is_dir() and not any(out.iterdir())
 
 
-class Stuck:
+class Stuck(Backbone):
     """A registration that sees nothing."""
 
     facts = Facts("demons", "Stuck")
-
-    def prepare(self, fixed, moving):
-        """Nothing to prepare."""
-        return fixed, moving
 
     def register(self, fixed, moving):
         """Identity."""
@@ -621,6 +618,6 @@ def test_segment_names_come_from_slicer_files(pair, tmp_path):
 def test_a_missing_backbone_package_is_one_sentence(pair, tmp_path, monkeypatch):
     from UncertainRegLib.backbones.demons import Demons
 
-    monkeypatch.setattr(Demons, "facts", Facts("demons", "Demons", packages=("nowhere",)))
+    monkeypatch.setattr(Demons, "facts", Facts("demons", "Demons", packages={"nowhere": "nowhere"}))
     with pytest.raises(ValueError, match="install the Python package nowhere"):
         run(job_of(pair[0], tmp_path / "out"), Silent())

@@ -9,6 +9,7 @@ from UncertainRegLib.backbones.competence import Competence
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.failures import FEWEST, TooManyFailedError
 from UncertainRegLib.cli.run import _in_words
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,
@@ -35,17 +36,13 @@ GRID = Grid.from_spacing((24, 28, 32), (2.0, 2.0, 2.0), (10, 20, -5), np.diag([-
 TRUTH = smooth_field(GRID, 2.0)
 
 
-class Told:
+class Told(Backbone):
     """A registration that knows the answer; ``odd`` says what its calls do instead, by number."""
 
     facts = Facts("demons", "Told")
 
     def __init__(self, odd=None, answer=TRUTH):
         self.odd, self.answer, self.calls = odd or {}, answer, -1
-
-    def prepare(self, fixed, moving):
-        """Nothing to prepare."""
-        return fixed, moving
 
     def register(self, fixed, moving):
         """The answer, displaced by a number of mm, or an error."""

@@ -60,10 +60,9 @@ def job_of(folder, out, **method):
 def test_run_from_files_to_result(pair, tmp_path, settings):
     pytest.importorskip("torch")
     if settings["source"] == "trained":
-        from UncertainRegLib.networks.sir_unet import SirUNet, save
+        from trained_models import write_proposal_network
 
-        settings = {**settings, "weights": str(tmp_path / "sir.pt")}
-        save(SirUNet("LC", rank=3), settings["weights"])
+        settings = {**settings, "weights": str(write_proposal_network(tmp_path / "sir"))}
     events = []
     out = tmp_path / "out"
     run(job_of(pair, out, **settings), lambda event, **facts: events.append((event, facts)))

@@ -5,6 +5,8 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from UncertainRegLib.samplers.proposals import SOURCES as SOURCES_OF_SIR
+
 FOLDER = Path(__file__).resolve().parent.parent / "UncertainReg"
 SOURCES = sorted(FOLDER.rglob("*.py"))
 
@@ -35,13 +37,12 @@ def test_what_a_text_of_the_panel_quotes_is_there():
         texts[kind] += [string.text or "" for string in item.iter("string")]
     code = "".join(path.read_text("utf-8") for path in SOURCES)
     quoted = set(re.findall("“([^”]+)”", " ".join(texts["tips"])))
-    commands = {"train sir"}
+    commands, sources = {"train sir"}, [source.title for source in SOURCES_OF_SIR.values()]
     assert len(quoted) > 3
-    assert not {name for name in quoted - commands
+    assert not {name for name in quoted - commands - set(sources)
                 if name not in texts["titles"] and f'_("{name}")' not in code}
     tip = root.find(".//widget[@name='sirSourceComboBox']/property[@name='toolTip']/string").text
-    entries = re.search(r'"sirSource": \[(.*?)\n        \]', code, re.DOTALL).group(1)
-    assert re.findall("“([^”]+)”", tip) == re.findall(r'\("\w+", _\("([^"]+)"\)', entries)
+    assert re.findall("“([^”]+)”", tip) == sources
 
 
 def test_nothing_but_slicers_own_is_imported_when_the_module_is_found():

@@ -123,10 +123,8 @@ def test_apply_says_what_is_missing(widget):
 
 
 def test_a_missing_backbone_is_named_with_its_remedy(widget, inputs, monkeypatch):
-    from UncertainRegLib.backbones import facts
-
-    monkeypatch.setattr(facts.Facts, "missing_packages",
-                        lambda self: list(self.packages) and ["convexAdam"])
+    monkeypatch.setattr("UncertainRegLib.plugins.not_installed",
+                        lambda packages: ["convexAdam"] * ("convexAdam" in packages))
     combo = widget.ui.backboneComboBox
     combo.currentIndex = combo.findData("convexadam")
     assert "not installed: install the Python package convexAdam" in widget.ui.applyButton.text

@@ -15,7 +15,6 @@ from UncertainRegLib.perturbations import (
     Scale,
     Shear,
     Translation,
-    draws,
     family,
 )
 
@@ -118,11 +117,11 @@ def test_deform_at_the_border_of_the_field_of_view_is_clamped():
 
 @pytest.mark.parametrize("weights, counts", [(None, [10, 10]), ((3.0, 1.0), [15, 5])])
 def test_families_of_a_mixture_take_turns_in_a_run(weights, counts):
-    taus = draws(Mixture((Translation(), Scale()), weights), OBLIQUE, np.random.default_rng(0))
+    taus = Mixture((Translation(), Scale()), weights).draws(OBLIQUE, np.random.default_rng(0))
     names = [next(taus).facts["family"] for _ in range(20)]
     assert [names.count(name) for name in ("translation", "scale")] == counts
     assert len(set(names[:4])) == 2  # in turn, not one after the other
-    alone = draws(Translation(), OBLIQUE, np.random.default_rng(0))
+    alone = Translation().draws(OBLIQUE, np.random.default_rng(0))
     expected = Translation().draw(OBLIQUE, np.random.default_rng(0))
     assert next(alone).facts == expected.facts
 
@@ -136,7 +135,7 @@ def test_mixture_follows_its_weights():
 
 def test_paper_presets_and_unknown_names():
     assert PAPER["tian-deform"] == Deform(10, 0.5) == family("tian-deform")
-    with pytest.raises(ValueError, match="choose one of translation"):
+    with pytest.raises(ValueError, match="choose one of deform"):
         family("wobble")
     with pytest.raises(ValueError, match="no setting factor; it has low, high"):
         family("scale", factor=2)

@@ -8,11 +8,12 @@ import numpy as np
 from phantoms import textured
 
 from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import Grid, identity
 from UncertainRegLib.perturbations import Deform
 from UncertainRegLib.randomness import numpy_generator, seed_of
 from UncertainRegLib.samplers import Equivariance
-from UncertainRegLib.studies.study import Study
+from UncertainRegLib.studies.known_warp import KnownWarp
 
 LIBRARY = Path(__file__).resolve().parent.parent / "UncertainRegLib"
 SEEDS = (0, 7, 2**32 + 7, 2**40, 2**40 + 7, -7)  # torch on a CPU takes most of them for 0 or 7
@@ -44,7 +45,7 @@ def test_no_generator_is_made_elsewhere():
         assert file in benchmarks or not of_a_seed.search(text), file
 
 
-class Blind:
+class Blind(Backbone):
     """A registration that finds nothing: a sample is the perturbation itself."""
 
     facts = Facts("blind", "Blind")
@@ -62,7 +63,7 @@ def numpy_consumers() -> dict:
 
     def study(seed, number, name):
         pair = {"case": "elastic", "number": number}
-        one = Study(image, "image", Path("none"), ("elastic",), seed=seed)
+        one = KnownWarp(image, "image", Path("none"), ("elastic",), seed=seed)
         return one.generator(pair, name).random(4)
 
     return {"samples": lambda seed: sampled(seed, "samples"),

@@ -28,7 +28,8 @@ from UncertainRegLib.randomness import (  # noqa: E402
     torch_seeded,
 )
 from UncertainRegLib.samplers import Dropout, Equivariance  # noqa: E402
-from UncertainRegLib.samplers.proposals import EquivarianceSeeded, Optimised  # noqa: E402
+from UncertainRegLib.samplers.proposals.optimised import Optimised  # noqa: E402
+from UncertainRegLib.samplers.proposals.seeded import EquivarianceSeeded  # noqa: E402
 from UncertainRegLib.samplers.sir import SIR  # noqa: E402
 from UncertainRegLib.training.adacs import AdaCSTraining, train_adacs  # noqa: E402
 from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
@@ -177,6 +178,8 @@ class Seen:
 
     def __init__(self, pairs):
         self.pairs, self.shape, self.record, self.images = pairs, pairs.shape, pairs.record, []
+        self.files, self.spacing_mm = pairs.files, pairs.spacing_mm
+        self.intensity, self.axes = pairs.intensity, pairs.axes
 
     def pair(self, seed, device="cpu"):
         found = self.pairs.pair(seed, device)

@@ -1,14 +1,13 @@
 """Sampled importance resampling, with proposals whose right answer is known."""
 
-import hashlib
 import json
-import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
+from trained_models import write_proposal_network
 
+from UncertainRegLib.contracts import Backbone, ProposalSource
 from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,
@@ -18,16 +17,13 @@ from UncertainRegLib.geometry import (
     jacobian_determinant,
     warp,
 )
-from UncertainRegLib.samplers import create_sampler, registry
-from UncertainRegLib.samplers.proposals import (
-    SHIPPED,
-    EquivarianceSeeded,
-    Optimised,
-    Proposal,
-    Trained,
-    in_voxels,
-)
-from UncertainRegLib.samplers.sir import SIR, target_of
+from UncertainRegLib.perturbations import family
+from UncertainRegLib.samplers import create_sampler, listing
+from UncertainRegLib.samplers.proposals.optimised import Optimised
+from UncertainRegLib.samplers.proposals.proposal import Proposal, in_voxels
+from UncertainRegLib.samplers.proposals.seeded import EquivarianceSeeded
+from UncertainRegLib.samplers.proposals.trained import SHIPPED, Trained
+from UncertainRegLib.samplers.sir import SIR
 
 torch = pytest.importorskip("torch")
 
@@ -35,8 +31,8 @@ from scipy import ndimage  # noqa: E402
 
 from UncertainRegLib.backbones.facts import Facts  # noqa: E402
 from UncertainRegLib.gaussian import LowRank, StructuredGaussian, smooth_factor  # noqa: E402
+from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
 SHIFT_MM = 4.0
 
 
@@ -61,7 +57,7 @@ def blobs(grid, shift=(0, 0, 0), seed=0):
 
 
 @dataclass
-class Shift:
+class Shift(Backbone):
     """A backbone that answers a constant shift (mm LPS), a little different for every image."""
 
     shift: tuple = (0.0, 0.0, 0.0)
@@ -77,12 +73,15 @@ class Shift:
 
 
 @dataclass
-class Fixed:
+class Fixed(ProposalSource):
     """A source of one given proposal."""
 
     given: Proposal
     backbone: object = None
     name = "given"
+
+    def expected_seconds(self, register_s):
+        return 0.0
 
     def propose(self, fixed, moving, generator, on_progress):
         return self.given
@@ -116,7 +115,7 @@ def test_target_sees_what_the_yielded_field_does(start):
     fixed, moving = blobs(oblique_grid()), blobs(oblique_grid((22, 17, 19)), seed=3)
     proposal = Proposal(None, fixed.grid, start)
     z = random_voxels(fixed.grid.shape)
-    seen = target_of(fixed, moving, proposal).warp(z[None, None])[0, 0].numpy()
+    seen = proposal.target(fixed, moving).warp(z[None, None])[0, 0].numpy()
     alone = Proposal(None, fixed.grid).field(z)
     expected = warp(proposal.seen(moving), alone, outside=None).array
     assert np.abs(seen - expected).max() < 1e-4
@@ -206,13 +205,12 @@ def test_result_does_not_depend_on_the_memory_budget():
 def test_equivariance_seeded_proposal_has_the_samples_moments():
     grid = Grid.from_spacing((12, 12, 12), (2, 2, 2))
     fixed, moving = blobs(grid), blobs(grid, seed=2)
-    source = EquivarianceSeeded(Shift((3.0, 0, 0)), "translation", seeds=6, local_sd_mm=0.1)
+    source = EquivarianceSeeded(Shift((3.0, 0, 0)), family("translation"), seeds=6, local_sd_mm=0.1)
     proposal = source.propose(fixed, moving, np.random.default_rng(3))
     q = proposal.gaussian
     assert q.rank == 6 and proposal.grid == grid
     z = q.sample(q.noise(range(400)))[0]
     direct = np.random.default_rng(3)  # the same perturbations, straight from equivariance
-    from UncertainRegLib.perturbations import family
     from UncertainRegLib.samplers import Equivariance
 
     seeds = [s.field.vectors.mean((0, 1, 2)) for s in
@@ -227,7 +225,7 @@ def test_optimised_proposal_improves_on_its_start():
     fixed, moving = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))
     source = Optimised(Shift(jitter_mm=0.0), steps=60, rank=2, learning_rate=0.1)
     proposal = source.propose(fixed, moving, np.random.default_rng(0))
-    target = target_of(fixed, moving, proposal)
+    target = proposal.target(fixed, moving)
     before = target.log_prob(torch.zeros(1, 1, 3, *grid.shape))
     assert target.log_prob(proposal.gaussian.mean[:, None]) > before + 100
     z = proposal.gaussian.sample(proposal.gaussian.noise([1, 2]))
@@ -235,12 +233,9 @@ def test_optimised_proposal_improves_on_its_start():
 
 
 def test_trained_proposal(tmp_path):
-    from UncertainRegLib.networks.sir_unet import SirUNet, save
-
     grid = oblique_grid((17, 20, 22))
     fixed, moving = blobs(grid), blobs(grid, seed=4)
-    save(SirUNet("LC", rank=3), str(tmp_path / "sir.pt"))
-    source = Trained(Shift(), str(tmp_path / "sir.pt"), start="none")
+    source = Trained(Shift(), str(write_proposal_network(tmp_path)), start="none")
     samples = list(SIR(source, proposals=8).sample(fixed, moving, 2, np.random.default_rng(0)))
     assert samples[0].field.grid.shape == (12, 12, 12)
     assert np.allclose(samples[0].field.grid.center, grid.center)
@@ -248,19 +243,12 @@ def test_trained_proposal(tmp_path):
 
 
 def test_the_shipped_model_is_small_complete_and_what_its_manifest_says():
-    manifest = json.loads((SHIPPED.parent / "manifest.json").read_text(encoding="utf-8"))
-    assert SHIPPED.stat().st_size < 10e6
-    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() == manifest["sha256"]
-    content = torch.load(SHIPPED, weights_only=True)
-    assert all(values.dtype == torch.float16 for values in content["model"].values())
-    log = (SHIPPED.parent / manifest["log"]).read_text(encoding="utf-8").splitlines()
+    manifest, states = load_model(SHIPPED)  # compares the checksum
+    weights, made_of = SHIPPED / "weights.pt", manifest["provenance"]
+    assert weights.stat().st_size < 10e6 and manifest["kind"] == "sir"
+    assert all(values.dtype == torch.float16 for values in states["proposal"].values())
+    log = (SHIPPED / made_of["log"]).read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["objective"] for line in log} == {"mean", "entropy"}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = project["tool"]["setuptools"]["package-data"]["UncertainRegLib"]
-    packed = {file for pattern in patterns for file in SHIPPED.parents[2].glob(pattern)}
-    assert set(SHIPPED.parent.iterdir()) <= packed
-    listed = (ROOT / "UncertainRegLib" / "CMakeLists.txt").read_text(encoding="utf-8")
-    assert SHIPPED.relative_to(ROOT).as_posix() in listed
 
 
 @pytest.mark.parametrize("refine", [0, 20])
@@ -320,10 +308,8 @@ def test_wrong_settings_are_named(tmp_path):
     with pytest.raises(ValueError, match="no weights of a proposal network"):
         Trained(Shift(), str(tmp_path / "none.pt"))
     (tmp_path / "x.pt").write_bytes(b"nonsense")
-    from UncertainRegLib.networks.sir_unet import load
-
-    with pytest.raises(ValueError, match="no weights"):
-        load(str(tmp_path / "x.pt"))
+    with pytest.raises(ValueError, match="lies in no model folder"):
+        Trained(Shift(), str(tmp_path / "x.pt"))
 
 
 class Stop(Exception):
@@ -367,8 +353,8 @@ def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
 
 
 def test_without_torch_the_method_is_listed_with_a_remedy(monkeypatch):
-    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
-    listed = {method.name: method for method in registry.listing()}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    listed = {method.name: method for method in listing()}
     assert listed["equivariance"].available
     assert not listed["sir"].available and "torch" in listed["sir"].remedy
     with pytest.raises(ValueError, match="install the Python package torch"):

@@ -7,6 +7,7 @@ import pytest
 from phantoms import smooth_field, textured
 
 from UncertainRegLib import backbones
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import DisplacementField, Grid, folding_fraction, identity, warp
 from UncertainRegLib.geometry.foreground import patient
 from UncertainRegLib.metrics.calibration import bound_coverage
@@ -60,13 +61,10 @@ def test_what_the_disagreement_lacks_of_the_error():
     assert missing_mm([(error, u)]) == 0.0
 
 
-class Deaf:
+class Deaf(Backbone):
     """Answers "nothing moved" whatever it sees."""
 
     facts = backbones.Facts("deaf", "Deaf")
-
-    def prepare(self, fixed, moving):
-        return fixed, moving
 
     def register(self, fixed, moving):
         return identity(fixed.grid)

@@ -11,6 +11,7 @@ from phantoms import smooth_field, textured
 
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.backbones import Facts
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,
@@ -29,8 +30,8 @@ from UncertainRegLib.studies.disagreement import disagreement, image_residual
 from UncertainRegLib.studies.known_warp import (
     ABOUT,
     SMOOTHED,
+    KnownWarp,
     binned,
-    in_words,
     scores,
     variant,
     variants,
@@ -45,15 +46,15 @@ from UncertainRegLib.studies.simulate import (
     registration_truth,
     seen,
 )
-from UncertainRegLib.studies.study import KEY, RESIDUAL, Study
+from UncertainRegLib.studies.study import KEY, RESIDUAL
 
 GRID = Grid.from_spacing((20, 24, 28), (1.5, 1.5, 2.0), (-10, 5, 3))
 
 
-def study(out, **changes) -> Study:
+def study(out, **changes) -> KnownWarp:
     settings = {"families": ("translation",), "cases": ("elastic",), "samples": 4, "repeats": 1,
                 "backbone_settings": {"affine": False}, **changes}
-    return Study(textured(GRID), "phantom", out, **settings)
+    return KnownWarp(textured(GRID), "phantom", out, **settings)
 
 
 @pytest.mark.parametrize("name", TRUTHS)
@@ -154,7 +155,7 @@ def test_scores_of_a_perfect_a_constant_and_a_reversed_map():
     assert curve == sorted(curve) and np.mean(curve) == pytest.approx(error.mean(), rel=0.02)
 
 
-class Shaky:
+class Shaky(Backbone):
     """Answers with the shift of the moving image's brightest voxel, and half of it too much."""
 
     facts = Facts("shaky", "Shaky")
@@ -214,17 +215,17 @@ def test_the_image_residual_sees_where_the_registration_is_wrong():
 
 def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatch):
     steps = []
-    known_warp.run(study(tmp_path), steps.append)
+    study(tmp_path).run(steps.append)
     assert len(steps) == 1 + 4
     rows = Rows(tmp_path / "rows.csv", KEY)
     assert [row["map"] for row in rows.all if not variant(row["map"])] == [RESIDUAL, "translation"]
     assert len(rows.all) == 4
     before = (tmp_path / "rows.csv").read_text()
-    known_warp.run(study(tmp_path), steps.append)
+    study(tmp_path).run(steps.append)
     assert len(steps) == 5 and (tmp_path / "rows.csv").read_text() == before
     more = study(tmp_path, families=("translation", "scale"))
     assert more.registrations() == 5
-    known_warp.run(more, steps.append)
+    more.run(steps.append)
     assert len(steps) == 10
     with open(tmp_path / "rows.csv", newline="") as stream:
         names = [row["map"] for row in csv.DictReader(stream)]
@@ -235,12 +236,12 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
 
 
 def test_rows_of_a_case_share_their_error(tmp_path):
-    rows = known_warp.run(study(tmp_path)).all
+    rows = study(tmp_path).run().all
     for row in rows:
         assert float(row["oracle_aurc"]) <= float(row["aurc"])
         assert float(row["validity"]) > 0.8
         assert float(row["mean_error"]) < float(row["true_displacement"])
-    assert "AURC below the mean error in" in in_words(Rows(tmp_path / "rows.csv", KEY))
+    assert "AURC below the mean error in" in KnownWarp.table(Rows(tmp_path / "rows.csv", KEY))
 
 
 def test_summary_gives_means_and_bootstrap_intervals():
@@ -257,13 +258,13 @@ def test_summary_gives_means_and_bootstrap_intervals():
 def test_a_table_of_something_else_is_refused(tmp_path):
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="not a table of this study"):
-        known_warp.run(study(tmp_path))
+        study(tmp_path).run()
 
 
 def test_labels_that_mark_nothing_are_refused(tmp_path):
     empty = Image(np.zeros(GRID.shape, np.uint8), GRID)
     with pytest.raises(ValueError, match="no voxel of the region of interest"):
-        known_warp.run(study(tmp_path, labels=empty))
+        study(tmp_path, labels=empty).run()
 
 
 def test_the_command_prints_a_table_and_draws_figures(tmp_path, capsys):

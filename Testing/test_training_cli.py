@@ -10,10 +10,11 @@ pytest.importorskip("torch")
 
 import torch
 
+from UncertainRegLib import backbones
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid, write_image
-from UncertainRegLib.networks.sir_unet import load
 from UncertainRegLib.randomness import seed_of
+from UncertainRegLib.samplers.proposals.trained import proposal_network
 from UncertainRegLib.training.folder import FolderPairs
 from UncertainRegLib.training.synthetic import SyntheticPairs
 
@@ -34,7 +35,7 @@ def test_training_stops_resumes_and_tells_every_step(tmp_path, capsys):
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [log["step"] for log in told] == steps_of(out) == [0, 1, 2, 3]
     assert [log["objective"] for log in told] == ["mean", "entropy", "entropy", "entropy"]
-    assert load(str(out / "checkpoint.pt")).settings["rank"] == 2
+    assert proposal_network(str(out)).settings["rank"] == 2
 
 
 @pytest.mark.parametrize("method", ["sir", "voxelmorph"])
@@ -175,7 +176,34 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path, capsys, content):
     assert len(err.splitlines()) == 1
 
 
-def test_damaged_weights_are_one_sentence(tmp_path):
+def test_the_model_is_a_folder_like_any_other(tmp_path, capsys, monkeypatch):
+    """Installed under a name it is found by the method, and is no registration."""
+    monkeypatch.setenv("UNCERTAINREG_WEIGHTS", str(tmp_path / "store"))
+    out = tmp_path / "out"
+    assert main(["train", "sir", "--synthetic", "--out", str(out), "--steps", "1", *TINY]) == 0
+    assert f'--method sir --parameters \'{{"method": {{"weights": "{out}"}}}}\'' \
+        in capsys.readouterr().err
+    assert json.loads((out / "model.json").read_text())["provenance"]["settings"]["rank"] == 2
+    assert main(["backbones", "install", "mine", "--from", str(out)]) == 0
+    assert '{"method": {"weights": "mine"}}' in capsys.readouterr().out
+    for weights in ("mine", str(out), str(out / "model.json"), str(out / "weights.pt")):
+        assert torch.equal(proposal_network(weights).mean.weight,
+                           proposal_network("mine").mean.weight)
+    assert "mine" not in [entry.name for entry in backbones.listing()]
+    with pytest.raises(ValueError, match="no registration: use it with --method sir"):
+        backbones.create("mine")
+
+
+def test_damaged_weights_and_those_of_an_earlier_version_are_one_sentence(tmp_path):
     (tmp_path / "weights.pt").write_bytes(b"hello")
-    with pytest.raises(ValueError, match=r"holds no weights .*; give the weights\.pt"):
-        load(tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match="earlier version is not read; run its `train sir` again"):
+        proposal_network(str(tmp_path / "weights.pt"))
+    assert main(["train", "sir", "--synthetic", "--out", str(tmp_path), "--steps", "1",
+                 "--progress", "none", *TINY]) == 0
+    (tmp_path / "weights.pt").write_bytes(b"hello")
+    with pytest.raises(ValueError, match=r"weights\.pt is missing or not the file"):
+        proposal_network(str(tmp_path))
+    manifest = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**manifest, "kind": "adacs"}))
+    with pytest.raises(ValueError, match="kind adacs, no proposal network"):
+        proposal_network(str(tmp_path))

@@ -15,8 +15,10 @@ from UncertainRegLib.gaussian import (  # noqa: E402
     StructuredGaussian,
 )
 from UncertainRegLib.geometry import Grid, Image, write_image  # noqa: E402
-from UncertainRegLib.networks.sir_unet import SirUNet, load  # noqa: E402
+from UncertainRegLib.networks.sir_unet import SirUNet  # noqa: E402
+from UncertainRegLib.samplers.proposals.trained import proposal_network  # noqa: E402
 from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
+from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 from UncertainRegLib.training.sir import SirTraining, train_sir  # noqa: E402
 from UncertainRegLib.training.sir_objectives import CollapseMonitor, bounds, sir_loss  # noqa: E402
 from UncertainRegLib.training.synthetic import SyntheticPairs  # noqa: E402
@@ -199,9 +201,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, set_threads, optimi
     assert [row["step"] for row in resumed] == list(range(6))
     assert resumed[-1]["loss"] == log[-1]["loss"]
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters()))
-    read = load(str(tmp_path / "parts" / "checkpoint.pt"))
-    assert read.settings == parts.settings
-    small = load(tmp_path / "parts" / "weights.pt")  # in half precision
+    manifest, states = load_model(tmp_path / "parts")
+    assert manifest["kind"] == "sir" and manifest["network"] == parts.settings
+    assert {values.dtype for values in states["proposal"].values()} == {torch.float16}
+    small = proposal_network(str(tmp_path / "parts"))
     for a, b in zip(small.parameters(), parts.parameters()):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["threads"] == 1

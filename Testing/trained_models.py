@@ -32,6 +32,17 @@ def write_images(folder: Path, count: int = 3) -> tuple[Path, Path]:
     return images, labels
 
 
+def write_proposal_network(folder: Path) -> Path:
+    """The model folder of an untrained proposal network of structured SIR."""
+    from UncertainRegLib.networks.sir_unet import SirUNet, half
+    from UncertainRegLib.training.model_folder import save_model
+
+    network = SirUNet("LC", rank=3)
+    save_model(folder, "sir", network.settings, {"proposal": half(network)}, (16, 16, 16), 1.0,
+               "percentiles", {})
+    return folder
+
+
 # A training that is killed as soon as it has told of so many steps: it kills itself, so that the
 # place does not depend on how fast another process looks.
 KILLED = """

@@ -52,7 +52,7 @@ KEY = ("model", "seed", "steps", "pair")
 COLUMNS = {"auroc": "AUROC of a low score", "auroc_hides": "AUROC, where it hides something",
            "inside": "score inside", "outside": "score outside", "error": "error outside",
            "near": "error near", "far": "error far"}
-SCORES = tuple(COLUMNS)[:4]
+SCORES, ERRORS = tuple(COLUMNS)[:4], tuple(COLUMNS)[4:]
 NEAR = 4  # voxels from the occlusion
 VISIBLE = 0.1  # change of the intensity by which an occlusion hides something
 
@@ -154,15 +154,18 @@ def write_report(rows: Rows, args) -> None:
         f"the mean. {args.tests} test pairs. Displacement errors in voxels, outside the occlusion; "
         f"near: within {NEAR} voxels of it; it hides something where it changes the intensity by "
         f"more than {VISIBLE}. 95 % bootstrap intervals over test pairs.", "",
-        "| model | seeds | " + " | ".join(COLUMNS.values()) + " | error minus MSE's |",
-        "|---|---|" + "---|" * (len(COLUMNS) + 1)]
-    for entry in summary(mine, ("model",), tuple(COLUMNS)):
+        "| model | seeds | " + " | ".join(COLUMNS[c] for c in ERRORS) + " | error minus MSE's |",
+        "|---|---|" + "---|" * (len(ERRORS) + 1)]
+    found = summary(mine, ("model",), tuple(COLUMNS))
+    for entry in found:
         name = entry["model"]
         seeds = {row["seed"] for row in mine if row["model"] == name}
-        cells = ["" if name.startswith(MSE) and c in SCORES
-                 else f"{entry[c]:.3f}" for c in COLUMNS]
-        lines.append(f"| {name} | {len(seeds)} | " + " | ".join(cells)
+        lines.append(f"| {name} | {len(seeds)} | " + " | ".join(f"{entry[c]:.3f}" for c in ERRORS)
                      + f" | {difference(mine, name)} |")
+    lines += ["", "| model | " + " | ".join(COLUMNS[c] for c in SCORES) + " |",
+              "|---|" + "---|" * len(SCORES)]
+    lines += [f"| {entry['model']} | " + " | ".join(f"{entry[c]:.3f}" for c in SCORES) + " |"
+              for entry in found if not entry["model"].startswith(MSE)]
     (args.out / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figure_of_training(args.out)
 

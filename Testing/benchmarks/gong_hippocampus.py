@@ -58,9 +58,12 @@ NONE = "(no registration)"
 LICENCE = "CC BY-SA 4.0 (Medical Segmentation Decathlon, Task04)"
 KEY = ("row", "fixed", "steps")
 COLUMNS = {"mse": "MSE", "mi": "MI", "nlcc": "NLCC %", "dice": "Dice %", "err": "AUSE ERR",
-           "mr": "AUSE MR", "fdr": "AUSE FDR", "flow_mm": "flow sd mm", "flow_err": "ERR by flow"}
+           "mr": "AUSE MR", "fdr": "AUSE FDR", "flow_mm": "flow sd mm", "flow_err": "ERR by flow",
+           "cpu_minutes": "CPU min"}
+WITH_SPREAD = ("mse", "mi", "nlcc", "dice")
+REGISTRATION = (*WITH_SPREAD, "cpu_minutes")  # the columns of the first table
 DIGITS = {"mse": 4, "mi": 3, "nlcc": 2, "dice": 2, "err": 5, "mr": 4, "fdr": 4, "flow_mm": 2,
-          "flow_err": 5}
+          "flow_err": 5, "cpu_minutes": 1}
 
 
 def config_of(args, predictive: bool, ensemble: str) -> GongTraining:
@@ -170,22 +173,18 @@ def in_words(rows: Rows, args) -> str:
              f"{args.train} subjects train, {len({r['fixed'] for r in rows.all})} test; "
              f"{' × '.join(map(str, args.shape))} voxels of 1 mm; {config.steps} steps of "
              f"{config.batch} pairs a network; {config.members} snapshots or passes with dropout, "
-             f"{config_of(args, False, 'bootstrap').members} bootstrap members.", "",
-             "| method | " + " | ".join(COLUMNS.values()) + " | CPU min |",
-             "|---" * (len(COLUMNS) + 2) + "|"]
+             f"{config_of(args, False, 'bootstrap').members} bootstrap members.", ""]
     found = [row for row in rows.all if row["steps"] == str(config.steps)]
-    for entry in summary(found, ("row",), (*COLUMNS, "cpu_minutes")):
-        mine = [row for row in found if row["row"] == entry["row"]]
-        cells = []
-        for name, digits in DIGITS.items():
-            values = np.array([float(row[name]) for row in mine])
-            text = "" if np.isnan(values).all() else f"{values.mean():.{digits}f}"
-            if name in ("mse", "mi", "nlcc", "dice"):
-                text += f" ± {values.std():.{digits}f}"
-            cells.append(text)
-        lines.append(f"| {entry['row']} | " + " | ".join(cells)
-                     + f" | {entry['cpu_minutes']:.1f} |")
-    lines += ["", "MR and FDR judge the voxels of a class that remain. A map that is high all "
+    methods = list(dict.fromkeys(row["row"] for row in found))
+    for columns in (REGISTRATION, tuple(name for name in COLUMNS if name not in REGISTRATION)):
+        lines += ["| method | " + " | ".join(COLUMNS[name] for name in columns) + " |",
+                  "|---" * (len(columns) + 1) + "|"]
+        for method in methods:
+            cells = (cell(name, [float(row[name]) for row in found if row["row"] == method])
+                     for name in columns)
+            lines.append(f"| {method} | " + " | ".join(cells) + " |")
+        lines.append("")
+    lines += ["MR and FDR judge the voxels of a class that remain. A map that is high all "
               "along a structure soon leaves few of them, and one miss that it did not expect then "
               "makes the rate 1: a small ERR may go with a large MR."]
     lines += ["", "MSE, MI, NLCC and Dice: mean ± standard deviation over the test images. AUSE: "
@@ -195,6 +194,14 @@ def in_words(rows: Rows, args) -> str:
     mean = {entry["row"]: entry for entry in summary(found, ("row",), tuple(COLUMNS))}
     lines += [f"- {text}" for text in orderings(mean)]
     return "\n".join(lines) + "\n"
+
+
+def cell(name: str, values: list[float]) -> str:
+    """The mean of a column, with the standard deviation of those of the registration."""
+    if np.isnan(values).all():
+        return ""
+    spread = f" ± {np.std(values):.{DIGITS[name]}f}" if name in WITH_SPREAD else ""
+    return f"{np.mean(values):.{DIGITS[name]}f}{spread}"
 
 
 def orderings(mean: dict[str, dict]):

@@ -25,10 +25,10 @@ import numpy as np
 import torch
 
 from UncertainRegLib import backbones
+from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import Image, read_image, read_labels, warp_labels
 from UncertainRegLib.posterior.labels import LabelProbabilities
 from UncertainRegLib.samplers import Equivariance, create_sampler
-from UncertainRegLib.samplers.sir import target_of
 from UncertainRegLib.studies.labels import LabelMap, baselines, judge, mean_dice
 
 LOCAL_SD_MM = (0.5, 1.0)
@@ -37,10 +37,10 @@ BETA, LOCAL_PROPOSALS, WINDOW = 10.0, 64, 5
 
 
 @dataclass
-class Recorded:
+class Recorded(Backbone):
     """A backbone that keeps its answers, so that both methods share one set of registrations."""
 
-    backbone: object
+    backbone: Backbone
     answers: list = field(default_factory=list)
     replay: int = 0
 
@@ -63,10 +63,10 @@ def label_map(probabilities: LabelProbabilities) -> LabelMap:
 def local_label_map(sampler, fixed, moving, segmentation) -> LabelMap:
     """Label probabilities of proposals weighed at every voxel, on the grid of the proposals."""
     proposal = sampler.proposal.propose(fixed, moving, np.random.default_rng(1))
-    target = target_of(fixed, moving, proposal, window=WINDOW)
+    target = proposal.target(fixed, moving, window=WINDOW)
     labels = [label for label in np.unique(segmentation.array) if label]
-    masks = [target_of(fixed, Image((segmentation.array == label).astype(np.float32),
-                                    segmentation.grid), proposal) for label in labels]
+    masks = [proposal.target(fixed, Image((segmentation.array == label).astype(np.float32),
+                                          segmentation.grid)) for label in labels]
     sums, total = [0.0] * len(labels), 0.0
     for seed in range(LOCAL_PROPOSALS):
         z = proposal.gaussian.sample(proposal.gaussian.noise([seed]))

@@ -19,7 +19,7 @@ import torch
 from UncertainRegLib import backbones
 from UncertainRegLib.geometry import jacobian_determinant, read_image, read_labels, warp_labels
 from UncertainRegLib.metrics.overlap import dice_per_label
-from UncertainRegLib.samplers.proposals import Trained
+from UncertainRegLib.samplers.proposals.trained import Trained
 
 TRAIN = 16  # subjects before the test subjects, as in sir_hippocampus.py
 WAYS = {f"network from {name}{', refined' if refine else ''}": {"start": start, "refine": refine}

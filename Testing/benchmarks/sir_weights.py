@@ -1,7 +1,7 @@
 """Do importance weights help? One weight a proposal against one weight a proposal and voxel.
 
     python Testing/benchmarks/sir_weights.py --data ../shared/data/hippocampus_msd
-        --network study/seed0/mean/checkpoint.pt --out weights.txt [--pairs 20] [--noise 1.0]
+        --network study/seed0/mean --out weights.txt [--pairs 20] [--noise 1.0]
 
 Proposals: smooth noise around the mean-only network of sir_hippocampus.py. Weightings:
 
@@ -29,8 +29,8 @@ from UncertainRegLib.metrics.calibration import reliability
 from UncertainRegLib.metrics.correlation import auroc
 from UncertainRegLib.metrics.protocols import SIR
 from UncertainRegLib.metrics.sparsification import ause
-from UncertainRegLib.networks.sir_unet import load
 from UncertainRegLib.networks.target import RegistrationTarget
+from UncertainRegLib.samplers.proposals.trained import proposal_network
 from UncertainRegLib.studies.rows import bootstrap_interval
 from UncertainRegLib.training.folder import FolderPairs
 
@@ -79,7 +79,7 @@ def main() -> None:
                          if f.name.endswith(".nii.gz")))
     train, test = (FolderPairs(str(args.data / "images"), SHAPE, 1.0, str(args.data / "labels"),
                                part) for part in (names[:TRAIN], names[TRAIN:]))
-    model = Model(load(args.network).eval(), args.noise)
+    model = Model(proposal_network(args.network).eval(), args.noise)
     on_training = [judge(model, train.of(i, (i + 7) % TRAIN)) for i in range(0, TRAIN, 3)]
     chosen = min((f"local {beta:g}" for beta in BETAS),
                  key=lambda name: np.mean([row[name]["ece"] for row in on_training]))

@@ -1,10 +1,9 @@
-"""Texts of the panel: what can be chosen, and the tutorial of the help section."""
+"""What can be chosen in the panel, as the library names it, and the tutorial of its help."""
 
 from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-PERTURBING = ("equivariance",)  # methods that always use a family of perturbations
 TUTORIAL = _("""
 <p><b>In three minutes</b>:</p>
 <ol>
@@ -37,61 +36,39 @@ def methodsOf(backbone: str) -> list[tuple[str, str, str]]:
     from UncertainRegLib.backbones import BackboneError, entry
     from UncertainRegLib.samplers import listing as methods
 
-    tips = {
-        "equivariance": _(
-            "Disturb the moving image a little, register again, undo the disturbance: a "
-            "reliable registration gives the same answer each time."),
-        "sir": _("Draw many alternatives, weigh them by how well they match the images, and "
-                 "keep the samples the images support."),
-        "mc-dropout": _("Register again and again with a network that draws each time: the map is "
-                        "how much its answers differ."),
-        "ensemble": _("Register with each network of an ensemble: the map is how much they "
-                      "disagree."),
-        "predictive": _("One registration; its map is the error of the structures' outlines that "
-                        "the network itself expects."),
-        "image-noise": _("One registration; its map is the noise that the network finds in the "
-                         "images."),
-        "correspondence-score": _("One registration; its map is low where nothing is found that "
-                                  "corresponds."),
-    }
     try:
         facts = entry(backbone).facts
     except (BackboneError, ValueError):
         facts = None
-    return [(m.name, m.title, m.remedy or tips.get(m.name, "")) if m.available else
-            (m.name, _("{title} (not installed)").format(title=m.title), m.remedy)
-            for m in methods(facts)]
+    return [(m.name, _title(m), m.remedy or m.tip) for m in methods(facts)]
+
+
+def perturbs(method: str, settings: dict) -> bool:
+    """Whether the choice of a perturbation matters for a method with these settings."""
+    from UncertainRegLib.samplers import sampler_class
+
+    try:
+        return sampler_class(method).perturbs(settings)
+    except ValueError:  # from a computer with other methods
+        return False
+
+
+def _title(entry) -> str:
+    return entry.title if entry.available else _("{title} (not installed)").format(
+        title=entry.title)
 
 
 def choices() -> dict[str, list[tuple[str, str, str]]]:
     """For each choice of the panel: (name in the job, title, tooltip)."""
     from UncertainRegLib.backbones import listing as backbones
-
-    def title(entry):
-        return entry.title if entry.available else _("{title} (not installed)").format(
-            title=entry.title)
+    from UncertainRegLib.perturbations import FAMILIES
+    from UncertainRegLib.samplers.proposals import SOURCES
 
     return {
-        "backbone": [(e.name, title(e), e.remedy) for e in backbones()],
+        "backbone": [(e.name, _title(e), e.remedy) for e in backbones()],
         "method": methodsOf(""),
-        "perturbation": [
-            ("deform", _("Smooth deformation"), _("A random smooth deformation")),
-            ("translation", _("Shift"), _("A random shift")),
-            ("rigid", _("Shift and rotation"), _("A random rigid movement")),
-            ("scale", _("Scaling"), _("Random growth or shrinking along each axis")),
-            ("shear", _("Shear"), _("A random shear")),
-            ("affine", _("Affine"), _("A random affine map")),
-            ("mixture", _("Mixture"), _("Shift, shear, scaling and deformation in turn")),
-        ],
-        "sirSource": [
-            ("trained", _("A trained network"),
-             _("Around the registration, for images of one modality: comes with UncertainReg, "
-               "trained on synthetic images; or one of your own")),
-            ("seeded", _("Disturbed registrations"),
-             _("Around the scatter of registrations of the disturbed moving image: slower, for "
-               "images of any modality")),
-            ("optimised", _("A fit to this pair"), _("Fitted to the two images, no training")),
-        ],
+        "perturbation": [(f.name, f.title, f.tip) for f in FAMILIES.values()],
+        "sirSource": [(s.name, s.title, s.tip) for s in SOURCES.values()],
         "device": [
             ("auto", _("Automatic"), ""),
             ("cpu", _("Processor (CPU)"), ""),

@@ -13,7 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
-from .parameters import UncertainRegParameterNode
+from .parameters import UncertainRegParameterNode, methodSettings
 from .worker.run import Run
 
 
@@ -46,7 +46,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Fixed and moving are the same")
         from UncertainRegLib.backbones import BackboneError
         from UncertainRegLib.backbones import entry as backbone
-        from UncertainRegLib.samplers import method, misfit
+        from UncertainRegLib.samplers import method, sampler_class
 
         found = []
         for find, name, question in (
@@ -61,7 +61,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
                 return _("{title} is not installed: {remedy}").format(
                     title=chosen.title, remedy=chosen.remedy)
             found.append(chosen)
-        if misfit(parameters.method, found[0].facts):
+        if sampler_class(parameters.method).refuses(found[0].facts):
             return _("Choose how uncertainty is found")
         return ""
 
@@ -84,8 +84,9 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
                  "fixedMask": parameters.fixedMask, "movingMask": parameters.movingMask}
         names = ("backbone", "method", "perturbation", "samples", "seed", "device", "competence")
         settings = {name: getattr(parameters, name) for name in names}
-        if parameters.method == "sir":
-            settings["parameters"] = {"method": sirSettings(parameters)}
+        ofMethod = methodSettings(parameters)
+        if ofMethod:
+            settings["parameters"] = {"method": ofMethod}
         try:
             folder = self._newFolder(parameters)
             self.run = Run(folder, nodes, settings, lambda: self.onChanged())
@@ -139,14 +140,6 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         folder = Path(tempfile.mkdtemp(prefix="UncertainReg-", dir=slicer.app.temporaryPath))
         self.temporaryFolders.append(folder)
         return folder
-
-
-def sirSettings(parameters) -> dict:
-    """Settings of the method "sir", as the job wants them."""
-    settings = {"source": parameters.sirSource, "proposals": parameters.sirProposals}
-    if parameters.sirSource == "trained" and parameters.sirWeights:
-        settings["weights"] = parameters.sirWeights
-    return settings
 
 
 def findLibrary() -> None:

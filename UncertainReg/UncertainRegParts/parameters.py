@@ -39,3 +39,13 @@ class UncertainRegParameterNode:
     device: str = "auto"
     resultsFolder: str = ""
     leaveOutStrays: bool = False
+
+
+def methodSettings(parameters) -> dict:
+    """Settings of the chosen method, as the job wants them; only "sir" has any here."""
+    if parameters.method != "sir":
+        return {}
+    settings = {"source": parameters.sirSource, "proposals": parameters.sirProposals}
+    if parameters.sirSource == "trained" and parameters.sirWeights:
+        settings["weights"] = parameters.sirWeights
+    return settings

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
 from .facts import Facts
 from .linear import affine_alignment, after, seen_through
@@ -16,7 +17,7 @@ from .prepare import prepared
 
 
 @dataclass(frozen=True)
-class AntsSyN:
+class AntsSyN(Backbone):
     """SyN, after our own affine start: that of ANTs samples at random, so two calls differ.
 
     Attributes:
@@ -31,10 +32,17 @@ class AntsSyN:
     iterations: tuple[int, ...] = (40, 20, 10)
     voxels: int = 1_000_000
 
+    place = 14
     facts = Facts(
         name="ants", title="ANTs SyN", modality="same in both; or any, by setting",
-        packages=("ants",), working_grid="the fixed field of view, about a million voxels",
+        packages={"ants": "antspyx"},
+        working_grid="the fixed field of view, about a million voxels",
     )
+
+    @property
+    def one_contrast(self) -> bool:
+        """Its default metric is for one contrast; mutual information is for any."""
+        return self.metric != "mattes" and self.facts.one_contrast
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
         """Both images on their working grids, intensities normalised to [0, 1]."""

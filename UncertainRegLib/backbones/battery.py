@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.arrays import to_numpy
 from .competence import DISTANCES_MM, ENOUGH, probe
@@ -34,6 +35,9 @@ from .known_content import (
     shifted,
     tilted,
 )
+from .manifest import Manifest
+from .torchscript import TorchScript
+from .trained import TrainedModel
 
 COARSER = 0.7  # of the voxels along each axis
 PHANTOM_GRID = Grid.from_spacing((40, 56, 48), (2.2, 1.6, 3.0), (-52, -44, -60))
@@ -59,9 +63,11 @@ class _Failure(Exception):
 class _Trial:
     """A backbone whose registrations are checked and counted."""
 
-    def __init__(self, backbone, progress: Callable[[int, int], None], at_most: int) -> None:
+    def __init__(self, backbone: Backbone, progress: Callable[[int, int], None],
+                 at_most: int) -> None:
         self.backbone, self.facts = backbone, backbone.facts
-        self.units = getattr(getattr(backbone, "manifest", None), "units", None)
+        manifest = _manifest(backbone)
+        self.units = None if manifest is None else manifest.units
         self.progress, self.done, self.at_most = progress, 0, at_most
 
     def pair(self, fixed: Content, moving: Content, grid: Grid) -> tuple[Image, Image]:
@@ -84,7 +90,7 @@ class _Trial:
         return field
 
 
-def verify(backbone, image: Image | None = None, competence: bool = True,
+def verify(backbone: Backbone, image: Image | None = None, competence: bool = True,
            progress: Callable[[int, int], None] = lambda done, at_most: None) -> Iterator[Check]:
     """Run the battery; each check comes as soon as it is known.
 
@@ -98,7 +104,7 @@ def verify(backbone, image: Image | None = None, competence: bool = True,
         competence: also probe which shifts are followed.
         progress: hears the number of registrations so far, and how many there are at most.
     """
-    if getattr(backbone, "affine", False) and hasattr(backbone, "network"):
+    if backbone.affine and backbone.learned:
         backbone.affine = False
     content = phantom(_window(backbone)) if image is None else content_of(image)
     grid = PHANTOM_GRID if image is None else image.grid
@@ -112,7 +118,7 @@ def verify(backbone, image: Image | None = None, competence: bool = True,
 def _checks(trial: _Trial, content: Content, grid: Grid, competence: bool) -> Iterator[Check]:
     straight = _answers(trial, content, grid)
     yield Check("field", True, "finite, on a grid of the fixed space")
-    for text in getattr(trial.backbone, "notes", ()):
+    for text in trial.backbone.notes:
         yield Check("intensity", None, text)
     words = diagnose_pair_of_one(straight)
     yield Check("same image twice", not words, words or
@@ -126,14 +132,20 @@ def _checks(trial: _Trial, content: Content, grid: Grid, competence: bool) -> It
     yield _repeatability(trial, content, grid, straight.base)
     if competence and not words:
         yield _competence(trial, content, grid, straight.base)
-    if getattr(trial.backbone, "manifest", None) is not None and not words:
+    if isinstance(trial.backbone, (TorchScript, TrainedModel)) and not words:
         yield Check("axes", None, CANNOT_SHOW)
 
 
-def _window(backbone) -> tuple[float, float]:
+def _manifest(backbone: Backbone) -> Manifest | None:
+    """What a person said of a network of their own."""
+    return backbone.manifest if isinstance(backbone, TorchScript) else None
+
+
+def _window(backbone: Backbone) -> tuple[float, float]:
     """The intensities that a network of one's own is made for, where its manifest names them."""
-    rule = getattr(getattr(backbone, "manifest", None), "intensity", None)
-    return rule if isinstance(rule, tuple) else (0.0, 1.0)
+    manifest = _manifest(backbone)
+    named = manifest is not None and isinstance(manifest.intensity, tuple)
+    return manifest.intensity if named else (0.0, 1.0)
 
 
 def _answers(trial: _Trial, content: Content, grid: Grid) -> Answers:

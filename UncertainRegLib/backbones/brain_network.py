@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
 from .linear import affine_alignment
@@ -13,7 +14,7 @@ SHAPE = (160, 192, 224)
 AXES = "LIA"  # FreeSurfer's order, in which the OASIS and IXI training brains are stored
 
 
-class BrainNetwork:
+class BrainNetwork(Backbone):
     """Base of backbones whose network was trained on affinely aligned, skull-stripped brains.
 
     A subclass has ``affine``, ``device``, a ``network`` (a loaded torch module) and
@@ -21,6 +22,7 @@ class BrainNetwork:
     displacement (1, 3, Z, Y, X) in voxels, channel c along array axis c.
     """
 
+    learned = True
     shape = SHAPE
     axes = AXES
 

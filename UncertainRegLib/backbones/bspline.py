@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
 from ..geometry.image import set_geometry, to_sitk
 from .facts import Facts
@@ -19,7 +20,7 @@ SMALLEST = 8  # voxels an axis keeps when an image is shrunk
 
 
 @dataclass(frozen=True)
-class BSpline:
+class BSpline(Backbone):
     """Rueckert's free-form deformation (TMI 1999), refined twice, by limited-memory BFGS.
 
     Attributes:
@@ -40,6 +41,7 @@ class BSpline:
     sampled: float = 0.05
     voxels: int = 500_000
 
+    place = 2
     facts = Facts(
         name="bspline", title="B-spline (SimpleITK, slow)", modality="any, also different ones",
         working_grid="the fixed field of view, about half a million voxels",

@@ -28,9 +28,10 @@ class ConditionalLapIRN(BrainNetwork):
     weights: str = ""
     device: str = "cpu"
 
+    place = 6
     facts = Facts(
         name="clapirn", title="Conditional LapIRN (brain MRI)", anatomy="brain, skull-stripped",
-        modality="T1 MRI", needs_affine=True, code_licence="MIT", packages=("torch",),
+        modality="T1 MRI", needs_affine=True, code_licence="MIT", packages={"torch": "torch"},
         weights=Weights(
             file=f"clapirn/{FILE}",
             url="https://github.com/cwmok/Conditional_LapIRN/raw/"

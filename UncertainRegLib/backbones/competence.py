@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image, warp
 from ..geometry.arrays import as_like, to_numpy
 from ..geometry.foreground import above_mean
@@ -32,7 +33,7 @@ class Competence:
     warnings: tuple[str, ...]
 
 
-def probe(backbone, fixed: Image, moving: Image,
+def probe(backbone: Backbone, fixed: Image, moving: Image,
           distances_mm: tuple[float, ...] = DISTANCES_MM,
           registration: DisplacementField | None = None) -> Competence:
     """Shift the moving image by known distances and compare the answers.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image, inside_index, warp
 
 ENOUGH = 0.6  # explained variance; measured: same contrast 0.70 to 1.00, inverted below 0.47
@@ -84,7 +85,7 @@ def distance(fixed: np.ndarray, moving: np.ndarray) -> float:
     return float(np.abs(found[0] - found[1]).mean() / np.ptp(fixed))
 
 
-def warnings(backbone, fixed: Image, moving: Image,
+def warnings(backbone: Backbone, fixed: Image, moving: Image,
              registration: DisplacementField) -> tuple[str, ...]:
     """A sentence where a method for one contrast was given two, or went astray; else none.
 
@@ -93,7 +94,7 @@ def warnings(backbone, fixed: Image, moving: Image,
         fixed, moving: as returned by ``backbone.prepare``.
         registration: of the pair, mm LPS.
     """
-    if not backbone.facts.one_contrast or getattr(backbone, "metric", "") == "mattes":
+    if not backbone.one_contrast:
         return ()
     field = registration.to_numpy()
     fixed, moving = fixed.to_numpy().resample(field.grid), moving.to_numpy()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
 from ..geometry.arrays import as_like
 from .facts import Facts
@@ -16,7 +17,7 @@ from .prepare import prepared
 
 
 @dataclass(frozen=True)
-class ConvexAdam:
+class ConvexAdam(Backbone):
     """ConvexAdam with the package's default settings on a near-isotropic grid of the fixed image.
 
     Attributes:
@@ -29,9 +30,10 @@ class ConvexAdam:
     iterations: int = 80
     device: str = "cpu"
 
+    place = 3
     facts = Facts(
         name="convexadam", title="ConvexAdam (MIND features)", modality="any, also different ones",
-        packages=("torch", "convexAdam"),
+        packages={"torch": "torch", "convexAdam": "convexAdam"},
         working_grid="the fixed field of view, about a million voxels; displacements up to "
                      "24 voxels",
     )

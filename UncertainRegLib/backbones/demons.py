@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image, interpolate
 from ..geometry.image import set_geometry, to_sitk
 from .facts import Facts
@@ -18,7 +19,7 @@ MIN_LEVEL_VOXELS = 16  # a level whose grid is shorter than that along an axis i
 
 
 @dataclass(frozen=True)
-class Demons:
+class Demons(Backbone):
     """Vercauteren's diffeomorphic demons on intensities normalised to [0, 1].
 
     Attributes:
@@ -32,6 +33,7 @@ class Demons:
     smoothing_voxels: float = 1.0
     voxels: int = 1_000_000
 
+    place = 1
     facts = Facts(
         name="demons", title="Demons (SimpleITK)", modality="same in both images",
         working_grid="the fixed field of view, about a million voxels",

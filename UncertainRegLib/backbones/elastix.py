@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
 from .facts import Facts
 from .prepare import prepared
 
 
 @dataclass(frozen=True)
-class Elastix:
+class Elastix(Backbone):
     """elastix's default affine stage, then its default B-spline stage.
 
     Attributes:
@@ -28,9 +29,11 @@ class Elastix:
     iterations: int = 250
     voxels: int = 1_000_000
 
+    place = 13
     facts = Facts(
         name="elastix", title="elastix B-spline", modality="any, also different ones",
-        packages=("itk",), working_grid="the fixed field of view, about a million voxels",
+        packages={"itk": "itk-elastix"},
+        working_grid="the fixed field of view, about a million voxels",
     )
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:

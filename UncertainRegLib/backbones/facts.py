@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Facts:
         equivariant_to: perturbation families under which its disagreement vanishes by
             construction, so that a small value says nothing.
         code_licence: licence of the method's code.
-        packages: Python packages it needs beyond what 3D Slicer ships (import names).
+        packages: Python packages it needs beyond what 3D Slicer ships: import name -> what pip
+            calls it.
         commands: programs it needs on the PATH.
         weights: file of trained weights, or None.
         outside: intensity (on prepared images) beyond the field of view; None repeats the border.
@@ -57,7 +58,7 @@ class Facts:
     stochastic: bool = False
     equivariant_to: tuple[str, ...] = ()
     code_licence: str = "Apache-2.0"
-    packages: tuple[str, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     weights: Weights | None = None
     outside: float | None = None
@@ -71,11 +72,7 @@ class Facts:
 
     def as_dict(self) -> dict:
         """Plain dictionary for ``result.json``."""
-        return asdict(self)
-
-    def missing_packages(self) -> list[str]:
-        """Import names of needed packages that are not installed (nothing is imported)."""
-        return [name for name in self.packages if importlib.util.find_spec(name) is None]
+        return {**asdict(self), "packages": tuple(self.packages)}
 
     def missing_commands(self) -> list[str]:
         """Programs that are needed and not on the PATH."""

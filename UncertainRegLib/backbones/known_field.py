@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image, read_field
 from ..geometry.arrays import as_like, to_numpy
 from .facts import Facts
 
 
 @dataclass
-class KnownField:
+class KnownField(Backbone):
     """Returns a given displacement field, moved along with the moving image.
 
     The intensity-weighted centroid of the moving image is compared with that of the first one
@@ -25,6 +26,7 @@ class KnownField:
 
     field: DisplacementField | str
 
+    listed = False
     facts = Facts(name="known-field", title="Known field (for tests)",
                   equivariant_to=("translation",), working_grid="that of the field", outside=0.0)
 

@@ -1,6 +1,6 @@
-"""The list of backbones: one file each, imported only when asked for.
+"""The list of backbones: one file each, found in this folder when they are first asked for.
 
-Every backbone module can be imported without its packages (torch comes inside its methods), so
+Every file can be imported without the packages of its backbone (torch comes inside its methods), so
 that listing them is cheap and never fails.
 """
 
@@ -9,34 +9,16 @@ from __future__ import annotations
 import contextlib
 import importlib
 from dataclasses import dataclass
+from functools import cache
 
+from ..contracts import Backbone
+from ..plugins import classes_in, to_install
 from ..settings import check_settings, defaults
 from .facts import Facts
+from .models import folder_of, models
 from .trained import class_of as trained_class
-from .trained import folder_of, models
 from .weights import is_stored, remedy
 
-# name -> "module:class" in this package
-BACKBONES = {
-    "demons": "demons:Demons",
-    "bspline": "bspline:BSpline",
-    "convexadam": "convexadam:ConvexAdam",
-    "unigradicon": "unigradicon:UniGradICON",
-    "multigradicon": "unigradicon:MultiGradICON",
-    "clapirn": "clapirn:ConditionalLapIRN",
-    "voxelmorph": "voxelmorph:VoxelMorph",
-    "transmorph": "transmorph:TransMorph",
-    "transmorph-bayes": "transmorph:TransMorphBayes",
-    "synthmorph": "synthmorph:SynthMorphCommand",
-    "synthmorph-brains": "synthmorph:SynthMorphBrains",
-    "synthmorph-shapes": "synthmorph:SynthMorphShapes",
-    "elastix": "elastix:Elastix",
-    "ants": "ants:AntsSyN",
-    "known-field": "known_field:KnownField",
-}
-FOR_TESTS = {"known-field"}
-# import name -> what pip calls it, where they differ
-PIP_NAMES = {"itk": "itk-elastix", "ants": "antspyx"}
 FEWEST_VOXELS = 1000  # of a working grid: on fewer no method can be expected to work
 
 
@@ -55,7 +37,14 @@ class BackboneError(ValueError):
     """A backbone is unknown, or cannot run here; the message says what to do."""
 
 
-def backbone_class(name: str):
+@cache
+def known() -> dict[str, type[Backbone]]:
+    """The backbones of this folder by name, in the order of their lists; tests' own too."""
+    found = classes_in(importlib.import_module(__package__), Backbone, says="facts")
+    return {cls.facts.name: cls for cls in found}
+
+
+def backbone_class(name: str) -> type[Backbone]:
     """The class of a backbone.
 
     Args:
@@ -65,7 +54,7 @@ def backbone_class(name: str):
     Raises:
         BackboneError: unknown name, or a manifest that cannot be used.
     """
-    folder = None if name in BACKBONES else folder_of(name)
+    folder = None if name in known() else folder_of(name)
     if folder is not None:
         return trained_class(folder)
     if name.endswith(".json"):
@@ -75,13 +64,11 @@ def backbone_class(name: str):
     if name.endswith((".pt", ".pth", ".pt2", ".onnx")):
         raise BackboneError(f"{name} is the file of a network: give its manifest (.json), see "
                             "Docs/own-network.md.")
-    if name not in BACKBONES:
-        known = ", ".join(n for n in BACKBONES if n not in FOR_TESTS)
-        raise BackboneError(f"Unknown backbone {name!r}; choose one of {known}, the manifest "
-                            "(.json) of a network of your own, or the folder of a model that you "
-                            "trained.")
-    module, cls = BACKBONES[name].split(":")
-    return getattr(importlib.import_module(f".{module}", __package__), cls)
+    if name not in known():
+        raise BackboneError(f"Unknown backbone {name!r}; choose one of {', '.join(_listed())}, the "
+                            "manifest (.json) of a network of your own, or the folder of a model "
+                            "that you trained.")
+    return known()[name]
 
 
 def listing() -> list[Entry]:
@@ -89,11 +76,15 @@ def listing() -> list[Entry]:
 
     The models of the store come last; one that cannot be read is left out.
     """
-    found = [entry(name) for name in BACKBONES if name not in FOR_TESTS]
+    found = [entry(name) for name in _listed()]
     for name in models():
         with contextlib.suppress(ValueError):
             found.append(entry(name))
     return found
+
+
+def _listed() -> list[str]:
+    return [name for name, cls in known().items() if cls.listed]
 
 
 def entry(name: str) -> Entry:
@@ -103,7 +94,7 @@ def entry(name: str) -> Entry:
     return Entry(name, facts.title, not needed, needed, facts)
 
 
-def create(name: str, device: str = "cpu", **parameters):
+def create(name: str, device: str = "cpu", **parameters) -> Backbone:
     """A backbone ready to use.
 
     Args:
@@ -119,24 +110,24 @@ def create(name: str, device: str = "cpu", **parameters):
     needed = _remedy(cls.facts, bool(parameters.get("weights")))
     if needed:
         raise BackboneError(f"Backbone {name!r} is not installed: {needed}")
-    known = defaults(cls)
+    settings = defaults(cls)
     try:
-        check_settings(f"Backbone {name!r}", parameters, known)
+        check_settings(f"Backbone {name!r}", parameters, settings)
     except ValueError as error:
         raise BackboneError(str(error)) from None
     if parameters.get("voxels", FEWEST_VOXELS) < FEWEST_VOXELS:
         raise BackboneError(f"Backbone {name!r}: voxels is {parameters['voxels']}; give the size "
                             f"of the working grid, {FEWEST_VOXELS} voxels or more.")
-    if "device" in known:
+    if "device" in settings:
         parameters.setdefault("device", device)
     return cls(**parameters)
 
 
 def _remedy(facts: Facts, has_weights: bool = False) -> str:
     """What to do before this backbone can run; empty when it can."""
-    missing = [PIP_NAMES.get(name, name) for name in facts.missing_packages()]
-    if missing:
-        return f"install the Python package{'s' * (len(missing) > 1)} {' and '.join(missing)}."
+    packages = to_install(facts.packages)
+    if packages:
+        return packages
     missing = facts.missing_commands()
     if missing:
         return f"the program {missing[0]} is not on the PATH: install FreeSurfer."

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
 from ..geometry.image import grid_from_sitk, to_sitk
 from .facts import Facts, Weights
@@ -21,7 +22,7 @@ DISPLACEMENT_INTENT = "1006"  # NIFTI_INTENT_DISPVECT
 
 
 @dataclass
-class SynthMorphCommand:
+class SynthMorphCommand(Backbone):
     """Hoffmann et al., Imaging Neuroscience 2024, through ``mri_synthmorph`` of FreeSurfer.
 
     Attributes:
@@ -32,6 +33,7 @@ class SynthMorphCommand:
     model: str = "joint"
     device: str = "cpu"
 
+    place = 10
     facts = Facts(
         name="synthmorph", title="SynthMorph (FreeSurfer's mri_synthmorph)", anatomy="brain",
         modality="any, also different ones", code_licence="FreeSurfer Software License",
@@ -90,10 +92,11 @@ def read_ras_warp(path: str | Path) -> DisplacementField:
 class SynthMorphBrains(VoxelMorph):
     """Hoffmann et al., TMI 2022, "brains" variant: a wide VoxelMorph network."""
 
+    place = 11
     facts = Facts(
         name="synthmorph-brains", title="SynthMorph 2022, brains variant",
         anatomy="brain, skull-stripped", modality="any MRI contrast, also different ones",
-        needs_affine=True, code_licence="Apache-2.0", packages=("torch", "h5py"),
+        needs_affine=True, code_licence="Apache-2.0", packages={"torch": "torch", "h5py": "h5py"},
         weights=Weights("synthmorph/brains-dice-vel-0.5-res-16-256f.h5",
                         f"{FTP}/synthmorph/brains-dice-vel-0.5-res-16-256f.h5", 0, "",
                         "Apache-2.0 (as its repository)"),
@@ -105,10 +108,11 @@ class SynthMorphBrains(VoxelMorph):
 class SynthMorphShapes(VoxelMorph):
     """Hoffmann et al., TMI 2022, "shapes" variant: trained on random shapes only."""
 
+    place = 12
     facts = Facts(
         name="synthmorph-shapes", title="SynthMorph 2022, shapes variant",
         modality="any, also different ones", needs_affine=True, code_licence="Apache-2.0",
-        packages=("torch", "h5py"),
+        packages={"torch": "torch", "h5py": "h5py"},
         weights=Weights("synthmorph/shapes-dice-vel-3-res-8-16-32-256f.h5",
                         f"{FTP}/synthmorph/shapes-dice-vel-3-res-8-16-32-256f.h5", 0, "",
                         "Apache-2.0 (as its repository)"),

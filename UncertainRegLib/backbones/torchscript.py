@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, make_dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
 from ..geometry.volume import MAX_VOXELS
 from ..randomness import torch_seeded
 from .facts import Facts
 from .linear import affine_alignment
-from .manifest import read_manifest
+from .manifest import Manifest, read_manifest
 from .network_file import last_words, load_network
 from .prepare import PERCENTILES
 from .working_grid import axes_of, field_from_voxels, reordered, trained_grid
@@ -21,7 +23,7 @@ from .working_grid import axes_of, field_from_voxels, reordered, trained_grid
 MUCH = 0.1  # of an image beyond the window of intensities: worth a word
 
 
-def class_of(path: str):
+def class_of(path: str) -> type[TorchScript]:
     """The backbone class of a manifest file (.json).
 
     Raises:
@@ -32,7 +34,7 @@ def class_of(path: str):
     facts = Facts(
         name=manifest.name, title=manifest.title or manifest.name, anatomy=manifest.anatomy,
         modality=manifest.modality, needs_affine=manifest.needs_affine,
-        stochastic=manifest.stochastic, code_licence=manifest.licence, packages=("torch",),
+        stochastic=manifest.stochastic, code_licence=manifest.licence, packages={"torch": "torch"},
         outside=manifest.outside, working_grid=f"{shape}, {manifest.spacing_mm or 'any'} mm",
     )
     return make_dataclass(
@@ -41,7 +43,7 @@ def class_of(path: str):
 
 
 @dataclass
-class TorchScript:
+class TorchScript(Backbone):
     """A network of one's own; ``class_of`` makes the class of a manifest.
 
     Attributes:
@@ -54,10 +56,9 @@ class TorchScript:
     affine: bool = False
     seed: int = 1
     device: str = "cpu"
-    stream = calls = 0  # which sampling draws, and how often it did
 
-    manifest = None  # a Manifest, and Facts made of it: set by ``class_of``
-    facts = None
+    learned = True
+    manifest: ClassVar[Manifest]  # this and facts made of it are set by ``class_of``
 
     def __post_init__(self) -> None:
         self.notes: list[str] = []

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ..checksum import sha256_of
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.image import mask_of
 from ..randomness import torch_seeded
 from .facts import Facts
+from .models import read_model, read_weights
 from .prepare import PERCENTILES
-from .weights import store
 from .working_grid import centred_grid, field_from_voxels
 
-SCHEMA = "uncertainreg-model/1"
-MANIFEST = "model.json"
-KEYS = ("kind", "network", "members", "grid", "intensity", "weights", "provenance")
 # The ways of asking for uncertainty that a kind of model was trained for, see samplers.registry
 METHODS = {"bootstrap": ("ensemble",), "snapshot": ("ensemble",), "predictive": ("predictive",),
            "dropout": ("mc-dropout",), "heteroscedastic": ("image-noise",),
@@ -50,87 +44,16 @@ class PredictedMap(NamedTuple):
     meaning: str
 
 
-def read_model(folder: str | Path) -> dict:
-    """The manifest of a model folder, see `training.model_folder`.
-
-    Args:
-        folder: the folder, or its ``model.json``.
-
-    Raises:
-        ValueError: a sentence that names the file and what is wrong with it.
-    """
-    folder = Path(folder)
-    file = folder if folder.name == MANIFEST else folder / MANIFEST
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{folder} is not a trained model: {file} cannot be read "
-                         f"({error.strerror}).") from error
-    except ValueError as error:
-        raise ValueError(f"{file} is not valid JSON: {error}.") from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise ValueError(f"{file} is not of the schema {SCHEMA}.")
-    missing = [key for key in KEYS if key not in manifest]
-    if missing:
-        raise ValueError(f"{file} lacks {missing[0]!r}; train the model again.")
-    return manifest
-
-
-def read_weights(folder: str | Path, manifest: dict) -> dict[str, dict]:
-    """The state dicts of a model folder, by name of the member or part.
-
-    Raises:
-        ValueError: the file is missing, or not the one of the manifest.
-    """
-    import torch
-
-    file = Path(folder) / manifest["weights"]["file"]
-    if not file.is_file() or sha256_of(file) != manifest["weights"]["sha256"]:
-        raise ValueError(f"{file} is missing or not the file that {MANIFEST} describes; copy the "
-                         "whole folder again.")
-    return torch.load(file, map_location="cpu", weights_only=True)
-
-
-def models() -> list[str]:
-    """Names of the models in the store, which every list of backbones shows."""
-    return sorted(file.parent.name for file in (store() / "models").glob(f"*/{MANIFEST}"))
-
-
-def folder_of(name: str) -> Path | None:
-    """The model folder that a backbone's name means: a path, or a model in the store; or None."""
-    path = Path(name).expanduser()
-    for folder in (path.parent if path.name == MANIFEST else path, store() / "models" / name):
-        if name and (folder / MANIFEST).is_file():
-            return folder
-    return None
-
-
-def install_model(folder: str | Path, name: str) -> Path:
-    """Copy a model folder into the store, where all lists of backbones find it by this name.
-
-    Raises:
-        ValueError: no model there, it is damaged, or the name is no plain one.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{name!r} is no name for a model; use letters, digits, - and _.")
-    manifest = read_model(folder)
-    source, target = Path(folder), store() / "models" / name
-    file = manifest["weights"]["file"]
-    if not (source / file).is_file() or sha256_of(source / file) != manifest["weights"]["sha256"]:
-        raise ValueError(f"{source / file} is missing or not the file that {MANIFEST} describes.")
-    target.mkdir(parents=True, exist_ok=True)
-    for each in (file, MANIFEST):  # the manifest last: then the model is there as a whole
-        shutil.copyfile(source / each, target / each)
-    return target
-
-
-def class_of(folder: Path):
+def class_of(folder: Path) -> type[TrainedModel]:
     """The backbone class of a model folder.
 
     Raises:
         ValueError: the folder cannot be used; the sentence says why.
     """
     manifest = read_model(folder)
+    if manifest["kind"] == "sir":
+        raise ValueError(f"{folder} is a proposal network, no registration: use it with --method "
+                         f"sir --parameters '{{\"method\": {{\"weights\": \"{folder}\"}}}}'.")
     made_of, grid = manifest["provenance"], manifest["grid"]
     name = folder.resolve().name
     shape = " x ".join(map(str, grid["shape"]))
@@ -138,7 +61,7 @@ def class_of(folder: Path):
         name=name, title=made_of.get("title") or f"{name} ({manifest['kind']}, trained here)",
         anatomy=made_of.get("anatomy", "as in its training"),
         modality=made_of.get("modality", "as in its training"),
-        stochastic=manifest["kind"] == "dropout", packages=("torch",),
+        stochastic=manifest["kind"] == "dropout", packages={"torch": "torch"},
         methods=_methods(manifest), working_grid=f"{shape} voxels of {grid['spacing_mm']:g} mm")
     return type("TrainedModel", (TrainedModel,),
                 {"folder": folder, "manifest": manifest, "facts": facts})
@@ -152,7 +75,7 @@ def _methods(manifest: dict) -> tuple[str, ...]:
 
 
 @dataclass
-class TrainedModel:
+class TrainedModel(Backbone):
     """A model folder; ``class_of`` makes its class.
 
     Attributes:
@@ -162,11 +85,10 @@ class TrainedModel:
 
     seed: int = 1
     device: str = "cpu"
-    stream = calls = 0  # which sampling draws, and how often it did
 
-    folder = None  # these three are set by ``class_of``
-    manifest = None
-    facts = None
+    learned = True
+    folder: ClassVar[Path]  # these and facts made of them are set by ``class_of``
+    manifest: ClassVar[dict]
 
     @cached_property
     def members(self) -> list:

@@ -28,9 +28,10 @@ class TransMorph(BrainNetwork):
     weights: str = ""
     device: str = "cpu"
 
+    place = 8
     facts = Facts(
         name="transmorph", title="TransMorph (brain MRI)", anatomy="brain, skull-stripped",
-        modality="T1 MRI", needs_affine=True, code_licence="MIT", packages=("torch",),
+        modality="T1 MRI", needs_affine=True, code_licence="MIT", packages={"torch": "torch"},
         weights=Weights("transmorph/TransMorph.pth.tar", "", 800_000_000, "", "MIT", PAGE),
         outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
     )
@@ -64,12 +65,12 @@ class TransMorphBayes(TransMorph):
 
     rate: float = 0.15
     seed: int = 1
-    stream = calls = 0  # which sampling draws, and how often it did
 
+    place = 9
     facts = Facts(
         name="transmorph-bayes", title="TransMorph-Bayes (brain MRI)",
         anatomy="brain, skull-stripped", modality="T1 MRI", needs_affine=True, stochastic=True,
-        code_licence="MIT", packages=("torch",),
+        code_licence="MIT", packages={"torch": "torch"},
         weights=Weights("transmorph/TransMorphBayes.pth.tar", "", 900_000_000, "", "MIT", PAGE),
         outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
     )

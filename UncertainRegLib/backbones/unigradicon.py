@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
 from ..geometry.image import mask_of
 from .brain_network import ready
@@ -20,7 +21,7 @@ SHAPE = (175, 175, 175)
 
 
 @dataclass
-class UniGradICON:
+class UniGradICON(Backbone):
     """Tian et al., MICCAI 2024, without instance optimisation: one pass of the network.
 
     Attributes:
@@ -34,9 +35,11 @@ class UniGradICON:
     weights: str = ""
     device: str = "cpu"
 
+    learned = True
+    place = 4
     facts = Facts(
         name="unigradicon", title="uniGradICON", anatomy="lung, brain, knee, abdomen and others",
-        modality="CT or MRI, the same in both images", packages=("torch",),
+        modality="CT or MRI, the same in both images", packages={"torch": "torch"},
         weights=Weights("unigradicon/Step_2_final.trch",
                         f"{RELEASES}/unigradicon_weights/Step_2_final.trch", 283_000_000, "",
                         "Apache-2.0"),
@@ -87,9 +90,10 @@ class UniGradICON:
 class MultiGradICON(UniGradICON):
     """Demir et al., WBIR 2024: the same network, also trained across modalities."""
 
+    place = 5
     facts = Facts(
         name="multigradicon", title="multiGradICON", anatomy=UniGradICON.facts.anatomy,
-        modality="CT and MRI sequences, also different ones", packages=("torch",),
+        modality="CT and MRI sequences, also different ones", packages={"torch": "torch"},
         weights=Weights("multigradicon/Step_2_final.trch",
                         f"{RELEASES}/multigradicon_weights/Step_2_final.trch", 283_000_000, "",
                         "Apache-2.0"),

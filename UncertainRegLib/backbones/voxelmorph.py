@@ -35,11 +35,12 @@ class VoxelMorph(BrainNetwork):
     affine: bool = True
     seed: int = 1
     device: str = "cpu"
-    stream = calls = 0  # which sampling draws, and how often it did
 
+    place = 7
     facts = Facts(
         name="voxelmorph", title="VoxelMorph (brain MRI)", anatomy="brain, skull-stripped",
-        modality="T1 MRI", needs_affine=True, code_licence="MIT", packages=("torch", "h5py"),
+        modality="T1 MRI", needs_affine=True, code_licence="MIT",
+        packages={"torch": "torch", "h5py": "h5py"},
         weights=Weights("voxelmorph/vxm_dense_brain_T1_3D_mse.h5",
                         f"{FTP}/models/vxm_dense_brain_T1_3D_mse.h5", 0, "",
                         "Apache-2.0 (as its repository)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from dataclasses import asdict
@@ -10,9 +11,10 @@ from time import perf_counter
 
 from ..backbones import weights as store
 from ..backbones.facts import Facts
-from ..backbones.registry import BACKBONES, BackboneError, backbone_class, create, listing
-from ..backbones.trained import folder_of, install_model, models
+from ..backbones.models import folder_of, install_model, models, read_model
+from ..backbones.registry import BackboneError, backbone_class, create, known, listing
 from ..checksum import sha256_of
+from ..plugins import not_installed
 from .exit_codes import COMPLETE, FAILED
 from .options import add_json, print_json
 
@@ -49,7 +51,7 @@ def list_backbones(options, report=None) -> int:
     With ``--json``: an array, each entry with the fields of `Entry` and its facts.
     """
     if options.json:
-        print_json([asdict(entry) for entry in listing()])
+        print_json([{**asdict(entry), "facts": entry.facts.as_dict()} for entry in listing()])
         return COMPLETE
     for entry in listing():
         state = "ready" if entry.available else f"not installed: {entry.remedy}"
@@ -82,13 +84,17 @@ def install_backbone(options, report=None) -> int:
 
     The folder of a model that was trained here becomes a backbone of the given name.
     """
-    if options.name not in BACKBONES and options.source:
+    if options.name not in known() and options.source:
         path = install_model(options.source, options.name)
-        print(f"Installed {path}. Use it as --backbone {options.name}.")
+        use = f"as --backbone {options.name}"
+        if read_model(path)["kind"] == "sir":
+            settings = json.dumps({"method": {"weights": options.name}})
+            use = f"with --method sir --parameters '{settings}'"
+        print(f"Installed {path}. Use it {use}.")
         return COMPLETE
     facts = backbone_class(options.name).facts
     if facts.weights is None:
-        missing = facts.missing_packages()
+        missing = not_installed(facts.packages)
         print(f"{facts.title} needs no trained weights"
               + (f", but: pip install {' '.join(missing)}" if missing else "."))
         return COMPLETE

@@ -8,7 +8,7 @@ import os
 import sys
 
 from .exit_codes import CANCELLED, FAILED
-from .options import no_reporter
+from .options import FilledParser, no_reporter
 
 MEANT_FOR_PEOPLE = (ValueError, OSError, MemoryError, RuntimeError, FloatingPointError)
 
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m UncertainRegLib",
         description="Where can a deformable registration be trusted, in millimetres?")
     top.set_defaults(reporter=no_reporter)
-    commands = top.add_subparsers(required=True, metavar="command")
+    commands = top.add_subparsers(required=True, metavar="command", parser_class=FilledParser)
     for add in (add_run, add_backbones, add_methods, add_train, add_evaluate, add_report):
         add(commands)
     return top

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 
 DEVICES = ("auto", "cpu", "cuda")
+
+
+class FilledParser(ArgumentParser):
+    """A parser whose options may be added when it is first used.
+
+    Args:
+        fill: takes the parser and adds them.
+    """
+
+    def __init__(self, *args, fill: Callable[[ArgumentParser], None] = lambda parser: None,
+                 **settings) -> None:
+        super().__init__(*args, **settings)
+        self._fill = fill
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As of every parser, after its options were added."""
+        fill, self._fill = self._fill, lambda parser: None
+        fill(self)
+        return super().parse_known_args(args, namespace)
 
 
 def json_object(text: str) -> dict:

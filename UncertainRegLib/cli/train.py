@@ -23,8 +23,8 @@ def add_command(commands) -> None:
     source.add_argument("--synthetic", action="store_true",
                         help="random shapes, contrasts and warps instead of images")
     train.add_argument("--out", required=True,
-                       help="folder for weights.pt, checkpoint.pt and log.jsonl")
-    train.add_argument("--start", default="", help="weights to begin with")
+                       help="folder for the model and its checkpoints")
+    train.add_argument("--start", default="", help="model folder to begin with")
     train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
                        help="voxels of the network's images, multiples of 8 [48 64 48]")
     train.add_argument("--spacing", type=positive, default=1.0,
@@ -58,7 +58,7 @@ def _train_sir(options, report) -> int:
     sir = method("sir")
     if sir.remedy:
         raise ValueError(f"Training needs torch: {sir.remedy}")
-    from ..networks.sir_unet import load
+    from ..samplers.proposals.trained import proposal_network
     from ..training.folder import FolderPairs
     from ..training.sir import SirTraining, train_sir
     from ..training.synthetic import SyntheticPairs
@@ -76,11 +76,10 @@ def _train_sir(options, report) -> int:
         optimiser=options.optimiser, bfloat16=options.bfloat16,
         validate_every=options.validate_every, save_every=options.save_every, seed=options.seed,
         device=choose_device(options.device))
-    start = load(options.start) if options.start else None
+    start = proposal_network(options.start) if options.start else None
     train_sir(config, pairs, options.out, options.progress == "bar", start=start,
               on_step=on_step(options))
     if options.progress == "bar":
-        print(f"Trained: {options.out}/weights.pt. Use it with --method sir --parameters "
-              f"'{{\"method\": {{\"source\": \"trained\", \"weights\": "
-              f"\"{options.out}/weights.pt\"}}}}'", file=sys.stderr)
+        print(f"Trained: {options.out}. Use it with --method sir --parameters "
+              f"'{{\"method\": {{\"weights\": \"{options.out}\"}}}}'", file=sys.stderr)
     return COMPLETE

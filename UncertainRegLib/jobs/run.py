@@ -56,7 +56,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     device = choose_device(job.device, "torch" in needed)
     backbone = backbones.create(job.backbone, device, **_settings(job))
     sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
-    perturbs = getattr(sampler, "family", None) is not None
+    perturbs = sampler.family is not None
     facts = backbone.facts
     report("stage", text="Reading images")
     inputs = read_inputs(job)
@@ -123,7 +123,7 @@ class _Run:
         if preflight_only:
             return
         self.summary = Summary(self.inputs, registration,
-                               getattr(sampler, "draws_per_perturbation", 1) > 1)
+                               sampler.draws_per_perturbation > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
         self.folder.record["before_after"] = self.summary.before_after
         self.folder.write_registration(self.summary)
@@ -131,7 +131,9 @@ class _Run:
         generator = numpy_generator(self.job.seed, "samples")
         begun = last_summary = self.sampling_since = perf_counter()
         summary_cost = 0.0
-        asked = min(self.job.samples, getattr(sampler, "at_most", self.job.samples))
+        asked = self.job.samples
+        if sampler.at_most is not None:
+            asked = min(asked, sampler.at_most)
         self.folder.record["samples"]["asked"] = asked
         self.flag.check()
         for index, sample in enumerate(sampler.sample(fixed, moving, asked, generator)):
@@ -191,13 +193,13 @@ class _Run:
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-                step, told = step.down(getattr(backbone, "voxels", 0))
+                step, told = step.down(backbone.voxels)
                 self.folder.record["device"] = step.device
                 self._warn(told)
         seconds = self.timings["register_s"] = perf_counter() - started
         voxels = int(np.prod(registration.grid.shape))
         memory = predict_memory_mb(self.inputs, voxels)
-        memory = max(memory, peak_memory_mb() or 0.0) + getattr(sampler, "memory_mb", 0)
+        memory = max(memory, peak_memory_mb() or 0.0) + sampler.memory_mb
         self.folder.record["preflight"] = {
             "device": step.device, "memory_mb": memory,
             "minutes": predict_seconds(sampler, self.job.samples, seconds, voxels) / 60}
@@ -207,8 +209,7 @@ class _Run:
 
     def _predict_maps(self, backbone, fixed, moving) -> None:
         """Maps that a trained model makes itself, whatever the method."""
-        if hasattr(backbone, "maps"):
-            self.summary.predicted = backbone.maps(fixed, moving)
+        self.summary.predicted = backbone.maps(fixed, moving)
 
     def _progress(self, text: str, done: int, total: int) -> None:
         """Tell of work before the first sample, and stop it when asked to."""
@@ -231,7 +232,7 @@ class _Run:
 
     def _warn_early(self, sampler) -> None:
         """Of what is known before the first sample."""
-        family = getattr(getattr(sampler, "family", None), "name", None)
+        family = None if sampler.family is None else sampler.family.name
         structures = self.inputs.moving_labels
         names = {} if structures is None else structures.names
         self._warn(*warnings.of_method(sampler.backbone, family),

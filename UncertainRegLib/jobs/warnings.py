@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..backbones import Facts
+from ..contracts import Backbone
 from ..geometry import Grid
 from ..samplers import Sample
 from .inputs import some_of
@@ -15,16 +15,16 @@ NOISE_VOXELS = 2  # what a registration may jitter by itself
 FEW_SAMPLES = 8  # below them the map is noisy
 
 
-def of_method(backbone, family: str | None) -> list[str]:
+def of_method(backbone: Backbone, family: str | None) -> list[str]:
     """A backbone and a perturbation family that do not suit each other, or the images."""
-    facts: Facts = backbone.facts
+    facts = backbone.facts
     found = []
     if family in facts.equivariant_to:
         found.append(f"{facts.title} is equivariant to {family} by construction: its "
                      "disagreement is near zero whatever its error. Choose another family.")
-    if facts.needs_affine and not getattr(backbone, "affine", False):
+    if facts.needs_affine and not backbone.affine:
         found.append(f"{facts.title} expects affinely aligned images.")
-    return found + list(getattr(backbone, "notes", ()))
+    return found + list(backbone.notes)
 
 
 def of_folding(share: float) -> list[str]:

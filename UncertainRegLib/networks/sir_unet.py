@@ -8,7 +8,6 @@ by cubic interpolation (`upsample.upsample_cubic`).
 """
 
 import math
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -147,23 +146,6 @@ def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="trilinear", align_corners=False)
 
 
-def save(net: SirUNet, path: str | Path) -> None:
-    """Write weights, in half precision, with the settings to rebuild the network."""
-    weights = {name: values.half() for name, values in net.state_dict().items()}
-    torch.save({"settings": net.settings, "model": weights}, path)
-
-
-def load(path: str | Path) -> SirUNet:
-    """The network in a file of `save` or in a checkpoint of ``training.sir``.
-
-    Raises:
-        ValueError: the file is no such file.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        net = SirUNet(**content["settings"])
-        net.load_state_dict(content["model"])
-    except Exception as error:  # torch, zip and unpickling each raise errors of their own
-        raise ValueError(f"{path} holds no weights of the SIR network; give the weights.pt or "
-                         "checkpoint.pt of a training.") from error
-    return net
+def half(net: SirUNet) -> dict[str, Tensor]:
+    """The weights of a network in half precision, to be kept."""
+    return {name: values.half() for name, values in net.state_dict().items()}

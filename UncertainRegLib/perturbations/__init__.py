@@ -1,18 +1,15 @@
-"""Perturbations tau of the moving image: one family a file.
+"""Perturbations tau of the moving image: one family a file, see `contracts.Family`.
 
-A family has ``draw(grid, generator) -> tau``; tau has ``points`` (tau of LPS mm points, exact),
-``field(grid)`` (tau(x) − x on a grid, to warp the moving image with), ``push(phi)`` (tau after
-phi) and ``facts``. The few numbers of a draw come from a numpy generator, so one seed gives the
-same perturbations on every device; everything dense is evaluated on the device of the field.
+The few numbers of a draw come from a numpy generator, so one seed gives the same perturbations on
+every device; everything dense is evaluated on the device of the field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
 
-import numpy as np
-
-from ..geometry import Grid
+from ..contracts import Family
+from ..plugins import classes_in
 from ..settings import check_settings, defaults
 from .affine import Affine
 from .deform import Deform, SplineMap
@@ -23,8 +20,7 @@ from .scale import Scale
 from .shear import Shear
 from .translation import Translation
 
-FAMILIES = {family.name: family for family in
-            (Translation, Shear, Scale, Deform, Rigid, Affine, Mixture)}
+FAMILIES = {cls.name: cls for cls in classes_in(sys.modules[__name__], Family)}
 
 # The paper's settings (Tian et al., App. C.1) by name, and its number of samples.
 PAPER = {
@@ -36,7 +32,7 @@ PAPER = {
 PAPER_SAMPLES = 50
 
 
-def family(name: str, **parameters):
+def family(name: str, **parameters) -> Family:
     """A perturbation family by name; names of the paper's presets are understood too.
 
     Raises:
@@ -51,15 +47,7 @@ def family(name: str, **parameters):
     return FAMILIES[name](**parameters)
 
 
-def draws(family, grid: Grid, generator: np.random.Generator) -> Iterator:
-    """Perturbations of a family without end, for a moving image on ``grid``."""
-    if isinstance(family, Mixture):
-        yield from family.draws(grid, generator)
-    while True:
-        yield family.draw(grid, generator)
-
-
 __all__ = [
     "FAMILIES", "PAPER", "PAPER_SAMPLES", "Affine", "Deform", "LinearMap", "Mixture", "Rigid",
-    "Scale", "Shear", "SplineMap", "Translation", "draws", "family",
+    "Scale", "Shear", "SplineMap", "Translation", "family",
 ]

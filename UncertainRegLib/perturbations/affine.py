@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts import Family
 from ..geometry import Grid
 from .linear import (
     LinearMap,
@@ -16,7 +17,7 @@ from .linear import (
 
 
 @dataclass(frozen=True)
-class Affine:
+class Affine(Family):
     """rotation · shear · scale about the image centre, then a translation; amounts as alone."""
 
     degrees: float = 2.0
@@ -24,7 +25,8 @@ class Affine:
     low: float = 0.9
     high: float = 1.1
     fraction: float = 0.01
-    name = "affine"
+    name, place = "affine", 6
+    title, tip = "Affine", "A random affine map"
 
     def draw(self, grid: Grid, generator: np.random.Generator) -> LinearMap:
         """One perturbation for a moving image on ``grid``."""

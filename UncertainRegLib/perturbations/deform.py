@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts import Family, Perturbation
 from ..geometry import DisplacementField, Grid, determinant_of_slopes, interpolate
 from ..geometry.arrays import Array, as_like, namespace
 
@@ -15,7 +16,7 @@ DENSE = 32  # the error is below 0.01 mm at the paper's amplitude in a head
 
 
 @dataclass(frozen=True)
-class SplineMap:
+class SplineMap(Perturbation):
     """tau(x) = x + cubic B-spline displacement, defined over the field of view of ``grid``.
 
     Attributes:
@@ -106,7 +107,7 @@ class SplineMap:
 
 
 @dataclass(frozen=True)
-class Deform:
+class Deform(Family):
     """Control displacements ~ U(−f, f) · spacing of the control points, per axis.
 
     The paper's "10 px apart, ±12.5 px" folds when read literally; it is 10 control points per
@@ -121,7 +122,8 @@ class Deform:
 
     control_points: int = 10
     fraction: float = 0.5
-    name = "deform"
+    name, place = "deform", 1
+    title, tip = "Smooth deformation", "A random smooth deformation"
 
     def draw(self, grid: Grid, generator: np.random.Generator) -> SplineMap:
         """One fold-free perturbation for a moving image on ``grid``."""

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts import Perturbation
 from ..geometry import DisplacementField, Grid
 from ..geometry.arrays import Array, as_like, turned
 
 
 @dataclass(frozen=True)
-class LinearMap:
+class LinearMap(Perturbation):
     """tau(x) = matrix x + offset on LPS mm points.
 
     Attributes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..contracts import Family, Perturbation
 from ..geometry import Grid
 from .deform import Deform
 from .scale import Scale
@@ -15,24 +16,25 @@ from .translation import Translation
 
 
 @dataclass(frozen=True)
-class Mixture:
+class Mixture(Family):
     """Each draw comes from one family, chosen with probability proportional to its weight.
 
     The default gives the paper's four families equal weight. In a run of many draws the families
     take turns: by chance alone two runs of 20 would differ in what they ask.
     """
 
-    families: tuple = field(
+    families: tuple[Family, ...] = field(
         default_factory=lambda: (Translation(), Shear(), Scale(), Deform()))
     weights: tuple[float, ...] | None = None
-    name = "mixture"
+    name, place = "mixture", 7
+    title, tip = "Mixture", "Shift, shear, scaling and deformation in turn"
 
-    def draw(self, grid: Grid, generator: np.random.Generator):
+    def draw(self, grid: Grid, generator: np.random.Generator) -> Perturbation:
         """One perturbation of one family for a moving image on ``grid``."""
         choice = generator.choice(len(self.families), p=self._shares())
         return self.families[choice].draw(grid, generator)
 
-    def draws(self, grid: Grid, generator: np.random.Generator) -> Iterator:
+    def draws(self, grid: Grid, generator: np.random.Generator) -> Iterator[Perturbation]:
         """Perturbations without end; each time the family that is most behind its share."""
         shares = self._shares()
         behind = np.zeros(len(shares))

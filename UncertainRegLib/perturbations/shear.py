@@ -4,16 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts import Family
 from ..geometry import Grid
 from .linear import LinearMap, about_center, draw_shear
 
 
 @dataclass(frozen=True)
-class Shear:
+class Shear(Family):
     """Each of the six off-diagonal entries ~ U(−amount, amount) mm per mm (App. C.1: 0.02)."""
 
     amount: float = 0.02
-    name = "shear"
+    name, place = "shear", 5
+    title, tip = "Shear", "A random shear"
 
     def draw(self, grid: Grid, generator: np.random.Generator) -> LinearMap:
         """One perturbation for a moving image on ``grid``."""

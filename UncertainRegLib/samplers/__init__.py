@@ -1,11 +1,11 @@
-"""Ways of asking "what else could it be?": each yields samples of the registration."""
+"""Ways of asking "what else could it be?": each yields samples of the registration; one a file."""
 
 from .dropout import Dropout
 from .ensemble import Ensemble
 from .equivariance import Equivariance
 from .predictive import Predictive
-from .registry import METHODS, create_sampler, listing, method, misfit
+from .registry import create_sampler, listing, method, sampler_class
 from .sample import Sample
 
-__all__ = ["METHODS", "Dropout", "Ensemble", "Equivariance", "Predictive", "Sample",
-           "create_sampler", "listing", "method", "misfit"]
+__all__ = ["Dropout", "Ensemble", "Equivariance", "Predictive", "Sample", "create_sampler",
+           "listing", "method", "sampler_class"]

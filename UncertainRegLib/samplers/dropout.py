@@ -8,13 +8,15 @@ from time import perf_counter
 
 import numpy as np
 
+from ..backbones.facts import Facts
 from ..backbones.failures import Failures
+from ..contracts import Backbone, Sampler
 from ..geometry import Image
 from .sample import Sample, reseed
 
 
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(Sampler):
     """The same pair, registered again and again by a backbone that draws every time.
 
     Its spread is the intrinsic spread alone: what nested equivariance sampling calls
@@ -24,7 +26,19 @@ class Dropout:
         backbone: a registration whose calls differ (``facts.stochastic``).
     """
 
-    backbone: object
+    backbone: Backbone
+
+    name, title, place = "mc-dropout", "Repeated draws (MC dropout)", 3
+    tip = ("Register again and again with a network that draws each time: the map is how much its "
+           "answers differ.")
+
+    @classmethod
+    def refuses(cls, facts: Facts) -> str:
+        """Why a backbone cannot be asked this way; empty when its calls differ."""
+        if facts.stochastic:
+            return ""
+        return (f"{facts.title} gives the same answer every time, so that repeating it shows "
+                "nothing; choose a backbone with dropout, or the method equivariance.")
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, from the time of one registration."""

@@ -8,12 +8,14 @@ from time import perf_counter
 
 import numpy as np
 
+from ..backbones.trained import TrainedModel
+from ..contracts import Sampler
 from ..geometry import Image
 from .sample import Sample
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(Sampler):
     """The same pair, registered by every member of an ensemble.
 
     Bootstrap and snapshot ensembles of Gong et al., WACV 2022, section 3.2: the mean and variance
@@ -23,7 +25,11 @@ class Ensemble:
         backbone: a model with several ``members`` (``facts.methods`` names "ensemble").
     """
 
-    backbone: object
+    backbone: TrainedModel
+
+    name, title, place = "ensemble", "Ensemble", 4
+    tip = "Register with each network of an ensemble: the map is how much they disagree."
+    trained_by = "`train bootstrap` or `train snapshot`"
 
     @property
     def at_most(self) -> int:

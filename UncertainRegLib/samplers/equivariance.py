@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
 from ..backbones.failures import Failures
+from ..contracts import Backbone, Family, OnProgress, Sampler
 from ..geometry import Image, warp
 from ..geometry.arrays import to_numpy
-from ..perturbations import draws
+from ..settings import check_settings, defaults
 from .sample import Sample, reseed
+
+OF_STOCHASTIC = 2  # draws per perturbation: enough to tell spread and jitter apart
 
 
 @dataclass(frozen=True)
-class Equivariance:
+class Equivariance(Sampler):
     """Perturb the moving image, register it, undo the perturbation: the answers should agree.
 
     For draw n: A'_n = A∘tau_n; phi_n = f(A'_n, B); g_n = tau_n∘phi_n. An equivariant and
@@ -29,9 +32,32 @@ class Equivariance:
             intrinsic spread and bias jitter can be told apart (Lemma 4.1); 1 otherwise.
     """
 
-    backbone: object
-    family: object
+    backbone: Backbone
+    family: Family
     draws_per_perturbation: int = 1
+
+    name, title, place = "equivariance", "Equivariance under perturbations", 1
+    tip = ("Disturb the moving image a little, register again, undo the disturbance: a reliable "
+           "registration gives the same answer each time.")
+
+    @classmethod
+    def perturbs(cls, settings: Mapping) -> bool:
+        """Always."""
+        return True
+
+    @classmethod
+    def create(cls, backbone: Backbone, family: Family, settings: dict, device: str,
+               on_progress: OnProgress) -> Equivariance:
+        """A sampler; a stochastic backbone is asked twice a perturbation unless told otherwise.
+
+        Raises:
+            ValueError: no such setting, or a value that does not fit.
+        """
+        check_settings(f"Method {cls.name!r}", settings,
+                       defaults(cls, hidden=("backbone", "family")))
+        if backbone.facts.stochastic:
+            settings = {"draws_per_perturbation": OF_STOCHASTIC, **settings}
+        return cls(backbone, family, **settings)
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, from the time of one registration."""
@@ -54,7 +80,7 @@ class Equivariance:
             TooManyFailedError: most registrations fail.
         """
         reseed(self.backbone, generator)
-        perturbations = draws(self.family, moving.grid, generator)
+        perturbations = self.family.draws(moving.grid, generator)
         failures = Failures("registrations of the perturbed image")
         group, left = -1, 0
         while failures.finished < n:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
-
-OnProgress = Callable[[str, int, int], None]  # what is done, how many of it, of how many
 
 
 def ignore(text: str, done: int, total: int) -> None:
     """The `OnProgress` of who does not want to know."""
 
 
-def reseed(backbone, generator: np.random.Generator) -> None:
+def reseed(backbone: Backbone, generator: np.random.Generator) -> None:
     """Let what a stochastic backbone draws from now on follow the sampler's generator too."""
-    if backbone.facts.stochastic and hasattr(backbone, "stream"):
+    if backbone.facts.stochastic:
         backbone.stream, backbone.calls = int(generator.integers(2**63)), 0
 
 

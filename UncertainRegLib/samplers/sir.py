@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from typing import ClassVar
 
 import numpy as np
 
+from ..contracts import Backbone, Family, OnProgress, ProposalSource, Sampler
 from ..geometry import Image
 from ..randomness import torch_generator
-from .proposals import Proposal
-from .sample import OnProgress, Sample, ignore
+from ..settings import check_settings, defaults
+from .proposals import SOURCES
+from .proposals.proposal import Proposal
+from .sample import Sample, ignore
 
 BYTES_PER_VOXEL = 200  # of the grid of Z, for one proposal: its noise, field, warped image, windows
 LARGEST_BATCH = 32
@@ -19,10 +23,12 @@ WEIGH_S = 0.035  # a proposal of 120,000 voxels, one CPU thread
 TEMPERING = ("spread", "ess", "none")
 WEIGHTINGS = ("whole", "voxel")
 VOXEL_WINDOW = 5  # voxels of the grid of Z, of the correlation that weighs a voxel
+DEFAULT_SOURCE = "trained"
+NOT_SETTINGS = ("backbone", "proposal", "family", "device", "on_progress")
 
 
 @dataclass(frozen=True)
-class SIR:
+class SIR(Sampler):
     """Structured SIR (Simpson & Campbell, sections 3.1 and 4.3) with any proposal.
 
     Draws ``proposals`` fields Z from q, weighs them by log p(fixed | moving o Z) + log p(Z) -
@@ -30,7 +36,7 @@ class SIR:
     its log-weight are kept; those that are chosen are drawn again.
 
     Attributes:
-        proposal: source of q, see ``proposals``.
+        proposal: source of q, see `proposals`.
         proposals: how many are weighed (the paper: 1,200).
         tempering: "spread" scales the log-weights to the standard deviation ``temperature`` (the
             paper); "ess" to the effective sample size ``ess_fraction * proposals``; "none" leaves
@@ -41,7 +47,7 @@ class SIR:
         on_progress: told of the work before the first sample; what it raises ends the sampling.
     """
 
-    proposal: object
+    proposal: ProposalSource
     weighting: str = "whole"
     voxel_beta: float = 10.0
     proposals: int = 1200
@@ -54,6 +60,11 @@ class SIR:
     device: str = "cpu"
     on_progress: OnProgress = ignore
 
+    name, title, place = "sir", "Structured SIR", 2
+    tip = ("Draw many alternatives, weigh them by how well they match the images, and keep the "
+           "samples the images support.")
+    packages: ClassVar[dict[str, str]] = {"torch": "torch"}
+
     def __post_init__(self) -> None:
         if self.weighting not in WEIGHTINGS:
             known = ", ".join(WEIGHTINGS)
@@ -63,15 +74,39 @@ class SIR:
         if self.proposals < 1 or not 0 < self.ess_fraction <= 1:
             raise ValueError("SIR needs at least one proposal and 0 < ess_fraction <= 1.")
 
+    @classmethod
+    def perturbs(cls, settings: Mapping) -> bool:
+        """Whether the source of its proposals perturbs."""
+        return _source(settings).perturbs
+
+    @classmethod
+    def create(cls, backbone: Backbone, family: Family, settings: dict, device: str,
+               on_progress: OnProgress) -> SIR:
+        """A sampler from "source" (of proposals, by name) and the fields of it and of this class.
+
+        Raises:
+            ValueError: no such source or setting, or a value that does not fit.
+        """
+        source = _source(settings)
+        of_source, of_sir = (defaults(each, NOT_SETTINGS) for each in (source, cls))
+        check_settings(f"Method 'sir' with source {source.name!r}", settings,
+                       {"source": DEFAULT_SOURCE, **of_source, **of_sir})
+        mine = {name: settings[name] for name in of_source if name in settings}
+        if source.perturbs:
+            mine["family"] = family
+        rest = {name: settings[name] for name in of_sir if name in settings}
+        return cls(source(backbone, device=device, **mine), device=device,
+                   on_progress=on_progress, **rest)
+
     @property
-    def backbone(self):
+    def backbone(self) -> Backbone:
         """The backbone that prepares the images."""
         return self.proposal.backbone
 
     @property
-    def family(self):
+    def family(self) -> Family | None:
         """The perturbation family of equivariance-seeded proposals, else None."""
-        return getattr(self.proposal, "family", None)
+        return self.proposal.family
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time on a CPU, from the time of one registration."""
@@ -98,7 +133,7 @@ class SIR:
     def _by_voxel(self, fixed, moving, n, generator, proposal) -> Iterator[Sample]:
         import torch
 
-        target = target_of(fixed, moving, proposal, self.device, window=VOXEL_WINDOW)
+        target = proposal.target(fixed, moving, self.device, window=VOXEL_WINDOW)
         for index, seed in enumerate(generator.integers(2**63, size=n)):
             started = perf_counter()
             with torch.no_grad():
@@ -138,8 +173,8 @@ class SIR:
         import torch
 
         q = proposal.gaussian
-        target = target_of(fixed, moving, proposal, self.device, sigma=self.sigma,
-                           smoothness=self.smoothness)
+        target = proposal.target(fixed, moving, self.device, sigma=self.sigma,
+                                 smoothness=self.smoothness)
         each = BYTES_PER_VOXEL * q.dimension / 3
         size = int(min(LARGEST_BATCH, max(1, self.memory_mb * 2**20 / each)))
         parts = []
@@ -172,27 +207,9 @@ class SIR:
         }
 
 
-def target_of(fixed: Image, moving: Image, proposal: Proposal, device: str = "cpu", **settings):
-    """The ``RegistrationTarget`` of two prepared images for fields Z of a proposal.
-
-    The fixed image is resampled to the grid of Z; the moving image keeps its own grid, coarsened
-    with smoothing where it is much finer.
-    """
-    import torch
-
-    from ..networks.target import RegistrationTarget
-
-    grid = proposal.grid
-    fixed = fixed.to_numpy().resample(grid)
-    moving = proposal.seen(moving)
-    spacing = float(np.cbrt(np.prod(grid.spacing)))
-    if spacing > 1.2 * float(np.cbrt(np.prod(moving.grid.spacing))):
-        moving = moving.resample(moving.grid.at_spacing(spacing))
-    to_index = np.linalg.inv(moving.grid.affine) @ grid.affine
-    unit = np.array([2 / max(n - 1, 1) for n in moving.grid.size])  # of grid_sample, per voxel
-    start = grid.affine_points(to_index) * unit - 1
-    linear = (to_index[:3, :3] * unit[:, None])[:, ::-1]
-    fixed, moving, start, linear = (
-        torch.as_tensor(np.ascontiguousarray(a, np.float32), device=device)
-        for a in (fixed.array, moving.array, start, linear))
-    return RegistrationTarget(fixed[None, None], moving[None, None], start, linear, **settings)
+def _source(settings: Mapping) -> type[ProposalSource]:
+    name = settings.get("source", DEFAULT_SOURCE)
+    if name not in SOURCES:
+        raise ValueError(f"Unknown source {name!r} of proposals; choose one of "
+                         f"{', '.join(SOURCES)}.")
+    return SOURCES[name]

@@ -1,9 +1,10 @@
 """Studies of whether the millimetres can be believed, on real images.
 
-A study takes images, a backbone and perturbation families, and gives numbers a paper can print.
+A study takes images, a backbone and perturbation families, and gives numbers a paper can print. One
+a file, see `contracts.Study`; the command ``evaluate`` finds it.
 
 ==================  ==============================================================================
-study, rows         settings of a study on one image; CSV rows, summary tables
+study, rows         what studies on one image share; CSV rows, summary tables
 simulate            real images with a known deformation between them; regions of interest
 disagreement        one pair, one sampler: the uncertainty map and its repeatability
 known_warp          does the map rank the true error? (Tian et al., 5.2 and App. C.3)
@@ -13,6 +14,5 @@ label_study         the same for a real pair
 calibration         the factor that turns one pair's map into a 95 % bound, or a refusal
 result              validation numbers and curves of a result folder
 figures             pictures of a known-warp study
-cli                 the command ``evaluate``
 ==================  ==============================================================================
 """

@@ -11,7 +11,9 @@ pair has the same phi and the same place, and nothing missing: there the map sho
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
 from .rows import Rows, summary, table
 from .simulate import deformed
-from .study import GROUP, KEY, RESIDUAL, Study
+from .study import GROUP, KEY, RESIDUAL, ImageStudy
 
 CASES = ("resection", "truncation")
 MILD = Deform(10, 0.15)
@@ -37,26 +39,51 @@ COLUMNS = {"auroc": "AUROC", "control_auroc": "control AUROC", "inside_mm": "u i
            "outside_mm": "u outside", "control_inside_mm": "control u inside"}
 
 
-def run(study: Study, advance: Callable[[str], None] = lambda text: None) -> Rows:
-    """Compute what is missing of a study, row by row; its cases are from CASES.
+@dataclass
+class Anatomy(ImageStudy):
+    """The study; its cases are from CASES."""
 
-    Returns:
-        All rows of rows.csv, those of earlier runs included; table.txt lies beside.
+    command, place = "anatomy", 2
+    question = "does disagreement show a resection, or a truncated field of view?"
 
-    Raises:
-        ValueError: a setting cannot be used.
-    """
-    rows = study.rows()
-    backbone = backbones.create(study.backbone, study.device, **study.backbone_settings)
-    for case, pair, maps in study.missing(rows):
-        if case not in CASES:
-            raise ValueError(f"Unknown case {case!r}; choose from {', '.join(CASES)}.")
-        _pair(study, backbone, case, pair, maps, rows, advance)
-    (study.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
-    return rows
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """The image and its cases."""
+        cls.add_image_arguments(parser, "cases", CASES, ", ".join(CASES))
+        cls.add_repeats(parser)
+
+    def registrations(self) -> int:
+        """Of every pair and its control."""
+        return 2 * super().registrations()
+
+    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+        """Compute what is missing, row by row.
+
+        Returns:
+            All rows of rows.csv, those of earlier runs included; table.txt lies beside.
+
+        Raises:
+            ValueError: a setting cannot be used.
+        """
+        rows = self.rows()
+        backbone = backbones.create(self.backbone, self.device, **self.backbone_settings)
+        for case, pair, maps in self.missing(rows):
+            if case not in CASES:
+                raise ValueError(f"Unknown case {case!r}; choose from {', '.join(CASES)}.")
+            _pair(self, backbone, case, pair, maps, rows, advance)
+        (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
+        return rows
+
+    @staticmethod
+    def table(rows: Rows) -> str:
+        """The summary table."""
+        return "\n".join([
+            table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS), "",
+            "AUROC of the map inside against outside what has no counterpart; u in mm (the image "
+            "residual in intensities), medians; intervals: 95 % bootstrap over pairs."])
 
 
-def _pair(study: Study, backbone, case, pair, maps, rows, advance) -> None:
+def _pair(study: Anatomy, backbone, case, pair, maps, rows, advance) -> None:
     """One inconsistent pair and its control: a map of both for every row."""
     changed, control, where, truth = simulate(study.image, case, study.generator(pair))
     sides = []
@@ -157,11 +184,3 @@ def _beyond(grid: Grid) -> np.ndarray:
     gone = np.zeros(grid.shape, bool)
     gone[(slice(None),) * axis + (slice(round(KEPT * grid.shape[axis]), None),)] = True
     return gone
-
-
-def in_words(rows: Rows) -> str:
-    """The summary table."""
-    return "\n".join([
-        table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS), "",
-        "AUROC of the map inside against outside what has no counterpart; u in mm (the image "
-        "residual in intensities), medians; intervals: 95 % bootstrap over pairs."])

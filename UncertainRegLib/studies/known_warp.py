@@ -9,14 +9,23 @@ registration itself, which is what is shown, instead of about the mean of the sa
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from scipy import ndimage
 
 from .. import backbones
-from ..geometry import DisplacementField, jacobian_determinant
+from ..geometry import (
+    DisplacementField,
+    Image,
+    jacobian_determinant,
+    read_image,
+    write_field,
+)
 from ..geometry.arrays import to_numpy
 from ..metrics.calibration import conformal_factor
 from ..metrics.correlation import pearson, spearman
@@ -24,8 +33,8 @@ from ..metrics.sparsification import risk
 from ..samplers import create_sampler
 from .disagreement import RESIDUAL_SIGMA, Disagreement, disagreement, image_residual
 from .rows import Rows, summary, table
-from .simulate import deformed, draw_truth, error_mm
-from .study import GROUP, KEY, RESIDUAL, Study
+from .simulate import deformed, draw_truth, error_mm, registration_truth
+from .study import GROUP, KEY, RESIDUAL, ImageStudy
 
 BINS = 20
 SMOOTHED, ABOUT = ", smoothed", ", about the registration"  # ends of the names of variants
@@ -36,29 +45,82 @@ COLUMNS = {
 }
 
 
-def run(study: Study, advance: Callable[[str], None] = lambda text: None) -> Rows:
-    """Compute what is missing of a study, row by row.
+@dataclass
+class KnownWarp(ImageStudy):
+    """The study; its cases are names of truths or field files, see `simulate.draw_truth`."""
 
-    Args:
-        study: its cases are names of truths or field files, see `simulate.draw_truth`.
-        advance: called after every registration with the name of the map.
+    command, place = "known-warp", 1
+    question = "does disagreement rank the true error, where that is known?"
 
-    Returns:
-        All rows of rows.csv, those of earlier runs included; bins.csv and table.txt lie beside.
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """The image and its truths."""
+        cls.add_image_arguments(parser, "truths", ("elastic", "affine", "translation"),
+                                "translation, affine, elastic, elastic2, registration (with "
+                                "--truth-moving), or files of displacement fields")
+        parser.add_argument("--truth-moving", default="", metavar="FILE",
+                            help="another real image: what demons finds between the two, without "
+                                 "its affine part, is the truth named registration")
+        cls.add_repeats(parser)
 
-    Raises:
-        ValueError: a setting or a file cannot be used.
-    """
-    rows = study.rows()
-    bins = Rows(study.out / "bins.csv", (*KEY, "bin"))
-    backbone = backbones.create(study.backbone, study.device, **study.backbone_settings)
-    for case, pair, maps in study.missing(rows):
-        _pair(study, backbone, case, pair, maps, rows, bins, advance)
-    (study.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
-    return rows
+    @classmethod
+    def cases_of(cls, options: Namespace, image: Image, say: Callable[[str], None]
+                 ) -> tuple[str, ...]:
+        """The truths; "registration" is estimated, and a bad file refused before hours are
+        spent."""
+        cases = tuple(_registration(options, image, say) if case == "registration" else case
+                      for case in options.cases)
+        for file in (case for case in cases if Path(case).suffix):
+            draw_truth(file, image.grid, None, say)
+        return cases
+
+    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+        """Compute what is missing, row by row.
+
+        Args:
+            advance: called after every registration with the name of the map.
+
+        Returns:
+            All rows of rows.csv, those of earlier runs included; bins.csv and table.txt lie beside.
+
+        Raises:
+            ValueError: a setting or a file cannot be used.
+        """
+        rows, bins = self.rows(), self._bins()
+        backbone = backbones.create(self.backbone, self.device, **self.backbone_settings)
+        for case, pair, maps in self.missing(rows):
+            _pair(self, backbone, case, pair, maps, rows, bins, advance)
+        (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
+        return rows
+
+    def _bins(self) -> Rows:
+        return Rows(self.out / "bins.csv", (*KEY, "bin"))
+
+    @staticmethod
+    def table(rows: Rows) -> str:
+        """The summary table, and in how many cells the map beats the mean error and the
+        baseline."""
+        return _in_words(rows)
+
+    def pictures(self, rows: Rows) -> list[Path]:
+        """A page an image and backbone, where matplotlib is installed."""
+        from .figures import available, known_warp_figures
+
+        return known_warp_figures(rows, self._bins(), self.out) if available() else []
 
 
-def _pair(study: Study, backbone, case, pair, maps, rows, bins, advance) -> None:
+def _registration(options: Namespace, image: Image, say: Callable[[str], None]) -> str:
+    """The file of the truth "registration"; it is estimated once a study."""
+    if not options.truth_moving:
+        raise ValueError("The truth 'registration' needs another real image: give --truth-moving.")
+    file = Path(options.out) / "registration.nrrd"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_field(registration_truth(image, read_image(options.truth_moving, say)), file)
+    return str(file)
+
+
+def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> None:
     """One known deformation: register once, then one map a family."""
     truth = draw_truth(case, study.image.grid, study.generator(pair))
     fixed_image = deformed(study.image, truth)
@@ -143,8 +205,7 @@ def binned(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray) -> list
             for number, part in enumerate(np.array_split(order, BINS))]
 
 
-def in_words(rows: Rows) -> str:
-    """The summary table, and in how many cells the map beats the mean error and the baseline."""
+def _in_words(rows: Rows) -> str:
     entries = summary(rows.all, GROUP, tuple(COLUMNS))
     baseline = {tuple(e[name] for name in GROUP[:-1]): e["naurc"]
                 for e in entries if e["map"] == RESIDUAL}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from .. import backbones
+from ..contracts import Study
 from ..geometry import Image, warp_labels
 from ..geometry.arrays import to_numpy
 from ..posterior.label_map import LabelMap, broadened, label_map
@@ -27,7 +29,7 @@ from .labels import (
     mean_dice,
 )
 from .rows import Rows, summary, table
-from .study import RESIDUAL
+from .study import RESIDUAL, settings_of, stem
 
 KEY = ("pair", "backbone", "family", "map", "samples", "seed")
 GROUP = ("backbone", "family", "map")
@@ -40,8 +42,8 @@ FEW_PAIRS = 8  # below that a correlation over pairs says nothing
 
 
 @dataclass
-class LabelStudy:
-    """Settings of a study on one pair.
+class LabelStudy(Study):
+    """Settings of the study on one pair.
 
     Attributes:
         name: what its rows are called.
@@ -68,6 +70,37 @@ class LabelStudy:
     seed: int = 1
     device: str = "cpu"
 
+    command, place = "labels", 3
+    question = "does label entropy find mislabelled voxels?"
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """The pair."""
+        for name in ("fixed", "moving", "fixed-labels", "moving-labels"):
+            parser.add_argument(f"--{name}", required=True)
+        for name in ("fixed-mask", "moving-mask"):
+            parser.add_argument(f"--{name}", default="")
+
+    @classmethod
+    def of(cls, options: Namespace, say: Callable[[str], None]) -> LabelStudy:
+        """The study that the options describe.
+
+        Raises:
+            ValueError: a setting or a file cannot be used.
+        """
+        from ..jobs import Job
+        from ..jobs.inputs import read_inputs
+
+        files = ("fixed", "moving", "fixed_mask", "moving_mask", "fixed_labels", "moving_labels")
+        inputs = read_inputs(Job(**{name: vars(options)[name] for name in files}))
+        for text in inputs.warnings():
+            say(text)
+        labels = (each.only_layer("The label study")
+                  for each in (inputs.fixed_labels, inputs.moving_labels))
+        return cls(options.name or f"{stem(options.fixed)} from {stem(options.moving)}",
+                   Path(options.out), inputs.fixed, inputs.moving, *labels,
+                   **settings_of(options))
+
     def rows(self) -> Rows:
         """The rows computed so far."""
         self.out.mkdir(parents=True, exist_ok=True)
@@ -89,19 +122,31 @@ class LabelStudy:
         missing = len(self.missing(self.rows()))
         return missing and 1 + self.samples * missing
 
+    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+        """Compute what is missing; returns all rows of rows.csv, with table.txt beside.
 
-def run(study: LabelStudy, advance: Callable[[str], None] = lambda text: None) -> Rows:
-    """Compute what is missing of a study; returns all rows of rows.csv, with table.txt beside.
+        Raises:
+            ValueError: a setting cannot be used, or the segmentations share no label.
+        """
+        rows = self.rows()
+        missing = self.missing(rows)
+        if missing:
+            _pair(self, missing, rows, advance)
+        (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
+        return rows
 
-    Raises:
-        ValueError: a setting cannot be used, or the segmentations share no label.
-    """
-    rows = study.rows()
-    missing = study.missing(rows)
-    if missing:
-        _pair(study, missing, rows, advance)
-    (study.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
-    return rows
+    @staticmethod
+    def table(rows: Rows) -> str:
+        """The summary table; with enough pairs also the correlation of entropy and Dice."""
+        lines = [table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS), "",
+                 "In the ring around the true label boundaries; mean score over the whole image; "
+                 f"intervals: 95 % bootstrap over pairs; {RESIDUAL} in intensities."]
+        entropy = [row for row in rows.all if row["map"] == ENTROPY]
+        if len(entropy) >= FEW_PAIRS:
+            found = spearmanr(*([float(row[name]) for row in entropy] for name in ("mean", "dice")))
+            lines.append(f"Spearman of mean label entropy and Dice over {len(entropy)} pairs: "
+                         f"{found.statistic:.2f} (p = {found.pvalue:.2g}).")
+        return "\n".join(lines)
 
 
 def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
@@ -144,16 +189,3 @@ def _add(study, family: str, maps: dict[str, LabelMap], warped, truth, rows: Row
             rows.add({**{column: row[column] for column in KEY},
                       **{k: "" if v is None else v for k, v in scores.items()},
                       "mean": float(maps[name].score.mean()), "dice": dice})
-
-
-def in_words(rows: Rows) -> str:
-    """The summary table; with enough pairs also the correlation of entropy and Dice over them."""
-    lines = [table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS), "",
-             "In the ring around the true label boundaries; mean score over the whole image; "
-             f"intervals: 95 % bootstrap over pairs; {RESIDUAL} in intensities."]
-    entropy = [row for row in rows.all if row["map"] == ENTROPY]
-    if len(entropy) >= FEW_PAIRS:
-        found = spearmanr(*([float(row[name]) for row in entropy] for name in ("mean", "dice")))
-        lines.append(f"Spearman of mean label entropy and Dice over {len(entropy)} pairs: "
-                     f"{found.statistic:.2f} (p = {found.pvalue:.2g}).")
-    return "\n".join(lines)

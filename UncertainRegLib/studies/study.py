@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ..geometry import DisplacementField, Image, warp_labels
+from ..backbones.registry import backbone_class
+from ..contracts import Study
+from ..environment import choose_device
+from ..geometry import DisplacementField, Image, read_image, read_segmentation, warp_labels
+from ..geometry.files import check_overlap
 from ..geometry.foreground import patient
 from ..randomness import numpy_generator
 from .rows import Rows
@@ -20,8 +26,8 @@ RESIDUAL = "image residual"  # the one-pass baseline beside the maps of the fami
 
 
 @dataclass
-class Study:
-    """Settings of a study on one image.
+class ImageStudy(Study):
+    """A study that deforms one real image.
 
     Attributes:
         image: a real image (numpy).
@@ -59,6 +65,50 @@ class Study:
             raise ValueError(f"samples is {self.samples}; a study needs at least 2.")
         if self.repeats < 1:
             raise ValueError(f"repeats (--warps) is {self.repeats}; a study needs at least 1.")
+
+    @classmethod
+    def add_image_arguments(cls, parser: ArgumentParser, option: str, cases: tuple[str, ...],
+                            choices: str) -> None:
+        """The image, where it is judged, and the cases, which have an option of the study's name.
+
+        Args:
+            cases: those taken unless told otherwise; choices: all, in words.
+        """
+        parser.add_argument("--image", required=True, help="a real image; it is deformed")
+        region = parser.add_mutually_exclusive_group()
+        region.add_argument("--labels", default="",
+                            help="its segmentation: judge inside its labels")
+        region.add_argument("--roi", default="body", choices=("body",),
+                            help="judge inside the largest component above a threshold [body]")
+        parser.add_argument(f"--{option}", dest="cases", nargs="+", default=list(cases),
+                            help=f"{choices} [{' '.join(cases)}]")
+
+    @staticmethod
+    def add_repeats(parser: ArgumentParser) -> None:
+        """How often each kind of pair is drawn."""
+        parser.add_argument("--warps", type=int, default=3,
+                            help="random pairs of every kind [3]")
+
+    @classmethod
+    def of(cls, options: Namespace, say: Callable[[str], None]) -> ImageStudy:
+        """The study that the options describe.
+
+        Raises:
+            ValueError: a setting or a file cannot be used.
+        """
+        image = read_image(options.image, say)
+        labels = read_segmentation(options.labels, say).foreground() if options.labels else None
+        if labels is not None:
+            check_overlap(image.grid, labels.grid, options.image, options.labels)
+        return cls(image, options.name or stem(options.image), Path(options.out),
+                   cls.cases_of(options, image, say), labels, repeats=options.warps,
+                   **settings_of(options))
+
+    @classmethod
+    def cases_of(cls, options: Namespace, image: Image, say: Callable[[str], None]
+                 ) -> tuple[str, ...]:
+        """The cases that were asked for."""
+        return tuple(options.cases)
 
     def rows(self) -> Rows:
         """The rows computed so far.
@@ -113,3 +163,16 @@ class Study:
             raise ValueError(f"{self.name}: no voxel of the region of interest is left; give "
                              "labels of this image.")
         return region
+
+
+def settings_of(options: Namespace) -> dict:
+    """The settings that all studies have, by name."""
+    uses_torch = "torch" in backbone_class(options.backbone).facts.packages
+    return {"backbone": options.backbone, "backbone_settings": options.backbone_settings,
+            "families": tuple(options.families), "samples": options.samples,
+            "seed": options.seed, "device": choose_device(options.device, uses_torch)}
+
+
+def stem(path: str) -> str:
+    """A file name without its endings."""
+    return Path(path).name.split(".")[0]

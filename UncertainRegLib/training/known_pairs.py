@@ -47,6 +47,8 @@ class KnownPairs:
     noise: tuple[float, float] = (0.0, 0.0)
     noise_detail: int = 4
     occlusion: tuple[float, float] | None = None
+    # what a model folder is told, as of `folder.FolderPairs`
+    files, spacing_mm, intensity, axes = (), 1.0, "percentiles", None
 
     @property
     def shape(self) -> tuple[int, int, int]:

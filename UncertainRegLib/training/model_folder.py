@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..backbones.trained import MANIFEST, SCHEMA, read_model, read_weights
+from ..backbones.models import MANIFEST, SCHEMA, read_model, read_weights
 from ..checksum import sha256_of
 from ..environment import versions
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..networks.sir_unet import COVARIANCES, SirUNet, save
+from ..networks.sir_unet import COVARIANCES, SirUNet, half
 from ..networks.target import RegistrationTarget
 from ..randomness import seed_of, torch_seeded
 from .loop import (
@@ -26,6 +26,7 @@ from .loop import (
     threads_of,
     to_stderr,
 )
+from .model_folder import provenance, save_model
 from .sir_objectives import OBJECTIVES, CollapseMonitor, evaluate_bounds, sir_loss
 
 # between a checkpoint and going on
@@ -116,13 +117,12 @@ def train_sir(
     """Train, or go on where a checkpoint in ``out`` stopped.
 
     Writes ``out/checkpoint.pt`` (to go on from), ``out/log.jsonl``, one JSON object a step, and at
-    the end ``out/weights.pt`` (to use; `networks.sir_unet.load` reads both). Data and noise follow
-    from the seed and the number of the step, and the number of CPU threads is kept, so a resumed
-    run sees what an uninterrupted one would have seen; see `loop.run_steps`.
+    the end the model folder (to use, see `model_folder`). Data and noise follow from the seed and
+    the number of the step, and the number of CPU threads is kept, so a resumed run sees what an
+    uninterrupted one would have seen; see `loop.run_steps`.
 
     Args:
-        pairs: has ``pair(seed, device) -> Pair``, and ``record()`` for the checkpoint, see
-            ``synthetic`` and ``folder``.
+        pairs: of ``synthetic`` or ``folder``.
         progress: show a progress bar on stderr.
         warn: takes warnings; default stderr.
         on_step: takes the log of every step.
@@ -179,7 +179,10 @@ def train_sir(
                 _save(settings, net, optimiser, step + 1, threads, out / "checkpoint.pt")
             if stop:
                 raise stopped(step + 1, config.steps)
-    save(net, out / "weights.pt")
+    made_of = provenance(pairs.files, steps=config.steps, seed=config.seed, threads=threads,
+                         loss=f"{config.variant}, {config.s_objective}", settings=asdict(config))
+    save_model(out, "sir", net.settings, {"proposal": half(net)}, pairs.shape, pairs.spacing_mm,
+               pairs.intensity, made_of, pairs.axes)
     return net
 
 

@@ -47,6 +47,8 @@ class SyntheticPairs:
     warp_voxels: float = 2.0
     warp_detail: int = 5
     noise: float = 0.03
+    # what a model folder is told, as of `folder.FolderPairs`
+    files, spacing_mm, intensity, axes = (), 1.0, "percentiles", None
 
     def pair(self, seed: int, device: str = "cpu") -> Pair:
         """The pair of a seed; the same one on every machine with the same torch."""

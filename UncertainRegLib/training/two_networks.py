@@ -44,8 +44,7 @@ class TwoNetworks:
         """Run the steps (see `run_steps`), write the model folder, return the networks.
 
         Args:
-            pairs: of `folder.FolderPairs` the files, grid and intensity rule are written into the
-                model; of others, their ``shape`` and voxels of 1 mm.
+            pairs: their files, grid and intensity rule are written into the model.
             loss: in words; licence: of the images, for the model's provenance.
             state: what else a step changes, by name.
         """
@@ -55,11 +54,10 @@ class TwoNetworks:
         threads = run_steps(step, {**parts, **state}, self.config.steps, out, settings,
                             seed=self.config.seed, save_every=self.config.save_every,
                             progress=progress, on_step=on_step)
-        made_of = provenance(getattr(pairs, "files", ()), steps=self.config.steps,
+        made_of = provenance(pairs.files, steps=self.config.steps,
                              seed=self.config.seed, threads=threads, loss=loss,
                              licence=licence, settings=asdict(self.config))
         save_model(out, self.kind, {name: net.settings for name, net in self.nets.items()},
                    {name: net.state_dict() for name, net in self.nets.items()}, pairs.shape,
-                   getattr(pairs, "spacing_mm", 1.0), getattr(pairs, "intensity", "percentiles"),
-                   made_of, getattr(pairs, "axes", None))
+                   pairs.spacing_mm, pairs.intensity, made_of, pairs.axes)
         return self.nets

@@ -6,8 +6,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..choices import PERTURBING, choices, methodsOf
+from ..choices import choices, methodsOf, perturbs
 from ..controls import blocked
+from ..parameters import methodSettings
 
 
 class SettingsSection:
@@ -45,8 +46,8 @@ class SettingsSection:
                 with blocked(path):  # else the paths not yet set would be taken for choices
                     path.currentPath = getattr(parameters, name)
         isSir, source = parameters.method == "sir", parameters.sirSource
-        perturbs = parameters.method in PERTURBING or (isSir and source == "seeded")
-        ui.perturbationComboBox.visible = ui.perturbationComboBoxLabel.visible = perturbs
+        shown = perturbs(parameters.method, methodSettings(parameters))
+        ui.perturbationComboBox.visible = ui.perturbationComboBoxLabel.visible = shown
         ui.sirWidget.visible = isSir
         ui.sirWeightsPathLineEdit.visible = source == "trained"
         ui.sirWeightsPathLineEditLabel.visible = source == "trained"

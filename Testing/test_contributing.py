@@ -1,0 +1,107 @@
+"""The recipes of CONTRIBUTING.md: each example is added to a copy of the library and used."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from phantoms import textured
+
+from UncertainRegLib.geometry import Grid, write_image
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = re.compile(r"^`(\S+\.py)`:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLES = dict(EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the product with the examples in it, and two images beside."""
+    folder = tmp_path_factory.mktemp("copy")
+    for part in ("UncertainReg", "UncertainRegLib"):
+        shutil.copytree(ROOT / part, folder / part,
+                        ignore=shutil.ignore_patterns("__pycache__", "log.jsonl"))
+    for file, text in EXAMPLES.items():
+        assert not (folder / file).exists(), f"{file} is there already"
+        (folder / file).write_text(text, encoding="utf-8")
+    for name, x in (("fixed", 0.0), ("moving", 3.0)):
+        grid = Grid.from_spacing((12, 14, 16), (2.0, 2.0, 2.0), (x, 0, 0))
+        write_image(textured(grid), folder / f"{name}.nrrd")
+    return folder
+
+
+def python(copy: Path, *arguments: str) -> str:
+    """What Python says with the copy on its path."""
+    path = os.pathsep.join([str(copy), str(ROOT / "Testing")])
+    done = subprocess.run([sys.executable, *arguments], cwd=copy, capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": path}, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run(copy: Path, out: str, *options: str) -> dict:
+    python(copy, "-m", "UncertainRegLib", "run", "--fixed", "fixed.nrrd", "--moving",
+           "moving.nrrd", "--out", out, "--samples", "3", "--progress", "none", *options)
+    return json.loads((copy / out / "result.json").read_text(encoding="utf-8"))
+
+
+def test_there_is_an_example_of_each():
+    assert {Path(file).parent.name for file in EXAMPLES} == {
+        "backbones", "perturbations", "samplers", "studies"}
+
+
+def test_they_are_listed(copy):
+    lines = [line.split()[0] for words in ("backbones", "methods") for line in
+             python(copy, "-m", "UncertainRegLib", words, "list").splitlines() if line.strip()]
+    assert {"centres", "noise"} <= set(lines)
+    assert "slide" in python(copy, "-m", "UncertainRegLib", "run", "--help")
+    assert "followed" in python(copy, "-m", "UncertainRegLib", "evaluate", "--help")
+
+
+def test_a_backbone_and_a_perturbation(copy):
+    record = run(copy, "slide", "--backbone", "centres", "--perturbation", "slide")
+    assert record["status"] == "complete" and record["backbone"]["title"] == "Centres of mass"
+    assert [status["family"] for status in record["samples"]["status"]] == ["slide"] * 3
+
+
+def test_a_way_of_sampling_with_a_setting(copy):
+    record = run(copy, "noise", "--backbone", "centres", "--method", "noise", "--parameters",
+                 '{"method": {"share": 0.2}}')
+    assert record["status"] == "complete" and record["method"] == "noise"
+    assert record["samples"]["finished"] == 3 and record["parameters"]["perturbation"] is None
+
+
+def test_a_study(copy):
+    said = python(copy, "-m", "UncertainRegLib", "evaluate", "followed", "--image", "fixed.nrrd",
+                  "--out", "study", "--backbone", "centres", "--warps", "1", "--progress", "none")
+    assert "part followed" in said and "centres" in said
+
+
+PANEL = """
+import qt_host
+host = qt_host.start()
+module = host.load_module("UncertainReg/UncertainReg.py")
+widget = host.make_widget(module.UncertainRegWidget)
+for name, value, shown in (("backbone", "centres", "Centres of mass"), ("method", "noise", "Noise"),
+                           ("perturbation", "slide", "Slide")):
+    combo = getattr(widget.ui, name + "ComboBox")
+    index = combo.findData(value)
+    assert combo.itemText(index) == shown, name
+    combo.currentIndex = index
+    assert getattr(widget.logic.getParameterNode(), name) == value
+    if name == "method":
+        assert not widget.ui.perturbationComboBox.visible
+host.unload(widget)
+host.check()
+"""
+
+
+@pytest.mark.skipif(not (find_spec("PySide6") and find_spec("slicer")),
+                    reason="needs PySide6 and slicer-core")
+def test_the_panel_offers_them(copy):
+    python(copy, "-c", PANEL)

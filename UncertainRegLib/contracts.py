@@ -1,0 +1,263 @@
+"""What the parts promise each other: backbones, perturbations, samplers, proposals, studies.
+
+Whoever adds one derives from the contract: what must be there is abstract, what need not be has its
+default here. So nobody asks whether an object has an attribute, and a misspelt one is noticed.
+Each also says its ``place`` in the lists that people see: lower comes first, then by file.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import numpy as np
+
+from .geometry import DisplacementField, Grid, Image
+from .geometry.arrays import Array
+from .settings import check_settings, defaults
+
+if TYPE_CHECKING:  # what the contracts speak of, and what is made by those who keep them
+    from .backbones.facts import Facts
+    from .backbones.trained import PredictedMap
+    from .samplers.proposals.proposal import Proposal
+    from .samplers.sample import Sample
+    from .studies.rows import Rows
+
+LAST = 1000  # place of what does not say one
+OnProgress = Callable[[str, int, int], None]  # what is done, how many of it, of how many
+
+
+class Backbone(Protocol):
+    """A registration method; a frozen dataclass of its settings, unless it is stochastic.
+
+    Attributes:
+        facts: what it says of itself; a class without facts of its own is in no list.
+        listed: whether people can choose it; place: where in the list.
+        affine: it estimates an affine map first.
+        learned: a network gives the answer, and an affine map before it is none of its making.
+        voxels: size of its working grid, about, where that is a setting; else 0.
+        notes: what had to be decided about the images last prepared, in sentences.
+        stream, calls: of a stochastic one: which sampling draws, and how often it did.
+    """
+
+    facts: Facts
+    listed: ClassVar[bool] = True
+    place: ClassVar[int] = LAST
+    affine: bool = False
+    learned: ClassVar[bool] = False
+    voxels: int = 0
+    notes: Sequence[str] = ()
+    stream: int = 0
+    calls: int = 0
+
+    def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
+        """Once a pair: resampled to the working grids, intensities normalised, on the device."""
+        return fixed, moving
+
+    @abstractmethod
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """The registration of prepared images, of which the moving one may have been perturbed.
+
+        Returns:
+            A displacement field in mm LPS, from fixed to moving space, on the working grid.
+        """
+
+    def maps(self, fixed: Image, moving: Image) -> dict[str, PredictedMap]:
+        """Maps that it predicts for prepared images, by name; every run shows them."""
+        return {}
+
+    @property
+    def one_contrast(self) -> bool:
+        """Made for two images of one contrast, as its facts and settings say."""
+        return self.facts.one_contrast
+
+
+class Perturbation(Protocol):
+    """One drawn map tau of the moving space; ``facts``: what was drawn, for the record."""
+
+    facts: dict
+
+    @abstractmethod
+    def points(self, points: Array) -> Array:
+        """tau of LPS mm points (..., 3), exact."""
+
+    @abstractmethod
+    def field(self, grid: Grid, like: Array | None = None) -> DisplacementField:
+        """tau(x) − x in mm on ``grid``, to warp the moving image with; an array like ``like``."""
+
+    @abstractmethod
+    def push(self, field: DisplacementField) -> DisplacementField:
+        """tau after phi: the registration ``field`` of the perturbed image, in original space."""
+
+
+class Family(Protocol):
+    """A family of perturbations; a frozen dataclass of its settings.
+
+    The few numbers of a draw come from a numpy generator, so that one seed gives the same
+    perturbations on every device.
+
+    Attributes:
+        name: on the command line and in jobs; title, tip: what people read.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    tip: ClassVar[str]
+    place: ClassVar[int] = LAST
+
+    @abstractmethod
+    def draw(self, grid: Grid, generator: np.random.Generator) -> Perturbation:
+        """One perturbation for a moving image on ``grid``."""
+
+    def draws(self, grid: Grid, generator: np.random.Generator) -> Iterator[Perturbation]:
+        """Perturbations without end."""
+        while True:
+            yield self.draw(grid, generator)
+
+
+class Sampler(Protocol):
+    """A way of asking "what else could it be?"; a frozen dataclass of its settings.
+
+    Attributes:
+        name: on the command line and in jobs; title, tip: what people read.
+        packages: what it needs beyond the backbone: import name -> what pip calls it.
+        trained_by: how one comes by the models that it needs; empty where any backbone will do.
+        backbone: the registration that is asked.
+        family: the perturbations that it uses, or None.
+        draws_per_perturbation: samples of one group, see `Sample`.
+        at_most: samples that there are; None without end.
+        memory_mb: what it takes beyond the backbone.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    tip: ClassVar[str]
+    place: ClassVar[int] = LAST
+    packages: ClassVar[Mapping[str, str]] = {}
+    trained_by: ClassVar[str] = ""
+    backbone: Backbone
+    family: Family | None = None
+    draws_per_perturbation: int = 1
+    at_most: int | None = None
+    memory_mb: int = 0
+
+    @classmethod
+    def refuses(cls, facts: Facts) -> str:
+        """Why a backbone cannot be asked this way, in one sentence; empty when it can."""
+        if cls.trained_by and cls.name not in facts.methods:
+            return (f"{facts.title} was not trained for the method {cls.name}; choose a model made "
+                    f"by {cls.trained_by}.")
+        return ""
+
+    @classmethod
+    def perturbs(cls, settings: Mapping) -> bool:
+        """Whether the family of perturbations matters, with these settings."""
+        return False
+
+    @classmethod
+    def create(cls, backbone: Backbone, family: Family, settings: dict, device: str,
+               on_progress: OnProgress) -> Sampler:
+        """A sampler from the settings that a person gave.
+
+        Args:
+            family: to perturb with; device: "cpu" or "cuda", to compute on; on_progress: told of
+                work before the first sample. Who does not need them leaves them.
+
+        Raises:
+            ValueError: no such setting, or a value that does not fit.
+        """
+        check_settings(f"Method {cls.name!r}", settings, defaults(cls, hidden=("backbone",)))
+        return cls(backbone, **settings)  # type: ignore[call-arg]  # a dataclass
+
+    @abstractmethod
+    def expected_seconds(self, n: int, register_s: float) -> float:
+        """Rough time of n samples, from the time of one registration."""
+
+    @abstractmethod
+    def sample(self, fixed: Image, moving: Image, n: int,
+               generator: np.random.Generator) -> Iterator[Sample]:
+        """n samples (or ``at_most``) for two images that the backbone prepared, one at a time."""
+
+
+class ProposalSource(Protocol):
+    """Where the proposals of importance resampling come from; a frozen dataclass of its settings.
+
+    Attributes:
+        name: in settings; title, tip: what people read.
+        backbone: prepares the images.
+        family: the perturbations that it uses, or None; perturbs: whether it uses any.
+        device: "cpu" or "cuda".
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    tip: ClassVar[str]
+    place: ClassVar[int] = LAST
+    perturbs: ClassVar[bool] = False
+    backbone: Backbone
+    family: Family | None = None
+    device: str = "cpu"
+
+    @abstractmethod
+    def expected_seconds(self, register_s: float) -> float:
+        """Rough time to propose, from the time of one registration."""
+
+    @abstractmethod
+    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
+                on_progress: OnProgress) -> Proposal:
+        """The proposal of two prepared images."""
+
+
+class Study(Protocol):
+    """A study of whether the millimetres can be believed; a dataclass of its settings.
+
+    Attributes:
+        command: of ``evaluate``; question: what it asks, one line of help.
+        families: of perturbations, by name.
+    """
+
+    command: ClassVar[str]
+    question: ClassVar[str]
+    place: ClassVar[int] = LAST
+    families: tuple[str, ...] = ("deform",)
+
+    @classmethod
+    @abstractmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Add its own options; those that all studies have (``--out``, ``--samples``, …) follow."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, options: Namespace, say: Callable[[str], None]) -> Study:
+        """The study that the options describe.
+
+        Args:
+            say: takes sentences about what a reader of files had to decide.
+
+        Raises:
+            ValueError: a setting or a file cannot be used.
+        """
+
+    @abstractmethod
+    def registrations(self) -> int:
+        """How many are still to do."""
+
+    @abstractmethod
+    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+        """Compute what is missing, row by row; returns all rows, those of earlier runs included.
+
+        Args:
+            advance: called after every registration with what it was for.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def table(rows: Rows) -> str:
+        """The summary in words."""
+
+    def pictures(self, rows: Rows) -> list[Path]:
+        """Files that it draws of its rows."""
+        return []
