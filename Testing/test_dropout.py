@@ -8,6 +8,7 @@ from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import DisplacementField
 from UncertainRegLib.jobs.inputs import Inputs
+from UncertainRegLib.jobs.products import maps
 from UncertainRegLib.jobs.summary import Summary
 from UncertainRegLib.perturbations import Translation
 from UncertainRegLib.samplers import Dropout, Equivariance, create_sampler
@@ -36,7 +37,7 @@ def summary_of(sampler, n, nested):
         image, image, 1, np.random.default_rng(0))).field, nested)
     for sample in sampler.sample(image, image, n, np.random.default_rng(1)):
         summary.add(sample)
-    return summary.maps()
+    return maps(summary)
 
 
 def test_repeated_draws_have_the_spread_of_the_backbone():

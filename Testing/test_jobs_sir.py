@@ -175,8 +175,8 @@ def test_modes_and_best_sample_without_weights():
 def test_copies_of_one_proposal():
     """Resampling can choose one proposal again and again: no spread, one mode, one sample."""
     summary = summary_of([1.0] * 4, [5.0] * 4, [7] * 4)
-    assert summary.effective() == pytest.approx(1)
-    found = summary.representatives()
+    assert summary.stream.effective() == pytest.approx(1)
+    found = summary.coarse.representatives()
     assert found == {"modes": [{"weight": 1.0, "sample": 0}], "best_sample": 0}
     best = summary_of([0.0, 1.0, 1.0, 2.0], [1.0, 4.0, 4.0, 9.0], [3, 5, 5, 8])
     assert best.representatives()["best_sample"] == 3

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid, folding_fraction, write_image
+from UncertainRegLib.geometry.foreground import patient
 from UncertainRegLib.studies.anatomy import _collapse, simulate
-from UncertainRegLib.studies.simulate import body
 
 GRID = Grid.from_spacing((28, 30, 36), (1.2, 1.2, 1.2), (5, 0, -4))
 
@@ -21,10 +21,10 @@ def test_a_resection_changes_the_fixed_image_inside_the_cavity_only():
         image, "resection", np.random.default_rng(3))
     assert moving is image and same is image
     changed = np.abs(fixed.array - control.array)
-    assert 0.002 < where.mean() < 0.1 and where[body(image)].any()
+    assert 0.002 < where.mean() < 0.1 and where[patient(image)].any()
     assert np.median(changed[where]) > 10 * np.median(changed[~where]) + 5
     fluid = fixed.array[ndimage.binary_erosion(where)]
-    assert np.median(fluid) < np.percentile(control.array[body(image)], 20)
+    assert np.median(fluid) < np.percentile(control.array[patient(image)], 20)
     assert folding_fraction(truth) == 0
     steps = np.abs(np.diff(fixed.array - control.array, axis=2)).max()
     assert steps < 0.6 * changed.max()  # the edge is smooth

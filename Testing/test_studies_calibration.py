@@ -9,6 +9,7 @@ from phantoms import smooth_field, textured
 from UncertainRegLib import backbones
 from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import DisplacementField, Grid, folding_fraction, identity, warp
+from UncertainRegLib.geometry.foreground import patient
 from UncertainRegLib.metrics.calibration import bound_coverage
 from UncertainRegLib.perturbations import LinearMap
 from UncertainRegLib.samplers import create_sampler
@@ -20,7 +21,7 @@ from UncertainRegLib.studies.calibration import (
     registrations,
 )
 from UncertainRegLib.studies.disagreement import disagreement
-from UncertainRegLib.studies.simulate import body, deformed, error_mm
+from UncertainRegLib.studies.simulate import deformed, error_mm
 
 GRID = Grid.from_spacing((24, 28, 32), (1.5, 1.5, 1.5))
 
@@ -41,16 +42,16 @@ def test_an_affine_field_has_no_nonaffine_part():
 def test_simulated_deformations_are_as_large_as_asked_and_do_not_fold(amplitude):
     image = textured(GRID)
     field = matched_truth(image, amplitude, np.random.default_rng(2))
-    assert nonaffine_mm(field, body(image)) == pytest.approx(amplitude, rel=0.1)
+    assert nonaffine_mm(field, patient(image)) == pytest.approx(amplitude, rel=0.1)
     assert folding_fraction(field) == 0
 
 
 def test_small_amplitudes_are_at_least_half_a_voxel_and_large_ones_stay_fold_free():
     image = textured(GRID)
     small = matched_truth(image, 0.0, np.random.default_rng(2))
-    assert nonaffine_mm(small, body(image)) == pytest.approx(0.75, rel=0.02)
+    assert nonaffine_mm(small, patient(image)) == pytest.approx(0.75, rel=0.02)
     large = matched_truth(image, 50.0, np.random.default_rng(2))
-    assert 1 < nonaffine_mm(large, body(image)) < 10
+    assert 1 < nonaffine_mm(large, patient(image)) < 10
     assert folding_fraction(large) == 0
 
 
@@ -109,5 +110,5 @@ def test_the_bound_covers_another_simulated_warp():
     registration = backbone.register(*prepared)
     other = disagreement(sampler, *prepared, 6, np.random.default_rng(78))
     covered = bound_coverage(other.uncertainty_mm, error_mm(registration, truth), found["factor"],
-                             body(image.resample(registration.grid)) & other.inside)
+                             patient(image.resample(registration.grid)) & other.inside)
     assert 0.85 <= covered <= 0.99

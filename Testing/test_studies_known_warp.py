@@ -21,6 +21,7 @@ from UncertainRegLib.geometry import (
     write_field,
     write_image,
 )
+from UncertainRegLib.geometry.foreground import patient
 from UncertainRegLib.perturbations import LinearMap, Translation
 from UncertainRegLib.samplers import Equivariance
 from UncertainRegLib.studies import known_warp
@@ -39,7 +40,6 @@ from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary, writ
 from UncertainRegLib.studies.simulate import (
     TRUTHS,
     affine_part,
-    body,
     deformed,
     draw_truth,
     error_mm,
@@ -86,7 +86,7 @@ def test_a_registration_of_two_real_images_is_a_truth_without_its_affine_part():
     bent, shift = smooth_field(GRID, 1.5), np.float32([2.0, -1.0, 0.5])
     there = DisplacementField(bent.vectors + shift, GRID)
     found = registration_truth(warp(image, there, None), image)
-    inside = body(image)
+    inside = patient(image)
     assert np.abs(affine_part(found, inside) - np.eye(4))[:3, :3].max() < 0.02
     size = np.linalg.norm(found.vectors, axis=-1)[inside].mean()
     assert 0.4 * nonaffine_mm(bent, inside) < size < 2.0 * nonaffine_mm(bent, inside) + 0.2
@@ -138,7 +138,7 @@ def test_the_body_is_the_largest_component_with_its_holes():
     array[17:19, 17:19, 17:19] = 100  # a table
     expected = np.zeros(array.shape, bool)
     expected[4:14, 4:14, 4:14] = True
-    assert np.array_equal(body(Image(array, Grid.from_spacing(array.shape))), expected)
+    assert np.array_equal(patient(Image(array, Grid.from_spacing(array.shape))), expected)
 
 
 def test_scores_of_a_perfect_a_constant_and_a_reversed_map():

@@ -10,6 +10,7 @@ import numpy as np
 from ..contracts import Backbone
 from ..geometry import DisplacementField, Image, warp
 from ..geometry.arrays import as_like, to_numpy
+from ..geometry.foreground import above_mean
 from .failures import FAILURES, check_finite, out_of_memory
 
 DISTANCES_MM = (1.0, 4.0, 10.0)
@@ -46,7 +47,7 @@ def probe(backbone: Backbone, fixed: Image, moving: Image,
     """
     registration = backbone.register(fixed, moving) if registration is None else registration
     before = to_numpy(registration.vectors)
-    inside = _foreground(fixed)
+    inside = above_mean(fixed)
     followed, failed = {}, []
     for distance in distances_mm:
         shift = distance * DIRECTION
@@ -65,12 +66,6 @@ def probe(backbone: Backbone, fixed: Image, moving: Image,
         change = (before - to_numpy(after.vectors))[_on(inside, fixed, after)]
         followed[distance] = float((change @ DIRECTION).mean() / distance)
     return Competence(followed, (*_warnings(backbone.facts.title, followed), *failed))
-
-
-def _foreground(image: Image) -> np.ndarray:
-    """(Z, Y, X): the mask, or intensities above the mean."""
-    array = to_numpy(image.array)
-    return to_numpy(image.mask) > 0 if image.mask is not None else array > array.mean()
 
 
 def _on(inside: np.ndarray, image: Image, field: DisplacementField) -> np.ndarray:

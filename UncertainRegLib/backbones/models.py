@@ -7,7 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
-from .weights import sha256_of, store
+from ..checksum import sha256_of
+from .weights import store
 
 SCHEMA = "uncertainreg-model/1"
 MANIFEST = "model.json"

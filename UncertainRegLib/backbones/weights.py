@@ -6,7 +6,6 @@ the backbone's facts, or recorded beside the file when it first arrives, and che
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+from ..checksum import sha256_of
 from .facts import Weights
 
 CHUNK = 1 << 20
@@ -170,12 +170,6 @@ def clear(weights: Weights) -> int:
             freed += file.stat().st_size
             file.unlink()
     return freed
-
-
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size_text(size: int) -> str:

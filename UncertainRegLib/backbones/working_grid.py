@@ -9,7 +9,7 @@ import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.arrays import Array, turned
-from ..geometry.image import mask_of
+from ..geometry.foreground import above_mean
 
 TOWARDS = {"L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "S": (0, 0, 1),
            "I": (0, 0, -1)}
@@ -35,8 +35,7 @@ def trained_grid(image: Image, shape: Sequence[int], spacing_mm: float, axes: st
     size = np.array(tuple(shape)[::-1])
     center = image.grid.center
     if np.any(image.grid.extent_mm[order][::-1] > size * spacing_mm + 0.5 * spacing_mm):
-        inside = mask_of(image) if image.mask is not None else image.array > image.array.mean()
-        found = np.argwhere(inside)[:, ::-1]
+        found = np.argwhere(above_mean(image))[:, ::-1]
         center = image.grid.to_world((found.min(axis=0) + found.max(axis=0)) / 2.0)
     affine = np.eye(4)
     affine[:3, :3] = columns * spacing_mm

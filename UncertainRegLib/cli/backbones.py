@@ -13,6 +13,7 @@ from ..backbones import weights as store
 from ..backbones.facts import Facts
 from ..backbones.models import folder_of, install_model, models, read_model
 from ..backbones.registry import BackboneError, backbone_class, create, known, listing
+from ..checksum import sha256_of
 from ..plugins import not_installed
 from .exit_codes import COMPLETE, FAILED
 from .options import add_json, print_json
@@ -108,7 +109,7 @@ def install_backbone(options, report=None) -> int:
             return COMPLETE
         path = store.download(facts.weights, _progress)
     print(f"Installed {path} ({store.size_text(path.stat().st_size)}, "
-          f"sha256 {store.sha256_of(path)}).")
+          f"sha256 {sha256_of(path)}).")
     return COMPLETE
 
 

@@ -52,7 +52,7 @@ def add_command(commands) -> None:
 
 
 def _train_sir(options, report) -> int:
-    from ..jobs.preflight import choose_device
+    from ..environment import choose_device
     from ..samplers import method
 
     sir = method("sir")
@@ -75,7 +75,7 @@ def _train_sir(options, report) -> int:
         proposals=options.proposals, keep=options.keep, rank=options.rank,
         optimiser=options.optimiser, bfloat16=options.bfloat16,
         validate_every=options.validate_every, save_every=options.save_every, seed=options.seed,
-        device=choose_device(options.device, sir))
+        device=choose_device(options.device))
     start = proposal_network(options.start) if options.start else None
     train_sir(config, pairs, options.out, options.progress == "bar", start=start,
               on_step=on_step(options))

@@ -93,15 +93,13 @@ def folder_settings(options):
 
     if importlib.util.find_spec("torch") is None:
         raise ValueError("Training needs torch: install the Python package torch.")
-    from ..backbones.facts import Facts
-    from ..jobs.preflight import choose_device
+    from ..environment import choose_device
     from ..training.folder import FolderPairs
 
     pairs = FolderPairs(options.images, tuple(options.shape), options.spacing, options.labels,
                         together=options.shift, apart=min(options.shift, 1), intensity="minmax")
-    device = choose_device(options.device, Facts("train", "Training", packages={"torch": "torch"}))
     return pairs, {"steps": options.steps, "save_every": options.save_every,
-                   "seed": options.seed, "device": device}
+                   "seed": options.seed, "device": choose_device(options.device)}
 
 
 def network_settings(options) -> dict:

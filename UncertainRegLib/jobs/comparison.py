@@ -13,7 +13,7 @@ from ..geometry import (
     warp,
 )
 from ..geometry.image import mask_of
-from ..metrics.landmarks import distances
+from ..metrics.landmarks import target_registration_error
 from ..metrics.overlap import dice_per_label
 from ..metrics.similarity import local_ncc
 from .inputs import Inputs
@@ -119,11 +119,11 @@ def _tre(inputs: Inputs, field: DisplacementField) -> float | None:
     """Mean distance in mm of mapped fixed from moving landmarks."""
     if inputs.fixed_points is None:
         return None
-    known = np.isfinite(inputs.fixed_points).all(axis=1)
+    known = inputs.known_points
     if not known.any():
         return None
-    mapped = field.map(inputs.fixed_points[known].astype(np.float32))
-    return float(distances(mapped, inputs.moving_points[known]).mean())
+    return float(target_registration_error(field, inputs.fixed_points[known],
+                                           inputs.moving_points[known]).mean())
 
 
 def _mean(values) -> float | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from ..checksum import sha256_of
 from ..geometry import (
     Image,
     Segmentation,
@@ -45,6 +45,11 @@ class Inputs:
     fixed_points: np.ndarray | None = None
     record: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def known_points(self) -> np.ndarray:
+        """(P,) booleans: the landmarks whose true position in the fixed image is known."""
+        return np.isfinite(self.fixed_points).all(axis=1)
 
     def warnings(self) -> list[str]:
         """What is odd about the files, a sentence each, but no reason to refuse them."""
@@ -142,13 +147,9 @@ def read_structures(moving_file: str, fixed_file: str, label_names: dict, say: S
 
 def _file_record(path: str) -> dict:
     """Where an input is, and the hash of its content; of a DICOM folder that of all its files."""
-    digest, where = hashlib.sha256(), Path(path)
-    for file in sorted(where.iterdir()) if where.is_dir() else [where]:
-        if file.is_file():
-            with open(file, "rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-    return {"file": str(Path(path).resolve()), "sha256": digest.hexdigest()}
+    where = Path(path)
+    files = sorted(where.iterdir()) if where.is_dir() else [where]
+    return {"file": str(where.resolve()), "sha256": sha256_of(*filter(Path.is_file, files))}
 
 
 def read_label_names(path: str) -> dict[str, str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Image
-from ..geometry.arrays import to_numpy
-from ..posterior.maps import uncertainty
-from .summary import INSIDE, Summary
+from ..geometry.foreground import above_mean
+from .summary import Summary
 
 # Of a fixed voxel. The smallest mean error in the studies with known deformations (one image
 # deformed smoothly and found again, the easiest truth there is) was 0.41 of one.
@@ -17,14 +16,14 @@ LEAST_VOXELS = 0.2
 def warnings(summary: Summary) -> tuple[str, ...]:
     """A sentence where the samples of a run differ by less than any registration errs; else
     none. Judged inside the fixed image's mask, or above its mean intensity."""
-    if not summary.has_spread:
+    stream = summary.stream
+    if not stream.has_spread:
         return ()
     fixed = summary.inputs.fixed
-    inside = fixed.array > fixed.array.mean() if fixed.mask is None else fixed.mask > 0
-    inside = Image(inside.astype(np.float32), fixed.grid).resample(summary.grid, "nearest", 0.0)
-    seen = to_numpy(summary.validity.value) >= INSIDE
-    return too_certain(to_numpy(uncertainty(summary.moments.covariance)),
-                       (inside.array > 0) & seen, float(np.cbrt(np.prod(fixed.grid.spacing))))
+    inside = Image(above_mean(fixed).astype(np.float32), fixed.grid)
+    inside = inside.resample(stream.grid, "nearest", 0.0)
+    return too_certain(stream.uncertainty_mm(), (inside.array > 0) & stream.validity.inside,
+                       float(np.cbrt(np.prod(fixed.grid.spacing))))
 
 
 def too_certain(uncertainty_mm: np.ndarray, anatomy: np.ndarray,

@@ -1,12 +1,6 @@
-"""What a run will need: the device, memory, and minutes from one registration as a probe."""
+"""What a run will need, as a probe registration shows it."""
 
 from __future__ import annotations
-
-import contextlib
-import os
-import platform
-import sys
-from importlib import metadata
 
 import numpy as np
 
@@ -14,30 +8,7 @@ from .inputs import Inputs
 
 BYTES_PER_WORKING_VOXEL = 150  # images, fields and moments (float32) and their temporaries
 BYTES_PER_FIXED_VOXEL = 110  # display maps and fields on the fixed grid
-
-
-def choose_device(asked: str, *facts) -> str:
-    """ "cuda" when asked for or (auto) when the backbone or method uses torch and a GPU is there.
-
-    Args:
-        facts: of the backbone and the method; anything with ``packages``.
-
-    Raises:
-        ValueError: "cuda" was asked for and is not there.
-    """
-    uses_torch = any("torch" in each.packages for each in facts)
-    if asked == "cpu" or (asked == "auto" and not uses_torch):
-        return "cpu"
-    try:
-        import torch
-
-        available = torch.cuda.is_available()
-    except ImportError:
-        available = False
-    if asked == "cuda" and not available:
-        raise ValueError("No CUDA GPU can be used here (torch does not see one); choose device "
-                         "auto or cpu.")
-    return "cuda" if available else "cpu"
+SUM_UP_S = 4e-7  # a voxel of a sample, one CPU thread
 
 
 def predict_memory_mb(inputs: Inputs, working_voxels: int) -> float:
@@ -47,37 +18,7 @@ def predict_memory_mb(inputs: Inputs, working_voxels: int) -> float:
     return 250 + total / 2**20
 
 
-def available_memory_mb() -> float | None:
-    """Free memory in MB, or None where the system does not say (only Linux does)."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as stream:
-            for line in stream:
-                if line.startswith("MemAvailable"):
-                    return float(line.split()[1]) / 1024
-    except OSError:
-        pass
-    return None
-
-
-def peak_memory_mb() -> float | None:
-    """Largest resident memory of this process so far in MB; None where it is not known."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 1024)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    from .. import __version__
-
-    found = {"UncertainReg": __version__, "python": platform.python_version(),
-             "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
-    for name in ("numpy", "scipy", "SimpleITK", "torch"):
-        if name == "torch" and "torch" not in sys.modules:
-            continue
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+def predict_seconds(sampler, samples: int, register_s: float, working_voxels: int) -> float:
+    """Rough duration of a run after its first registration, which took ``register_s``."""
+    return (register_s + sampler.expected_seconds(samples, register_s)
+            + SUM_UP_S * working_voxels * samples)

@@ -20,6 +20,7 @@ from ..geometry.field_file import MEANING
 from ..geometry.image import set_geometry
 from ..results.writer import ResultWriter
 from ..samplers import Sample
+from . import products
 from .cancel import CANCEL_FILE
 from .summary import OF_REGISTRATION, Summary
 
@@ -36,14 +37,14 @@ class RunWriter(ResultWriter):
         fixed = summary.inputs.fixed.grid
         registration = summary.registration.to_numpy()
         write_field(registration.resample(fixed), self.path / "transform.nrrd")
-        write_image(summary.warped_moving(), self.path / "warped_moving.nrrd")
+        write_image(products.warped_moving(summary), self.path / "warped_moving.nrrd")
         self.update(transform="transform.nrrd", transform_meaning=MEANING,
                     warped="warped_moving.nrrd")
         if _is_coarser(registration.grid, fixed):
             write_field(registration, self.path / "transform_working.nrrd")
             self.update(transform_working="transform_working.nrrd")
         if summary.inputs.moving_labels is not None:
-            labels = summary.warped_labels(fixed)
+            labels = products.warped_labels(summary, fixed)
             name = "warped_labels.nrrd" if len(labels.layers) == 1 else "warped_labels.seg.nrrd"
             write_segmentation(labels, self.path / name)
             self.update(warped_labels=name)
@@ -57,9 +58,10 @@ class RunWriter(ResultWriter):
 
     def write_summary(self, summary: Summary, final: bool) -> None:
         """Maps and tables of the samples so far; then commit."""
-        entries, names = self._write(summary, "" if final else f"-{summary.count:04d}", final)
+        suffix = "" if final else f"-{summary.stream.count:04d}"
+        entries, names = self._write(summary, suffix, final)
         self.update(**entries)
-        self.update_samples(effective=summary.effective())
+        self.update_samples(effective=summary.stream.effective())
         self.commit(names)
 
     def write_without(self, summary: Summary, strays: list[int]) -> Summary:
@@ -68,8 +70,8 @@ class RunWriter(ResultWriter):
         animation grid.
         """
         samples = self.samples
-        kept = [index for index in range(summary.count) if index not in strays]
-        others = Summary(summary.inputs, summary.registration, summary.nested is not None)
+        kept = [index for index in range(summary.stream.count) if index not in strays]
+        others = Summary(summary.inputs, summary.registration, summary.stream.nested is not None)
         others.before_after = summary.before_after  # of the registration: the same
         for index in kept:
             facts = samples.status[index]
@@ -94,7 +96,7 @@ class RunWriter(ResultWriter):
             names.add(name)
             return self.path / name
 
-        maps, fixed = summary.maps(), summary.inputs.fixed.grid
+        maps, fixed = products.maps(summary), summary.inputs.fixed.grid
         listed, entries = {}, {}
         for name, values in maps.items():
             if name in OF_REGISTRATION and numbers is not None:
@@ -102,23 +104,24 @@ class RunWriter(ResultWriter):
             file = f"maps/{name}{suffix}.nrrd"
             write_image(Image(values, fixed), new(file), compress=final)
             listed[name] = {"file": file, **dict(zip(("unit", "meaning"), summary.meaning(name)))}
-        mean, mean_field = f"mean_transform{suffix}.nrrd", summary.mean()
+        mean, mean_field = f"mean_transform{suffix}.nrrd", summary.stream.mean()
         write_field(mean_field.resample(fixed), new(mean))
         if _is_coarser(mean_field.grid, fixed):
             working = f"mean_transform_working{suffix}.nrrd"
             write_field(mean_field, new(working))
             entries.update(mean_transform_working=working)
         entries.update(maps=listed, mean_transform=mean)
-        if summary.has_spread:
+        if summary.stream.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
-            values, grid = summary.covariance()
+            values, grid = products.covariance(summary)
             sitk.WriteImage(set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
                             str(new(covariance)))
             entries.update(
                 covariance=covariance,
-                labels=summary.label_rows(maps["uncertainty_mm"], maps["validity"]),
-                landmarks=summary.landmark_rows(), **summary.representatives(numbers),
-                oracle_sample=summary.oracle(numbers))
+                labels=products.label_rows(summary, maps["uncertainty_mm"], maps["validity"]),
+                landmarks=products.landmark_rows(summary),
+                **summary.coarse.representatives(numbers),
+                oracle_sample=summary.truth.nearest(numbers))
         return entries, names
 
 

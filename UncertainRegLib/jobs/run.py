@@ -14,7 +14,8 @@ from ..backbones import contrast
 from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
-from ..geometry.arrays import to_numpy
+from ..environment import available_memory_mb, choose_device, peak_memory_mb, versions
+from ..geometry import folding_fraction
 from ..randomness import numpy_generator
 from ..results.schema import new_record
 from ..samplers import create_sampler
@@ -23,20 +24,14 @@ from . import plausible, warnings
 from .cancel import CancelFlag, Cancelled
 from .inputs import Inputs, read_inputs
 from .job import Job
-from .preflight import (
-    available_memory_mb,
-    choose_device,
-    peak_memory_mb,
-    predict_memory_mb,
-    versions,
-)
+from .ladder import Step
+from .preflight import predict_memory_mb, predict_seconds
 from .result import RunWriter
-from .summary import INSIDE, Summary
+from .summary import Summary
 
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
 SUMMARY_SHARE = 10  # time between snapshots, in units of the time that one takes
 PROGRESS_S = 1.0  # between reports of work that is no sample
-SUM_UP_S = 4e-7  # a voxel of a sample, one CPU thread
 
 
 def run(job: Job, report, preflight_only: bool = False) -> dict:
@@ -58,8 +53,8 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         with contextlib.suppress(PermissionError):  # leads its group already
             os.setsid()  # so that the parent can end this process with all its children
     job.check()
-    device = choose_device(job.device, backbone_class(job.backbone).facts,
-                           sampling_method(job.method))
+    needed = {*backbone_class(job.backbone).facts.packages, *sampling_method(job.method).packages}
+    device = choose_device(job.device, "torch" in needed)
     backbone = backbones.create(job.backbone, device, **_settings(job))
     sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
     perturbs = sampler.family is not None
@@ -75,7 +70,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         seed=job.seed, asked=job.samples, device=device, versions=versions()))
     flag = CancelFlag(folder.path, job.parent_pid)
     flag.listen()
-    course = _Run(job, inputs, folder, report, flag, device)
+    course = _Run(job, inputs, folder, report, flag)
     try:
         course.go(preflight_only)
     except Cancelled:
@@ -101,10 +96,10 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
 class _Run:
     """The state of a run between its steps."""
 
-    def __init__(self, job: Job, inputs: Inputs, folder: RunWriter, report, flag: CancelFlag,
-                 device: str) -> None:
+    def __init__(self, job: Job, inputs: Inputs, folder: RunWriter, report,
+                 flag: CancelFlag) -> None:
         self.job, self.inputs, self.folder = job, inputs, folder
-        self.report, self.flag, self.device = report, flag, device
+        self.report, self.flag = report, flag
         self.summary: Summary | None = None
         self.timings = folder.timings
         self.sampling_since = self.progress_at = 0.0
@@ -152,8 +147,8 @@ class _Run:
     def finish(self, status: str) -> None:
         """Write what there is under ``status``."""
         self.folder.update(status=status)  # on disk with the files, in one step
-        if self.summary is not None and (self.summary.count >= FIRST_SUMMARY
-                                         or (self.summary.count and self.summary.predicted)):
+        if self.summary is not None and (self.summary.stream.count >= FIRST_SUMMARY
+                                         or (self.summary.stream.count and self.summary.predicted)):
             self.report("stage", text="Writing maps and tables")
             started = perf_counter()
             self._warn_late()
@@ -169,12 +164,12 @@ class _Run:
 
     def _probe(self):
         """Prepare and register the unperturbed pair; on lack of memory, step down and repeat."""
-        settings = _settings(self.job)
+        step = Step(self.folder.view.device, _settings(self.job))
         while True:
             try:
-                backbone = backbones.create(self.job.backbone, self.device, **settings)
+                backbone = backbones.create(self.job.backbone, step.device, **step.settings)
                 sampler = create_sampler(self.job.method, backbone, self.job.perturbation,
-                                         self.job.parameters, self.device, self._progress)
+                                         self.job.parameters, step.device, self._progress)
                 self.report("stage", text=f"Registering with {backbone.facts.title}")
                 started = perf_counter()
                 fixed, moving = backbone.prepare(self.inputs.fixed, self.inputs.moving)
@@ -187,15 +182,15 @@ class _Run:
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-                settings = self._step_down(backbone, settings)
+                step, told = step.down(backbone.voxels)
+                self.folder.update(device=step.device)
+                self._warn(told)
         seconds = self.timings["register_s"] = perf_counter() - started
         voxels = int(np.prod(registration.grid.shape))
-        seconds_more = (sampler.expected_seconds(self.job.samples, seconds)
-                        + SUM_UP_S * voxels * self.job.samples)
         memory = predict_memory_mb(self.inputs, voxels)
         memory = max(memory, peak_memory_mb() or 0.0) + sampler.memory_mb
-        needed = {"device": self.device, "memory_mb": memory,
-                  "minutes": (seconds + seconds_more) / 60}
+        needed = {"device": step.device, "memory_mb": memory,
+                  "minutes": predict_seconds(sampler, self.job.samples, seconds, voxels) / 60}
         self.folder.update(preflight=needed)
         self.report("preflight", **needed)
         self._warn(*warnings.of_memory(memory, available_memory_mb(), peak_memory_mb() or 0.0))
@@ -223,34 +218,20 @@ class _Run:
         self.report("competence", followed=followed)
         self._warn(*found.warnings)
 
-    def _step_down(self, backbone, settings: dict) -> dict:
-        """The next step of the ladder: half the working voxels, then the CPU."""
-        voxels = backbone.voxels
-        if voxels > 100_000:
-            self._warn(f"Out of memory on {self.device}: the working grid was halved to "
-                       f"{voxels // 2} voxels.")
-            return {**settings, "voxels": voxels // 2}
-        if self.device != "cpu":
-            self.device = "cpu"
-            self.folder.update(device=self.device)
-            self._warn("Out of memory on the GPU: the run goes on on the CPU.")
-            return settings
-        raise MemoryError("There is not enough memory for this pair; crop or resample the images.")
-
     def _warn_early(self, sampler) -> None:
         """Of what is known before the first sample."""
         family = None if sampler.family is None else sampler.family.name
         structures = self.inputs.moving_labels
         names = {} if structures is None else structures.names
         self._warn(*warnings.of_method(sampler.backbone, family),
-                   *warnings.of_folding(self.summary.folding()),
+                   *warnings.of_folding(folding_fraction(self.summary.registration)),
                    *warnings.of_loss(self.summary.before_after, names),
                    *self.inputs.warnings())
 
     def _warn_of_sample(self, index: int, sample) -> None:
         """Of the first sample that lies too far off the registration."""
         if not self.is_astray:
-            found = warnings.of_one_sample(index + 1, sample, self.summary.apart_mm(),
+            found = warnings.of_one_sample(index + 1, sample, self.summary.coarse.apart_mm(),
                                            self.summary.registration.grid)
             self.is_astray = bool(found)
             self._warn(*found)
@@ -258,11 +239,12 @@ class _Run:
     def _warn_late(self) -> None:
         """Of what only many samples show."""
         summary, samples = self.summary, self.folder.samples
-        outside = float(to_numpy(summary.validity.value < INSIDE).mean())
+        stream = summary.stream
+        outside = float((~stream.validity.inside).mean())
         self._warn(*warnings.of_view(outside), *warnings.of_failures(samples),
                    *warnings.of_weights(samples), *plausible.warnings(summary),
-                   *warnings.of_effective(summary.effective(), summary.count),
-                   *warnings.of_mean(*summary.offset_and_spread_mm(), summary.count))
+                   *warnings.of_effective(stream.effective(), stream.count),
+                   *warnings.of_mean(*summary.offset_and_spread_mm(), stream.count))
 
     def _leave_out_strays(self) -> None:
         """Name the samples far from the others, and keep maps and tables without them, too."""

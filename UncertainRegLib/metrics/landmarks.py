@@ -1,20 +1,18 @@
 """Target registration error at landmarks."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from ..geometry.field import DisplacementField
+from ..geometry import DisplacementField
+from ..geometry.arrays import as_like
 
 
 def target_registration_error(
-    field: "DisplacementField", fixed_points: np.ndarray, moving_points: np.ndarray
+    field: DisplacementField, fixed_points: np.ndarray, moving_points: np.ndarray
 ) -> np.ndarray:
     """TRE ‖x + d(x) - m‖ of corresponding landmarks.
 
     Args:
-        field: maps fixed points to moving points.
+        field: maps fixed points to moving points; numpy.
         fixed_points: (P, 3) LPS mm.
         moving_points: (P, 3) LPS mm, the same anatomy in the moving image.
 
@@ -24,9 +22,7 @@ def target_registration_error(
     Raises:
         ValueError: the two lists do not correspond.
     """
-    fixed_points = np.asarray(fixed_points, dtype=np.float64)
-    mapped = fixed_points + np.asarray(field.at(fixed_points), dtype=np.float64)
-    return distances(mapped, moving_points)
+    return distances(field.map(as_like(fixed_points, field.vectors)), moving_points)
 
 
 def distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ A sample is a displacement field in mm (LPS, fixed to moving) with a log-weight.
 or torch through one code; a covariance is its six numbers (…, 6) = xx, xy, xz, yy, yz, zz in mm².
 
 ==================  ==============================================================================
+stream              the sums over samples that arrive one by one: all of what follows at once
 moments             streaming mean and covariance; spread and jitter of nested samples
 maps                uncertainty, per-axis and largest-axis maps in mm, displacement entropy
 labels              streaming label probabilities and their information, volumes, centroids
@@ -11,6 +12,7 @@ label_map           label entropy and top label, of samples and registration tog
 label_table         one row a label
 points              landmarks: mean position, 95 % ellipsoid, TRE, Mahalanobis distance
 modes               principal components of the samples, modes, component sweep
+coarse              copies of all samples, small enough to compare: modes, best one, strays
 surfaces            5 / 50 / 95 % surfaces of a label
 ==================  ==============================================================================
 """

@@ -15,6 +15,7 @@ from ..geometry.grid import Grid
 from ..geometry.image import Image
 from ..geometry.interpolate import inside_index
 from .bricks import EDGE, Bricks
+from .weights import normalised
 
 MIXED = -1  # marks a cell whose eight corners differ
 ROUNDING_NATS = 1e-4  # entropies of float32 sums are right to that
@@ -184,9 +185,7 @@ class LabelProbabilities:
     @property
     def weights(self) -> np.ndarray:
         """(N,) weights of the samples, sum 1."""
-        log_weights = np.array(self.log_weights)
-        weights = np.exp(log_weights - log_weights.max())
-        return weights / weights.sum()
+        return normalised(self.log_weights)
 
     @property
     def volumes_ml(self) -> np.ndarray:

@@ -3,11 +3,19 @@
 import numpy as np
 from scipy.stats import chi2
 
+from ..geometry import DisplacementField, invert_at
+from ..geometry.arrays import to_numpy
 from ..metrics.gaussian import mahalanobis_squared
 from ..metrics.landmarks import distances
 
 LEVEL = 0.95
 SOLID = 4  # points span a volume; fewer lie in a plane
+
+
+def map_to_fixed(field: DisplacementField, moving_points: np.ndarray) -> np.ndarray:
+    """(P, 3) where a registration puts points of the moving image in the fixed space, LPS mm."""
+    points, _ = invert_at(field, moving_points, tolerance_mm=1e-3)
+    return to_numpy(points).astype(np.float64)
 
 
 def landmark_table(

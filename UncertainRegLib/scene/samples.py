@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import slicer
 
+from ..posterior.weights import normalised
 from . import nodes
 from .transform import set_field
 
@@ -50,9 +51,8 @@ def update_samples(scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Pat
 def sample_weights(sequence: slicer.vtkMRMLSequenceNode) -> np.ndarray:
     """(N,) normalised weights of the samples in a sequence."""
     items = [sequence.GetNthDataNode(n) for n in range(sequence.GetNumberOfDataNodes())]
-    log = np.array([float(item.GetAttribute("UncertainReg.LogWeight") or 0.0) for item in items])
-    weights = np.exp(log - log.max())
-    return weights / weights.sum()
+    return normalised([float(item.GetAttribute("UncertainReg.LogWeight") or 0.0)
+                       for item in items])
 
 
 def add_browser(scene: slicer.vtkMRMLScene, run: str, sequence: slicer.vtkMRMLSequenceNode,

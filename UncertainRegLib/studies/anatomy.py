@@ -19,12 +19,13 @@ import numpy as np
 
 from .. import backbones
 from ..geometry import DisplacementField, Grid, Image, compose, warp
+from ..geometry.foreground import patient
 from ..metrics.correlation import auroc
 from ..perturbations import Deform
 from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
 from .rows import Rows, summary, table
-from .simulate import body, deformed
+from .simulate import deformed
 from .study import GROUP, KEY, RESIDUAL, ImageStudy
 
 CASES = ("resection", "truncation")
@@ -142,7 +143,7 @@ def simulate(image: Image, case: str, generator: np.random.Generator
     center, radius = _place(image, generator)
     truth = compose(truth, _collapse(image.grid, center, radius))
     control = (deformed(image, truth), image)
-    fluid = float(np.percentile(image.array[body(image)], FLUID_PERCENTILE))
+    fluid = float(np.percentile(image.array[patient(image)], FLUID_PERCENTILE))
     # Signed distance in mm to the wall, negative inside, over a smooth edge of a voxel or so.
     depth = np.linalg.norm(image.grid.points() - center.astype(np.float32), axis=-1) - radius
     share = 1 / (1 + np.exp(depth / (EDGE_VOXELS * image.grid.spacing.mean())))
@@ -155,7 +156,7 @@ def _place(image: Image, generator: np.random.Generator) -> tuple[np.ndarray, fl
     """Centre (LPS mm) and radius (mm) of a cavity inside the body, away from its surface."""
     from scipy import ndimage
 
-    inside = body(image)
+    inside = patient(image)
     filled = np.argwhere(inside)
     extent = (np.ptp(filled, axis=0) + 1) * image.grid.spacing[::-1]
     radius = RADIUS * float(extent.min())

@@ -18,10 +18,11 @@ import numpy as np
 from ..backbones.competence import DISTANCES_MM, ENOUGH, probe
 from ..backbones.failures import Failures, TooManyFailedError, check_finite
 from ..geometry import DisplacementField, Image, compose
+from ..geometry.foreground import patient
 from ..metrics.calibration import bound_coverage, conformal_factor
 from ..perturbations import Deform
 from .disagreement import disagreement
-from .simulate import affine_part, body, deformed, error_mm, seen
+from .simulate import affine_part, deformed, error_mm, seen
 
 LEVEL = 0.95
 ELASTIC = Deform(10, 0.4)  # the largest that cannot fold
@@ -198,6 +199,6 @@ def nonaffine_mm(field: DisplacementField, region: np.ndarray) -> float:
 
 
 def _region(image: Image, field: DisplacementField) -> np.ndarray:
-    """Booleans on the grid of ``field``: the mask of the image, or its body."""
+    """Booleans on the grid of ``field``: the mask of the image, or the patient."""
     image = image.resample(field.grid)
-    return body(image) if image.mask is None else image.mask > 0
+    return patient(image) if image.mask is None else image.mask > 0

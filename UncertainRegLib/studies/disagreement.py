@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..geometry import DisplacementField, Image, inside_index, warp
-from ..geometry.arrays import as_like, to_numpy
+from ..geometry import DisplacementField, Image, warp
+from ..geometry.arrays import to_numpy
 from ..posterior.maps import uncertainty
-from ..posterior.moments import Moments, RunningMean
+from ..posterior.moments import Moments
+from ..posterior.stream import Validity
 
-INSIDE = 0.5  # a voxel counts where at least half of the samples stay in the moving image
 RESIDUAL_SIGMA = 2.0  # voxels of the working grid
 
 
@@ -54,11 +54,10 @@ def disagreement(sampler, fixed: Image, moving: Image, samples: int,
     Raises:
         TooManyFailedError: most registrations fail; a few that do are drawn again by the sampler.
     """
-    halves, validity = (Moments(), Moments()), RunningMean()
+    halves, validity = (Moments(), Moments()), Validity(moving.grid)
     for number, sample in enumerate(sampler.sample(fixed, moving, samples, generator)):
         halves[number % 2].add(sample.field.vectors, sample.log_weight)
-        stays = inside_index(moving.grid.shape, sample.field.mapped_index(moving.grid))
-        validity.add(as_like(stays, sample.field.vectors), sample.log_weight)
+        validity.add(sample.field, sample.log_weight)
         if each is not None:
             each(sample.field, sample.log_weight)
         advance()
@@ -68,7 +67,7 @@ def disagreement(sampler, fixed: Image, moving: Image, samples: int,
     maps = [to_numpy(uncertainty(m.covariance)) for m in (all_samples, *halves)]
     mean = DisplacementField(all_samples.mean, sample.field.grid).to_numpy()
     return Disagreement(maps[0], mean, to_numpy(all_samples.covariance),
-                        to_numpy(validity.value) >= INSIDE, (maps[1], maps[2]),
+                        validity.inside, (maps[1], maps[2]),
                         sample.of_all.get("failed", {"count": 0})["count"])
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from .. import backbones
 from ..backbones.linear import after
 from ..geometry import DisplacementField, Grid, Image, compose, inside_index, read_field, warp
 from ..geometry.errors import Say, unsaid
 from ..geometry.field_file import check_cover
+from ..geometry.foreground import patient
 from ..perturbations import Affine, Deform, Translation
 
 ELASTIC = Deform(10, 0.35)  # below the bound of injectivity, about 0.40 of the spacing
@@ -74,7 +74,7 @@ def registration_truth(image: Image, moving: Image) -> DisplacementField:
     """
     backbone = backbones.create("demons")
     field = backbone.register(*backbone.prepare(image, moving))
-    affine = affine_part(field, body(image.resample(field.grid)))
+    affine = affine_part(field, patient(image.resample(field.grid)))
     return after(np.linalg.inv(affine), field).resample(image.grid)
 
 
@@ -116,17 +116,6 @@ def deformed(image: Image, truth: DisplacementField) -> Image:
 def seen(truth: DisplacementField, moving: Grid) -> np.ndarray:
     """Booleans (Z, Y, X): where the true point lies in the moving field of view."""
     return inside_index(moving.shape, truth.mapped_index(moving))
-
-
-def body(image: Image) -> np.ndarray:
-    """Booleans (Z, Y, X): the largest component above Otsu's threshold, holes filled."""
-    import SimpleITK as sitk
-
-    from ..geometry.image import to_sitk
-
-    above = sitk.OtsuThreshold(to_sitk(Image(image.array.astype(np.float32), image.grid)), 0, 1)
-    largest = sitk.RelabelComponent(sitk.ConnectedComponent(above), sortByObjectSize=True) == 1
-    return ndimage.binary_fill_holes(sitk.GetArrayFromImage(largest) > 0)
 
 
 def error_mm(field: DisplacementField, truth: DisplacementField) -> np.ndarray:

@@ -12,11 +12,13 @@ import numpy as np
 
 from ..backbones.registry import backbone_class
 from ..contracts import Study
+from ..environment import choose_device
 from ..geometry import DisplacementField, Image, read_image, read_segmentation, warp_labels
 from ..geometry.files import check_overlap
+from ..geometry.foreground import patient
 from ..randomness import numpy_generator
 from .rows import Rows
-from .simulate import body, seen
+from .simulate import seen
 
 KEY = ("image", "backbone", "case", "number", "map", "samples", "seed")
 GROUP = ("image", "backbone", "case", "map")
@@ -33,7 +35,7 @@ class ImageStudy(Study):
         out: folder for rows.csv and what is made of it.
         cases: kinds of simulated pairs; see the study.
         labels: segmentation of the image; its foreground is the region of interest. None takes
-            the body (`simulate.body`).
+            the body (`foreground.patient`).
         backbone, backbone_settings: registration method, as in a job.
         families: perturbation families.
         samples: registrations a map.
@@ -153,7 +155,7 @@ class ImageStudy(Study):
             ValueError: nothing is left.
         """
         if self.labels is None:
-            region = body(fixed.resample(truth.grid))
+            region = patient(fixed.resample(truth.grid))
         else:
             region = warp_labels(self.labels, truth).array > 0
         region &= seen(truth, self.image.grid)
@@ -165,12 +167,10 @@ class ImageStudy(Study):
 
 def settings_of(options: Namespace) -> dict:
     """The settings that all studies have, by name."""
-    from ..jobs.preflight import choose_device
-
-    device = choose_device(options.device, backbone_class(options.backbone).facts)
+    uses_torch = "torch" in backbone_class(options.backbone).facts.packages
     return {"backbone": options.backbone, "backbone_settings": options.backbone_settings,
             "families": tuple(options.families), "samples": options.samples,
-            "seed": options.seed, "device": device}
+            "seed": options.seed, "device": choose_device(options.device, uses_torch)}
 
 
 def stem(path: str) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ..backbones.prepare import PERCENTILES
-from ..backbones.weights import sha256_of
 from ..backbones.working_grid import axes_of, centred_grid
+from ..checksum import sha256_of
 from ..geometry import Image, read_image, read_labels
 from ..randomness import numpy_generator
 from .synthetic import Pair

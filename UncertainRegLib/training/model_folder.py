@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from ..backbones.models import MANIFEST, SCHEMA, read_model, read_weights
-from ..backbones.weights import sha256_of
+from ..checksum import sha256_of
+from ..environment import versions
 from ..results.atomic import replace, replace_text
 
 INTENSITIES = ("minmax", "percentiles")
@@ -85,8 +86,6 @@ def provenance(files: Iterable[str | Path], *, steps: int, seed: int, threads: i
         licence: of the data, which the weights inherit.
         more: anything else worth keeping, as JSON knows it.
     """
-    from ..jobs.preflight import versions
-
     data = [{"file": Path(file).name, "sha256": sha256_of(file)} for file in files]
     return {"data": data, "steps": steps, "seed": seed, "threads": threads, "loss": loss,
             "licence": licence, "versions": versions(), **more}

@@ -1,0 +1,65 @@
+"""What the machine offers: a GPU, memory, versions of the software."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+from importlib import metadata
+
+
+def choose_device(asked: str, uses_torch: bool = True) -> str:
+    """ "cuda" when asked for, or (auto) when the work uses torch and a GPU is there; else "cpu".
+
+    Raises:
+        ValueError: "cuda" was asked for and is not there.
+    """
+    if asked == "cpu" or (asked == "auto" and not uses_torch):
+        return "cpu"
+    try:
+        import torch
+
+        available = torch.cuda.is_available()
+    except ImportError:
+        available = False
+    if asked == "cuda" and not available:
+        raise ValueError("No CUDA GPU can be used here (torch does not see one); choose device "
+                         "auto or cpu.")
+    return "cuda" if available else "cpu"
+
+
+def available_memory_mb() -> float | None:
+    """Free memory in MB, or None where the system does not say (only Linux does)."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as stream:
+            for line in stream:
+                if line.startswith("MemAvailable"):
+                    return float(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return None
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident memory of this process so far in MB; None where it is not known."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    from . import __version__
+
+    found = {"UncertainReg": __version__, "python": platform.python_version(),
+             "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
+    for name in ("numpy", "scipy", "SimpleITK", "torch"):
+        if name == "torch" and "torch" not in sys.modules:
+            continue
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

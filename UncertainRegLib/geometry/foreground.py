@@ -1,0 +1,65 @@
+"""Where an image shows the patient: three questions, and an answer to each.
+
+`above_mean` needs no more than most of the anatomy, at any intensities. `patient` is one piece
+without holes, to measure in. `not_air` keeps whatever is not surely air, to hide the rest.
+(`backbones.content` tells padding from air, to crop by.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from .arrays import to_numpy
+from .image import Image, to_sitk
+
+
+def above_mean(image: Image) -> np.ndarray:
+    """(Z, Y, X) booleans: the mask, or intensities above the mean."""
+    if image.mask is not None:
+        return to_numpy(image.mask) > 0
+    array = to_numpy(image.array)
+    return array > array.mean()
+
+
+def patient(image: Image) -> np.ndarray:
+    """(Z, Y, X) booleans: the largest component above Otsu's threshold, holes filled."""
+    above = sitk.OtsuThreshold(to_sitk(Image(image.array.astype(np.float32), image.grid)), 0, 1)
+    largest = sitk.RelabelComponent(sitk.ConnectedComponent(above), sortByObjectSize=True) == 1
+    return ndimage.binary_fill_holes(sitk.GetArrayFromImage(largest) > 0)
+
+
+def not_air(array: np.ndarray, axis: int) -> np.ndarray | None:
+    """(Z, Y, X) booleans, False in the air around the patient; None if there is none.
+
+    Air is darker than half-way between the rim of the field of view and Otsu's threshold, and
+    connected to the rim. The ends along the patient do not count as rim: there the field of view
+    cuts the patient, and the air inside (lungs, airways) must not leak out.
+
+    Args:
+        array: intensities.
+        axis: of the array, from feet to head.
+    """
+    rim = _rim(array.shape, axis)
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(array[::2, ::2, ::2].astype(np.float32)))
+    air = float(np.median(array[rim]))
+    if air > (float(array.min()) + otsu.GetThreshold()) / 2:
+        return None  # the patient fills the field of view
+    dark = array < (air + otsu.GetThreshold()) / 2
+    parts = sitk.GetArrayFromImage(sitk.ConnectedComponent(
+        sitk.GetImageFromArray(dark.astype(np.uint8))))
+    inside = np.ones(parts.max() + 1, bool)
+    inside[parts[rim & dark]] = False
+    return inside[parts]
+
+
+def _rim(shape: tuple[int, ...], axis: int) -> np.ndarray:
+    rim = np.zeros(shape, bool)
+    for side in set(range(3)) - {axis}:
+        for end in (0, -1):
+            face: list[slice | int] = [slice(None)] * 3
+            face[side] = end
+            rim[tuple(face)] = True
+    return rim

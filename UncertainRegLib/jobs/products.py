@@ -1,0 +1,122 @@
+"""What a run leaves of its samples: maps, tables, and the warped images beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry import (
+    Grid,
+    Image,
+    Segmentation,
+    interpolate,
+    jacobian_determinant,
+    warp,
+)
+from ..geometry.arrays import as_like, to_numpy
+from ..metrics.landmarks import distances, target_registration_error
+from ..posterior.label_map import label_map
+from ..posterior.label_table import label_table, most_uncertain_first
+from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
+from ..posterior.points import landmark_table, map_to_fixed
+from ..posterior.stream import INSIDE
+from .summary import Summary
+
+
+def maps(summary: Summary) -> dict[str, np.ndarray]:
+    """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (`results.maps`)."""
+    stream, registration = summary.stream, summary.registration
+    of_samples = {"validity": stream.validity.share}
+    if stream.has_spread:
+        covariance = stream.moments.covariance
+        axes = axis_sd(covariance)
+        of_samples |= {
+            "uncertainty_mm": uncertainty(covariance),
+            "largest_axis_mm": largest_axis(covariance),
+            "axis_rl_mm": axes[..., 0], "axis_ap_mm": axes[..., 1],
+            "axis_si_mm": axes[..., 2],
+            "displacement_entropy": displacement_entropy(covariance),
+        }
+    if stream.nested is not None:
+        parts = stream.nested.summary()
+        of_samples |= {"spread_mm": uncertainty(parts.spread),
+                       "jitter_mm": uncertainty(parts.jitter)}
+    fixed = summary.inputs.fixed.grid
+    found = {name: _on(fixed, values, stream.grid) for name, values in of_samples.items()}
+    jacobian = jacobian_determinant(registration)
+    for name, values in (("jacobian", jacobian), ("folding", as_like(jacobian <= 0, jacobian))):
+        found[name] = _on(fixed, values, registration.grid)
+    if stream.labels and stream.has_spread:
+        grid = stream.labels[0].grid
+        entropy = [label_map(layer, warped.array).score for layer, warped in
+                   zip(stream.labels, warped_labels(summary, grid).layers)]
+        information = [layer.information() for layer in stream.labels]
+        found["label_entropy"] = _on(fixed, np.max(entropy, axis=0), grid)
+        found["label_information"] = _on(fixed, np.max(information, axis=0), grid)
+    for name, predicted in summary.predicted.items():
+        found[name] = _on(fixed, predicted.image.array, predicted.image.grid)
+    return found
+
+
+def covariance(summary: Summary) -> tuple[np.ndarray, Grid]:
+    """(Z, Y, X, 6) covariance in mm² and its grid, the animation grid."""
+    grid = summary.animation_grid
+    to_index = np.linalg.inv(summary.stream.grid.affine) @ grid.affine
+    like = summary.stream.moments.covariance
+    index = grid.affine_points(to_index, like)
+    return to_numpy(interpolate(like, index)).astype(np.float32), grid
+
+
+def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarray) -> list[dict]:
+    """The per-label table; places that mostly leave the moving image are not judged."""
+    layers, inputs = summary.stream.labels, summary.inputs
+    if not layers:
+        return []
+    grid = layers[0].grid
+    uncertainty_mm, validity = (Image(values, inputs.fixed.grid).resample(grid).array
+                                for values in (uncertainty_mm, validity))
+    judged = np.where(validity >= INSIDE, uncertainty_mm, np.nan)
+    warped, moving = warped_labels(summary, grid), inputs.moving_labels
+    true = [None] * len(layers)
+    if inputs.fixed_labels is not None:
+        true = [layer.array for layer in inputs.fixed_labels.resample(grid).layers]
+    structures = summary.before_after["structures"]
+    rows = [{**row, "dice_before": structures.get(row["label"], {}).get("before")}
+            for layer, found, truth in zip(layers, warped.layers, true)
+            for row in label_table(layer, judged, found.array, truth, moving.names,
+                                   moving.colors)]
+    return most_uncertain_first(rows)
+
+
+def landmark_rows(summary: Summary) -> list[dict]:
+    """The landmark table. TRE compares the registration with the true moving point."""
+    inputs, stream, registration = summary.inputs, summary.stream, summary.registration
+    if inputs.moving_points is None:
+        return []
+    rows = landmark_table(
+        np.stack(stream.positions), inputs.moving_points, inputs.point_names,
+        inputs.fixed_points, map_to_fixed(registration, inputs.moving_points), stream.weights())
+    if inputs.fixed_points is not None:
+        # The usual target registration error needs no inverse: |phi(fixed) − moving|.
+        known = inputs.known_points
+        true, moving = inputs.fixed_points[known], inputs.moving_points[known]
+        errors = (target_registration_error(registration.to_numpy(), true, moving),
+                  distances(true, moving))
+        for place, after, before in zip(np.flatnonzero(known), *errors):
+            rows[place]["tre_mm"], rows[place]["tre_before_mm"] = float(after), float(before)
+    return rows
+
+
+def warped_moving(summary: Summary) -> Image:
+    """The moving image on the fixed grid, by the unperturbed registration."""
+    moving = summary.inputs.moving
+    field = summary.registration.to_numpy().resample(summary.inputs.fixed.grid)
+    return warp(Image(moving.array, moving.grid), field, outside=float(moving.array.min()))
+
+
+def warped_labels(summary: Summary, grid: Grid) -> Segmentation:
+    """The moving segmentation on ``grid``, by the unperturbed registration."""
+    return summary.inputs.moving_labels.warp(summary.registration.to_numpy().resample(grid))
+
+
+def _on(fixed: Grid, values, grid: Grid) -> np.ndarray:
+    return Image(to_numpy(values).astype(np.float32), grid).resample(fixed).array
