@@ -12,7 +12,7 @@ from UncertainRegLib.backbones.demons import Demons
 from UncertainRegLib.results.maps import kind_of
 from UncertainRegLib.results.schema import FILE, new_record
 
-SAMPLES = 5
+SAMPLES = 6
 SHAPE = (20, 28, 24)  # Z, Y, X
 
 
@@ -93,7 +93,7 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
         asked=SAMPLES, device="cpu", versions={"numpy": "2"})
     record["samples"].update(
         finished=samples, effective=float(samples), files=files,
-        log_weights=[-0.5 * n for n in range(samples)],
+        log_weights=[-0.1 * n for n in range(samples)],
         status=[{"index": n, "seconds": 1.0} for n in range(samples)])
     record |= {
         "status": status, "peak_memory_mb": 1.0,

@@ -19,9 +19,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from UncertainRegLib.studies.known_warp import ABOUT, SMOOTHED, variant
 from UncertainRegLib.studies.rows import bootstrap_interval, summary
 from UncertainRegLib.studies.study import RESIDUAL
+from UncertainRegLib.studies.variant import ABOUT, SMOOTHED, variant
 
 HERE = Path(__file__).resolve().parent / "benchmarks"
 STORE, PAGE = HERE / "validation", HERE / "validation_results.md"

@@ -9,14 +9,18 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from phantoms import textured
 
-from UncertainRegLib.geometry import Grid, write_image
+from UncertainRegLib.geometry import Grid, Image, write_image
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = re.compile(r"^`(\S+\.py)`:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXAMPLES = dict(EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+CHANGE = re.compile(r"^In `(\S+\.py)`, after\n`([^`]+)`:\n\n```python\n(.*?)^```$",
+                    re.MULTILINE | re.DOTALL)
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+EXAMPLES, CHANGES = dict(EXAMPLE.findall(TEXT)), CHANGE.findall(TEXT)
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +33,16 @@ def copy(tmp_path_factory):
     for file, text in EXAMPLES.items():
         assert not (folder / file).exists(), f"{file} is there already"
         (folder / file).write_text(text, encoding="utf-8")
+    for file, line, added in CHANGES:
+        text = (folder / file).read_text(encoding="utf-8")
+        assert text.count(f"{line}\n") == 1, f"{file} has that line {text.count(line)} times"
+        (folder / file).write_text(text.replace(f"{line}\n", f"{line}\n{added}"), "utf-8")
     for name, x in (("fixed", 0.0), ("moving", 3.0)):
         grid = Grid.from_spacing((12, 14, 16), (2.0, 2.0, 2.0), (x, 0, 0))
         write_image(textured(grid), folder / f"{name}.nrrd")
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[4:8, 4:9, 5:11] = 1
+    write_image(Image(labels, grid), folder / "labels.nrrd")
     return folder
 
 
@@ -53,6 +64,8 @@ def run(copy: Path, out: str, *options: str) -> dict:
 def test_there_is_an_example_of_each():
     assert {Path(file).parent.name for file in EXAMPLES} == {
         "backbones", "perturbations", "samplers", "studies"}
+    assert [Path(file).name for file, _, _ in CHANGES] == [
+        "products.py", "maps.py", "label_table.py", "columns.py"]
 
 
 def test_they_are_listed(copy):
@@ -74,6 +87,31 @@ def test_a_way_of_sampling_with_a_setting(copy):
                  '{"method": {"share": 0.2}}')
     assert record["status"] == "complete" and record["method"] == "noise"
     assert record["samples"]["finished"] == 3 and record["parameters"]["perturbation"] is None
+
+
+def test_a_map_and_a_column(copy):
+    record = run(copy, "offset", "--backbone", "centres", "--moving-labels", "labels.nrrd")
+    entry = record["maps"]["offset_mm"]
+    assert (copy / "offset" / entry["file"]).is_file()
+    assert (entry["unit"], entry["meaning"].split()[0]) == ("mm", "distance")
+    assert [row["boundary_voxels"] > 0 for row in record["labels"]] == [True]
+
+
+SCENE = """
+from UncertainRegLib.scene.headless import HeadlessScene
+from UncertainRegLib.scene.result import load_result
+with HeadlessScene() as headless:
+    result = load_result("scene", headless.scene)
+    assert "offset_mm" in result.maps
+    table = result.label_table.GetTable()
+    assert table.GetColumnByName("boundary_voxels").GetValue(0) > 0
+"""
+
+
+@pytest.mark.skipif(not find_spec("slicer"), reason="needs slicer-core")
+def test_a_scene_shows_them(copy):
+    run(copy, "scene", "--backbone", "centres", "--moving-labels", "labels.nrrd")
+    python(copy, "-c", SCENE)
 
 
 def test_a_study(copy):

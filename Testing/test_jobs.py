@@ -136,7 +136,7 @@ def test_tables(finished):
     for row, point in zip(record["landmarks"], points):
         assert row["tre_mm"] < 1.0
         assert np.linalg.norm(np.array(row["mean_lps"]) - point) < 1.5
-        assert row["inside95"] in (True, False)
+        assert row["inside95"] is row["axes_mm"] is None  # four samples span no such region
 
 
 def test_numbers_that_mean_nothing_are_warned_of_or_blank(pair, tmp_path, capsys):

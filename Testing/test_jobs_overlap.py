@@ -16,7 +16,7 @@ from UncertainRegLib.geometry import (
 )
 from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
-from UncertainRegLib.results.reader import read_result
+from UncertainRegLib.results.reader import read_record, read_result
 from UncertainRegLib.studies.result import validate
 
 GRID = Grid.from_spacing((28, 30, 32), (1.5, 1.5, 1.5), (10, 20, -5))
@@ -84,14 +84,14 @@ def test_report_and_validation_take_them(finished):
 
     assert main(["report", str(finished)]) == 0
     assert "Lesion" in (finished / "report.html").read_text(encoding="utf-8")
-    record = read_result(finished)
+    record = read_record(finished)
     overlay = read_overlay(finished, record)
     overlay.point = GRID.to_world([12.0, 12.0, 12.0])  # in both
     picture = overlay.plane("axial").astype(int)
     overlay.labels = Segmentation(overlay.labels.layers[:1])
     assert np.abs(picture - overlay.plane("axial")).sum() > 0  # the lesion's outline is one more
     found = validate(finished, record)["labels"]
-    assert found["dice"] == pytest.approx(np.mean([row["dice"] for row in record["labels"]]))
+    assert found["dice"] == pytest.approx(np.mean([row["dice"] for row in record.labels]))
     assert found["maps"]["label entropy"]["auroc"] > 0.5
 
 

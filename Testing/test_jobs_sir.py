@@ -165,11 +165,12 @@ def summary_of(shifts, evidence=None, proposals=None):
 
 
 def test_modes_and_best_sample_without_weights():
-    found = summary_of([-3.0, -2.9, -3.1, 2.0, 2.1]).representatives()
+    found = summary_of([-3.0, -2.9, -3.1, 2.0, 2.1]).coarse.representatives()
     assert [mode["weight"] for mode in found["modes"]] == pytest.approx([0.6, 0.4])
     assert found["modes"][0]["sample"] == 0
     assert found["best_sample"] == 1  # nearest to the mean, -0.98
-    assert summary_of([1.0, 2.0, 3.0]).representatives() == {"modes": [], "best_sample": None}
+    few = summary_of([1.0, 2.0, 3.0]).coarse.representatives()
+    assert few == {"modes": [], "best_sample": None}
 
 
 def test_copies_of_one_proposal():
@@ -179,8 +180,8 @@ def test_copies_of_one_proposal():
     found = summary.coarse.representatives()
     assert found == {"modes": [{"weight": 1.0, "sample": 0}], "best_sample": 0}
     best = summary_of([0.0, 1.0, 1.0, 2.0], [1.0, 4.0, 4.0, 9.0], [3, 5, 5, 8])
-    assert best.representatives()["best_sample"] == 3
-    assert best.effective() == pytest.approx(16 / 6)
+    assert best.coarse.representatives()["best_sample"] == 3
+    assert best.stream.effective() == pytest.approx(16 / 6)
 
 
 def test_offset_of_the_samples_from_the_registration():

@@ -75,7 +75,7 @@ def test_the_scene_is_shown_and_only_the_new_panel_follows_it(
     old, panel = reloadable, press_reload(reloadable)
     ui = panel.ui
     assert panel.results.result.run == chosen and ui.opacitySlider.value == pytest.approx(0.35)
-    assert ui.fixedSelector.currentNode() is inputs[0] and ui.samplesSpinBox.value == 5
+    assert ui.fixedSelector.currentNode() is inputs[0] and ui.samplesSpinBox.value == 6
     assert panel.results.probe.isActive and not old.results.probe.isActive
     before = old.ui.samplesSpinBox.value
     panel.logic.getParameterNode().samples = 9

@@ -274,7 +274,7 @@ def test_the_main_movement_is_played_like_samples(shown):
     ui.movementComboBox.currentIndex = 0
     assert not browser.GetPlaybackActive()
     assert result.moving.GetParentTransformNode() is result.sample_transform
-    assert ui.sampleLabel.text == "1 of 5"
+    assert ui.sampleLabel.text == "1 of 6"
 
 
 def test_modes_and_best_sample(shown):

@@ -59,7 +59,7 @@ def inputs(widget):
     fixed, moving = add_volume("MR before"), add_volume("MR after", 1)
     widget.ui.fixedSelector.setCurrentNode(fixed)
     widget.ui.movingSelector.setCurrentNode(moving)
-    widget.ui.samplesSpinBox.value = 5
+    widget.ui.samplesSpinBox.value = 6
     return fixed, moving
 
 
@@ -200,10 +200,10 @@ def test_a_run_shows_progress_and_then_its_result(widget, inputs, host):
 
     run._onChanged = watch
     run_until(host, lambda: not run.isActive)
-    assert (2, "2 of 5 samples, 2 s left") in [step[:2] for step in steps]
+    assert (2, "2 of 6 samples, 2 s left") in [step[:2] for step in steps]
     live = next(step for step in steps if step[3] is not None)
     assert live[2:] == (True, ["uncertainty_mm"], True)  # before the end
-    assert run.state == "complete" and ui.statusLabel.text.startswith("5 samples in")
+    assert run.state == "complete" and ui.statusLabel.text.startswith("6 samples in")
     assert not ui.runningWidget.visible and ui.applyButton.enabled
     assert "jacobian" in run.result.maps  # the others came at the end
     assert run.result.fixed is inputs[0] and run.result.moving is inputs[1]
@@ -242,9 +242,9 @@ def test_samples_are_played_and_chosen(widget, inputs, host):
     apply_and_wait(host, widget)
     result = widget.results.result
     browser = result.sample_browser
-    assert ui.sampleSlider.maximum == 4 and ui.sampleLabel.text == "1 of 5"
+    assert ui.sampleSlider.maximum == 5 and ui.sampleLabel.text == "1 of 6"
     ui.sampleSlider.value = 3
-    assert browser.GetSelectedItemNumber() == 3 and ui.sampleLabel.text == "4 of 5"
+    assert browser.GetSelectedItemNumber() == 3 and ui.sampleLabel.text == "4 of 6"
     assert inputs[1].GetParentTransformNode() is result.sample_transform
     browser.SetSelectedItemNumber(1)  # as the playback timer of the application does
     assert ui.sampleSlider.value == 1
@@ -295,7 +295,7 @@ def test_a_saved_scene_comes_back_with_its_controls(widget, inputs, host, tmp_pa
     ui = widget.ui
     assert ui.resultsCollapsibleButton.visible and ui.structuresTable.rowCount == 2
     assert ui.showMapCheckBox.checked and ui.opacitySlider.value == pytest.approx(0.35)
-    assert ui.sampleSlider.maximum == 4
+    assert ui.sampleSlider.maximum == 5
     ui.sampleSlider.value = 2
     assert widget.results.result.sample_browser.GetSelectedItemNumber() == 2
 

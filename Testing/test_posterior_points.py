@@ -20,11 +20,11 @@ def test_plus_and_minus_three():
     json.dumps(rows, allow_nan=False)
 
 
-def test_an_ellipsoid_needs_four_different_samples():
+def test_an_ellipsoid_needs_five_different_samples():
     generator = np.random.default_rng(3)
-    positions = generator.normal(size=(4, 2, 3)) + MOVING
+    positions = generator.normal(size=(5, 2, 3)) + MOVING
     empty = ("axes_mm", "directions", "mahalanobis", "inside95")
-    for flat in (positions[:2], positions[[0, 1, 2, 2, 0]]):
+    for flat in (positions[:2], positions[:4], positions[[0, 1, 2, 3, 3, 0]]):
         row = landmark_table(flat, MOVING, ["a", "b"], MOVING)[0]
         assert [row[name] for name in empty] == [None] * 4
         assert row["u_mm"] > 0 and row["tre_mm"] > 0
@@ -58,12 +58,13 @@ def test_ellipsoid_agrees_with_the_mahalanobis_distance():
 
 
 def test_tre_is_of_the_registration_when_it_is_given():
-    offsets = [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]]
+    offsets = [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]]
     positions = MOVING + np.array(offsets, float)[:, None]
     rows = landmark_table(positions, MOVING, ["a", "b"], MOVING, mapped=MOVING + [0, 2.0, 0])
     assert rows[0]["tre_mm"] == pytest.approx(2.0)
     assert rows[0]["mahalanobis"] == pytest.approx(0.0)
-    assert landmark_table(positions, MOVING, ["a", "b"], MOVING)[0]["tre_mm"] == 0.0
+    mean = landmark_table(positions, MOVING, ["a", "b"], MOVING)[0]
+    assert mean["tre_mm"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_weights_count_as_repetitions():

@@ -158,7 +158,7 @@ def test_without_strays_is_a_record_of_its_own(tmp_path):
     assert record.samples.strays_mm == {1: 8.9} and without.left_out == [1]
     assert without.calibration is None and without.maps.keys() == record.maps.keys()
     assert without.labels[0]["u_p95_mm"] == 0.5 * record.labels[0]["u_p95_mm"]
-    assert without.log_weights[1] == -np.inf and record.log_weights[1] == -0.5
+    assert without.log_weights[1] == -np.inf and record.log_weights[1] == -0.1
 
 
 def test_extending_keeps_all_else(tmp_path):

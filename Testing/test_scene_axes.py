@@ -159,4 +159,4 @@ def test_verdict_and_oracle_survive_in_the_scene(result, folder):
     update_result(result, folder)
     found = find_results(result.scene)[0]
     assert found.oracle_sample == 2 and found.competence.followed == {"1.0": 0.9}
-    assert found.sampling.finished == 5 and not found.sampling.files
+    assert found.sampling.finished == 6 and not found.sampling.files

@@ -134,8 +134,8 @@ def test_the_main_movement_swings_about_the_mean(folder, headless):
     browser, sequence = result.sweep_browser, result.sweep_sequence
     assert sequence.GetNumberOfDataNodes() == sweep.FRAMES and browser.GetPlaybackLooped()
     fields = [field_of(sequence.GetNthDataNode(n)).vectors for n in range(sweep.FRAMES)]
-    samples = [field_of(result.sample_sequence.GetNthDataNode(n)).vectors for n in range(5)]
-    weights = np.exp(-0.5 * np.arange(5))
+    samples = [field_of(result.sample_sequence.GetNthDataNode(n)).vectors for n in range(6)]
+    weights = np.exp(-0.1 * np.arange(6))
     mean = np.average(samples, axis=0, weights=weights)
     np.testing.assert_allclose((fields[0] + fields[sweep.FRAMES // 2]) / 2, mean, atol=1e-4)
     steps = [np.abs(a - b).max() for a, b in zip(fields, fields[1:] + fields[:1], strict=True)]

@@ -28,8 +28,6 @@ from UncertainRegLib.studies import known_warp
 from UncertainRegLib.studies.calibration import nonaffine_mm
 from UncertainRegLib.studies.disagreement import disagreement, image_residual
 from UncertainRegLib.studies.known_warp import (
-    ABOUT,
-    SMOOTHED,
     KnownWarp,
     binned,
     scores,
@@ -47,6 +45,7 @@ from UncertainRegLib.studies.simulate import (
     seen,
 )
 from UncertainRegLib.studies.study import KEY, RESIDUAL
+from UncertainRegLib.studies.variant import ABOUT, SMOOTHED
 
 GRID = Grid.from_spacing((20, 24, 28), (1.5, 1.5, 2.0), (-10, 5, 3))
 

@@ -18,6 +18,7 @@ from UncertainRegLib.__main__ import __file__ as MAIN
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid, Image, invert_at, warp, warp_labels, write_image
 from UncertainRegLib.geometry.landmarks import write_points
+from UncertainRegLib.results.record import Record
 from UncertainRegLib.studies.result import validate
 
 GRID = Grid.from_spacing((20, 22, 24), (1.5, 1.5, 1.5))
@@ -140,10 +141,11 @@ def test_a_validation_can_be_cancelled_and_leaves_the_result_as_it_was(finished)
 def test_label_probabilities_are_broadened_by_what_a_calibration_found_missing(finished):
     record = record_of(finished)
     record["calibration"] = {"factor": None, "missing_mm": 1.0}
-    maps = validate(finished, record)["labels"]["maps"]
+    maps = validate(finished, Record.from_dict(record))["labels"]["maps"]
     assert maps["label entropy, broadened"]["ece"] != maps["label entropy"]["ece"]
     record["calibration"] = {"factor": None, "missing_mm": None}
-    assert "label entropy, broadened" not in validate(finished, record)["labels"]["maps"]
+    maps = validate(finished, Record.from_dict(record))["labels"]["maps"]
+    assert "label entropy, broadened" not in maps
 
 
 def test_a_result_without_truth_cannot_be_validated(finished, tmp_path, capsys):

@@ -113,12 +113,13 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
 
     def _checkReading(self, result):
         """In the middle of the core: its name, a disagreement, an ellipsoid that belongs to it."""
+        from UncertainRegLib.posterior.region import prediction_radius
         from UncertainRegLib.scene.probe import Probe
 
         reading = Probe(result).read(CENTER)
         self.assertTrue(reading.is_known)
         self.assertEqual(reading.labels[0][0], "Core")
-        sd = reading.axes_mm / 2.7955  # 95 % ellipsoid of a Gaussian in three dimensions
+        sd = reading.axes_mm / prediction_radius(SAMPLES)
         uncertainty = reading.values["uncertainty_mm"]
         self.assertLess(abs(np.sqrt((sd**2).sum()) - uncertainty), 0.1 * uncertainty + 0.02)
 

@@ -1,15 +1,14 @@
 """Landmarks: where the samples put them, with 95 % ellipsoids."""
 
+import math
+
 import numpy as np
-from scipy.stats import chi2
 
 from ..geometry import DisplacementField, invert_at
 from ..geometry.arrays import to_numpy
 from ..metrics.gaussian import mahalanobis_squared
 from ..metrics.landmarks import distances
-
-LEVEL = 0.95
-SOLID = 4  # points span a volume; fewer lie in a plane
+from .region import effective_count, prediction_radius
 
 
 def map_to_fixed(field: DisplacementField, moving_points: np.ndarray) -> np.ndarray:
@@ -28,8 +27,9 @@ def landmark_table(
 ) -> list[dict]:
     """Rows of the landmark table, in the order given.
 
-    The covariance is that of the samples, biased 1/N as everywhere; with few samples the ellipsoid
-    is too small, and with fewer than four different ones there is none: it would be flat.
+    The covariance is that of the samples, biased 1/N as everywhere. The ellipsoid holds a further
+    sample with 95 % probability (`region.prediction_radius`); it says nothing of an error that all
+    samples share. With fewer than five different samples there is none.
 
     Args:
         positions: (N, P, 3) LPS mm: each landmark carried to the fixed space by each sample.
@@ -44,8 +44,8 @@ def landmark_table(
 
         - label, fixed_lps, moving_lps
         - mean_lps: mean position; covariance_mm2: xx, xy, xz, yy, yz, zz; u_mm: sqrt(trace)
-        - axes_mm: semi-axes of the 95 % ellipsoid sqrt(λ χ²₃(0.95)), longest first, along the rows
-          of directions (LPS unit vectors)
+        - axes_mm: semi-axes of the 95 % ellipsoid r sqrt(λ), longest first, along the rows of
+          directions (LPS unit vectors)
         - tre_mm: distance of ``mapped`` to the truth
         - mahalanobis: sqrt((t - mean)ᵀ S⁻¹ (t - mean)) of the truth t; inside95: whether t lies
           inside the ellipsoid
@@ -69,9 +69,9 @@ def landmark_table(
     variances, vectors = np.linalg.eigh(matrices)
     variances = variances[:, ::-1].clip(0.0)  # longest first
     directions = vectors[:, :, ::-1].swapaxes(1, 2)
-    limit = chi2.ppf(LEVEL, 3)
-    axes = np.sqrt(variances * limit)
-    solid = len(np.unique(positions.reshape(count, -1), axis=0)) >= SOLID
+    radius = prediction_radius(effective_count(positions, weights))
+    axes = radius * np.sqrt(variances)
+    solid = not math.isnan(radius)
     if fixed_points is not None:
         fixed_points = np.asarray(fixed_points, dtype=np.float64)
         tre = distances(mean if mapped is None else mapped, fixed_points)
@@ -91,6 +91,6 @@ def landmark_table(
             "u_mm": float(np.sqrt(variances[p].sum())),
             "tre_mm": float(tre[p]) if known else None,
             "mahalanobis": float(np.sqrt(squared[p])) if judged else None,
-            "inside95": bool(squared[p] <= limit) if judged else None,
+            "inside95": bool(squared[p] <= radius**2) if judged else None,
         })
     return rows

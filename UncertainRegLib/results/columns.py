@@ -63,7 +63,8 @@ LANDMARKS = {
     "tre_before_mm": Column("TRE before", "mm", "Distance of the points of the images as they lie"),
     "tre_mm": Column("TRE after", "mm", "Distance of the registered from the true point"),
     "inside95": Column("Inside 95 %", "", "Is the true point inside the ellipsoid"),
-    "axes_mm": Column("95 % ellipsoid", "mm", "Semi-axes of the 95 % ellipsoid, longest first"),
+    "axes_mm": Column("95 % ellipsoid", "mm", "Semi-axes of the ellipsoid that would hold "
+                      "a further sample in 95 % of cases, longest first; no bound of the error"),
     "mean_lps": Column("Mean", "mm", "Mean position in the fixed image (R, A, S)"),
     "mahalanobis": Column("Mahalanobis", "", "Distance of the mean from the true point in units "
                           "of the disagreement"),

@@ -14,8 +14,8 @@ from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to
 from ..geometry import Grid, interpolate
 from . import landmarks, nodes
 from .display import slice_nodes
+from .ellipsoid import around, ellipsoids
 from .frames import lps_to_ras
-from .probe import SCALE
 from .result_nodes import ResultNodes
 from .samples import sample_weights
 from .transform import field_of
@@ -95,11 +95,11 @@ def _ellipsoids(result: ResultNodes, points: np.ndarray):
     sequence = result.sample_sequence
     fields = [field_of(sequence.GetNthDataNode(i)) for i in range(sequence.GetNumberOfDataNodes())]
     weights = sample_weights(sequence)
-    found = np.stack([lps_to_ras(_at(field.vectors, field.grid, points)) for field in fields], 1)
-    offset = found - np.einsum("s,nsc->nc", weights, found)[:, None]
-    covariance = np.einsum("s,nsa,nsb->nab", weights, offset, offset)
-    variances, vectors = np.linalg.eigh(covariance)
-    return points, (SCALE * np.sqrt(variances.clip(0.0)))[..., None] * vectors.swapaxes(1, 2)
+    near = around(points).reshape(-1, 3)
+    moved = np.stack([near + lps_to_ras(_at(field.vectors, field.grid, near)) for field in fields])
+    axes, directions = ellipsoids(moved.reshape(len(fields), -1, 7, 3), weights)
+    known = np.isfinite(axes).all(-1)
+    return points[known], (axes[..., None] * directions)[known]
 
 
 def _at(vectors: np.ndarray, grid: Grid, points_ras: np.ndarray) -> np.ndarray:

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
-from scipy.special import chdtri
 
 from ..geometry import inside_index
 from ..results.calibration import bound_factor
 from . import landmarks, nodes
+from .ellipsoid import around, ellipsoids
 from .frames import lps_to_ras
 from .result_nodes import ResultNodes
 from .samples import sample_weights
 from .segments import Layer, layers_of
 
-LEVEL = 0.95
-SCALE = float(np.sqrt(chdtri(3, 1.0 - LEVEL)))  # semi-axis in units of the standard deviation
-_SOLID = 4  # samples: the ellipsoid of fewer is flat, as in posterior.points
 _ISOTROPIC = 1.2  # ratio of the longest to the middle axis below which no direction stands out
 _ALONG = 0.4  # an anatomical axis is named from this component on, 66 degrees
 
@@ -31,7 +28,8 @@ class Reading:
     Attributes:
         point: RAS mm.
         values: map name -> value in the voxel, NaN where the map makes no statement.
-        axes_mm: (3,) semi-axes of the 95 % ellipsoid of the samples, longest first; NaN: unknown.
+        axes_mm: (3,) semi-axes of the 95 % ellipsoid of the samples in the fixed space, longest
+            first; NaN: unknown (`ellipsoid.ellipsoids`).
         directions: (3, 3) their unit vectors in RAS, one a row.
         main: anatomical axes along which the longest one runs, of 'RL', 'AP', 'SI'; empty when no
             direction stands out.
@@ -78,18 +76,14 @@ class Probe:
                   for name, (array, matrix) in self._maps.items()}
         axes, directions, labels = np.full(3, np.nan), np.eye(3), []
         if len(self._transforms) > 1 and np.isfinite(values.get("uncertainty_mm", np.nan)):
-            moving = np.array([transform.TransformPoint(point) for transform in self._transforms])
-            if len(np.unique(moving, axis=0)) >= _SOLID:
-                axes, directions = self._ellipsoid(moving)
-            labels = self._labels(moving)
+            near = around(point[None])[0]
+            moved = np.array([[transform.TransformPoint(each) for each in near]
+                              for transform in self._transforms])
+            (axes,), (directions,) = ellipsoids(moved[:, None], self._weights)
+            labels = self._labels(moved[:, 0])
         bound = values.get("uncertainty_mm", np.nan) * (self._factor or np.nan)
         return Reading(point, values, axes, directions, _main_axes(axes, directions), labels,
                        bound)
-
-    def _ellipsoid(self, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        offset = moving - self._weights @ moving
-        variances, vectors = np.linalg.eigh((offset * self._weights[:, None]).T @ offset)
-        return SCALE * np.sqrt(variances[::-1].clip(0.0)), vectors[:, ::-1].T
 
     def _labels(self, moving: np.ndarray) -> list[tuple[str, float]]:
         """Weighted votes of the samples; with overlapping segments they may sum to more than 1."""

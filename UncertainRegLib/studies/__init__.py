@@ -13,6 +13,7 @@ labels              does label entropy find mislabelled voxels? scores and basel
 label_study         the same for a real pair
 calibration         the factor that turns one pair's map into a 95 % bound, or a refusal
 result              validation numbers and curves of a result folder
+variant             smoothed maps, and those about the registration: their names
 figures             pictures of a known-warp study
 ==================  ==============================================================================
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from .known_warp import variant
 from .rows import Rows, summary
 from .study import GROUP, RESIDUAL
+from .variant import variant
 
 
 def available() -> bool:

@@ -35,9 +35,9 @@ from .disagreement import RESIDUAL_SIGMA, Disagreement, disagreement, image_resi
 from .rows import Rows, summary, table
 from .simulate import deformed, draw_truth, error_mm, registration_truth
 from .study import GROUP, KEY, RESIDUAL, ImageStudy
+from .variant import ABOUT, SMOOTHED, variant
 
 BINS = 20
-SMOOTHED, ABOUT = ", smoothed", ", about the registration"  # ends of the names of variants
 COLUMNS = {
     "mean_error": "mean error", "aurc": "AURC", "naurc": "nAURC", "spearman": "Spearman",
     "pearson": "Pearson", "p95_error": "p95 error", "oracle_aurc": "oracle AURC",
@@ -229,8 +229,3 @@ def _in_words(rows: Rows) -> str:
         *lines,
         "Errors in mm; intervals: 95 % bootstrap over pairs; repeatability: Spearman of two maps "
         "of half the samples each; q95: factor that makes 95 % of errors lie within q u."])
-
-
-def variant(name: str) -> str:
-    """The ending of a map's name: "", SMOOTHED or ABOUT."""
-    return next((ending for ending in (SMOOTHED, ABOUT) if name.endswith(ending)), "")

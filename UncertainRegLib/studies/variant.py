@@ -1,0 +1,10 @@
+"""Variants of a map of the same samples, told apart by the end of its name."""
+
+from __future__ import annotations
+
+SMOOTHED, ABOUT = ", smoothed", ", about the registration"
+
+
+def variant(name: str) -> str:
+    """The ending of a map's name: "", SMOOTHED or ABOUT."""
+    return next((ending for ending in (SMOOTHED, ABOUT) if name.endswith(ending)), "")
