@@ -201,7 +201,7 @@ def test_a_saved_scene_still_says_what_was_found(panel, folder, host, tmp_path):
     panel.results.refresh()
     ui = panel.ui
     assert table(ui)["Dice"] == "0.75" and ui.plotComboBox.count == 4
-    assert "2.5 times" in ui.calibrationLabel.text
+    assert "2.50 times" in ui.calibrationLabel.text
     assert not ui.calibrateButton.enabled and not ui.validateButton.visible
     assert "are gone" not in ui.validateLabel.text  # it is all there
 
