@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from UncertainRegLib.posterior.region import FEWEST, effective_count, prediction_radius
+from UncertainRegLib.posterior.region import FEWEST, prediction_radius
+from UncertainRegLib.posterior.weights import effective_count
 
 
 @pytest.mark.parametrize("count", [5, 8, 16, 50])

@@ -37,7 +37,7 @@ ARROWS = {
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones contracts environment geometry jobs metrics perturbations posterior "
                "randomness results samplers",
-    "api": "geometry jobs results",
+    "api": "geometry jobs posterior results",
     "cli": "backbones checksum contracts environment geometry jobs perturbations plugins "
            "randomness report results samplers scene studies training",
     "__main__": "cli",

@@ -26,6 +26,7 @@ from .geometry import (
     write_segmentation,
 )
 from .jobs import REPORTERS, Job, run
+from .posterior.weights import normalised
 from .results.reader import read_record
 from .results.writer import move_inputs
 
@@ -105,9 +106,7 @@ class Result:
     @property
     def weights(self) -> np.ndarray:
         """(N,) weights of the samples; their sum is 1."""
-        weights = np.array(self.record.samples.log_weights, np.float64)
-        weights = np.exp(weights - weights.max(initial=-np.inf))
-        return weights / weights.sum()
+        return normalised(self.record.samples.log_weights)
 
     def save(self, folder: File) -> Path:
         """Copy the result folder to a new folder, which Slicer and ``report`` read too.

@@ -10,7 +10,8 @@ maps                uncertainty, per-axis and largest-axis maps in mm, displacem
 labels              streaming label probabilities and their information, volumes, centroids
 label_map           label entropy and top label, of samples and registration together
 label_table         one row a label
-region              radius of the ellipsoid that holds a further sample, for few samples
+weights             weights from their logarithms, and the effective number of samples
+region              radius of the ellipsoid that holds a further sample, for few samples; its axes
 points              landmarks: mean position, 95 % ellipsoid, TRE, Mahalanobis distance
 modes               principal components of the samples, modes, component sweep
 coarse              copies of all samples, small enough to compare: modes, best one, strays

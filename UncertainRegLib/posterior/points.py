@@ -8,7 +8,8 @@ from ..geometry import DisplacementField, invert_at
 from ..geometry.arrays import to_numpy
 from ..metrics.gaussian import mahalanobis_squared
 from ..metrics.landmarks import distances
-from .region import effective_count, prediction_radius
+from .region import prediction_radius, principal_axes
+from .weights import effective_count
 
 
 def map_to_fixed(field: DisplacementField, moving_points: np.ndarray) -> np.ndarray:
@@ -66,9 +67,7 @@ def landmark_table(
     offset = positions - mean
     matrices = np.einsum("n,npa,npb->pab", weights, offset, offset)
     covariance = matrices.reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]]
-    variances, vectors = np.linalg.eigh(matrices)
-    variances = variances[:, ::-1].clip(0.0)  # longest first
-    directions = vectors[:, :, ::-1].swapaxes(1, 2)
+    variances, directions = principal_axes(matrices)
     radius = prediction_radius(effective_count(positions, weights))
     axes = radius * np.sqrt(variances)
     solid = not math.isnan(radius)

@@ -36,13 +36,12 @@ def prediction_radius(count: float, level: float = LEVEL) -> float:
     return math.sqrt((count + 1.0) * beta / (1.0 - beta))
 
 
-def effective_count(draws: np.ndarray, weights: np.ndarray) -> float:
-    """Effective number of different samples, 1 / Σ w²: copies of one add up to one weight.
+def principal_axes(covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variances (P, 3) along the principal axes in mm², largest first, and the axes' unit vectors,
+    (P, 3, 3), one a row.
 
     Args:
-        draws: (N, …) the samples.
-        weights: (N,) of sum 1.
+        covariances: (P, 3, 3) mm².
     """
-    flat = np.asarray(draws).reshape(len(draws), -1)
-    same = np.unique(flat, axis=0, return_inverse=True)[1].ravel()
-    return float(1.0 / np.sum(np.bincount(same, weights) ** 2))
+    variances, vectors = np.linalg.eigh(covariances)
+    return variances[:, ::-1].clip(0.0), vectors[:, :, ::-1].swapaxes(1, 2)

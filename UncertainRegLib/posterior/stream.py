@@ -12,7 +12,7 @@ from .labels import LabelProbabilities
 from .maps import uncertainty
 from .moments import Moments, NestedMoments, RunningMean
 from .points import map_to_fixed
-from .weights import normalised
+from .weights import effective_count, normalised
 
 INSIDE = 0.5  # a voxel counts where at least half of the samples stay in the moving image
 
@@ -110,8 +110,7 @@ class SampleStream:
 
     def effective(self) -> float:
         """Effective number of different samples: copies of one draw add up to one weight."""
-        of_draws = np.bincount(np.unique(self._draws, return_inverse=True)[1], self.weights())
-        return float(1.0 / np.sum(of_draws**2))
+        return effective_count(self._draws, self.weights())
 
     def mean(self) -> DisplacementField:
         """Mean of the samples, numpy, on their grid."""

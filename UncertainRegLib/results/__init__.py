@@ -4,7 +4,7 @@ Nothing else reads a key of ``result.json``; nothing here needs torch or Slicer.
 
 ==================  ==============================================================================
 schema              the name of the schema, and a new record with every entry
-record              the content as typed views
+record              the content as typed views; what they take: views
 reader              a result folder, complete or partial, and the files it names
 writer              a result folder that is never half-written
 maps                the catalogue of maps: title, unit, meaning, colours, window

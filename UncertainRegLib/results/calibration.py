@@ -6,7 +6,9 @@ where it was refused, no bound is stated anywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+
+from .views import known
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,7 @@ class Calibration:
     @classmethod
     def from_dict(cls, content: dict | None) -> Calibration | None:
         """The view of the entry; None where there is none."""
-        if not content:
-            return None
-        names = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in content.items() if name in names})
+        return cls(**known(cls, content)) if content else None
 
 
 def bound_factor(calibration: Calibration | None) -> float | None:

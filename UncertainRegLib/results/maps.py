@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from .columns import heading
+
 
 class MapKind(NamedTuple):
     """One kind of scalar map.
@@ -28,7 +30,7 @@ class MapKind(NamedTuple):
     @property
     def heading(self) -> str:
         """Title and unit."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        return heading(self.title, self.unit)
 
 
 SHARE = (0.0, 1.0, 0.0)

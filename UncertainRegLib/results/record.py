@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from .calibration import Calibration
 from .improvement import BeforeAfter
 from .validation import Validation
-
-
-def known(view: type, content: dict) -> dict:
-    """The entries of ``content`` that a view has, without those that are None."""
-    names = {one.name for one in fields(view)}
-    return {name: value for name, value in content.items() if name in names and value is not None}
+from .views import known
 
 
 @dataclass(frozen=True)

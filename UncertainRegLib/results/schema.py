@@ -4,7 +4,6 @@ from __future__ import annotations
 
 SCHEMA = "uncertainreg-result/1"
 FILE = "result.json"
-STATUSES = ("complete", "partial", "failed")
 
 
 def new_record(*, inputs: dict, backbone: dict, method: str, parameters: dict, seed: int,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..posterior.region import effective_count, prediction_radius
+from ..posterior.region import prediction_radius, principal_axes
+from ..posterior.weights import effective_count
 
 STEP_MM = 2.0  # of the central differences of the mean registration
 SMALLEST_SLOPE = 0.1  # its determinant; below it the registration folds or nearly does
@@ -41,7 +42,7 @@ def ellipsoids(moved: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.n
     back = np.linalg.inv(np.where(whole[:, None, None], slope, np.eye(3)))
     offset = np.einsum("pab,spb->spa", back, moved[:, :, 0] - mean[:, 0])
     covariance = np.einsum("s,spa,spb->pab", weights, offset, offset)
-    variances, vectors = np.linalg.eigh(covariance)
-    axes = prediction_radius(effective_count(moved, weights)) * np.sqrt(variances.clip(0.0))
+    variances, directions = principal_axes(covariance)
+    axes = prediction_radius(effective_count(moved, weights)) * np.sqrt(variances)
     axes[~whole] = np.nan
-    return axes[:, ::-1], vectors[:, :, ::-1].swapaxes(1, 2)
+    return axes, directions

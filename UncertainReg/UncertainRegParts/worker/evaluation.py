@@ -10,8 +10,6 @@ from slicer.i18n import tr as _
 
 from .task import Task
 
-REFUSED = 3  # exit code of a calibration that states no bound
-
 
 class Evaluation(Task):
     """The comparison of a run with a truth ("result"), or its calibration ("calibrate").
@@ -37,7 +35,9 @@ class Evaluation(Task):
         self._startWorker(["evaluate", action, result.folder], Path(result.folder))
 
     def _onEnd(self, exitCode: int) -> None:
-        if exitCode in (0, REFUSED):  # a refusal is an answer, too
+        from UncertainRegLib.cli.exit_codes import COMPLETE, REFUSED
+
+        if exitCode in (COMPLETE, REFUSED):  # a refusal is an answer, too
             self.state = "complete"
         elif self.state == "cancelling":
             self.state = "cancelled"
