@@ -30,10 +30,18 @@ input        the images that were made for it (where no real pair was at hand)
 def two_brains(data: Path) -> list[str]:
     """Options that register subject C to subject A."""
     brain = data / "brain_t1_inter"
-    return ["--fixed", brain / "subA_t1.nii.gz", "--moving", brain / "subC_aligned_t1.nii.gz",
-            "--fixed-labels", brain / "subA_seg13.nii.gz",
-            "--moving-labels", brain / "subC_aligned_seg13.nii.gz",
-            "--label-names", brain / "structures13.json"]
+    return [
+        "--fixed",
+        brain / "subA_t1.nii.gz",
+        "--moving",
+        brain / "subC_aligned_t1.nii.gz",
+        "--fixed-labels",
+        brain / "subA_seg13.nii.gz",
+        "--moving-labels",
+        brain / "subC_aligned_seg13.nii.gz",
+        "--label-names",
+        brain / "structures13.json",
+    ]
 
 
 def deformed_template(folder: Path) -> list[str]:
@@ -44,9 +52,11 @@ def deformed_template(folder: Path) -> list[str]:
     from UncertainRegLib.perturbations import Deform
 
     folder.mkdir(parents=True)
-    volumes = {"moving": datasets.load_mni152_template(resolution=2),
-               "grey": datasets.load_mni152_gm_template(resolution=2),
-               "white": datasets.load_mni152_wm_template(resolution=2)}
+    volumes = {
+        "moving": datasets.load_mni152_template(resolution=2),
+        "grey": datasets.load_mni152_gm_template(resolution=2),
+        "white": datasets.load_mni152_wm_template(resolution=2),
+    }
     images = {}
     for name, volume in volumes.items():
         volume.to_filename(folder / f"{name}.nii.gz")
@@ -59,16 +69,26 @@ def deformed_template(folder: Path) -> list[str]:
     labels = 1 * (images["grey"].array > 0.5)
     labels[images["white"].array > 0.5] = 2
     labels = Image(labels.astype(np.uint8), moving.grid)
-    write_image(Image((fixed.array + noise * (fixed.array > 0)).astype(np.float32), fixed.grid),
-                folder / "fixed.nii.gz")
+    write_image(
+        Image((fixed.array + noise * (fixed.array > 0)).astype(np.float32), fixed.grid),
+        folder / "fixed.nii.gz",
+    )
     write_image(labels, folder / "moving_labels.nii.gz")
     write_image(warp(labels, truth, 0, "nearest"), folder / "fixed_labels.nii.gz")
     write_field(truth, folder / "truth.nrrd")
     (folder / "names.json").write_text('{"1": "Grey matter", "2": "White matter"}')
-    return ["--fixed", folder / "fixed.nii.gz", "--moving", folder / "moving.nii.gz",
-            "--fixed-labels", folder / "fixed_labels.nii.gz",
-            "--moving-labels", folder / "moving_labels.nii.gz",
-            "--label-names", folder / "names.json"]
+    return [
+        "--fixed",
+        folder / "fixed.nii.gz",
+        "--moving",
+        folder / "moving.nii.gz",
+        "--fixed-labels",
+        folder / "fixed_labels.nii.gz",
+        "--moving-labels",
+        folder / "moving_labels.nii.gz",
+        "--label-names",
+        folder / "names.json",
+    ]
 
 
 def compare_with_truth(out: Path, truth_file: Path) -> None:
@@ -81,9 +101,11 @@ def compare_with_truth(out: Path, truth_file: Path) -> None:
     found = read_field(out / "result" / "transform.nrrd")
     error = np.linalg.norm(found.vectors - truth.vectors, axis=-1)[brain]
     u = read_image(out / "result" / "maps" / "uncertainty_mm.nrrd").array[brain]
-    print(f"Known truth: {np.linalg.norm(truth.vectors, axis=-1)[brain].mean():.1f} mm of motion, "
-          f"{error.mean():.2f} mm of error left; its rank correlation with the disagreement is "
-          f"{spearman(u, error):.2f}.")
+    print(
+        f"Known truth: {np.linalg.norm(truth.vectors, axis=-1)[brain].mean():.1f} mm of motion, "
+        f"{error.mean():.2f} mm of error left; its rank correlation with the disagreement is "
+        f"{spearman(u, error):.2f}."
+    )
 
 
 def clear(out: Path) -> None:
@@ -134,8 +156,18 @@ def main(out: Path) -> int:
     data = Path(os.environ.get("UNCERTAINREG_DATA", ROOT.parent / "shared" / "data"))
     here = (data / "brain_t1_inter").is_dir()
     options = two_brains(data) if here else deformed_template(out / "input")
-    code = command(["run", *map(str, options), "--out", str(out / "result"),
-                    "--scene", str(out / "scene.mrb"), "--samples", SAMPLES])
+    code = command(
+        [
+            "run",
+            *map(str, options),
+            "--out",
+            str(out / "result"),
+            "--scene",
+            str(out / "scene.mrb"),
+            "--samples",
+            SAMPLES,
+        ]
+    )
     if code:
         return code
     truth = out / "input" / "truth.nrrd"

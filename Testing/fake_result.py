@@ -25,8 +25,13 @@ def oblique_direction(left_handed: bool = False) -> np.ndarray:
     return rotation @ np.diag([1.0, 1.0, -1.0]) if left_handed else rotation
 
 
-def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SAMPLES,
-                      status: str = "complete", seed: int = 1) -> Path:
+def write_fake_result(
+    folder: Path,
+    left_handed: bool = False,
+    samples: int = SAMPLES,
+    status: str = "complete",
+    seed: int = 1,
+) -> Path:
     """Write a result folder; returns it. Two balls in a fixed and a displaced moving image."""
     folder = Path(folder)
     (folder / "maps").mkdir(parents=True, exist_ok=True)
@@ -61,9 +66,10 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
     moving = (60.0 * ball(back, 24.0) + 40.0 * ball(back, 9.0)).astype(np.float32)
     labels = (1 * ball(back, 14.0) + 1 * ball(back, 9.0)).astype(np.int16)
     distance = np.linalg.norm(points - center, axis=-1)
-    uncertainty = (4.0 * np.exp(-((distance - 12.0) / 6.0) ** 2)).astype(np.float32)
+    uncertainty = (4.0 * np.exp(-(((distance - 12.0) / 6.0) ** 2))).astype(np.float32)
     maps = {
-        "uncertainty_mm": uncertainty, "axis_rl_mm": 0.5 * uncertainty,
+        "uncertainty_mm": uncertainty,
+        "axis_rl_mm": 0.5 * uncertainty,
         "label_entropy": 0.3 * uncertainty / 4.0,
         "jacobian": 1.0 + 0.1 * np.sin(points[..., 0] / 5.0),
     }
@@ -82,49 +88,115 @@ def write_fake_result(folder: Path, left_handed: bool = False, samples: int = SA
     mean = center + [2.0, 1.0, 0.0]
     record = new_record(
         inputs={
-            "fixed": {"file": str(folder / "fixed.nrrd"), "sha256": "0" * 64,
-                      "shape": list(SHAPE)},
-            "moving": {"file": str(folder / "moving.nrrd"), "sha256": "0" * 64,
-                      "shape": list(SHAPE)},
+            "fixed": {"file": str(folder / "fixed.nrrd"), "sha256": "0" * 64, "shape": list(SHAPE)},
+            "moving": {
+                "file": str(folder / "moving.nrrd"),
+                "sha256": "0" * 64,
+                "shape": list(SHAPE),
+            },
             "moving_labels": {"file": str(folder / "labels.nrrd"), "sha256": "0" * 64},
         },
         backbone={"name": "demons", "title": Demons.facts.title, "facts": Demons.facts.as_dict()},
-        method="equivariance", parameters={"perturbation": "deform", "settings": {}}, seed=seed,
-        asked=SAMPLES, device="cpu", versions={"numpy": "2"})
+        method="equivariance",
+        parameters={"perturbation": "deform", "settings": {}},
+        seed=seed,
+        asked=SAMPLES,
+        device="cpu",
+        versions={"numpy": "2"},
+    )
     record["samples"].update(
-        finished=samples, effective=float(samples), files=files,
+        finished=samples,
+        effective=float(samples),
+        files=files,
         log_weights=[-0.1 * n for n in range(samples)],
-        status=[{"index": n, "seconds": 1.0} for n in range(samples)])
+        status=[{"index": n, "seconds": 1.0} for n in range(samples)],
+    )
     record |= {
-        "status": status, "peak_memory_mb": 1.0,
-        "transform": "transform.nrrd", "mean_transform": "mean_transform.nrrd",
-        "maps": {name: {"file": f"maps/{name}.nrrd", "unit": kind_of(name).unit,
-                        "meaning": kind_of(name).meaning} for name in maps},
+        "status": status,
+        "peak_memory_mb": 1.0,
+        "transform": "transform.nrrd",
+        "mean_transform": "mean_transform.nrrd",
+        "maps": {
+            name: {
+                "file": f"maps/{name}.nrrd",
+                "unit": kind_of(name).unit,
+                "meaning": kind_of(name).meaning,
+            }
+            for name in maps
+        },
         "labels": [
-            {"label": 1, "name": "Shell", "color": None, "voxels": 900, "mean_entropy": 0.21,
-             "u_p50_mm": 1.5, "u_p95_mm": 3.5, "volume_ml": 8.0, "volume_sd_ml": 0.4,
-             "volume_low_ml": 7.2, "volume_high_ml": 8.8, "centroid_sd_mm": 0.7,
-             "pairwise_dice": 0.93, "worst_voxel_lps": points[worst].tolist(),
-             "worst_u_mm": float(uncertainty.max()), "dice_before": None, "dice": None, "ece": None,
-             "ause": None},
-            {"label": 2, "name": "Core", "color": [0.2, 0.8, 0.2], "voxels": 320,
-             "mean_entropy": 0.11, "u_p50_mm": 2.5, "u_p95_mm": 3.1, "volume_ml": 3.0,
-             "volume_sd_ml": 0.2, "volume_low_ml": 2.6, "volume_high_ml": 3.4,
-             "centroid_sd_mm": 0.5, "pairwise_dice": 0.95, "worst_voxel_lps": center.tolist(),
-             "worst_u_mm": 2.0, "dice_before": None, "dice": None, "ece": None,
-             "ause": None},
+            {
+                "label": 1,
+                "name": "Shell",
+                "color": None,
+                "voxels": 900,
+                "mean_entropy": 0.21,
+                "u_p50_mm": 1.5,
+                "u_p95_mm": 3.5,
+                "volume_ml": 8.0,
+                "volume_sd_ml": 0.4,
+                "volume_low_ml": 7.2,
+                "volume_high_ml": 8.8,
+                "centroid_sd_mm": 0.7,
+                "pairwise_dice": 0.93,
+                "worst_voxel_lps": points[worst].tolist(),
+                "worst_u_mm": float(uncertainty.max()),
+                "dice_before": None,
+                "dice": None,
+                "ece": None,
+                "ause": None,
+            },
+            {
+                "label": 2,
+                "name": "Core",
+                "color": [0.2, 0.8, 0.2],
+                "voxels": 320,
+                "mean_entropy": 0.11,
+                "u_p50_mm": 2.5,
+                "u_p95_mm": 3.1,
+                "volume_ml": 3.0,
+                "volume_sd_ml": 0.2,
+                "volume_low_ml": 2.6,
+                "volume_high_ml": 3.4,
+                "centroid_sd_mm": 0.5,
+                "pairwise_dice": 0.95,
+                "worst_voxel_lps": center.tolist(),
+                "worst_u_mm": 2.0,
+                "dice_before": None,
+                "dice": None,
+                "ece": None,
+                "ause": None,
+            },
         ],
         "landmarks": [
-            {"label": "apex", "fixed_lps": None, "moving_lps": (mean + shift).tolist(),
-             "mean_lps": mean.tolist(), "covariance_mm2": [4.0, 0.0, 0.0, 1.0, 0.0, 0.25],
-             "axes_mm": [5.6, 2.8, 1.4], "directions": np.eye(3).tolist(), "u_mm": 2.29,
-             "tre_mm": 1.2, "tre_before_mm": 5.4, "mahalanobis": 0.8, "inside95": True},
-            {"label": "base", "fixed_lps": None, "moving_lps": (center + shift).tolist(),
-             "mean_lps": (center - [6.0, 0.0, 3.0]).tolist(),
-             "covariance_mm2": [1.0, 0.0, 0.0, 1.0, 0.0, 1.0], "axes_mm": [3.0, 2.8, 2.6],
-             "directions": direction.T.tolist(), "u_mm": 1.73, "tre_mm": None,
-             "tre_before_mm": None,
-             "mahalanobis": None, "inside95": None},
+            {
+                "label": "apex",
+                "fixed_lps": None,
+                "moving_lps": (mean + shift).tolist(),
+                "mean_lps": mean.tolist(),
+                "covariance_mm2": [4.0, 0.0, 0.0, 1.0, 0.0, 0.25],
+                "axes_mm": [5.6, 2.8, 1.4],
+                "directions": np.eye(3).tolist(),
+                "u_mm": 2.29,
+                "tre_mm": 1.2,
+                "tre_before_mm": 5.4,
+                "mahalanobis": 0.8,
+                "inside95": True,
+            },
+            {
+                "label": "base",
+                "fixed_lps": None,
+                "moving_lps": (center + shift).tolist(),
+                "mean_lps": (center - [6.0, 0.0, 3.0]).tolist(),
+                "covariance_mm2": [1.0, 0.0, 0.0, 1.0, 0.0, 1.0],
+                "axes_mm": [3.0, 2.8, 2.6],
+                "directions": direction.T.tolist(),
+                "u_mm": 1.73,
+                "tre_mm": None,
+                "tre_before_mm": None,
+                "mahalanobis": None,
+                "inside95": None,
+            },
         ],
     }
     (folder / FILE).write_text(json.dumps(record, indent=2), encoding="utf-8")
@@ -142,8 +214,14 @@ def write_fake_strays(folder: Path, stray: int = 1) -> None:
         one["file"] = one["file"].replace(".nrrd", "-without-strays.nrrd")
         sitk.WriteImage(0.5 * image, str(path.parent / one["file"]))
     record["without_strays"] = {
-        "left_out": [stray], "maps": maps, "mean_transform": record["mean_transform"],
-        "covariance": None, "modes": [], "best_sample": 0, "oracle_sample": None,
+        "left_out": [stray],
+        "maps": maps,
+        "mean_transform": record["mean_transform"],
+        "covariance": None,
+        "modes": [],
+        "best_sample": 0,
+        "oracle_sample": None,
         "landmarks": [{**row, "u_mm": 0.5 * row["u_mm"]} for row in record["landmarks"]],
-        "labels": [{**row, "u_p95_mm": 0.5 * row["u_p95_mm"]} for row in record["labels"]]}
+        "labels": [{**row, "u_p95_mm": 0.5 * row["u_p95_mm"]} for row in record["labels"]],
+    }
     path.write_text(json.dumps(record, indent=2), encoding="utf-8")

@@ -14,15 +14,22 @@ AXIAL_FLIPPED = np.diag([-1.0, -1.0, 1.0])
 # name -> (fixed grid, moving grid), about the same place in space
 GRID_PAIRS = {
     "identity": (Grid.from_spacing((40, 44, 48)), Grid.from_spacing((40, 44, 48))),
-    "anisotropic": (Grid.from_spacing((16, 44, 48), (1, 1, 2.5)),
-                    Grid.from_spacing((16, 44, 48), (1, 1, 2.5))),
-    "oblique": (Grid.from_spacing((40, 44, 48), (1, 1, 1), (-20, 5, 7), OBLIQUE),
-                Grid.from_spacing((40, 44, 48), (1, 1, 1), (-18, 4, 7), OBLIQUE)),
-    "left-handed": (Grid.from_spacing((40, 44, 48), (1, 0.9, 1.1), (3, -9, 40), LEFT_HANDED),
-                    Grid.from_spacing((44, 40, 48), (1, 1, 1), (3, -9, 40), LEFT_HANDED)),
+    "anisotropic": (
+        Grid.from_spacing((16, 44, 48), (1, 1, 2.5)),
+        Grid.from_spacing((16, 44, 48), (1, 1, 2.5)),
+    ),
+    "oblique": (
+        Grid.from_spacing((40, 44, 48), (1, 1, 1), (-20, 5, 7), OBLIQUE),
+        Grid.from_spacing((40, 44, 48), (1, 1, 1), (-18, 4, 7), OBLIQUE),
+    ),
+    "left-handed": (
+        Grid.from_spacing((40, 44, 48), (1, 0.9, 1.1), (3, -9, 40), LEFT_HANDED),
+        Grid.from_spacing((44, 40, 48), (1, 1, 1), (3, -9, 40), LEFT_HANDED),
+    ),
     "different field of view": (
         Grid.from_spacing((30, 44, 40), (1.2, 1, 1.3), (0, 0, 0), AXIAL_FLIPPED),
-        Grid.from_spacing((48, 60, 64), (1, 1, 1), (8, 9, -6), AXIAL_FLIPPED)),
+        Grid.from_spacing((48, 60, 64), (1, 1, 1), (8, 9, -6), AXIAL_FLIPPED),
+    ),
 }
 
 
@@ -42,8 +49,14 @@ def smooth_field(grid: Grid, amplitude_mm: float = 3.0) -> DisplacementField:
     """A smooth, fold-free displacement with different components, LPS mm."""
     x = grid.points(np.zeros(0)) - grid.center
     scale = 2 * np.pi / (1.7 * grid.extent_mm.max())
-    waves = np.stack([np.sin(scale * x[..., 1]), np.cos(scale * x[..., 2]),
-                      np.sin(scale * (x[..., 0] + x[..., 1]))], -1)
+    waves = np.stack(
+        [
+            np.sin(scale * x[..., 1]),
+            np.cos(scale * x[..., 2]),
+            np.sin(scale * (x[..., 0] + x[..., 1])),
+        ],
+        -1,
+    )
     return DisplacementField((amplitude_mm * waves).astype(np.float32), grid)
 
 

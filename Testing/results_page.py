@@ -31,8 +31,18 @@ CELL = ("image", "backbone", "case")
 FAMILIES = 5  # in every study of known deformations
 ALL = "all families"
 VARIANTS = {"": "u", SMOOTHED: "u smoothed", ABOUT: "u about φ"}
-OVERVIEW = ("image", "backbone", "family", "pairs", "nAURC of u", "smoothed", "about φ",
-            "residual", "Spearman of u", "repeatability")
+OVERVIEW = (
+    "image",
+    "backbone",
+    "family",
+    "pairs",
+    "nAURC of u",
+    "smoothed",
+    "about φ",
+    "residual",
+    "Spearman of u",
+    "repeatability",
+)
 
 
 def gather(studies: Path) -> None:
@@ -58,10 +68,13 @@ def gather(studies: Path) -> None:
         if record["status"] != "complete":
             continue
         results[path.parent.name.removeprefix("pair-")] = {
-            "backbone": record["backbone"]["name"], "parameters": record["parameters"],
-            "samples": record["samples"]["finished"], "seconds": record["timings"]["total_s"],
+            "backbone": record["backbone"]["name"],
+            "parameters": record["parameters"],
+            "samples": record["samples"]["finished"],
+            "seconds": record["timings"]["total_s"],
             "calibration": record.get("calibration"),
-            "validation": record.get("validation")}
+            "validation": record.get("validation"),
+        }
     (STORE / "pairs.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
@@ -72,8 +85,9 @@ def complete(rows: list[dict]) -> list[dict]:
     for row in rows:
         if not variant(row["map"]) and row["map"] != RESIDUAL:
             families.setdefault(tuple(row[c] for c in columns), set()).add(row["map"])
-    return [row for row in rows
-            if len(families.get(tuple(row[c] for c in columns), ())) == FAMILIES]
+    return [
+        row for row in rows if len(families.get(tuple(row[c] for c in columns), ())) == FAMILIES
+    ]
 
 
 def gather_figures(studies: Path) -> None:
@@ -105,22 +119,31 @@ def number(value: float, interval: tuple[float, float] | None = None, digits: in
     if value is None or not np.isfinite(value):
         return ""
     text = f"{value:.{digits}f}"
-    return text if interval is None else (
-        f"{text} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]")
+    return (
+        text
+        if interval is None
+        else (f"{text} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]")
+    )
 
 
 def known_warp() -> list[str]:
     """The section on known deformations."""
-    parts = ["## Known deformations", (
-        "A real image is deformed by a known field and registered back; u is compared with the "
-        "true error inside the region of interest. nAURC: 0 is the order of the error itself, 1 "
-        "is chance. Residual: the smoothed local image residual of one registration. Smoothed: u "
-        "with the same smoothing (2 voxels). About φ: the spread about the registration itself. "
-        "Means over the cells of all families; intervals: 95 % bootstrap over pairs. Each family, "
-        "and the repeatability (Spearman of two maps of half the samples each): "
-        "[families.csv](validation/families.csv)."),
-        table(OVERVIEW[:2] + OVERVIEW[3:-1],
-              [line[:2] + line[3:-1] for line in overview() if line[2] == ALL])]
+    parts = [
+        "## Known deformations",
+        (
+            "A real image is deformed by a known field and registered back; u is compared with the "
+            "true error inside the region of interest. nAURC: 0 is the order of the error itself, 1 "
+            "is chance. Residual: the smoothed local image residual of one registration. Smoothed: u "
+            "with the same smoothing (2 voxels). About φ: the spread about the registration itself. "
+            "Means over the cells of all families; intervals: 95 % bootstrap over pairs. Each family, "
+            "and the repeatability (Spearman of two maps of half the samples each): "
+            "[families.csv](validation/families.csv)."
+        ),
+        table(
+            OVERVIEW[:2] + OVERVIEW[3:-1],
+            [line[:2] + line[3:-1] for line in overview() if line[2] == ALL],
+        ),
+    ]
     cells = all_cells()
     for ending, title in VARIANTS.items():
         mine = [c for c in cells if variant(c["map"]) == ending and c["in_range"]]
@@ -129,23 +152,39 @@ def known_warp() -> list[str]:
             f"**{title}**, {len(mine)} cells in range: AURC below the mean error in "
             f"{sum(c['ranks'] for c in mine)} (target: 90 %); mean nAURC {mean:.2f}, the "
             f"residual's {base:.2f}; better than the residual's in "
-            f"{sum(c['beats_residual'] for c in mine)}.")
-    outside = dict.fromkeys(f"{c['image']} {c['backbone'].split()[0]} {c['case']}"
-                            for c in cells if not c["in_range"])
+            f"{sum(c['beats_residual'] for c in mine)}."
+        )
+    outside = dict.fromkeys(
+        f"{c['image']} {c['backbone'].split()[0]} {c['case']}" for c in cells if not c["in_range"]
+    )
     if outside:
-        parts.append("Out of range (mean error above half of the true displacement): "
-                     + "; ".join(outside) + ".")
-    figures = "\n".join(f"![{path.stem}](validation/{path.name})"
-                        for path in sorted(STORE.glob("*.png")))
-    return [*parts, f"All {len(cells)} cells (image, backbone, truth, family and kind of map), "
-            "and which of them fell short: [cells.csv](validation/cells.csv).",
-            f"<details><summary>Figures</summary>\n\n{figures}\n\n</details>"]
+        parts.append(
+            "Out of range (mean error above half of the true displacement): "
+            + "; ".join(outside)
+            + "."
+        )
+    figures = "\n".join(
+        f"![{path.stem}](validation/{path.name})" for path in sorted(STORE.glob("*.png"))
+    )
+    return [
+        *parts,
+        f"All {len(cells)} cells (image, backbone, truth, family and kind of map), "
+        "and which of them fell short: [cells.csv](validation/cells.csv).",
+        f"<details><summary>Figures</summary>\n\n{figures}\n\n</details>",
+    ]
 
 
 def all_cells() -> list[dict]:
     """Means of every image, backbone, truth and map, and what they reach."""
-    columns = ("mean_error", "true_displacement", "aurc", "naurc", "spearman", "repeatability",
-               "factor95")
+    columns = (
+        "mean_error",
+        "true_displacement",
+        "aurc",
+        "naurc",
+        "spearman",
+        "repeatability",
+        "factor95",
+    )
     cells = summary(stored("known_warp"), (*CELL, "map"), columns)
     residual = {cell_of(c): c["naurc"] for c in cells if c["map"] == RESIDUAL}
     maps = [c for c in cells if c["map"] != RESIDUAL]
@@ -159,18 +198,48 @@ def all_cells() -> list[dict]:
 
 def cells_table() -> list[tuple]:
     """The lines of cells.csv, the first its heading."""
-    lines = [("image", "backbone", "truth", "family", "map", "pairs", "true mm", "mean error mm",
-              "AURC mm", "nAURC", "residual nAURC", "Spearman", "repeatability", "q95", "in range",
-              "AURC below mean error", "better than residual")]
+    lines = [
+        (
+            "image",
+            "backbone",
+            "truth",
+            "family",
+            "map",
+            "pairs",
+            "true mm",
+            "mean error mm",
+            "AURC mm",
+            "nAURC",
+            "residual nAURC",
+            "Spearman",
+            "repeatability",
+            "q95",
+            "in range",
+            "AURC below mean error",
+            "better than residual",
+        )
+    ]
     for c in all_cells():
         ending = variant(c["map"])
-        lines.append((
-            c["image"], c["backbone"].split()[0], c["case"], c["map"].removesuffix(ending),
-            VARIANTS[ending], c["pairs"], number(c["true_displacement"]), number(c["mean_error"]),
-            number(c["aurc"]), number(c["naurc"], c["naurc_interval"]), number(c["residual"]),
-            number(c["spearman"], c["spearman_interval"]), number(c["repeatability"]),
-            number(c["factor95"]),
-            *("yes" if c[name] else "no" for name in ("in_range", "ranks", "beats_residual"))))
+        lines.append(
+            (
+                c["image"],
+                c["backbone"].split()[0],
+                c["case"],
+                c["map"].removesuffix(ending),
+                VARIANTS[ending],
+                c["pairs"],
+                number(c["true_displacement"]),
+                number(c["mean_error"]),
+                number(c["aurc"]),
+                number(c["naurc"], c["naurc_interval"]),
+                number(c["residual"]),
+                number(c["spearman"], c["spearman_interval"]),
+                number(c["repeatability"]),
+                number(c["factor95"]),
+                *("yes" if c[name] else "no" for name in ("in_range", "ranks", "beats_residual")),
+            )
+        )
     return lines
 
 
@@ -180,18 +249,30 @@ def overview() -> list[tuple]:
     groups = dict.fromkeys((r["image"], r["backbone"]) for r in rows)
     for group in groups:
         here = [r for r in rows if (r["image"], r["backbone"]) == group]
-        families = dict.fromkeys(r["map"] for r in here
-                                 if r["map"] != RESIDUAL and not variant(r["map"]))
+        families = dict.fromkeys(
+            r["map"] for r in here if r["map"] != RESIDUAL and not variant(r["map"])
+        )
         for family in (*families, ALL):
             chosen = list(families) if family == ALL else [family]
-            values = [over_pairs(here, [f + ending for f in chosen], "naurc")
-                      for ending in VARIANTS]
+            values = [
+                over_pairs(here, [f + ending for f in chosen], "naurc") for ending in VARIANTS
+            ]
             base = over_pairs(here, [RESIDUAL], "naurc")
             rank = over_pairs(here, chosen, "spearman")
             same = over_pairs(here, chosen, "repeatability")
-            lines.append((group[0], group[1].split()[0], family, len(base),
-                          *(number(v.mean() if v.size else np.nan, bootstrap_interval(v))
-                            for v in (*values, base, rank)), number(same.mean())))
+            lines.append(
+                (
+                    group[0],
+                    group[1].split()[0],
+                    family,
+                    len(base),
+                    *(
+                        number(v.mean() if v.size else np.nan, bootstrap_interval(v))
+                        for v in (*values, base, rank)
+                    ),
+                    number(same.mean()),
+                )
+            )
     return lines
 
 
@@ -212,20 +293,45 @@ def anatomy() -> list[str]:
     """The section on missing anatomy."""
     columns = ("auroc", "control_auroc", "inside_mm", "outside_mm", "control_inside_mm")
     cells = summary(stored("anatomy"), (*CELL, "map"), columns)
-    lines = [(with_backbone(c["image"], c["backbone"]), c["case"], c["map"],
-              number(c["auroc"], c["auroc_interval"]),
-              number(c["control_auroc"], c["control_auroc_interval"]),
-              *(number(c[name]) for name in columns[2:])) for c in cells]
-    good = [c for c in cells if c["map"] != RESIDUAL and c["auroc"] >= 0.75
-            and c["control_auroc"] < c["auroc"]]
-    return ["## Missing anatomy", (
-        "A cavity with a smooth edge and mild mass effect, and a smaller field of view; AUROC of u "
-        "inside against outside, and the same place in a control pair where nothing is missing. "
-        "Rows: [anatomy.csv](validation/anatomy.csv)."),
-        table(("image", "case", "map", "AUROC", "control AUROC", "u inside mm", "u outside mm",
-               "control u inside mm"), lines),
+    lines = [
+        (
+            with_backbone(c["image"], c["backbone"]),
+            c["case"],
+            c["map"],
+            number(c["auroc"], c["auroc_interval"]),
+            number(c["control_auroc"], c["control_auroc_interval"]),
+            *(number(c[name]) for name in columns[2:]),
+        )
+        for c in cells
+    ]
+    good = [
+        c
+        for c in cells
+        if c["map"] != RESIDUAL and c["auroc"] >= 0.75 and c["control_auroc"] < c["auroc"]
+    ]
+    return [
+        "## Missing anatomy",
+        (
+            "A cavity with a smooth edge and mild mass effect, and a smaller field of view; AUROC of u "
+            "inside against outside, and the same place in a control pair where nothing is missing. "
+            "Rows: [anatomy.csv](validation/anatomy.csv)."
+        ),
+        table(
+            (
+                "image",
+                "case",
+                "map",
+                "AUROC",
+                "control AUROC",
+                "u inside mm",
+                "u outside mm",
+                "control u inside mm",
+            ),
+            lines,
+        ),
         f"Target, AUROC ≥ 0.75 with the control below: met by {len(good)} of "
-        f"{sum(c['map'] != RESIDUAL for c in cells)} cells."]
+        f"{sum(c['map'] != RESIDUAL for c in cells)} cells.",
+    ]
 
 
 def with_backbone(image: str, backbone: str) -> str:
@@ -235,18 +341,29 @@ def with_backbone(image: str, backbone: str) -> str:
 
 def labels() -> list[str]:
     """The section on label maps."""
-    lines = [(with_backbone(r["pair"], r["backbone"]), r["samples"],
-              r["family"] or "one registration",
-              r["map"], *(number(float(r[name]) if r[name] else np.nan, digits=3)
-                          for name in ("auroc", "ece", "ause", "dice")))
-             for r in stored("labels")]
-    return ["## Label uncertainty", (
-        "In the ring of 3 voxels around the true boundaries: AUROC of mislabelled voxels (target: "
-        "≥ 0.70 and above constant blur), ECE of the most probable label (target: ≤ 0.08), AUSE. "
-        "Broadened: the probabilities of the samples blurred on top with that standard deviation, "
-        "which stands for error that the samples do not show."),
-        table(("pair", "samples", "family", "map", "AUROC", "ECE", "AUSE", "Dice"),
-              lines)]
+    lines = [
+        (
+            with_backbone(r["pair"], r["backbone"]),
+            r["samples"],
+            r["family"] or "one registration",
+            r["map"],
+            *(
+                number(float(r[name]) if r[name] else np.nan, digits=3)
+                for name in ("auroc", "ece", "ause", "dice")
+            ),
+        )
+        for r in stored("labels")
+    ]
+    return [
+        "## Label uncertainty",
+        (
+            "In the ring of 3 voxels around the true boundaries: AUROC of mislabelled voxels (target: "
+            "≥ 0.70 and above constant blur), ECE of the most probable label (target: ≤ 0.08), AUSE. "
+            "Broadened: the probabilities of the samples blurred on top with that standard deviation, "
+            "which stands for error that the samples do not show."
+        ),
+        table(("pair", "samples", "family", "map", "AUROC", "ECE", "AUSE", "Dice"), lines),
+    ]
 
 
 def pairs() -> list[str]:
@@ -256,8 +373,7 @@ def pairs() -> list[str]:
     lines, words = [], []
     for name, one in results.items():
         if one["calibration"]:
-            lines.append((with_backbone(name, one["backbone"]),
-                          *calibration(one["calibration"])))
+            lines.append((with_backbone(name, one["backbone"]), *calibration(one["calibration"])))
             if one["calibration"]["refused"]:
                 words.append(f"{name}: refused. {one['calibration']['refused']}")
         landmarks = (one["validation"] or {}).get("landmarks")
@@ -267,40 +383,62 @@ def pairs() -> list[str]:
                 f"{landmarks['tre_mean_mm']:.2f}, median {landmarks['tre_median_mm']:.2f}, 95 % "
                 f"{landmarks['tre_p95_mm']:.2f} mm; {100 * landmarks['inside95']:.0f} % inside "
                 "their raw 95 % ellipsoid"
-                + ("" if landmarks["bound_coverage"] is None else
-                   f", {100 * landmarks['bound_coverage']:.0f} % within the calibrated bound")
+                + (
+                    ""
+                    if landmarks["bound_coverage"] is None
+                    else f", {100 * landmarks['bound_coverage']:.0f} % within the calibrated bound"
+                )
                 + f"; Spearman of u and TRE {landmarks['spearman']:.2f}, nAURC "
-                f"{landmarks['naurc']:.2f}.")
+                f"{landmarks['naurc']:.2f}."
+            )
         judged = (one["validation"] or {}).get("labels")
         if judged:
             entropy = judged["maps"]["label entropy"]
-            text = (f"{name}: Dice {judged['dice']:.3f}; label entropy ring AUROC "
-                    f"{entropy['auroc']:.3f}, ECE {entropy['ece']:.3f}")
+            text = (
+                f"{name}: Dice {judged['dice']:.3f}; label entropy ring AUROC "
+                f"{entropy['auroc']:.3f}, ECE {entropy['ece']:.3f}"
+            )
             broad = judged["maps"].get("label entropy, broadened")
             if broad:
-                text += (f"; broadened by the missing mm AUROC {broad['auroc']:.3f}, ECE "
-                         f"{broad['ece']:.3f}")
-            blur = max((one["auroc"], key) for key, one in judged["maps"].items()
-                       if key.startswith("blur"))
+                text += (
+                    f"; broadened by the missing mm AUROC {broad['auroc']:.3f}, ECE "
+                    f"{broad['ece']:.3f}"
+                )
+            blur = max(
+                (one["auroc"], key) for key, one in judged["maps"].items() if key.startswith("blur")
+            )
             words.append(f"{text}; best constant blur ({blur[1]}) AUROC {blur[0]:.3f}.")
-    return ["## Calibration of real pairs", (
-        "The fixed image is deformed a few times as much as the pair is; the factor q makes 95 % "
-        "of the errors lie within q·u. Coverage: of each simulated pair by the factor of the "
-        "others (target: 85 to 99 %), and in brackets of each. Settings: "
-        "[pairs.json](validation/pairs.json)."),
-        table(("pair", "follows shifts", "pair mm", "simulated mm", "q", "missing mm",
-               "coverage %"), lines), *words]
+    return [
+        "## Calibration of real pairs",
+        (
+            "The fixed image is deformed a few times as much as the pair is; the factor q makes 95 % "
+            "of the errors lie within q·u. Coverage: of each simulated pair by the factor of the "
+            "others (target: 85 to 99 %), and in brackets of each. Settings: "
+            "[pairs.json](validation/pairs.json)."
+        ),
+        table(
+            ("pair", "follows shifts", "pair mm", "simulated mm", "q", "missing mm", "coverage %"),
+            lines,
+        ),
+        *words,
+    ]
 
 
 def calibration(found: dict) -> tuple:
     """The cells of one calibration."""
-    followed = ", ".join(f"{100 * part:.0f} % of {mm} mm"
-                         for mm, part in found["competence"]["followed"].items())
+    followed = ", ".join(
+        f"{100 * part:.0f} % of {mm} mm" for mm, part in found["competence"]["followed"].items()
+    )
     each = ", ".join(number(100 * c, digits=0) for c in found["coverages"])
-    return (followed, number(found["pair_amplitude_mm"]), number(found["amplitude_mm"]),
-            number(found["factor"]), number(found["missing_mm"]),
-            number(100 * (found["coverage_check"] or np.nan), digits=1)
-            + (f" ({each})" if each else ""))
+    return (
+        followed,
+        number(found["pair_amplitude_mm"]),
+        number(found["amplitude_mm"]),
+        number(found["factor"]),
+        number(found["missing_mm"]),
+        number(100 * (found["coverage_check"] or np.nan), digits=1)
+        + (f" ({each})" if each else ""),
+    )
 
 
 def page() -> str:

@@ -30,14 +30,23 @@ from UncertainRegLib.geometry.image import to_sitk  # noqa: E402
 GRID = Grid.from_spacing((64, 72, 64), (2.5, 2.5, 2.5), (-80.0, -90.0, -80.0))
 AMPLITUDE_MM, NOISE = 5.0, 1.5  # of each component of the displacement; grey values
 # name: (centre from that of the image, radius) in mm, colour
-STRUCTURES = {"Organ": (None, None, (0.87, 0.6, 0.45)),
-              "Lesion": ((-22.0, 8.0, 10.0), 11.0, (0.3, 0.72, 1.0)),
-              "Cyst": ((22.0, -6.0, -8.0), 17.0, (0.35, 0.85, 0.5))}
-LANDMARKS = {"lesion tip": (-22.0, 8.0, 21.0), "cyst wall": (22.0, -23.0, -8.0),
-             "hilum": (0.0, 20.0, 0.0), "apex": (0.0, 0.0, 45.0), "lateral edge": (-52.0, 0.0, 0.0),
-             "middle of the cyst": (22.0, -6.0, -8.0)}
-MARKUPS_SCHEMA = ("https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
-                  "Resources/Schema/markups-schema-v1.0.3.json#")
+STRUCTURES = {
+    "Organ": (None, None, (0.87, 0.6, 0.45)),
+    "Lesion": ((-22.0, 8.0, 10.0), 11.0, (0.3, 0.72, 1.0)),
+    "Cyst": ((22.0, -6.0, -8.0), 17.0, (0.35, 0.85, 0.5)),
+}
+LANDMARKS = {
+    "lesion tip": (-22.0, 8.0, 21.0),
+    "cyst wall": (22.0, -23.0, -8.0),
+    "hilum": (0.0, 20.0, 0.0),
+    "apex": (0.0, 0.0, 45.0),
+    "lateral edge": (-52.0, 0.0, 0.0),
+    "middle of the cyst": (22.0, -6.0, -8.0),
+}
+MARKUPS_SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
+    "Resources/Schema/markups-schema-v1.0.3.json#"
+)
 
 
 def phantom() -> tuple[Image, Image]:
@@ -67,20 +76,37 @@ def write_sample_data(folder: Path) -> dict[str, str]:
         sitk.WriteImage(to_sitk(Image(array, GRID)), str(folder / f"UncertainReg{name}.nrrd"))
     segmentation = to_sitk(labels)
     for number, (name, (_, _, color)) in enumerate(STRUCTURES.items()):
-        for key, value in {"ID": f"Segment_{number + 1}", "Name": name, "LabelValue": number + 1,
-                           "Layer": 0, "Color": " ".join(map(str, color))}.items():
+        for key, value in {
+            "ID": f"Segment_{number + 1}",
+            "Name": name,
+            "LabelValue": number + 1,
+            "Layer": 0,
+            "Color": " ".join(map(str, color)),
+        }.items():
             segmentation.SetMetaData(f"Segment{number}_{key}", str(value))
     sitk.WriteImage(segmentation, str(folder / "UncertainRegMoving.seg.nrrd"))
     fixed_points = GRID.center + np.array(list(LANDMARKS.values()))
     for name, points in (("Fixed", fixed_points), ("Moving", truth.map(fixed_points))):
-        markups = {"@schema": MARKUPS_SCHEMA, "markups": [{
-            "type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm",
-            "controlPoints": [{"label": label, "position": [round(float(x), 3) for x in point]}
-                              for label, point in zip(LANDMARKS, points)]}]}
+        markups = {
+            "@schema": MARKUPS_SCHEMA,
+            "markups": [
+                {
+                    "type": "Fiducial",
+                    "coordinateSystem": "LPS",
+                    "coordinateUnits": "mm",
+                    "controlPoints": [
+                        {"label": label, "position": [round(float(x), 3) for x in point]}
+                        for label, point in zip(LANDMARKS, points)
+                    ],
+                }
+            ],
+        }
         text = json.dumps(markups, indent=1)
         (folder / f"UncertainReg{name}.mrk.json").write_text(text + "\n", newline="\n")
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.iterdir())}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
 
 
 if __name__ == "__main__":

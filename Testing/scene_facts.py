@@ -26,26 +26,39 @@ def facts(result: ResultNodes, headless: HeadlessScene) -> dict:
     """Values, geometry, display, links, tables, sequence, folder and attributes of a run."""
     return {
         "run": result.run,
-        "transforms": {name: _transform(getattr(result, name))
-                       for name in ("transform", "mean_transform", "sample_transform")},
+        "transforms": {
+            name: _transform(getattr(result, name))
+            for name in ("transform", "mean_transform", "sample_transform")
+        },
         "maps": {name: _volume(node) | _map_display(node) for name, node in result.maps.items()},
-        "fixed": _volume(result.fixed), "moving": _volume(result.moving),
-        "parents": {name: getattr(result, name).GetParentTransformNode().GetName()
-                    for name in ("moving", "moving_segmentation", "moving_points")},
+        "fixed": _volume(result.fixed),
+        "moving": _volume(result.moving),
+        "parents": {
+            name: getattr(result, name).GetParentTransformNode().GetName()
+            for name in ("moving", "moving_segmentation", "moving_points")
+        },
         "segments": _segments(result.moving_segmentation),
-        "samples": [_transform(result.sample_sequence.GetNthDataNode(i))
-                    for i in range(result.sample_sequence.GetNumberOfDataNodes())],
+        "samples": [
+            _transform(result.sample_sequence.GetNthDataNode(i))
+            for i in range(result.sample_sequence.GetNumberOfDataNodes())
+        ],
         "browser": _browser(result),
         "tables": [_table(result.label_table), _table(result.landmark_table)],
         "points": [_points(result.landmarks), _points(result.moving_points)],
         "ellipsoids": _array(slicer.util.arrayFromModelPoints(result.ellipsoids)),
         "folder": _folder(result),
-        "attributes": {name: result.transform.GetAttribute(name)
-                       for name in sorted(result.transform.GetAttributeNames())},
-        "layers": {name: [logic.GetSliceCompositeNode().GetBackgroundVolumeID(),
-                          logic.GetSliceCompositeNode().GetForegroundVolumeID(),
-                          round(logic.GetSliceCompositeNode().GetForegroundOpacity(), 6)]
-                   for name, logic in headless.slices.items()},
+        "attributes": {
+            name: result.transform.GetAttribute(name)
+            for name in sorted(result.transform.GetAttributeNames())
+        },
+        "layers": {
+            name: [
+                logic.GetSliceCompositeNode().GetBackgroundVolumeID(),
+                logic.GetSliceCompositeNode().GetForegroundVolumeID(),
+                round(logic.GetSliceCompositeNode().GetForegroundOpacity(), 6),
+            ]
+            for name, logic in headless.slices.items()
+        },
     }
 
 
@@ -57,10 +70,12 @@ def _array(array: np.ndarray) -> str:
 def _transform(node) -> list:
     grid = node.GetTransformFromParentAs("vtkOrientedGridTransform")
     image, direction = grid.GetDisplacementGrid(), grid.GetGridDirectionMatrix()
-    return [_array(vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())),
-            np.round([*image.GetOrigin(), *image.GetSpacing()], 4).tolist(),
-            np.round(slicer.util.arrayFromVTKMatrix(direction), 6).tolist(),
-            node.GetAttribute("UncertainReg.LogWeight")]
+    return [
+        _array(vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())),
+        np.round([*image.GetOrigin(), *image.GetSpacing()], 4).tolist(),
+        np.round(slicer.util.arrayFromVTKMatrix(direction), 6).tolist(),
+        node.GetAttribute("UncertainReg.LogWeight"),
+    ]
 
 
 def _volume(node) -> dict:
@@ -80,52 +95,82 @@ def _map_display(node) -> dict:
     display, legend = node.GetDisplayNode(), legend_of(node)
     colors, rgba = display.GetColorNode(), np.zeros(4)
     colors.GetColor(128, rgba)
-    return {"window": [display.GetWindowLevelMin(), display.GetWindowLevelMax()],
-            "threshold": [display.GetApplyThreshold(), display.GetLowerThreshold()],
-            "colors": [colors.GetName(), colors.GetNumberOfColors(), np.round(rgba, 2).tolist()],
-            "legend": [legend.GetTitleText(), legend.GetNumberOfLabels(),
-                       legend.GetTitleTextProperty().GetFontSize(),
-                       legend.GetPrimaryDisplayNode().GetID() == display.GetID()],
-            "text": [node.GetName(), node.GetDescription(), node.GetAttribute("UncertainReg.Unit")]}
+    return {
+        "window": [display.GetWindowLevelMin(), display.GetWindowLevelMax()],
+        "threshold": [display.GetApplyThreshold(), display.GetLowerThreshold()],
+        "colors": [colors.GetName(), colors.GetNumberOfColors(), np.round(rgba, 2).tolist()],
+        "legend": [
+            legend.GetTitleText(),
+            legend.GetNumberOfLabels(),
+            legend.GetTitleTextProperty().GetFontSize(),
+            legend.GetPrimaryDisplayNode().GetID() == display.GetID(),
+        ],
+        "text": [node.GetName(), node.GetDescription(), node.GetAttribute("UncertainReg.Unit")],
+    }
 
 
 def _segments(node) -> list:
     segments = node.GetSegmentation()
-    return [[segments.GetNthSegment(i).GetName(),
-             np.round(segments.GetNthSegment(i).GetColor(), 3).tolist(),
-             int(slicer.util.arrayFromSegmentInternalBinaryLabelmap(
-                 node, segments.GetNthSegmentID(i)).astype(bool).sum())]
-            for i in range(segments.GetNumberOfSegments())]
+    return [
+        [
+            segments.GetNthSegment(i).GetName(),
+            np.round(segments.GetNthSegment(i).GetColor(), 3).tolist(),
+            int(
+                slicer.util.arrayFromSegmentInternalBinaryLabelmap(
+                    node, segments.GetNthSegmentID(i)
+                )
+                .astype(bool)
+                .sum()
+            ),
+        ]
+        for i in range(segments.GetNumberOfSegments())
+    ]
 
 
 def _browser(result) -> list:
     browser = result.sample_browser
-    return [browser.GetPlaybackRateFps(), browser.GetPlaybackItemSkippingEnabled(),
-            browser.GetPlaybackLooped(), browser.GetSelectedItemNumber(),
-            browser.GetSaveChanges(result.sample_sequence), browser.GetNumberOfItems()]
+    return [
+        browser.GetPlaybackRateFps(),
+        browser.GetPlaybackItemSkippingEnabled(),
+        browser.GetPlaybackLooped(),
+        browser.GetSelectedItemNumber(),
+        browser.GetSaveChanges(result.sample_sequence),
+        browser.GetNumberOfItems(),
+    ]
 
 
 def _table(node) -> dict:
     table = node.GetTable()
-    return {table.GetColumnName(c): [
-        node.GetColumnTitle(table.GetColumnName(c)), node.GetColumnUnitLabel(
-            table.GetColumnName(c)), node.GetColumnType(table.GetColumnName(c)),
-        [str(table.GetValue(r, c)) for r in range(table.GetNumberOfRows())]]
-        for c in range(table.GetNumberOfColumns())}
+    return {
+        table.GetColumnName(c): [
+            node.GetColumnTitle(table.GetColumnName(c)),
+            node.GetColumnUnitLabel(table.GetColumnName(c)),
+            node.GetColumnType(table.GetColumnName(c)),
+            [str(table.GetValue(r, c)) for r in range(table.GetNumberOfRows())],
+        ]
+        for c in range(table.GetNumberOfColumns())
+    }
 
 
 def _points(node) -> list:
-    return [[node.GetNthControlPointLabel(i), node.GetNthControlPointDescription(i),
-             np.round(node.GetNthControlPointPosition(i), 3).tolist()]
-            for i in range(node.GetNumberOfControlPoints())]
+    return [
+        [
+            node.GetNthControlPointLabel(i),
+            node.GetNthControlPointDescription(i),
+            np.round(node.GetNthControlPointPosition(i), 3).tolist(),
+        ]
+        for i in range(node.GetNumberOfControlPoints())
+    ]
 
 
 def _folder(result) -> list:
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(result.scene)
     item, children = find_folder(result.scene, result.run), vtk.vtkIdList()
     tree.GetItemChildren(item, children)
-    return [tree.GetItemName(item),
-            sorted(tree.GetItemName(children.GetId(i)) for i in range(children.GetNumberOfIds()))]
+    return [
+        tree.GetItemName(item),
+        sorted(tree.GetItemName(children.GetId(i)) for i in range(children.GetNumberOfIds())),
+    ]
 
 
 if __name__ == "__main__":

@@ -27,17 +27,30 @@ def lung(data: Path, folder: Path) -> list:
     with open(lung / "landmarks_lps.csv", newline="") as stream:
         rows = list(csv.reader(stream))[1:]
     for name, first in (("fixed", 1), ("moving", 4)):
-        lines = ["label,x,y,z", *(",".join([row[0], *row[first:first + 3]]) for row in rows)]
+        lines = ["label,x,y,z", *(",".join([row[0], *row[first : first + 3]]) for row in rows)]
         (folder / f"{name}_points.csv").write_text("\n".join(lines))
     (folder / "names.json").write_text('{"1": "Right lung"}')
-    return ["--fixed", lung / "baseline.mha", "--moving", lung / "followup.mha",
-            "--fixed-mask", lung / "baseline_mask.mha",
-            "--moving-mask", lung / "followup_mask.mha",
-            "--fixed-labels", lung / "baseline_mask.mha",
-            "--moving-labels", lung / "followup_mask.mha",
-            "--label-names", folder / "names.json",
-            "--fixed-points", folder / "fixed_points.csv",
-            "--moving-points", folder / "moving_points.csv", "--competence"]
+    return [
+        "--fixed",
+        lung / "baseline.mha",
+        "--moving",
+        lung / "followup.mha",
+        "--fixed-mask",
+        lung / "baseline_mask.mha",
+        "--moving-mask",
+        lung / "followup_mask.mha",
+        "--fixed-labels",
+        lung / "baseline_mask.mha",
+        "--moving-labels",
+        lung / "followup_mask.mha",
+        "--label-names",
+        folder / "names.json",
+        "--fixed-points",
+        folder / "fixed_points.csv",
+        "--moving-points",
+        folder / "moving_points.csv",
+        "--competence",
+    ]
 
 
 def results(folder: Path) -> None:
@@ -50,7 +63,8 @@ def results(folder: Path) -> None:
     for name, options in (("brain", two_brains(data)), ("lung", lung(data, folder / "points"))):
         out = folder / name
         if not (out / "result.json").is_file() and command(
-                ["run", *map(str, options), "--out", str(out)]):
+            ["run", *map(str, options), "--out", str(out)]
+        ):
             sys.exit(1)
 
 
@@ -64,8 +78,7 @@ def overlays(folder: Path) -> None:
     for name in ("brain", "lung"):
         with HeadlessScene() as headless:
             panel = Panel(headless)
-            panel.save_picture(load_result(folder / name, headless.scene),
-                               PICTURES / f"{name}.png")
+            panel.save_picture(load_result(folder / name, headless.scene), PICTURES / f"{name}.png")
     write_summary_picture(folder / "lung", PICTURES / "summary.png")
 
 
@@ -83,8 +96,9 @@ class Screen:
         module = self.host.load_module(ROOT / "UncertainReg" / "UncertainReg.py")
         self.widget = self.host.make_widget(module.UncertainRegWidget)
         self.headless = slicer._host_scene
-        self.views = [SliceView(self.headless, name, (size, size))
-                      for name in ("Red", "Yellow", "Green")]
+        self.views = [
+            SliceView(self.headless, name, (size, size)) for name in ("Red", "Yellow", "Green")
+        ]
         self.threed = ThreeDView(self.headless, (size, size))
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
         for name, orientation in SLICES.items():
@@ -110,8 +124,17 @@ class Screen:
     def open(self, *names: str) -> None:
         """Leave only these sections of the panel open."""
         ui = self.widget.ui
-        for section in ("inputs", "method", "advanced", "results", "probe", "structures",
-                        "landmarks", "samples", "validate"):
+        for section in (
+            "inputs",
+            "method",
+            "advanced",
+            "results",
+            "probe",
+            "structures",
+            "landmarks",
+            "samples",
+            "validate",
+        ):
             getattr(ui, f"{section}CollapsibleButton").collapsed = section not in names
         self.widget.results.refresh()
 
@@ -139,13 +162,18 @@ class Screen:
         self.threed.look_from((0.6, 1.5, 0.6))
         self.threed.renderer.GetActiveCamera().Zoom(0.75)
         pictures.insert(1, self.threed.pixels())
-        page = Image.new("RGB", (panel.width + 2 * (self.size + GAP), max(panel.height, height)),
-                         (20, 20, 26))
+        page = Image.new(
+            "RGB", (panel.width + 2 * (self.size + GAP), max(panel.height, height)), (20, 20, 26)
+        )
         page.paste(panel, (0, 0))
         for number, picture in enumerate(pictures):
-            page.paste(Image.fromarray(picture), (
-                panel.width + GAP + (number % 2) * (self.size + GAP),
-                (number // 2) * (self.size + GAP)))
+            page.paste(
+                Image.fromarray(picture),
+                (
+                    panel.width + GAP + (number % 2) * (self.size + GAP),
+                    (number // 2) * (self.size + GAP),
+                ),
+            )
         page.save(path, optimize=True)
 
     def close(self) -> None:

@@ -41,8 +41,9 @@ def pair():
 
 
 def test_the_lines_of_the_readme_run(pair, tmp_path, monkeypatch, capsys):
-    lines, = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"),
-                        re.DOTALL | re.MULTILINE)
+    (lines,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
     for image, name in zip(pair, ("fixed", "moving", "moving_labels")):
         write_image(image, tmp_path / f"{name}.nii.gz")
     monkeypatch.chdir(tmp_path)
@@ -60,22 +61,33 @@ def test_files_and_images_in_memory_give_the_same(pair, tmp_path):
     for image, name in zip(pair, ("f", "m", "l")):
         write_image(image, tmp_path / f"{name}.nrrd")
     points = {"a": (0, 20, 25), "b": (4, 30, 30)}
-    of_files = map_uncertainty(tmp_path / "f.nrrd", str(tmp_path / "m.nrrd"), tmp_path / "out",
-                               moving_labels=tmp_path / "l.nrrd", moving_points=points, **FEW)
-    in_memory = map_uncertainty(to_sitk(fixed), moving, moving_labels=Segmentation((labels,)),
-                                moving_points=points, **FEW)
+    of_files = map_uncertainty(
+        tmp_path / "f.nrrd",
+        str(tmp_path / "m.nrrd"),
+        tmp_path / "out",
+        moving_labels=tmp_path / "l.nrrd",
+        moving_points=points,
+        **FEW,
+    )
+    in_memory = map_uncertainty(
+        to_sitk(fixed), moving, moving_labels=Segmentation((labels,)), moving_points=points, **FEW
+    )
     assert of_files.folder == tmp_path / "out" and of_files.status == "complete"
     assert of_files.transform.grid == GRID
     assert np.array_equal(of_files.transform.vectors, in_memory.transform.vectors)
-    assert np.array_equal(of_files.transform.vectors,
-                          read_field(tmp_path / "out" / "transform.nrrd").vectors)
+    assert np.array_equal(
+        of_files.transform.vectors, read_field(tmp_path / "out" / "transform.nrrd").vectors
+    )
     assert of_files.maps.keys() == in_memory.maps.keys() > {"uncertainty_mm", "jacobian"}
     for name, image in of_files.maps.items():
         assert image.grid == GRID and image.array.shape == GRID.shape
         assert np.array_equal(image.array, in_memory.maps[name].array), name
     assert sorted(row["label"] for row in of_files.landmarks) == ["a", "b"]
-    assert [row["volume_ml"] for row in of_files.structures] == [
-        row["volume_ml"] for row in in_memory.structures] != []
+    assert (
+        [row["volume_ml"] for row in of_files.structures]
+        == [row["volume_ml"] for row in in_memory.structures]
+        != []
+    )
     assert len(list(of_files.samples())) == 3
     assert of_files.weights.tolist() == pytest.approx([1 / 3] * 3)
     assert np.corrcoef(of_files.warped.array.ravel(), fixed.array.ravel())[0, 1] > 0.98
@@ -141,9 +153,17 @@ def test_a_run_that_was_stopped_at_once_says_so(pair, tmp_path):
 
 def test_importing_the_package_loads_nothing_heavy():
     done = subprocess.run(
-        [sys.executable, "-c", "import sys, UncertainRegLib; "
-         "print({'numpy', 'SimpleITK', 'torch', 'UncertainRegLib.api'} & set(sys.modules))"],
-        cwd=ROOT, capture_output=True, text=True, check=True)
+        [
+            sys.executable,
+            "-c",
+            "import sys, UncertainRegLib; "
+            "print({'numpy', 'SimpleITK', 'torch', 'UncertainRegLib.api'} & set(sys.modules))",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "set()"
     with pytest.raises(ImportError, match="cannot import name 'nothing'"):
         exec("from UncertainRegLib import nothing")

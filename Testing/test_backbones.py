@@ -59,10 +59,14 @@ def test_different_grids_of_fixed_and_moving(name):
     assert folding_fraction(field) == 0
 
 
-ASTRAY = {"mirrors": np.diag([1.0, 1.0, -1.0, 1.0]), "scales the image by 0.06": np.diag(
-    [1.0, 0.06, 1.0, 1.0]), "turns the image by 78 degrees": np.eye(4)}
+ASTRAY = {
+    "mirrors": np.diag([1.0, 1.0, -1.0, 1.0]),
+    "scales the image by 0.06": np.diag([1.0, 0.06, 1.0, 1.0]),
+    "turns the image by 78 degrees": np.eye(4),
+}
 ASTRAY["turns the image by 78 degrees"][:3, :3] = Rotation.from_euler(
-    "z", 78, degrees=True).as_matrix()
+    "z", 78, degrees=True
+).as_matrix()
 
 
 @pytest.mark.parametrize("words", ASTRAY)
@@ -78,8 +82,9 @@ def test_a_search_gone_astray_gives_way_to_a_plausible_one(monkeypatch):
     image = textured(Grid.from_spacing((24, 24, 24), origin=(-11.5, -11.5, -11.5)))
     good = np.eye(4)
     good[0, 3] = 0.5
-    monkeypatch.setattr(linear, "_search", lambda *args, coarse: good if coarse else
-                        ASTRAY["mirrors"])
+    monkeypatch.setattr(
+        linear, "_search", lambda *args, coarse: good if coarse else ASTRAY["mirrors"]
+    )
     assert np.array_equal(affine_alignment(image, image), np.eye(4))  # better than both
 
 
@@ -100,10 +105,12 @@ def test_affine_alignment_finds_a_known_affine():
     truth[:3, 3] = grid.center - truth[:3, :3] @ grid.center + [2, -1, 1]
     points = grid.points(np.zeros(0))
     field = DisplacementField(
-        (points @ (truth[:3, :3] - np.eye(3)).T + truth[:3, 3]).astype(np.float32), grid)
+        (points @ (truth[:3, :3] - np.eye(3)).T + truth[:3, 3]).astype(np.float32), grid
+    )
     found = affine_alignment(warp(moving, field, outside=None), moving)
-    gap = np.linalg.norm((points @ found[:3, :3].T + found[:3, 3]) - (points + field.vectors),
-                         axis=-1)
+    gap = np.linalg.norm(
+        (points @ found[:3, :3].T + found[:3, 3]) - (points + field.vectors), axis=-1
+    )
     assert gap.mean() < 0.3
 
 
@@ -113,14 +120,16 @@ def test_masks_bring_distant_images_together():
     mask = (image.array > 10).astype(np.uint8)
     far = grid.affine.copy()
     far[:3, 3] += [60, -40, 30]
-    found = affine_alignment(Image(image.array, grid, mask),
-                             Image(image.array, Grid(grid.shape, far), mask))
+    found = affine_alignment(
+        Image(image.array, grid, mask), Image(image.array, Grid(grid.shape, far), mask)
+    )
     assert np.allclose(found[:3, 3], [60, -40, 30], atol=0.3)
 
 
 def test_listing_names_what_is_missing_and_never_raises(monkeypatch):
-    facts = Facts("needy", "Needy", packages={"no_such_package": "no-such-package",
-                                              "numpy": "numpy"})
+    facts = Facts(
+        "needy", "Needy", packages={"no_such_package": "no-such-package", "numpy": "numpy"}
+    )
     needy = type("Needy", (), {"facts": facts})
     monkeypatch.setattr(registry, "backbone_class", lambda name: needy)
     entry = registry.entry("needy")
@@ -139,10 +148,13 @@ def test_unknown_backbone_and_setting():
 
 
 def test_lists_import_no_optional_package_and_the_command_line_no_study():
-    code = ("import sys; from UncertainRegLib import backbones, jobs, samplers, perturbations; "
-            "from UncertainRegLib.cli.main import parser; parser(); "
-            "backbones.listing(); bad = {'torch', 'slicer', 'qt', 'itk', 'ants', 'convexAdam', "
-            "'matplotlib', 'UncertainRegLib.studies.study'} & set(sys.modules); "
-            "assert not bad, bad")
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=registry.__file__.split(
-        "UncertainRegLib")[0])
+    code = (
+        "import sys; from UncertainRegLib import backbones, jobs, samplers, perturbations; "
+        "from UncertainRegLib.cli.main import parser; parser(); "
+        "backbones.listing(); bad = {'torch', 'slicer', 'qt', 'itk', 'ants', 'convexAdam', "
+        "'matplotlib', 'UncertainRegLib.studies.study'} & set(sys.modules); "
+        "assert not bad, bad"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=registry.__file__.split("UncertainRegLib")[0]
+    )

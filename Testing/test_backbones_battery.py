@@ -14,11 +14,7 @@ torch = pytest.importorskip("torch")
 from UncertainRegLib.__main__ import main  # noqa: E402
 from UncertainRegLib.backbones import battery, competence, create  # noqa: E402
 from UncertainRegLib.backbones.diagnosis import diagnose_places  # noqa: E402
-from UncertainRegLib.backbones.known_content import (  # noqa: E402
-    content_image,
-    phantom,
-    places_of,
-)
+from UncertainRegLib.backbones.known_content import content_image, phantom, places_of  # noqa: E402
 from UncertainRegLib.geometry import DisplacementField, Grid  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
@@ -27,10 +23,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 class Centroids(torch.nn.Module):
     """A displacement that is everywhere the shift of the centroid, in any convention."""
 
-    def __init__(self, unit: str = "voxels", order: tuple[int, int, int] = (0, 1, 2),
-                 gain: float = 1.0, noise: float = 0.0, last: bool = False,
-                 signs: tuple[float, float, float] = (1.0, 1.0, 1.0), bias: float = 0.0,
-                 garbage: float = 0.0):
+    def __init__(
+        self,
+        unit: str = "voxels",
+        order: tuple[int, int, int] = (0, 1, 2),
+        gain: float = 1.0,
+        noise: float = 0.0,
+        last: bool = False,
+        signs: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        bias: float = 0.0,
+        garbage: float = 0.0,
+    ):
         super().__init__()
         self.unit, self.order, self.gain, self.noise, self.last = unit, order, gain, noise, last
         self.signs, self.bias, self.garbage = signs, bias, garbage
@@ -48,9 +51,16 @@ class Centroids(torch.nn.Module):
             if self.unit == "half-extents":
                 shift = shift * 2 / (moving.shape[axis] - 1)
             parts.append(self.gain * shift + self.noise * torch.rand(1)[0])
-        answer = torch.stack([self.signs[0] * parts[self.order[0]],
-                              self.signs[1] * parts[self.order[1]],
-                              self.signs[2] * parts[self.order[2]]]) + self.bias
+        answer = (
+            torch.stack(
+                [
+                    self.signs[0] * parts[self.order[0]],
+                    self.signs[1] * parts[self.order[1]],
+                    self.signs[2] * parts[self.order[2]],
+                ]
+            )
+            + self.bias
+        )
         answer = answer.view(1, 3, 1, 1, 1) + torch.zeros_like(fixed)
         if self.garbage > 0:
             answer = self.garbage * torch.randn_like(answer)
@@ -73,11 +83,13 @@ class Positions(torch.nn.Module):
 @pytest.fixture
 def own(tmp_path):
     """Makes a backbone of a network and the keys of its manifest."""
+
     def make(module, **keys):
         torch.jit.script(module).save(tmp_path / "network.pt")
         manifest = {"name": "own", "network": "network.pt", "spacing_mm": 2.5, "multiple": 8}
         (tmp_path / "own.json").write_text(json.dumps(manifest | keys))
         return create(str(tmp_path / "own.json"))
+
     return make
 
 
@@ -133,9 +145,14 @@ def test_a_wrong_convention_is_named(own, words):
     assert shift.passed is False and words in shift.text
 
 
-@pytest.mark.parametrize(("keys", "doubtful"), [
-    ({"units": "mm", "spacing_mm": 1.5}, True), ({"units": "voxels", "spacing_mm": 1.5}, False),
-    ({"units": "mm", "spacing_mm": 1.0}, False)])
+@pytest.mark.parametrize(
+    ("keys", "doubtful"),
+    [
+        ({"units": "mm", "spacing_mm": 1.5}, True),
+        ({"units": "voxels", "spacing_mm": 1.5}, False),
+        ({"units": "mm", "spacing_mm": 1.0}, False),
+    ],
+)
 def test_units_that_answers_cannot_tell_apart_are_named(own, keys, doubtful):
     """Two thirds of each shift: a network that follows as much, or voxels given as mm."""
     checks = list(battery.verify(own(Centroids(), **keys), competence=False))
@@ -163,13 +180,14 @@ def test_a_field_in_a_turned_array_is_named():
     truth = places_of(content_image(phantom(), grid), grid)
     vectors = truth(grid.points().astype(float))
     for words, turned, passed in (
-            ("at its places (likeness 1.00", vectors, True),
-            ("at its places (likeness 1.00", 0.3 * vectors, True),
-            ("mirrored along k:", vectors[::-1], False),
-            ("mirrored along i and k:", vectors[::-1, :, ::-1], False),
-            ("in the order ikj:", vectors.transpose(1, 0, 2, 3), False),
-            ("hardly comes back", 0 * vectors, None),
-            ("hardly comes back", np.ones_like(vectors), None)):
+        ("at its places (likeness 1.00", vectors, True),
+        ("at its places (likeness 1.00", 0.3 * vectors, True),
+        ("mirrored along k:", vectors[::-1], False),
+        ("mirrored along i and k:", vectors[::-1, :, ::-1], False),
+        ("in the order ikj:", vectors.transpose(1, 0, 2, 3), False),
+        ("hardly comes back", 0 * vectors, None),
+        ("hardly comes back", np.ones_like(vectors), None),
+    ):
         found, text = diagnose_places(truth, DisplacementField(turned, grid))
         assert found is passed and words in text, text
 
@@ -177,8 +195,13 @@ def test_a_field_in_a_turned_array_is_named():
 def test_registrations_are_counted(own):
     heard = []
     for with_competence in (False, True):
-        list(battery.verify(own(Centroids()), competence=with_competence,
-                            progress=lambda done, at_most: heard.append((done, at_most))))
+        list(
+            battery.verify(
+                own(Centroids()),
+                competence=with_competence,
+                progress=lambda done, at_most: heard.append((done, at_most)),
+            )
+        )
         assert [done for done, _ in heard] == list(range(1, heard[0][1] + 1))
         heard.clear()
 
@@ -192,15 +215,18 @@ def test_verify_says_how_long_it_takes_and_what_fails(own, tmp_path, capsys):
     assert said.err.endswith("own.json does not pass: shift.\n")
     own(Centroids(gain=float("nan")))
     assert main(["backbones", "verify", str(tmp_path / "own.json")]) == 1
-    assert "FAILED  field: The network of own returns values that are not finite" \
+    assert (
+        "FAILED  field: The network of own returns values that are not finite"
         in capsys.readouterr().out
+    )
 
 
 def test_undeclared_randomness_is_noticed(own):
     noisy = Centroids(noise=0.05)
     assert result(battery.verify(own(noisy), competence=False), "repeatability").passed is False
-    assert result(battery.verify(own(noisy, stochastic=True), competence=False),
-                  "repeatability").passed
+    assert result(
+        battery.verify(own(noisy, stochastic=True), competence=False), "repeatability"
+    ).passed
 
 
 @pytest.mark.slow
@@ -210,8 +236,7 @@ def test_demons_passes_the_battery():
 
 
 def test_the_probe_measures_what_is_followed_and_warns(own):
-    image = content_image(phantom(), Grid.from_spacing(
-        (40, 40, 40), (3, 3, 3), (-58, -58, -58)))
+    image = content_image(phantom(), Grid.from_spacing((40, 40, 40), (3, 3, 3), (-58, -58, -58)))
     for gain, warned in ((0.8, False), (0.3, True)):
         backbone = own(Centroids(gain=gain))
         found = competence.probe(backbone, *backbone.prepare(image, image))

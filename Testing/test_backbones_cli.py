@@ -41,8 +41,7 @@ def test_the_lists_are_there_for_programs_too(capsys):
     assert main(["backbones", "list", "--json"]) == 0
     backbones = json.loads(capsys.readouterr().out)
     assert [item["name"] for item in backbones] == [item.name for item in listing()]
-    assert backbones[0]["facts"] == json.loads(json.dumps(
-        create("demons").facts.as_dict()))
+    assert backbones[0]["facts"] == json.loads(json.dumps(create("demons").facts.as_dict()))
     assert main(["methods", "list", "--json"]) == 0
     methods = json.loads(capsys.readouterr().out)
     assert [item["name"] for item in methods] == [item.name for item in samplers.listing()]
@@ -102,7 +101,8 @@ def test_offline_import_list_and_clear(shared_data, capsys):
 @pytest.mark.slow
 def test_verify_speaks_and_sets_the_exit_code(capsys, monkeypatch):
     monkeypatch.setitem(known(), "quick", known()["demons"])
-    monkeypatch.setattr(cli, "create", lambda *a, **k: create("demons", affine=False,
-                                                              voxels=40_000))
+    monkeypatch.setattr(
+        cli, "create", lambda *a, **k: create("demons", affine=False, voxels=40_000)
+    )
     assert run("verify", "quick") == 0
     assert "ok      shift: a shift of 4 mm comes back" in capsys.readouterr().out

@@ -6,19 +6,9 @@ import pytest
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
-from UncertainRegLib.backbones import (  # noqa: E402
-    clapirn,
-    create,
-    transmorph,
-    unigradicon,
-    voxelmorph,
-)
+from UncertainRegLib.backbones import clapirn, create, transmorph, unigradicon, voxelmorph  # noqa: E402
 from UncertainRegLib.backbones.brain_network import ready  # noqa: E402
-from UncertainRegLib.backbones.working_grid import (  # noqa: E402
-    field_from_voxels,
-    reordered,
-    trained_grid,
-)
+from UncertainRegLib.backbones.working_grid import field_from_voxels, reordered, trained_grid  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, interpolate, warp  # noqa: E402
 from UncertainRegLib.networks.warp import warp as warp_voxels  # noqa: E402
 
@@ -62,8 +52,10 @@ def brain(network, **settings):
 
 def test_trained_grid_of_a_network_ready_image_is_its_own_voxels():
     direction = np.array([[1, 0, 0], [0, 0, -1], [0, -1, 0]], float)  # i, j, k towards L, I, A
-    image = Image(np.zeros((14, 12, 10), np.float32),
-                  Grid.from_spacing((14, 12, 10), (1, 1, 1), (-5, 6, 7), direction))
+    image = Image(
+        np.zeros((14, 12, 10), np.float32),
+        Grid.from_spacing((14, 12, 10), (1, 1, 1), (-5, 6, 7), direction),
+    )
     grid = trained_grid(image, (10, 12, 14), 1.0, "LIA")
     k, j, i = 3, 2, 5
     assert np.allclose(grid.to_world([i, j, k]), image.grid.to_world([k, j, i]))
@@ -87,9 +79,14 @@ def test_large_field_of_view_is_centred_on_the_foreground():
 
 def test_reordered_image_has_the_same_values_in_space(pair):
     fixed, moving = pair
-    turned = Image(np.ascontiguousarray(moving.array.transpose(2, 0, 1)[::-1]), Grid(
-        (22, 30, 44), moving.grid.affine @ np.array(
-            [[0, 0, -1, 21], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])))
+    turned = Image(
+        np.ascontiguousarray(moving.array.transpose(2, 0, 1)[::-1]),
+        Grid(
+            (22, 30, 44),
+            moving.grid.affine
+            @ np.array([[0, 0, -1, 21], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]),
+        ),
+    )
     back = reordered(turned, fixed.grid)
     assert back.grid == moving.grid and np.array_equal(back.array, moving.array)
 
@@ -118,6 +115,7 @@ def icon(network, **settings):
 def small_icon(monkeypatch):
     monkeypatch.setattr(unigradicon, "SHAPE", (72, 70, 74))
     from UncertainRegLib.networks.unigradicon import UniGradICON
+
     torch.manual_seed(0)
     network = UniGradICON()
     with torch.no_grad():
@@ -130,6 +128,7 @@ def small_brains():
     from UncertainRegLib.networks.clapirn import ConditionalLapIRN
     from UncertainRegLib.networks.transmorph import TransMorph
     from UncertainRegLib.networks.voxelmorph import VxmDense, VxmPairwise
+
     torch.manual_seed(0)
     small = {"channels": 12, "window": (2, 2, 2), "heads": (2, 2, 2, 2), "head_channels": 4}
     networks = {
@@ -153,8 +152,9 @@ def own_moved_error(backbone, fixed, moving, voxels, padding):
     """Largest difference of the warped image and the network's own moved image, inside."""
     f, m = backbone.prepare(fixed, moving)
     with torch.no_grad():
-        own = warp_voxels(m.array[None, None], voxels(m.array[None, None], f.array[None, None]),
-                          padding)
+        own = warp_voxels(
+            m.array[None, None], voxels(m.array[None, None], f.array[None, None]), padding
+        )
     field = backbone.register(f, m)
     ours = warp(m, field, outside=None).array
     index = field.mapped_index(m.grid)
@@ -180,8 +180,10 @@ def test_unigradicon_resizes_as_its_package_does(pair):
     backbone = icon(Constant(0, 0, 0))
     fixed = pair[0]
     f, _ = backbone.prepare(fixed, pair[1])
-    low, high = fixed.array.min(), np.partition(fixed.array.ravel(), int(0.99 * 28800) - 1)[
-        int(0.99 * 28800) - 1]
+    low, high = (
+        fixed.array.min(),
+        np.partition(fixed.array.ravel(), int(0.99 * 28800) - 1)[int(0.99 * 28800) - 1],
+    )
     scaled = (np.clip(fixed.array, low, high) - low) / (high - low)
     expected = F.interpolate(torch.from_numpy(scaled)[None, None], (175,) * 3, mode="trilinear")
     assert torch.allclose(f.array, expected[0, 0], atol=1e-4)
@@ -210,6 +212,7 @@ def test_affine_start_becomes_part_of_the_field():
 
 def test_dropout_and_draws_are_seeded_and_leave_the_callers_numbers_alone(pair):
     from UncertainRegLib.networks.voxelmorph import VxmDense
+
     network = VxmDense((8, 8), (8, 8, 8), probabilistic=True, int_steps=0)
     torch.nn.init.constant_(network.log_sigma.bias, -1.0)
     fields = []
@@ -243,15 +246,20 @@ def other_weights(folder):
     (folder / "text.pth").write_bytes(b"nothing")
     torch.jit.script(torch.nn.Linear(2, 2)).save(folder / "program.pth")
     (folder / "damaged.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    return {"other.pth": "not the weights of|fit no VoxelMorph", "empty.pth": "is empty",
-            "text.pth": "cannot be read as a file of weights", "none.pth": "does not exist",
-            "program.pth": "cannot be read as a file of weights",
-            "damaged.h5": "cannot be read as a file of weights|is not a readable HDF5"}
+    return {
+        "other.pth": "not the weights of|fit no VoxelMorph",
+        "empty.pth": "is empty",
+        "text.pth": "cannot be read as a file of weights",
+        "none.pth": "does not exist",
+        "program.pth": "cannot be read as a file of weights",
+        "damaged.h5": "cannot be read as a file of weights|is not a readable HDF5",
+    }
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("name", ["clapirn", "voxelmorph", "transmorph", "unigradicon",
-                                  "synthmorph-brains"])
+@pytest.mark.parametrize(
+    "name", ["clapirn", "voxelmorph", "transmorph", "unigradicon", "synthmorph-brains"]
+)
 def test_weights_of_something_else_are_named(name, tmp_path):
     for file, words in other_weights(tmp_path).items():
         if file.endswith(".h5"):

@@ -11,8 +11,13 @@ from UncertainRegLib.backbones.prepare import are_ct, prepared
 from UncertainRegLib.geometry import Grid, Image, warp
 
 AIR, TISSUE = -1000.0, 40.0
-ENGINES = {"demons": "SimpleITK", "bspline": "SimpleITK", "elastix": "itk", "ants": "ants",
-           "convexadam": "convexAdam"}
+ENGINES = {
+    "demons": "SimpleITK",
+    "bspline": "SimpleITK",
+    "elastix": "itk",
+    "ants": "ants",
+    "convexadam": "convexAdam",
+}
 SETTINGS = {"bspline": {"iterations": 15, "control_mm": 24.0}, "elastix": {"iterations": 100}}
 # The stochastic or coarse ones answer a shift of their grid with a little of their own.
 WITHIN_MM = {"demons": 0.05, "bspline": 0.1, "elastix": 0.1, "ants": 0.05, "convexadam": 0.1}

@@ -34,7 +34,7 @@ for part in one:
 sitk.WriteImage(sitk.JoinSeries(one), warp)
 """
 OLD = 'if arguments[0] == "register": sys.exit("unrecognized arguments")'
-NEW = ('if arguments[0] != "register": sys.exit("choose a command")\narguments = arguments[1:]')
+NEW = 'if arguments[0] != "register": sys.exit("choose a command")\narguments = arguments[1:]'
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def command(tmp_path, monkeypatch):
         path.write_text(SCRIPT.format(python=sys.executable, guard=guard, ras=RAS.tolist()))
         path.chmod(path.stat().st_mode | stat.S_IEXEC)
         monkeypatch.setenv("PATH", str(tmp_path))
+
     return install
 
 

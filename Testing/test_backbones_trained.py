@@ -20,8 +20,12 @@ from UncertainRegLib.networks.unet import UNet  # noqa: E402
 from UncertainRegLib.samplers import create_sampler, listing, sampler_class  # noqa: E402
 from UncertainRegLib.training.model_folder import save_model  # noqa: E402
 
-KINDS = {"voxelmorph": [], "predictive": [], "dropout": [],
-         "bootstrap": ["--members", "3", "--predictive"]}
+KINDS = {
+    "voxelmorph": [],
+    "predictive": [],
+    "dropout": [],
+    "bootstrap": ["--members", "3", "--predictive"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +34,27 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     images, labels = write_images(folder)
     for kind, options in KINDS.items():
-        assert main(["train", kind, "--images", str(images), "--labels", str(labels), "--out",
-                     str(folder / kind), "--steps", "4", "--rate", "0.01", *TINY, *options]) == 0
+        assert (
+            main(
+                [
+                    "train",
+                    kind,
+                    "--images",
+                    str(images),
+                    "--labels",
+                    str(labels),
+                    "--out",
+                    str(folder / kind),
+                    "--steps",
+                    "4",
+                    "--rate",
+                    "0.01",
+                    *TINY,
+                    *options,
+                ]
+            )
+            == 0
+        )
     return folder
 
 
@@ -48,10 +71,22 @@ def prepared(trained, name):
 
 
 def run(trained, out, *options) -> dict:
-    code = main(["run", "--fixed", str(trained / "images/0.nrrd"), "--moving",
-                 str(trained / "images/1.nrrd"), "--moving-labels",
-                 str(trained / "labels/1.nrrd"), "--out", str(out), "--progress", "none",
-                 *options])
+    code = main(
+        [
+            "run",
+            "--fixed",
+            str(trained / "images/0.nrrd"),
+            "--moving",
+            str(trained / "images/1.nrrd"),
+            "--moving-labels",
+            str(trained / "labels/1.nrrd"),
+            "--out",
+            str(out),
+            "--progress",
+            "none",
+            *options,
+        ]
+    )
     assert code == 0
     return json.loads((out / "result.json").read_text())
 
@@ -61,13 +96,25 @@ def test_a_known_displacement_comes_out_in_mm(tmp_path):
     network = displacement_net(encoder=(4,), decoder=(4, 4))
     torch.nn.init.zeros_(network.flow.weight)
     network.flow.bias.data = torch.tensor([1.0, 2.0, 3.0])
-    save_model(tmp_path / "model", "voxelmorph", network.settings,
-               {"member-0": network.state_dict()}, (8, 8, 8), 2.0, "minmax", {})
+    save_model(
+        tmp_path / "model",
+        "voxelmorph",
+        network.settings,
+        {"member-0": network.state_dict()},
+        (8, 8, 8),
+        2.0,
+        "minmax",
+        {},
+    )
     backbone = class_of(tmp_path / "model")()
     rng = np.random.default_rng(0)
-    images = [Image(rng.random((16, 16, 16)).astype(np.float32),
-                    Grid.from_spacing((16, 16, 16), (1, 1, 1), origin))
-              for origin in ((0, 0, 0), (10, 20, 30))]
+    images = [
+        Image(
+            rng.random((16, 16, 16)).astype(np.float32),
+            Grid.from_spacing((16, 16, 16), (1, 1, 1), origin),
+        )
+        for origin in ((0, 0, 0), (10, 20, 30))
+    ]
     fixed, moving = backbone.prepare(*images)
     assert fixed.grid.shape == (8, 8, 8) and np.allclose(fixed.grid.spacing, 2)
     assert np.allclose(fixed.grid.center, images[0].grid.center)
@@ -94,12 +141,17 @@ def test_dropout_draws_anew_and_repeats_with_its_seed(trained):
 
 def test_methods_appear_where_the_model_has_them(trained):
     common = ["equivariance", "sir"]
-    for kind, more in {"voxelmorph": [], "predictive": ["predictive"], "dropout": ["mc-dropout"],
-                       "bootstrap": ["ensemble", "predictive"]}.items():
+    for kind, more in {
+        "voxelmorph": [],
+        "predictive": ["predictive"],
+        "dropout": ["mc-dropout"],
+        "bootstrap": ["ensemble", "predictive"],
+    }.items():
         facts = class_of(trained / kind).facts
         assert [m.name for m in listing(facts)] == common + more
     assert "train bootstrap" in sampler_class("ensemble").refuses(
-        class_of(trained / "voxelmorph").facts)
+        class_of(trained / "voxelmorph").facts
+    )
     with pytest.raises(ValueError, match="train predictive"):
         create_sampler("predictive", backbones.create("demons"), "deform", {})
 
@@ -139,16 +191,19 @@ def test_a_damaged_model_is_not_installed_and_not_listed(trained, store, tmp_pat
 
 
 def test_a_run_with_an_ensemble_has_a_sample_a_member(trained, tmp_path):
-    record = run(trained, tmp_path / "out", "--backbone", str(trained / "bootstrap"), "--method",
-                 "ensemble")
+    record = run(
+        trained, tmp_path / "out", "--backbone", str(trained / "bootstrap"), "--method", "ensemble"
+    )
     assert record["samples"]["asked"] == record["samples"]["finished"] == 3
     assert {"uncertainty_mm", "label_entropy", "predictive_uncertainty"} <= set(record["maps"])
     told = record["maps"]["predictive_uncertainty"]
     assert told["unit"] == "" and "network expects" in told["meaning"]
     values = read_image(tmp_path / "out" / told["file"])
     backbone, fixed, moving = prepared(trained, "bootstrap")
-    scales = [m.log_scale(m.features(moving.array[None, None], fixed.array[None, None])).exp()
-              for m in backbone.members]
+    scales = [
+        m.log_scale(m.features(moving.array[None, None], fixed.array[None, None])).exp()
+        for m in backbone.members
+    ]
     expected = torch.stack(scales)[:, 0, 1].square().mean(0).sqrt().numpy()
     expected = Image(expected, fixed.grid).resample(values.grid).array
     assert np.allclose(values.array, expected, atol=1e-5)
@@ -156,8 +211,14 @@ def test_a_run_with_an_ensemble_has_a_sample_a_member(trained, tmp_path):
 
 
 def test_a_predictive_run_has_one_field_and_no_map_of_zeros(trained, tmp_path):
-    record = run(trained, tmp_path / "out", "--backbone", str(trained / "predictive"), "--method",
-                 "predictive")
+    record = run(
+        trained,
+        tmp_path / "out",
+        "--backbone",
+        str(trained / "predictive"),
+        "--method",
+        "predictive",
+    )
     assert record["status"] == "complete"
     assert record["samples"]["asked"] == record["samples"]["finished"] == 1
     assert "predictive_uncertainty" in record["maps"]
@@ -174,8 +235,14 @@ def test_a_predictive_run_becomes_a_scene(trained, tmp_path):
     from UncertainRegLib.scene.headless import HeadlessScene
     from UncertainRegLib.scene.result import load_result
 
-    run(trained, tmp_path / "out", "--backbone", str(trained / "predictive"), "--method",
-        "predictive")
+    run(
+        trained,
+        tmp_path / "out",
+        "--backbone",
+        str(trained / "predictive"),
+        "--method",
+        "predictive",
+    )
     with HeadlessScene() as headless:
         result = load_result(tmp_path / "out", headless.scene)
         node = result.maps["predictive_uncertainty"]
@@ -185,21 +252,32 @@ def test_a_predictive_run_becomes_a_scene(trained, tmp_path):
     assert write_report(tmp_path / "out").is_file()
 
 
-@pytest.mark.parametrize(("part", "method", "name"), [
-    ("variance", "image-noise", "image_noise"),
-    ("score", "correspondence-score", "correspondence_score"),
-])
+@pytest.mark.parametrize(
+    ("part", "method", "name"),
+    [
+        ("variance", "image-noise", "image_noise"),
+        ("score", "correspondence-score", "correspondence_score"),
+    ],
+)
 def test_maps_of_a_second_network(tmp_path, trained, part, method, name):
     """A network whose map is known: the noise of a constant log-variance, the score of a logit."""
     net = displacement_net(encoder=(4,), decoder=(4, 4))
     second = UNet(2 if part == "variance" else 1, 1, (4,), (4, 4), start=-2.0)
     torch.nn.init.zeros_(second.out.weight)
     kind = "heteroscedastic" if part == "variance" else "adacs"
-    save_model(tmp_path / "model", kind, {"displacement": net.settings, part: second.settings},
-               {"displacement": net.state_dict(), part: second.state_dict()}, (16, 16, 16), 1.0,
-               "minmax", {})
-    record = run(trained, tmp_path / "out", "--backbone", str(tmp_path / "model"), "--method",
-                 method)
+    save_model(
+        tmp_path / "model",
+        kind,
+        {"displacement": net.settings, part: second.settings},
+        {"displacement": net.state_dict(), part: second.state_dict()},
+        (16, 16, 16),
+        1.0,
+        "minmax",
+        {},
+    )
+    record = run(
+        trained, tmp_path / "out", "--backbone", str(tmp_path / "model"), "--method", method
+    )
     expected = np.exp(-1) if part == "variance" else 1 / (1 + np.exp(2))
     values = read_values(tmp_path / "out" / record["maps"][name]["file"])
     assert np.allclose(values, expected, atol=1e-5)

@@ -48,7 +48,7 @@ class Host(BaseHTTPRequestHandler):
             if path == "stalled" and position:
                 Host.enough.wait(60)
             try:
-                self.wfile.write(body[position:position + (1 << 18)])
+                self.wfile.write(body[position : position + (1 << 18)])
             except OSError:
                 return
 

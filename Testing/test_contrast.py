@@ -51,18 +51,28 @@ def test_explained_variance_by_hand():
     where = np.zeros(grid.shape, bool)
     where[..., 5:14] = where[..., 25:34] = True
     fixed = Image(array, grid)
-    for moved, wanted in ((array, 1.0), (array + 0.5, 0.75), (0 * array + 2, 0.0),
-                          (4 - array, -3.0)):
+    for moved, wanted in (
+        (array, 1.0),
+        (array + 0.5, 0.75),
+        (0 * array + 2, 0.0),
+        (4 - array, -3.0),
+    ):
         found = contrast.explained(fixed, Image(moved.astype(np.float32), grid), where)
         assert found == pytest.approx(wanted, abs=1e-4)
     assert np.isnan(contrast.explained(fixed, fixed, where & False))
 
 
-@pytest.mark.parametrize(("method", "judged"), [
-    (Named("same in both images"), True), (Named("T1 MRI"), True),
-    (Named("any, also different ones"), False),
-    (Named("any MRI contrast, also different ones"), False),
-    (AntsSyN(metric="CC"), True), (AntsSyN(metric="mattes"), False)])
+@pytest.mark.parametrize(
+    ("method", "judged"),
+    [
+        (Named("same in both images"), True),
+        (Named("T1 MRI"), True),
+        (Named("any, also different ones"), False),
+        (Named("any MRI contrast, also different ones"), False),
+        (AntsSyN(metric="CC"), True),
+        (AntsSyN(metric="mattes"), False),
+    ],
+)
 def test_only_methods_for_one_contrast_are_judged(method, judged):
     image = textured(GRID)
     fixed = Image(image.array / image.array.max(), GRID)
@@ -77,24 +87,39 @@ def job_of(folder, moving: Image, **changes) -> Job:
     field = smooth_field(GRID, 2.0)
     write_image(warp(textured(GRID), field), folder / "fixed.nrrd")
     write_image(moving, folder / "moving.nrrd")
-    return Job(fixed=str(folder / "fixed.nrrd"), moving=str(folder / "moving.nrrd"),
-               out=str(folder / "out"), samples=2, **changes)
+    return Job(
+        fixed=str(folder / "fixed.nrrd"),
+        moving=str(folder / "moving.nrrd"),
+        out=str(folder / "out"),
+        samples=2,
+        **changes,
+    )
 
 
 @pytest.mark.parametrize("other", [False, True])
 def test_a_run_with_another_contrast_warns(tmp_path, other):
     moving = textured(GRID)
-    record = run(job_of(tmp_path, inverted(moving) if other else moving,
-                        parameters={"backbone": {"affine": False}}), Silent())
+    record = run(
+        job_of(
+            tmp_path,
+            inverted(moving) if other else moving,
+            parameters={"backbone": {"affine": False}},
+        ),
+        Silent(),
+    )
     said = " ".join(record["warnings"])
     assert ("of their contrast" in said) == other
 
 
 def test_real_pairs_of_one_contrast_raise_no_alarm_and_others_do(shared_data):
-    pair = [read_image(shared_data / "hippocampus_msd/images" / f"hippocampus_{n}.nii.gz")
-            for n in ("170", "185")]
-    mr, us = (read_image(shared_data / "prostate_mr_us" / f"case06_{kind}.nii.gz")
-              for kind in ("mr", "us"))
+    pair = [
+        read_image(shared_data / "hippocampus_msd/images" / f"hippocampus_{n}.nii.gz")
+        for n in ("170", "185")
+    ]
+    mr, us = (
+        read_image(shared_data / "prostate_mr_us" / f"case06_{kind}.nii.gz")
+        for kind in ("mr", "us")
+    )
     demons = backbones.create("demons", voxels=60_000)
     for images, alarm in ((pair, False), ((pair[0], inverted(pair[1])), True), ((mr, us), True)):
         fixed, moving = demons.prepare(*images)

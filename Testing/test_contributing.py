@@ -17,8 +17,9 @@ from UncertainRegLib.geometry import Grid, Image, write_image
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = re.compile(r"^`(\S+\.py)`:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CHANGE = re.compile(r"^In `(\S+\.py)`, after\n`([^`]+)`:\n\n```python\n(.*?)^```$",
-                    re.MULTILINE | re.DOTALL)
+CHANGE = re.compile(
+    r"^In `(\S+\.py)`, after\n`([^`]+)`:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES, CHANGES = dict(EXAMPLE.findall(TEXT)), CHANGE.findall(TEXT)
 
@@ -28,8 +29,9 @@ def copy(tmp_path_factory):
     """A copy of the product with the examples in it, and two images beside."""
     folder = tmp_path_factory.mktemp("copy")
     for part in ("UncertainReg", "UncertainRegLib"):
-        shutil.copytree(ROOT / part, folder / part,
-                        ignore=shutil.ignore_patterns("__pycache__", "log.jsonl"))
+        shutil.copytree(
+            ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "log.jsonl")
+        )
     for file, text in EXAMPLES.items():
         assert not (folder / file).exists(), f"{file} is there already"
         (folder / file).write_text(text, encoding="utf-8")
@@ -49,28 +51,61 @@ def copy(tmp_path_factory):
 def python(copy: Path, *arguments: str) -> str:
     """What Python says with the copy on its path."""
     path = os.pathsep.join([str(copy), str(ROOT / "Testing")])
-    done = subprocess.run([sys.executable, *arguments], cwd=copy, capture_output=True, text=True,
-                          env=os.environ | {"PYTHONPATH": path}, check=False)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def run(copy: Path, out: str, *options: str) -> dict:
-    python(copy, "-m", "UncertainRegLib", "run", "--fixed", "fixed.nrrd", "--moving",
-           "moving.nrrd", "--out", out, "--samples", "3", "--progress", "none", *options)
+    python(
+        copy,
+        "-m",
+        "UncertainRegLib",
+        "run",
+        "--fixed",
+        "fixed.nrrd",
+        "--moving",
+        "moving.nrrd",
+        "--out",
+        out,
+        "--samples",
+        "3",
+        "--progress",
+        "none",
+        *options,
+    )
     return json.loads((copy / out / "result.json").read_text(encoding="utf-8"))
 
 
 def test_there_is_an_example_of_each():
     assert {Path(file).parent.name for file in EXAMPLES} == {
-        "backbones", "perturbations", "samplers", "studies"}
+        "backbones",
+        "perturbations",
+        "samplers",
+        "studies",
+    }
     assert [Path(file).name for file, _, _ in CHANGES] == [
-        "products.py", "maps.py", "label_table.py", "columns.py"]
+        "products.py",
+        "maps.py",
+        "label_table.py",
+        "columns.py",
+    ]
 
 
 def test_they_are_listed(copy):
-    lines = [line.split()[0] for words in ("backbones", "methods") for line in
-             python(copy, "-m", "UncertainRegLib", words, "list").splitlines() if line.strip()]
+    lines = [
+        line.split()[0]
+        for words in ("backbones", "methods")
+        for line in python(copy, "-m", "UncertainRegLib", words, "list").splitlines()
+        if line.strip()
+    ]
     assert {"centres", "noise"} <= set(lines)
     assert "slide" in python(copy, "-m", "UncertainRegLib", "run", "--help")
     assert "followed" in python(copy, "-m", "UncertainRegLib", "evaluate", "--help")
@@ -83,8 +118,16 @@ def test_a_backbone_and_a_perturbation(copy):
 
 
 def test_a_way_of_sampling_with_a_setting(copy):
-    record = run(copy, "noise", "--backbone", "centres", "--method", "noise", "--parameters",
-                 '{"method": {"share": 0.2}}')
+    record = run(
+        copy,
+        "noise",
+        "--backbone",
+        "centres",
+        "--method",
+        "noise",
+        "--parameters",
+        '{"method": {"share": 0.2}}',
+    )
     assert record["status"] == "complete" and record["method"] == "noise"
     assert record["samples"]["finished"] == 3 and record["parameters"]["perturbation"] is None
 
@@ -115,8 +158,23 @@ def test_a_scene_shows_them(copy):
 
 
 def test_a_study(copy):
-    said = python(copy, "-m", "UncertainRegLib", "evaluate", "followed", "--image", "fixed.nrrd",
-                  "--out", "study", "--backbone", "centres", "--warps", "1", "--progress", "none")
+    said = python(
+        copy,
+        "-m",
+        "UncertainRegLib",
+        "evaluate",
+        "followed",
+        "--image",
+        "fixed.nrrd",
+        "--out",
+        "study",
+        "--backbone",
+        "centres",
+        "--warps",
+        "1",
+        "--progress",
+        "none",
+    )
     assert "part followed" in said and "centres" in said
 
 
@@ -139,7 +197,8 @@ host.check()
 """
 
 
-@pytest.mark.skipif(not (find_spec("PySide6") and find_spec("slicer")),
-                    reason="needs PySide6 and slicer-core")
+@pytest.mark.skipif(
+    not (find_spec("PySide6") and find_spec("slicer")), reason="needs PySide6 and slicer-core"
+)
 def test_the_panel_offers_them(copy):
     python(copy, "-c", PANEL)

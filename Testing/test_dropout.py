@@ -33,8 +33,11 @@ class Noisy(Backbone):
 
 def summary_of(sampler, n, nested):
     image = textured(GRID)
-    summary = Summary(Inputs(image, image), next(sampler.sample(
-        image, image, 1, np.random.default_rng(0))).field, nested)
+    summary = Summary(
+        Inputs(image, image),
+        next(sampler.sample(image, image, 1, np.random.default_rng(0))).field,
+        nested,
+    )
     for sample in sampler.sample(image, image, n, np.random.default_rng(1)):
         summary.add(sample)
     return maps(summary)
@@ -59,8 +62,11 @@ def test_spread_and_jitter_of_a_blind_noisy_backbone():
     maps = summary_of(sampler, 48, True)
     spread2 = (maps["spread_mm"] ** 2).mean()
     assert spread2 == pytest.approx(0.34, rel=0.02)
-    shifts = [Translation(0.02).draw(GRID, generator).facts["shift_mm"]
-              for generator in [np.random.default_rng(1)] for _ in range(12)]
+    shifts = [
+        Translation(0.02).draw(GRID, generator).facts["shift_mm"]
+        for generator in [np.random.default_rng(1)]
+        for _ in range(12)
+    ]
     jitter2 = (maps["jitter_mm"] ** 2).mean()
     assert jitter2 == pytest.approx(np.var(shifts, axis=0).sum(), rel=0.1)
     total2 = (maps["uncertainty_mm"] ** 2).mean()

@@ -17,13 +17,16 @@ class Torch:
         self.is_available = lambda: gpu
 
 
-@pytest.mark.parametrize(("asked", "uses_torch", "gpu", "found"), [
-    ("cpu", True, True, "cpu"),
-    ("auto", False, True, "cpu"),
-    ("auto", True, True, "cuda"),
-    ("auto", True, False, "cpu"),
-    ("cuda", False, True, "cuda"),
-])
+@pytest.mark.parametrize(
+    ("asked", "uses_torch", "gpu", "found"),
+    [
+        ("cpu", True, True, "cpu"),
+        ("auto", False, True, "cpu"),
+        ("auto", True, True, "cuda"),
+        ("auto", True, False, "cpu"),
+        ("cuda", False, True, "cuda"),
+    ],
+)
 def test_a_gpu_is_used_where_it_is_asked_for_or_helps(monkeypatch, asked, uses_torch, gpu, found):
     monkeypatch.setitem(sys.modules, "torch", Torch(gpu))
     assert choose_device(asked, uses_torch) == found

@@ -77,10 +77,8 @@ def test_a_blind_registration_shows_the_spread_of_the_perturbations():
 @pytest.mark.parametrize("name", ["translation", "scale", "deform"])
 def test_samples_do_not_depend_on_how_many_follow(name):
     backbone, pair = known()
-    few = [s.field.vectors for s in
-           Equivariance(backbone, family(name)).sample(*pair, 2, rng(5))]
-    many = [s.field.vectors for s in
-            Equivariance(backbone, family(name)).sample(*pair, 4, rng(5))]
+    few = [s.field.vectors for s in Equivariance(backbone, family(name)).sample(*pair, 2, rng(5))]
+    many = [s.field.vectors for s in Equivariance(backbone, family(name)).sample(*pair, 4, rng(5))]
     assert all(np.array_equal(a, b) for a, b in zip(few, many))
 
 

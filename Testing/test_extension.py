@@ -33,8 +33,9 @@ def tracked(*folders):
     """Files that git knows, relative to the root."""
     if not (ROOT / ".git").exists():
         pytest.skip("the file list comes from git")
-    out = subprocess.run(["git", "ls-files", "-z", *folders], cwd=ROOT, capture_output=True,
-                         text=True, check=True).stdout
+    out = subprocess.run(
+        ["git", "ls-files", "-z", *folders], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     return [name for name in out.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -46,11 +47,16 @@ def test_slicer_installs_every_file_that_runs():
         for patterns in re.findall(r"CONFIGURE_DEPENDS\s+([^)]+)\)", text):
             for pattern in patterns.split():
                 above, _, last = pattern.rpartition("/")
-                installed |= {file.relative_to(ROOT).as_posix()
-                              for file in (ROOT / folder / above).rglob(last)}
+                installed |= {
+                    file.relative_to(ROOT).as_posix()
+                    for file in (ROOT / folder / above).rglob(last)
+                }
     assert set(tracked("UncertainReg", "UncertainRegLib")) - installed == {
-        "UncertainReg/CMakeLists.txt", "UncertainRegLib/CMakeLists.txt",
-        "UncertainRegLib/py.typed", "UncertainRegLib/models/sir/log.jsonl"}
+        "UncertainReg/CMakeLists.txt",
+        "UncertainRegLib/CMakeLists.txt",
+        "UncertainRegLib/py.typed",
+        "UncertainRegLib/models/sir/log.jsonl",
+    }
 
 
 def test_a_wheel_has_every_file_that_runs_and_no_other(tmp_path):
@@ -61,12 +67,19 @@ def test_a_wheel_has_every_file_that_runs_and_no_other(tmp_path):
         shutil.copy(ROOT / name, tmp_path / "source" / name)
     (tmp_path / "source" / "Testing").mkdir()
     shutil.copy(__file__, tmp_path / "source" / "Testing")
-    subprocess.run([sys.executable, "-c", "import setuptools.build_meta as b; b.build_wheel('..')"],
-                   cwd=tmp_path / "source", capture_output=True, check=True)
-    wheel, = tmp_path.glob("*.whl")
+    subprocess.run(
+        [sys.executable, "-c", "import setuptools.build_meta as b; b.build_wheel('..')"],
+        cwd=tmp_path / "source",
+        capture_output=True,
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert packed == {name for name in kept if name.startswith("UncertainRegLib/")
-                      and not name.endswith(("CMakeLists.txt", ".jsonl"))}
+    assert packed == {
+        name
+        for name in kept
+        if name.startswith("UncertainRegLib/") and not name.endswith(("CMakeLists.txt", ".jsonl"))
+    }
 
 
 def test_every_text_file_is_utf8_and_merged():
@@ -98,8 +111,15 @@ def test_root_cmake_has_what_the_index_asks_for():
 
 def test_readme_has_what_the_index_asks_for():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for words in ("make demo", "make test", "Tutorial", "Troubleshooting", "research use only",
-                  "arXiv", "## How to read the map"):
+    for words in (
+        "make demo",
+        "make test",
+        "Tutorial",
+        "Troubleshooting",
+        "research use only",
+        "arXiv",
+        "## How to read the map",
+    ):
         assert words.lower() in text.lower(), words
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
         assert (ROOT / picture).is_file(), f"README shows {picture}, which is not there"
@@ -115,10 +135,12 @@ def imported_files(path, files):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parts = package[:len(package) - node.level + 1] if node.level else []
+            parts = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join(parts + ([node.module] if node.module else []))
-            found |= {f"{module}.{name.name}" if f"{module}.{name.name}" in files else module
-                      for name in node.names}
+            found |= {
+                f"{module}.{name.name}" if f"{module}.{name.name}" in files else module
+                for name in node.names
+            }
     return {files[name] for name in found if name in files} - {path}
 
 
@@ -127,16 +149,20 @@ def circle(arrows):
     ahead, before = {node: set(targets) for node, targets in arrows.items()}, None
     while before != ahead:
         before = ahead
-        ahead = {node: targets.union(*(before[target] for target in targets))
-                 for node, targets in before.items()}
+        ahead = {
+            node: targets.union(*(before[target] for target in targets))
+            for node, targets in before.items()
+        }
     return {node for node, targets in ahead.items() if node in targets}
 
 
 def test_no_file_of_the_module_imports_itself_by_way_of_others():
     """Then each can be read, tested and loaded again by itself."""
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULE]
-    files = {name.removeprefix("UncertainReg.").removesuffix(".__init__"): path
-             for name, path in zip(names, MODULE, strict=True)}
+    files = {
+        name.removeprefix("UncertainReg.").removesuffix(".__init__"): path
+        for name, path in zip(names, MODULE, strict=True)
+    }
     found = circle({path: imported_files(path, files) for path in MODULE})
     assert not found, sorted(path.name for path in found)
     assert circle({1: {2}, 2: {3}, 3: {2, 4}, 4: {5}, 5: set()}) == {2, 3}
@@ -149,7 +175,9 @@ def test_rings(path):
     if ring[0] == "UncertainReg" or ring[1] == "scene":
         assert "torch" not in everywhere, "the Slicer process must never import torch"
         assert at_top - set(sys.stdlib_module_names) <= IN_SLICER | {
-            "UncertainRegLib", "UncertainRegParts"}
+            "UncertainRegLib",
+            "UncertainRegParts",
+        }
     elif not ring[0].startswith("UncertainReg") or ring[1] != "scene":
         assert not everywhere & {"qt", "ctk"}
         assert "slicer" not in everywhere
@@ -172,8 +200,10 @@ def test_no_code_runs_or_installs_at_import():
             assert "weights_only=True" in call, f"{path}: {call}"
 
 
-PROBE = re.compile(r"\b(?:getattr|hasattr)\((?:\w+\.)*(?:backbone|sampler|family|proposal|pairs)\b"
-                   r"|\b(?:backbone|family|proposal|gaussian|sampler): object\b")
+PROBE = re.compile(
+    r"\b(?:getattr|hasattr)\((?:\w+\.)*(?:backbone|sampler|family|proposal|pairs)\b"
+    r"|\b(?:backbone|family|proposal|gaussian|sampler): object\b"
+)
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
@@ -183,7 +213,10 @@ def test_no_part_is_asked_whether_it_has_an_attribute(path):
 
 
 def test_probes_are_recognised():
-    for text in ('getattr(sampler, "at_most", 3)', 'hasattr(self.backbone, "maps")',
-                 "    backbone: object = None"):
+    for text in (
+        'getattr(sampler, "at_most", 3)',
+        'hasattr(self.backbone, "maps")',
+        "    backbone: object = None",
+    ):
         assert PROBE.search(text), text
     assert not PROBE.search("backbone: Backbone")

@@ -13,28 +13,37 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_ci_runs_the_commands_of_the_readme_in_their_order():
-    made = [re.findall(r"^(?:\w+=\S+ )?(make \w+)", (ROOT / name).read_text("utf-8"), re.MULTILINE)
-            for name in ("README.md", ".ci/run")]
+    made = [
+        re.findall(r"^(?:\w+=\S+ )?(make \w+)", (ROOT / name).read_text("utf-8"), re.MULTILINE)
+        for name in ("README.md", ".ci/run")
+    ]
     assert made == [["make demo", "make test"]] * 2
 
 
 def test_folders_that_lie_about_do_not_change_how_imports_sort(tmp_path):
     """As after ``make demo``, when there is a folder of the same name as a module."""
-    if subprocess.run([sys.executable, "-m", "ruff", "--version"], capture_output=True,
-                      check=False).returncode:
+    if subprocess.run(
+        [sys.executable, "-m", "ruff", "--version"], capture_output=True, check=False
+    ).returncode:
         pytest.skip("ruff is not installed")
     (tmp_path / "Testing").mkdir()
     for name in ("pyproject.toml", "Testing/screenshots.py", "Testing/demo.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("demo", "build", "numpy", "slicer", "qt_host"):
         (tmp_path / name).mkdir()
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], cwd=tmp_path,
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("left", [
-    ["input/fixed.nii.gz"], ["about.txt"], ["result/result.json", "scene.mrb"], []])
+@pytest.mark.parametrize(
+    "left", [["input/fixed.nii.gz"], ["about.txt"], ["result/result.json", "scene.mrb"], []]
+)
 def test_a_demo_replaces_what_an_earlier_one_left(tmp_path, left):
     """Also one that was interrupted; what the user put there stays."""
     for name in left:

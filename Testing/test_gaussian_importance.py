@@ -38,7 +38,9 @@ def test_tempering_to_an_effective_size():
     log_weights = 400 * torch.randn(3, 200, dtype=torch.float64)
     tempered, exponent = temper_to_ess(log_weights, 40)
     torch.testing.assert_close(
-        effective_sample_size(tempered), torch.full((3,), 40.0, dtype=torch.float64), rtol=1e-6,
+        effective_sample_size(tempered),
+        torch.full((3,), 40.0, dtype=torch.float64),
+        rtol=1e-6,
         atol=0,
     )
     assert ((exponent > 0) & (exponent < 1)).all()

@@ -48,7 +48,8 @@ def test_resized_grid_keeps_the_field_of_view(name):
 
 @pytest.mark.parametrize(
     ("shape", "spacing"),
-    [((25, 256, 256), (0.78, 0.78, 6.5)), ((224, 192, 160), (1, 1, 1)), ((9, 9, 9), (1, 1, 1))])
+    [((25, 256, 256), (0.78, 0.78, 6.5)), ((224, 192, 160), (1, 1, 1)), ((9, 9, 9), (1, 1, 1))],
+)
 def test_at_most_bounds_the_voxels_and_does_not_refine(shape, spacing):
     grid = Grid.from_spacing(shape, spacing)
     coarse = grid.at_most(300_000)
@@ -119,15 +120,17 @@ def test_torch_and_numpy_agree():
         expected = warp(image, field, outside).array
         assert np.allclose(expected, warp(moving, twin, outside).array.numpy(), atol=2e-3)
     assert np.allclose(jacobian_determinant(field), jacobian_determinant(twin).numpy(), atol=1e-5)
-    assert np.allclose(compose(field, field).vectors, compose(twin, twin).vectors.numpy(),
-                       atol=1e-3)
+    assert np.allclose(
+        compose(field, field).vectors, compose(twin, twin).vectors.numpy(), atol=1e-3
+    )
     assert np.allclose(invert(field)[0].vectors, invert(twin)[0].vectors.numpy(), atol=5e-3)
     labels = Image((image.array > 50).astype(np.int32), moving_grid)
     labels_twin = Image(torch.tensor(labels.array), moving_grid)
     same = warp_labels(labels, field).array == warp_labels(labels_twin, twin).array.numpy()
     assert same.mean() > 0.9999
-    assert np.allclose(warp_one_hot(labels, field, 1),
-                       warp_one_hot(labels_twin, twin, 1).numpy(), atol=1e-3)
+    assert np.allclose(
+        warp_one_hot(labels, field, 1), warp_one_hot(labels_twin, twin, 1).numpy(), atol=1e-3
+    )
 
 
 def test_outside_is_more_than_half_a_voxel_beyond_the_centres():

@@ -38,6 +38,7 @@ def seen_on(image: Image, grid: Grid) -> Image:
 
 # --- sheared grids ---
 
+
 @pytest.mark.parametrize("name", GRID_PAIRS)
 def test_right_angled_grids_stay(name):
     for grid in GRID_PAIRS[name]:
@@ -45,9 +46,14 @@ def test_right_angled_grids_stay(name):
         assert grid.right_angled() == grid
 
 
-@pytest.mark.parametrize("shear", [
-    [[1, 0, 0], [0, 1, 0.3], [0, 0, 1]], [[1, 0.2, -0.1], [0, 1, 0.3], [0, 0, 1]],
-    [[1, 0, 0], [0.5, 1, 0], [0, 0.1, -1.2]]])
+@pytest.mark.parametrize(
+    "shear",
+    [
+        [[1, 0, 0], [0, 1, 0.3], [0, 0, 1]],
+        [[1, 0.2, -0.1], [0, 1, 0.3], [0, 0, 1]],
+        [[1, 0, 0], [0.5, 1, 0], [0, 0.1, -1.2]],
+    ],
+)
 def test_a_sheared_grid_is_covered_by_a_right_angled_one(shear):
     turn = Rotation.from_euler("xyz", (17, 8, -5), degrees=True).as_matrix()
     affine = np.eye(4)
@@ -79,10 +85,18 @@ def test_a_run_on_a_sheared_image_finds_its_place(tmp_path):
     scene = textured(STRAIGHT, seed=3)
     moving = seen_on(scene, SHEARED)
     write_image(scene, tmp_path / "fixed.nrrd")
-    nifti(tmp_path / "moving.nii.gz", (TO_LPS @ SHEARED.affine, 1), (TO_LPS @ WIDER, 1),
-          moving.array)
-    record = run(Job(fixed=str(tmp_path / "fixed.nrrd"), moving=str(tmp_path / "moving.nii.gz"),
-                     out=str(tmp_path / "out"), samples=2), lambda event, **values: None)
+    nifti(
+        tmp_path / "moving.nii.gz", (TO_LPS @ SHEARED.affine, 1), (TO_LPS @ WIDER, 1), moving.array
+    )
+    record = run(
+        Job(
+            fixed=str(tmp_path / "fixed.nrrd"),
+            moving=str(tmp_path / "moving.nii.gz"),
+            out=str(tmp_path / "out"),
+            samples=2,
+        ),
+        lambda event, **values: None,
+    )
     for words in ("moving.nii.gz: its two headers differ by up to", "moving.nii.gz: is sheared"):
         assert sum(words in text for text in record["warnings"]) == 1
     assert record["transform_meaning"] == MEANING
@@ -103,14 +117,23 @@ def test_a_dicom_folder_is_an_input_of_a_job(tmp_path):
 
 # --- NIfTI against the two readers that everybody has ---
 
+
 @pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"])
 @pytest.mark.parametrize(("version", "order"), [(1, "<"), (1, ">"), (2, "<"), (2, ">")])
 def test_values_and_geometry_are_those_of_nibabel(kind, version, order, tmp_path):
     generator = np.random.default_rng(5)
     array = (100 * generator.random((5, 6, 7))).astype(kind)
     affine = tilted(PLAIN, 10)
-    path = nifti(tmp_path / "i.nii.gz", (affine, 2), (PLAIN, 0), array, version, order,
-                 scl_slope=0.5, scl_inter=-3)
+    path = nifti(
+        tmp_path / "i.nii.gz",
+        (affine, 2),
+        (PLAIN, 0),
+        array,
+        version,
+        order,
+        scl_slope=0.5,
+        scl_inter=-3,
+    )
     from UncertainRegLib.geometry.volume import open_volume, read_voxels
 
     values, grid = read_voxels(path, open_volume(path, lambda text: None))
@@ -124,17 +147,20 @@ def test_a_qform_is_read_as_by_itk(seed, tmp_path):
     generator = np.random.default_rng(seed)
     affine = np.eye(4)
     affine[:3, :3] = Rotation.random(rng=generator).as_matrix() @ np.diag(
-        generator.uniform(0.5, 3, 3) * [1, 1, (-1) ** seed])
+        generator.uniform(0.5, 3, 3) * [1, 1, (-1) ** seed]
+    )
     affine[:3, 3] = generator.uniform(-90, 90, 3)
     path = nifti(tmp_path / "i.nii", (affine, 0), (affine, 1))
     ours, itk = read_volume(path), sitk.ReadImage(str(path))
     for index in ([0, 0, 0], [25, 23, 21], [3, 20, 7]):
-        assert np.allclose(ours.grid.to_world(index), itk.TransformIndexToPhysicalPoint(index),
-                           atol=1e-3)
+        assert np.allclose(
+            ours.grid.to_world(index), itk.TransformIndexToPhysicalPoint(index), atol=1e-3
+        )
     assert np.array_equal(ours.array, sitk.GetArrayFromImage(itk))
 
 
 # --- fields: how much of an image they cover, and what happens beyond ---
+
 
 def test_the_share_beyond_a_field_is_said():
     image = Grid.from_spacing((10, 20, 30))
@@ -154,19 +180,45 @@ def field_file(path, grid, size_mm=2.0):
     return path
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda f: field_file(f, Grid(STRAIGHT.shape, shifted(STRAIGHT.affine, 800))),
-     "does not reach the image"),
-    (lambda f: nrrd(f, array=np.full((*BLOB.shape, 3), np.nan, np.float32)), "NaN"),
-    (lambda f: nrrd(f, "kinds: RGB-color domain domain domain",
-                    array=np.full((*BLOB.shape, 3), 9, np.uint8)), "colour image"),
-])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda f: field_file(f, Grid(STRAIGHT.shape, shifted(STRAIGHT.affine, 800))),
+            "does not reach the image",
+        ),
+        (lambda f: nrrd(f, array=np.full((*BLOB.shape, 3), np.nan, np.float32)), "NaN"),
+        (
+            lambda f: nrrd(
+                f,
+                "kinds: RGB-color domain domain domain",
+                array=np.full((*BLOB.shape, 3), 9, np.uint8),
+            ),
+            "colour image",
+        ),
+    ],
+)
 def test_a_bad_truth_is_refused_before_a_study_begins(make, words, tmp_path, capsys):
     write_image(textured(STRAIGHT), tmp_path / "image.nrrd")
     make(tmp_path / "w.nrrd")
-    assert main(["evaluate", "known-warp", "--image", str(tmp_path / "image.nrrd"), "--out",
-                 str(tmp_path / "out"), "--progress", "none", "--truths", "elastic",
-                 str(tmp_path / "w.nrrd")]) == 1
+    assert (
+        main(
+            [
+                "evaluate",
+                "known-warp",
+                "--image",
+                str(tmp_path / "image.nrrd"),
+                "--out",
+                str(tmp_path / "out"),
+                "--progress",
+                "none",
+                "--truths",
+                "elastic",
+                str(tmp_path / "w.nrrd"),
+            ]
+        )
+        == 1
+    )
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -175,14 +227,34 @@ def test_a_truth_that_is_too_small_is_said_once(tmp_path, capsys):
     write_image(textured(STRAIGHT), tmp_path / "image.nrrd")
     small = Grid((30, 32, 17), STRAIGHT.affine)
     field_file(tmp_path / "w.nrrd", small)
-    assert main(["evaluate", "known-warp", "--image", str(tmp_path / "image.nrrd"), "--out",
-                 str(tmp_path / "out"), "--families", "translation", "--samples", "2",
-                 "--progress", "none", "--truths", str(tmp_path / "w.nrrd"),
-                 "--backbone-settings", '{"affine": false}']) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                "known-warp",
+                "--image",
+                str(tmp_path / "image.nrrd"),
+                "--out",
+                str(tmp_path / "out"),
+                "--families",
+                "translation",
+                "--samples",
+                "2",
+                "--progress",
+                "none",
+                "--truths",
+                str(tmp_path / "w.nrrd"),
+                "--backbone-settings",
+                '{"affine": false}',
+            ]
+        )
+        == 0
+    )
     assert capsys.readouterr().err.count("does not cover 50.0% of the image") == 1
 
 
 # --- what a field says of itself ---
+
 
 def test_a_field_file_says_what_its_readers_do(tmp_path):
     """The text in the header of a field is true of this library and of SimpleITK."""
@@ -208,8 +280,9 @@ def test_the_scene_continues_the_border_and_says_how_it_interpolates(tmp_path):
     from UncertainRegLib.scene.transform import set_field
 
     grid = Grid.from_spacing((12, 14, 16), (2.0, 2.0, 2.0))
-    write_field(DisplacementField(np.full((*grid.shape, 3), 4, np.float32), grid),
-                tmp_path / "w.nrrd")
+    write_field(
+        DisplacementField(np.full((*grid.shape, 3), 4, np.float32), grid), tmp_path / "w.nrrd"
+    )
     with HeadlessScene() as headless, HeadlessScene() as other:
         node = headless.scene.AddNewNodeByClass("vtkMRMLGridTransformNode", "Field")
         set_field(node, tmp_path / "w.nrrd")

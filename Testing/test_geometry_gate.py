@@ -60,8 +60,7 @@ def test_real_oblique_volume_agrees_with_its_source(shared_data):
     ours = source.resample(oblique.grid, outside=0).array
     assert np.corrcoef(ours.ravel(), oblique.array.ravel())[0, 1] > 0.97
     labels = read_labels(shared_data / "brain_t1_inter" / "subA_seg13.nii.gz")
-    tilted = read_labels(
-        shared_data / "oblique_aniso_synth" / "subA_oblique_1x1x3_seg13.nii.gz")
+    tilted = read_labels(shared_data / "oblique_aniso_synth" / "subA_oblique_1x1x3_seg13.nii.gz")
     for value in (1, 3):
         a = labels.grid.to_world(np.argwhere(labels.array == value)[:, ::-1]).mean(0)
         b = tilted.grid.to_world(np.argwhere(tilted.array == value)[:, ::-1]).mean(0)

@@ -24,8 +24,11 @@ def mask(label, low, high):
 
 
 LIVER, LESION, SPLEEN = mask(1, 1, 9), mask(2, 3, 5), mask(7, 9, 12)
-ORGANS = Segmentation(tuple(packed([LIVER, LESION, SPLEEN])),
-                      {1: "Liver", 2: "Lésion", 7: "Spleen"}, {2: [1.0, 0.5, 0.0]})
+ORGANS = Segmentation(
+    tuple(packed([LIVER, LESION, SPLEEN])),
+    {1: "Liver", 2: "Lésion", 7: "Spleen"},
+    {2: [1.0, 0.5, 0.0]},
+)
 
 
 def test_structures_share_layers_where_they_do_not_overlap():
@@ -56,8 +59,11 @@ def test_slicer_reads_what_is_written(tmp_path):
         storage = headless.scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
         storage.SetFileName(str(tmp_path / "s.seg.nrrd"))
         assert storage.ReadData(node)
-        sizes = {name: int((layer.image.array == label).sum())
-                 for layer in layers_of(node) for label, name in layer.names.items()}
+        sizes = {
+            name: int((layer.image.array == label).sum())
+            for layer in layers_of(node)
+            for label, name in layer.names.items()
+        }
         assert sizes == {"Liver": 8**3, "Lésion": 2**3, "Spleen": 3**3}
         node.GetSegmentation().GetNthSegment(2).SetName("Liver")
         storage.SetFileName(str(tmp_path / "t.seg.nrrd"))
@@ -78,21 +84,38 @@ def layered(path, arrays, header):
 
 
 def test_labels_that_two_layers_share_are_told_apart(tmp_path):
-    path = layered(tmp_path / "s.seg.nrrd", [LIVER.array, LESION.array // 2], {
-        "Segment0_LabelValue": 1, "Segment0_Name": "Liver",
-        "Segment1_LabelValue": 1, "Segment1_Layer": 1, "Segment1_Name": "Lesion",
-        "Segment2_LabelValue": 5, "Segment2_Layer": 1, "Segment2_Name": "Cyst"})
+    path = layered(
+        tmp_path / "s.seg.nrrd",
+        [LIVER.array, LESION.array // 2],
+        {
+            "Segment0_LabelValue": 1,
+            "Segment0_Name": "Liver",
+            "Segment1_LabelValue": 1,
+            "Segment1_Layer": 1,
+            "Segment1_Name": "Lesion",
+            "Segment2_LabelValue": 5,
+            "Segment2_Layer": 1,
+            "Segment2_Name": "Cyst",
+        },
+    )
     said = []
     found = read_segmentation(path, said.append)
     assert found.labels_of_layers == [[1], [2]] and found.names == {1: "Liver", 2: "Lesion"}
     assert said == ["s.seg.nrrd: these segments are empty and left out: Cyst."]
 
 
-@pytest.mark.parametrize(("arrays", "header", "words"), [
-    ([LIVER.array, LESION.array], {}, "2 values per voxel"),  # a vector image, no segmentation
-    ([0 * LIVER.array] * 2, {"Segment0_LabelValue": 1}, "no labelled voxel"),
-    ([LIVER.array, LESION.array], {"Segment0_LabelValue": 1, "Segment1_LabelValue": 1},
-     "gives the label 1 to more than one segment")])
+@pytest.mark.parametrize(
+    ("arrays", "header", "words"),
+    [
+        ([LIVER.array, LESION.array], {}, "2 values per voxel"),  # a vector image, no segmentation
+        ([0 * LIVER.array] * 2, {"Segment0_LabelValue": 1}, "no labelled voxel"),
+        (
+            [LIVER.array, LESION.array],
+            {"Segment0_LabelValue": 1, "Segment1_LabelValue": 1},
+            "gives the label 1 to more than one segment",
+        ),
+    ],
+)
 def test_layers_that_cannot_be_used_are_refused(tmp_path, arrays, header, words):
     path = layered(tmp_path / "s.seg.nrrd", arrays, header)
     with pytest.raises(ValueError, match=words):

@@ -55,48 +55,93 @@ READ = {
     "numpy's heading": ("p.csv", "# label,r,a,s\n" + FLIPPED, "", {"a": A, "b": B}),
     "no names": ("p.csv", "x,y,z\n1,2,3\n4,5,6\n", "numbered in their order", {"1": A, "2": B}),
     "another column": ("p.csv", "name,x,y,z,side\na,1,2,3,left\n", "not used: side", {"a": A}),
-    "Slicer's export in RAS": ("p.csv", SLICER.format("r,a,s") + '"a",-1,-2,3,1,1,1,0,""\n', "",
-                               {"a": A}),
+    "Slicer's export in RAS": (
+        "p.csv",
+        SLICER.format("r,a,s") + '"a",-1,-2,3,1,1,1,0,""\n',
+        "",
+        {"a": A},
+    ),
     "Slicer's export, one undefined": (
-        "p.csv", SLICER.format("l,p,s") + "a,1,2,3,1,1,1,0,\nb,4,5,6,0,1,1,0,\n",
-        "no position and are left out: b", {"a": A}),
+        "p.csv",
+        SLICER.format("l,p,s") + "a,1,2,3,1,1,1,0,\nb,4,5,6,0,1,1,0,\n",
+        "no position and are left out: b",
+        {"a": A},
+    ),
     "an empty position": ("p.csv", "a,1,2,3\nb,,,\n", "left out: b", {"a": A}),
     "the first position empty": ("p.csv", "label,x,y,z\nb,,,\na,1,2,3\n", "left out: b", {"a": A}),
     "nan": ("p.csv", "a,1,2,3\nb,nan,nan,nan\n", "left out: b", {"a": A}),
     "a name with comma and line end": ("p.csv", '"a,\nleft",1,2,3\n', "", {"a,\nleft": A}),
     ".fcsv": ("p.fcsv", fcsv(FCSV + "# CoordinateSystem = LPS\n"), "", {"a": A, "b": B}),
     ".fcsv, system 1": ("p.fcsv", fcsv(FCSV + "# CoordinateSystem = 1\n"), "", {"a": A, "b": B}),
-    ".fcsv, system 0": ("p.fcsv", fcsv(FCSV + "# CoordinateSystem = 0\n"), "",
-                        {"a": [-1, -2, 3], "b": [-4, -5, 6]}),
-    ".fcsv, RAS": ("p.fcsv", fcsv(FCSV + "# CoordinateSystem = RAS\n"), "",
-                   {"a": [-1, -2, 3], "b": [-4, -5, 6]}),
+    ".fcsv, system 0": (
+        "p.fcsv",
+        fcsv(FCSV + "# CoordinateSystem = 0\n"),
+        "",
+        {"a": [-1, -2, 3], "b": [-4, -5, 6]},
+    ),
+    ".fcsv, RAS": (
+        "p.fcsv",
+        fcsv(FCSV + "# CoordinateSystem = RAS\n"),
+        "",
+        {"a": [-1, -2, 3], "b": [-4, -5, 6]},
+    ),
     ".fcsv, version without system": ("p.fcsv", fcsv(FCSV), "", {"a": A, "b": B}),
     ".fcsv of old, no version": (
-        "p.fcsv", "# Fiducial List file /x\n# columns = label,x,y,z,sel,vis\na,-1,-2,3,1,1\n", "",
-        {"a": A}),
+        "p.fcsv",
+        "# Fiducial List file /x\n# columns = label,x,y,z,sel,vis\na,-1,-2,3,1,1\n",
+        "",
+        {"a": A},
+    ),
     ".fcsv, never placed": ("p.fcsv", fcsv(FCSV, (",2,0", ",0,0")), "left out: b", {"a": A}),
     ".fcsv, missing": ("p.fcsv", fcsv(FCSV, (",3,0", ",2,0")), "left out: a", {"b": B}),
     ".fcsv, a preview": ("p.fcsv", fcsv(FCSV, (",2,0", ",1,0")), "left out: b", {"a": A}),
     ".fcsv by another name": ("p.csv", fcsv(FCSV), "", {"a": A, "b": B}),
     ".mrk.json": ("p.mrk.json", mrk(coordinateSystem="LPS"), "", {"a": A, "b": B}),
     ".mrk.json without a system": ("p.mrk.json", mrk(), "", {"a": A, "b": B}),
-    ".mrk.json, RAS": ("p.mrk.json", mrk({"position": [-1, -2, 3]}, {"position": [-4, -5, 6]},
-                                         coordinateSystem="RAS"), "", {"a": A, "b": B}),
-    ".mrk.json, system 0": ("p.mrk.json", mrk({"position": [-1, -2, 3]}, {"position": [-4, -5, 6]},
-                                              coordinateSystem=0), "", {"a": A, "b": B}),
-    ".mrk.json, system \"1\"": ("p.mrk.json", mrk(coordinateSystem="1"), "", {"a": A, "b": B}),
-    ".mrk.json, um": ("p.mrk.json", mrk({"position": [1e3, 2e3, 3e3]}, {"position": ""},
-                                        coordinateUnits="um"), "is in um", {"a": A}),
-    ".mrk.json, a coded unit": ("p.mrk.json", mrk(coordinateUnits=["mm", "UCUM", "millimeter"]), "",
-                                {"a": A, "b": B}),
+    ".mrk.json, RAS": (
+        "p.mrk.json",
+        mrk({"position": [-1, -2, 3]}, {"position": [-4, -5, 6]}, coordinateSystem="RAS"),
+        "",
+        {"a": A, "b": B},
+    ),
+    ".mrk.json, system 0": (
+        "p.mrk.json",
+        mrk({"position": [-1, -2, 3]}, {"position": [-4, -5, 6]}, coordinateSystem=0),
+        "",
+        {"a": A, "b": B},
+    ),
+    '.mrk.json, system "1"': ("p.mrk.json", mrk(coordinateSystem="1"), "", {"a": A, "b": B}),
+    ".mrk.json, um": (
+        "p.mrk.json",
+        mrk({"position": [1e3, 2e3, 3e3]}, {"position": ""}, coordinateUnits="um"),
+        "is in um",
+        {"a": A},
+    ),
+    ".mrk.json, a coded unit": (
+        "p.mrk.json",
+        mrk(coordinateUnits=["mm", "UCUM", "millimeter"]),
+        "",
+        {"a": A, "b": B},
+    ),
     ".mrk.json, empty position": (
-        "p.mrk.json", mrk({"position": "", "positionStatus": "undefined"}), "left out: a",
-        {"b": B}),
+        "p.mrk.json",
+        mrk({"position": "", "positionStatus": "undefined"}),
+        "left out: a",
+        {"b": B},
+    ),
     ".mrk.json, no position": ("p.mrk.json", mrk(b={"position": None}), "left out: b", {"a": A}),
-    ".mrk.json, undefined": ("p.mrk.json", mrk(b={"positionStatus": "undefined"}), "left out: b",
-                             {"a": A}),
-    ".mrk.json, missing": ("p.mrk.json", mrk(b={"positionStatus": "missing"}), "left out: b",
-                           {"a": A}),
+    ".mrk.json, undefined": (
+        "p.mrk.json",
+        mrk(b={"positionStatus": "undefined"}),
+        "left out: b",
+        {"a": A},
+    ),
+    ".mrk.json, missing": (
+        "p.mrk.json",
+        mrk(b={"positionStatus": "missing"}),
+        "left out: b",
+        {"a": A},
+    ),
     ".mrk.json, a line": ("p.mrk.json", mrk(type="Line"), "type Line", {"a": A, "b": B}),
 }
 
@@ -164,9 +209,13 @@ def test_written_points_come_back(tmp_path):
 
 def points_of(names):
     """The n-th landmark at n, n, n mm; none for a name in brackets."""
-    return ([name.strip("()") for name in names],
-            np.array([[np.nan if name.startswith("(") else number] * 3
-                      for number, name in enumerate(names)], float))
+    return (
+        [name.strip("()") for name in names],
+        np.array(
+            [[np.nan if name.startswith("(") else number] * 3 for number, name in enumerate(names)],
+            float,
+        ),
+    )
 
 
 # moving names, fixed names -> the number of the fixed landmark for each moving one, and a sentence
@@ -191,8 +240,9 @@ UNPAIRED = {
 def test_paired(case):
     moving, fixed, order, sentence = PAIRED[case]
     said = []
-    found = pair_points(points_of(moving.split()), points_of(fixed.split()), ("moving", "fixed"),
-                        said.append)
+    found = pair_points(
+        points_of(moving.split()), points_of(fixed.split()), ("moving", "fixed"), said.append
+    )
     assert [None if np.isnan(p[0]) else int(p[0]) for p in found] == order
     assert (sentence in " ".join(said)) if sentence else not said
 
@@ -237,53 +287,123 @@ def structures(tmp_path, moving, fixed, label_names=None):
     voxels = {}
     for a, b, labels in zip(ours.layers, theirs.layers, ours.labels_of_layers):
         for label in labels:
-            voxels[ours.name(label)] = (int((a.array == label).sum()),
-                                        int((b.array == label).sum()))
+            voxels[ours.name(label)] = (
+                int((a.array == label).sum()),
+                int((b.array == label).sum()),
+            )
     return voxels, " ".join(said)
 
 
 L, X, K, W = 7**3, 2**3, 2**3, 10**3  # voxels of the liver, the lesion, the kidney, the wall
 # moving, fixed, given names -> voxels of each structure on the moving and fixed image, a sentence
 STRUCTURES = {
-    "alike": ("Liver=1 Kidney=2", "Liver=1 Kidney=2", {},
-              {"Liver": (L, L), "Kidney": (K, K)}, ""),
+    "alike": ("Liver=1 Kidney=2", "Liver=1 Kidney=2", {}, {"Liver": (L, L), "Kidney": (K, K)}, ""),
     "names and labels contradict": (
-        "Liver=1 Kidney=2", "Kidney=1 Liver=2", {}, {"Liver": (L, L), "Kidney": (K, K)},
-        "labels on the moving and the fixed image differ: Kidney (2 and 1), Liver (1 and 2)"),
+        "Liver=1 Kidney=2",
+        "Kidney=1 Liver=2",
+        {},
+        {"Liver": (L, L), "Kidney": (K, K)},
+        "labels on the moving and the fixed image differ: Kidney (2 and 1), Liver (1 and 2)",
+    ),
     "a label that only one has": (
-        "Liver=1 Kidney=5", "Kidney=9", {}, {"Liver": (L, 0), "Kidney": (K, K)},
-        "not on the fixed image and are not judged: Liver"),
-    "one only on the fixed image": ("Liver=1", "Kidney=1 Liver=3", {}, {"Liver": (L, L)},
-                                    "only on the fixed image and are left out: Kidney"),
+        "Liver=1 Kidney=5",
+        "Kidney=9",
+        {},
+        {"Liver": (L, 0), "Kidney": (K, K)},
+        "not on the fixed image and are not judged: Liver",
+    ),
+    "one only on the fixed image": (
+        "Liver=1",
+        "Kidney=1 Liver=3",
+        {},
+        {"Liver": (L, L)},
+        "only on the fixed image and are left out: Kidney",
+    ),
     "no names": ("?Liver=1 ?Kidney=2", "?Liver=1 ?Kidney=2", {}, {"1": (L, L), "2": (K, K)}, ""),
-    "names on one side": ("Liver=1 Kidney=2", "?Liver=1 ?Kidney=2", {},
-                          {"Liver": (L, L), "Kidney": (K, K)}, "were paired by label"),
-    "names given for labels": ("?Liver=1 ?Kidney=2", "?Liver=1 ?Kidney=2", {"1": "Leber"},
-                               {"Leber": (L, L), "2": (K, K)}, ""),
-    "names given for one side": ("?Liver=1 ?Kidney=2", "Liver=2 Kidney=1",
-                                 {"1": "Liver", "2": "Kidney"},
-                                 {"Liver": (L, L), "Kidney": (K, K)}, "fixed image differ: "),
+    "names on one side": (
+        "Liver=1 Kidney=2",
+        "?Liver=1 ?Kidney=2",
+        {},
+        {"Liver": (L, L), "Kidney": (K, K)},
+        "were paired by label",
+    ),
+    "names given for labels": (
+        "?Liver=1 ?Kidney=2",
+        "?Liver=1 ?Kidney=2",
+        {"1": "Leber"},
+        {"Leber": (L, L), "2": (K, K)},
+        "",
+    ),
+    "names given for one side": (
+        "?Liver=1 ?Kidney=2",
+        "Liver=2 Kidney=1",
+        {"1": "Liver", "2": "Kidney"},
+        {"Liver": (L, L), "Kidney": (K, K)},
+        "fixed image differ: ",
+    ),
     "given names against those of the file": (
-        "Liver=1", "Liver=1", {"1": "Leber"}, None, "no structure"),
-    "the labels of an atlas": ("Liver=614454277 Kidney=2", "Liver=614454277 Kidney=2", {},
-                               {"Liver": (L, L), "Kidney": (K, K)}, ""),
-    "a lesion in the liver": ("Liver=1 Kidney=3 | Lesion=2", "Liver=1 Kidney=3 | Lesion=2", {},
-                              {"Liver": (L, L), "Lesion": (X, X), "Kidney": (K, K)}, ""),
-    "layers in another order": ("Liver=1 | Lesion=2", "Lesion=1 | Liver=2", {},
-                                {"Liver": (L, L), "Lesion": (X, X)}, "labels on the moving"),
+        "Liver=1",
+        "Liver=1",
+        {"1": "Leber"},
+        None,
+        "no structure",
+    ),
+    "the labels of an atlas": (
+        "Liver=614454277 Kidney=2",
+        "Liver=614454277 Kidney=2",
+        {},
+        {"Liver": (L, L), "Kidney": (K, K)},
+        "",
+    ),
+    "a lesion in the liver": (
+        "Liver=1 Kidney=3 | Lesion=2",
+        "Liver=1 Kidney=3 | Lesion=2",
+        {},
+        {"Liver": (L, L), "Lesion": (X, X), "Kidney": (K, K)},
+        "",
+    ),
+    "layers in another order": (
+        "Liver=1 | Lesion=2",
+        "Lesion=1 | Liver=2",
+        {},
+        {"Liver": (L, L), "Lesion": (X, X)},
+        "labels on the moving",
+    ),
     "an overlap on the moving image only": (
-        "Liver=1 | Lesion=2", "Lesion=2 Kidney=1", {}, {"Liver": (L, 0), "Lesion": (X, X)},
-        "not judged: Liver"),
+        "Liver=1 | Lesion=2",
+        "Lesion=2 Kidney=1",
+        {},
+        {"Liver": (L, 0), "Lesion": (X, X)},
+        "not judged: Liver",
+    ),
     "an overlap on the fixed image only": (
-        "Lesion=1 Kidney=2", "Lesion=1 | Kidney=2 | Wall=3", {},
-        {"Lesion": (X, X), "Kidney": (K, K)}, "left out: Wall"),
+        "Lesion=1 Kidney=2",
+        "Lesion=1 | Kidney=2 | Wall=3",
+        {},
+        {"Lesion": (X, X), "Kidney": (K, K)},
+        "left out: Wall",
+    ),
     "an overlap that the moving image has not": (
-        "Liver=1 Kidney=2", "Wall=4 | Liver=1 | Kidney=2", {},
-        {"Liver": (L, L), "Kidney": (K, K)}, "left out: Wall"),
-    "nothing in common by name": ("Liver=1", "Kidney=1", {}, None,
-                                  r"no structure \(Kidney\) has the name of one"),
-    "nothing in common by label": ("?Liver=1", "?Liver=2", {}, None,
-                                   r"no structure \(2\) has the label of one"),
+        "Liver=1 Kidney=2",
+        "Wall=4 | Liver=1 | Kidney=2",
+        {},
+        {"Liver": (L, L), "Kidney": (K, K)},
+        "left out: Wall",
+    ),
+    "nothing in common by name": (
+        "Liver=1",
+        "Kidney=1",
+        {},
+        None,
+        r"no structure \(Kidney\) has the name of one",
+    ),
+    "nothing in common by label": (
+        "?Liver=1",
+        "?Liver=2",
+        {},
+        None,
+        r"no structure \(2\) has the label of one",
+    ),
 }
 
 
@@ -305,20 +425,28 @@ def test_true_structures_that_overlap_part_company_on_the_moving_image(tmp_path)
     write_segmentation(moving, tmp_path / "m.seg.nrrd")
     inner = np.zeros(GRID.shape, np.int64)
     inner[2:4, 2:4, 2:4] = 1
-    true = Segmentation((segmentation("Liver=2").layers[0], Image(inner, GRID)),
-                        {2: "Liver", 1: "Kidney"})
+    true = Segmentation(
+        (segmentation("Liver=2").layers[0], Image(inner, GRID)), {2: "Liver", 1: "Kidney"}
+    )
     write_segmentation(true, tmp_path / "f.seg.nrrd")
-    ours, theirs = read_structures(str(tmp_path / "m.seg.nrrd"), str(tmp_path / "f.seg.nrrd"), {},
-                                   print)
+    ours, theirs = read_structures(
+        str(tmp_path / "m.seg.nrrd"), str(tmp_path / "f.seg.nrrd"), {}, print
+    )
     assert sorted(ours.labels_of_layers) == sorted(theirs.labels_of_layers) == [[1], [2]]
     for one, kidney in ((ours, K), (theirs, 8)):
         assert sorted(np.count_nonzero(layer.array) for layer in one.layers) == [kidney, L]
 
 
-@pytest.mark.parametrize(("array", "words"), [
-    (np.full(GRID.shape, 2**31, np.int64), "labels go up to 2147483647"),
-    (np.arange(1200).reshape(GRID.shape) * 3, None), (np.full(GRID.shape, -1), "negative labels"),
-    (np.full(GRID.shape, 0.5), "fractional values"), (np.zeros(GRID.shape), "no labelled voxel")])
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.full(GRID.shape, 2**31, np.int64), "labels go up to 2147483647"),
+        (np.arange(1200).reshape(GRID.shape) * 3, None),
+        (np.full(GRID.shape, -1), "negative labels"),
+        (np.full(GRID.shape, 0.5), "fractional values"),
+        (np.zeros(GRID.shape), "no labelled voxel"),
+    ],
+)
 def test_label_maps(tmp_path, array, words):
     write_image(Image(array, GRID), tmp_path / "l.nrrd")
     if words is None:

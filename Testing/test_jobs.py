@@ -45,9 +45,12 @@ def pair(tmp_path_factory):
     labels = np.zeros(GRID.shape, np.int16)
     labels[moving.array > 30] = 4
     labels[8:20, 10:25, 10:22] = 9
-    images = {"moving": moving, "fixed": warp(moving, truth, None),
-              "moving_labels": Image(labels, GRID),
-              "fixed_labels": warp(Image(labels, GRID), truth, 0, "nearest")}
+    images = {
+        "moving": moving,
+        "fixed": warp(moving, truth, None),
+        "moving_labels": Image(labels, GRID),
+        "fixed_labels": warp(Image(labels, GRID), truth, 0, "nearest"),
+    }
     for name, image in images.items():
         write_image(image, folder / f"{name}.nrrd")
     points = GRID.to_world(np.array([[14.0, 16, 15], [22, 20, 18], [26, 24, 14]]))
@@ -57,17 +60,33 @@ def pair(tmp_path_factory):
 
 
 def job_of(folder, out, **changes):
-    files = {name: str(folder / f"{name}.nrrd")
-             for name in ("fixed", "moving", "moving_labels", "fixed_labels")}
+    files = {
+        name: str(folder / f"{name}.nrrd")
+        for name in ("fixed", "moving", "moving_labels", "fixed_labels")
+    }
     files |= {name: str(folder / f"{name}.csv") for name in ("moving_points", "fixed_points")}
-    return Job(**{**files, "out": str(out), "samples": 4, "label_names": {"9": "Box"},
-                  "parameters": {"backbone": {"affine": False}}, **changes})
+    return Job(
+        **{
+            **files,
+            "out": str(out),
+            "samples": 4,
+            "label_names": {"9": "Box"},
+            "parameters": {"backbone": {"affine": False}},
+            **changes,
+        }
+    )
 
 
 def files_of(record):
-    names = [record["transform"], record["mean_transform"], record["warped"],
-             record["warped_labels"], record["covariance"], *record["samples"]["files"],
-             *(m["file"] for m in record["maps"].values())]
+    names = [
+        record["transform"],
+        record["mean_transform"],
+        record["warped"],
+        record["warped_labels"],
+        record["covariance"],
+        *record["samples"]["files"],
+        *(m["file"] for m in record["maps"].values()),
+    ]
     return [name for name in names if name]
 
 
@@ -85,8 +104,10 @@ def test_complete_run_finds_the_known_truth(finished):
     record = read_result(out)
     assert record["status"] == "complete"
     assert record["error"] is None
-    assert record["parameters"] == {"perturbation": "deform",
-                                    "settings": {"backbone": {"affine": False}}}
+    assert record["parameters"] == {
+        "perturbation": "deform",
+        "settings": {"backbone": {"affine": False}},
+    }
     field = read_field(out / record["transform"])
     assert field.grid == GRID
     inside = read_image(out / "warped_moving.nrrd").array > 30
@@ -96,7 +117,8 @@ def test_complete_run_finds_the_known_truth(finished):
     assert 0 < uncertainty.array[inside].mean() < 3
     assert all((out / name).is_file() for name in files_of(record))
     assert sorted(p.name for p in (out / "maps").iterdir()) == sorted(
-        os.path.basename(m["file"]) for m in record["maps"].values())
+        os.path.basename(m["file"]) for m in record["maps"].values()
+    )
 
 
 def test_maps_agree_with_the_kept_samples(finished):
@@ -118,8 +140,10 @@ def test_label_maps_say_what_they_are_of(finished):
     assert "50 % by the samples" in maps["label_entropy"]["meaning"]
     assert "1.25 mm" in maps["label_entropy"]["meaning"]
     assert "0 where all agree" in maps["label_information"]["meaning"]
-    entropy, information = (read_image(out / maps[name]["file"]).array
-                            for name in ("label_entropy", "label_information"))
+    entropy, information = (
+        read_image(out / maps[name]["file"]).array
+        for name in ("label_entropy", "label_information")
+    )
     assert 0 == information.min() < information.max() <= np.log(2) + 1e-3  # one label, background
     assert (entropy > 0.1).sum() > (information > 0.1).sum() > 0
 
@@ -153,10 +177,14 @@ def test_numbers_that_mean_nothing_are_warned_of_or_blank(pair, tmp_path, capsys
     grid = Grid.from_spacing(array.shape, GRID.spacing, GRID.origin, GRID.direction)
     write_image(Image(array, grid), tmp_path / "labels.nrrd")
     files = {name: folder / f"{name}.nrrd" for name in ("fixed", "moving", "fixed_labels")}
-    files |= {"moving_labels": tmp_path / "labels.nrrd", "out": tmp_path / "out",
-              **{f"{role}_points": tmp_path / f"{role}.csv" for role in ("fixed", "moving")}}
-    options = [text for name, file in files.items()
-               for text in (f"--{name.replace('_', '-')}", str(file))]
+    files |= {
+        "moving_labels": tmp_path / "labels.nrrd",
+        "out": tmp_path / "out",
+        **{f"{role}_points": tmp_path / f"{role}.csv" for role in ("fixed", "moving")},
+    }
+    options = [
+        text for name, file in files.items() for text in (f"--{name.replace('_', '-')}", str(file))
+    ]
     assert main(["run", *options, "--samples", "2"]) == 0
     out, err = capsys.readouterr()
     assert "4 landmarks with a known truth: mean error (TRE)" in out and "ellipsoid" not in out
@@ -178,8 +206,12 @@ def test_landmarks_are_carried_by_the_inverse(finished):
     out, *_ = finished
     record = read_result(out)
     row = record["landmarks"][0]
-    mapped = [invert_at(read_field(out / name), np.array([row["moving_lps"]], np.float32),
-                        tolerance_mm=1e-3)[0][0] for name in record["samples"]["files"]]
+    mapped = [
+        invert_at(
+            read_field(out / name), np.array([row["moving_lps"]], np.float32), tolerance_mm=1e-3
+        )[0][0]
+        for name in record["samples"]["files"]
+    ]
     assert np.allclose(np.mean(mapped, axis=0), row["mean_lps"], atol=0.01)
 
 
@@ -198,15 +230,30 @@ def test_same_seed_same_result(pair, tmp_path):
     folder, *_ = pair
     fields = []
     for name in ("one", "two"):
-        run(job_of(folder, tmp_path / name, samples=2, moving_labels="", fixed_labels="",
-                   moving_points="", fixed_points=""), Silent())
+        run(
+            job_of(
+                folder,
+                tmp_path / name,
+                samples=2,
+                moving_labels="",
+                fixed_labels="",
+                moving_points="",
+                fixed_points="",
+            ),
+            Silent(),
+        )
         fields.append(read_field(tmp_path / name / "samples/sample-0001.nrrd").vectors)
     assert np.abs(fields[0] - fields[1]).max() < 1e-3
 
 
 def worker(arguments, **kwargs):
-    return subprocess.Popen([sys.executable, MAIN, *arguments], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, **kwargs)
+    return subprocess.Popen(
+        [sys.executable, MAIN, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **kwargs,
+    )
 
 
 @pytest.mark.parametrize("how", ["file", "signal"])
@@ -227,8 +274,11 @@ def test_cancel_keeps_a_valid_partial_result_and_no_process(pair, tmp_path, how)
             break
     rest = [json.loads(line) for line in process.stdout]
     assert process.wait() == 130
-    assert rest[-1] == {"event": "finished", "status": "partial",
-                        "result": str(out / "result.json")}
+    assert rest[-1] == {
+        "event": "finished",
+        "status": "partial",
+        "result": str(out / "result.json"),
+    }
     record = read_result(out)
     assert record["status"] == "partial"
     assert 3 <= record["samples"]["finished"] < 500
@@ -280,9 +330,20 @@ def test_preflight_says_minutes_and_leaves_nothing(pair, tmp_path, capsys):
     from UncertainRegLib.__main__ import main
 
     folder, *_ = pair
-    code = main(["run", "--fixed", str(folder / "fixed.nrrd"), "--moving",
-                 str(folder / "moving.nrrd"), "--out", str(tmp_path / "o"), "--preflight",
-                 "--progress", "json"])
+    code = main(
+        [
+            "run",
+            "--fixed",
+            str(folder / "fixed.nrrd"),
+            "--moving",
+            str(folder / "moving.nrrd"),
+            "--out",
+            str(tmp_path / "o"),
+            "--preflight",
+            "--progress",
+            "json",
+        ]
+    )
     assert code == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     preflight = next(event for event in events if event["event"] == "preflight")
@@ -373,6 +434,7 @@ def test_a_failing_run_is_labelled(pair, tmp_path, monkeypatch):
 
 # --- bad input: one sentence that names the file, exit code 1, nothing that looks whole ---
 
+
 def write_raw(array, path, spacing=(1.0, 1.0, 1.0), vector=False, origin=(0.0, 0.0, 0.0)):
     image = sitk.GetImageFromArray(array, isVector=vector)
     image.SetSpacing(spacing)
@@ -429,17 +491,36 @@ def make_bad(kind, path):
         write_raw(noise(20, 20, 20), path, origin=(900.0, 0.0, 0.0))
         return "do not overlap"
     if kind == "huge":
-        header = ("NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\n"
-                  "sizes: 4000 4000 4000\nspace directions: (0.1,0,0) (0,0.1,0) (0,0,0.1)\n"
-                  "space origin: (0,0,0)\nencoding: raw\n\n")
+        header = (
+            "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\n"
+            "sizes: 4000 4000 4000\nspace directions: (0.1,0,0) (0,0.1,0) (0,0,0.1)\n"
+            "space origin: (0,0,0)\nencoding: raw\n\n"
+        )
         path.write_bytes(header.encode())
         return "crop or resample"
     raise AssertionError(kind)
 
 
-@pytest.mark.parametrize("kind", [
-    "missing", "empty file", "not an image", "truncated", "constant", "NaN", "singleton", "2D",
-    "4D", "vector", "label map", "label map of floats", "metres", "far away", "huge"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "missing",
+        "empty file",
+        "not an image",
+        "truncated",
+        "constant",
+        "NaN",
+        "singleton",
+        "2D",
+        "4D",
+        "vector",
+        "label map",
+        "label map of floats",
+        "metres",
+        "far away",
+        "huge",
+    ],
+)
 @pytest.mark.parametrize("role", ["fixed", "moving"])
 def test_bad_images(pair, tmp_path, capsys, kind, role):
     from UncertainRegLib.__main__ import main
@@ -449,8 +530,19 @@ def test_bad_images(pair, tmp_path, capsys, kind, role):
     words = make_bad(kind, bad)
     files = {"fixed": folder / "fixed.nrrd", "moving": folder / "moving.nrrd", role: bad}
     out = tmp_path / "out"
-    code = main(["run", "--fixed", str(files["fixed"]), "--moving", str(files["moving"]),
-                 "--out", str(out), "--progress", "none"])
+    code = main(
+        [
+            "run",
+            "--fixed",
+            str(files["fixed"]),
+            "--moving",
+            str(files["moving"]),
+            "--out",
+            str(out),
+            "--progress",
+            "none",
+        ]
+    )
     err = capsys.readouterr().err.strip()
     assert code == 1
     assert words in err
@@ -478,12 +570,15 @@ def test_a_nifti_file_is_read_whole_or_refused(tmp_path, name, reader):
         reader(path)
 
 
-@pytest.mark.parametrize(("option", "content", "words"), [
-    ("moving_labels", noise(36, 40, 44), "fractional values"),
-    ("moving_labels", np.zeros((36, 40, 44), np.uint8), "no labelled voxel"),
-    ("moving_labels", -np.ones((36, 40, 44), np.int16), "negative labels"),
-    ("moving_mask", noise(36, 40, 44), "fractional values"),
-])
+@pytest.mark.parametrize(
+    ("option", "content", "words"),
+    [
+        ("moving_labels", noise(36, 40, 44), "fractional values"),
+        ("moving_labels", np.zeros((36, 40, 44), np.uint8), "no labelled voxel"),
+        ("moving_labels", -np.ones((36, 40, 44), np.int16), "negative labels"),
+        ("moving_mask", noise(36, 40, 44), "fractional values"),
+    ],
+)
 def test_bad_segmentations(pair, tmp_path, option, content, words):
     folder, *_ = pair
     image = Image(content, GRID)
@@ -493,10 +588,17 @@ def test_bad_segmentations(pair, tmp_path, option, content, words):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("label,x,y,z\n", "no landmark"), ("a,1,2\n", "four columns"), ("a,1,2,nan\n", "no landmark"),
-    ("a,1,2,three\nb,1,2,x\n", "cannot be read"), ("\x00\x01", "cannot be read"),
-    ("a,-12,-22,1O\nb,-10,-20,15\n", r"cannot be read as landmarks .*1O")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("label,x,y,z\n", "no landmark"),
+        ("a,1,2\n", "four columns"),
+        ("a,1,2,nan\n", "no landmark"),
+        ("a,1,2,three\nb,1,2,x\n", "cannot be read"),
+        ("\x00\x01", "cannot be read"),
+        ("a,-12,-22,1O\nb,-10,-20,15\n", r"cannot be read as landmarks .*1O"),
+    ],
+)
 def test_bad_landmarks(pair, tmp_path, text, words):
     folder, *_ = pair
     (tmp_path / "p.csv").write_text(text)
@@ -508,16 +610,25 @@ def test_an_unpaired_landmark_is_named_and_not_judged(pair, tmp_path):
     folder, *_ = pair
     names, points = read_points(folder / "fixed_points.csv")
     write_points(names[:2], points[:2], tmp_path / "p.csv")
-    record = run(job_of(folder, tmp_path / "out", samples=2, fixed_points=str(tmp_path / "p.csv")),
-                 Silent())
+    record = run(
+        job_of(folder, tmp_path / "out", samples=2, fixed_points=str(tmp_path / "p.csv")), Silent()
+    )
     assert [row["tre_mm"] is None for row in record["landmarks"]] == [False, False, True]
     assert record["oracle_sample"] is not None
     assert any("error is not known: c." in text for text in record["warnings"])
     points[:] = np.nan
     points[0] = GRID.center
     write_points(names, points, tmp_path / "p.csv")  # the others were never placed
-    record = run(job_of(folder, tmp_path / "two", samples=2, moving_points=str(tmp_path / "p.csv"),
-                        fixed_points=str(folder / "fixed_points.csv")), Silent())
+    record = run(
+        job_of(
+            folder,
+            tmp_path / "two",
+            samples=2,
+            moving_points=str(tmp_path / "p.csv"),
+            fixed_points=str(folder / "fixed_points.csv"),
+        ),
+        Silent(),
+    )
     assert [row["label"] for row in record["landmarks"]] == ["a"]
     assert any("left out: b, c." in text for text in record["warnings"])
 
@@ -537,11 +648,19 @@ def test_a_result_is_never_overwritten(finished, pair):
         run(job_of(pair[0], out), Silent())
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"samples": 1}, "samples is 1"), ({"seed": -1}, "seed"), ({"backbone": "x"}, "choose one of"),
-    ({"perturbation": "x"}, "choose one of"), ({"method": "x"}, "choose one of"),
-    ({"moving": ""}, "moving"), ({"parameters": {"backbone": {"speed": 1}}}, "speed"),
-    ({"parameters": {"spine": {}}}, "unknown entries")])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"samples": 1}, "samples is 1"),
+        ({"seed": -1}, "seed"),
+        ({"backbone": "x"}, "choose one of"),
+        ({"perturbation": "x"}, "choose one of"),
+        ({"method": "x"}, "choose one of"),
+        ({"moving": ""}, "moving"),
+        ({"parameters": {"backbone": {"speed": 1}}}, "speed"),
+        ({"parameters": {"spine": {}}}, "unknown entries"),
+    ],
+)
 def test_bad_jobs(pair, tmp_path, changes, words):
     with pytest.raises(ValueError, match=words):
         run(job_of(pair[0], tmp_path / "out", **changes), Silent())
@@ -555,17 +674,36 @@ def test_usage_is_code_2():
     assert "are required: --moving, --out" in process.stderr.read()
 
 
-@pytest.mark.parametrize(("scene", "words"), [
-    ("there.mrb", "is there already"), ("missing/s.mrb", "No such file or directory"),
-    ("there.mrb/s.mrb", "Not a directory"), ("s.mrml", "ends in .mrb")])
-def test_a_scene_that_cannot_be_written_is_refused_before_the_run(pair, tmp_path, capsys, scene,
-                                                                  words):
+@pytest.mark.parametrize(
+    ("scene", "words"),
+    [
+        ("there.mrb", "is there already"),
+        ("missing/s.mrb", "No such file or directory"),
+        ("there.mrb/s.mrb", "Not a directory"),
+        ("s.mrml", "ends in .mrb"),
+    ],
+)
+def test_a_scene_that_cannot_be_written_is_refused_before_the_run(
+    pair, tmp_path, capsys, scene, words
+):
     from UncertainRegLib.__main__ import main
 
     (tmp_path / "there.mrb").write_text("mine")
-    code = main(["run", "--fixed", str(pair[0] / "fixed.nrrd"), "--moving",
-                 str(pair[0] / "moving.nrrd"), "--out", str(tmp_path / "out"), "--samples", "2",
-                 "--scene", str(tmp_path / scene)])
+    code = main(
+        [
+            "run",
+            "--fixed",
+            str(pair[0] / "fixed.nrrd"),
+            "--moving",
+            str(pair[0] / "moving.nrrd"),
+            "--out",
+            str(tmp_path / "out"),
+            "--samples",
+            "2",
+            "--scene",
+            str(tmp_path / scene),
+        ]
+    )
     error = capsys.readouterr().err
     assert code == 1 and words in error and str(tmp_path / scene) in error
     assert [item.name for item in tmp_path.iterdir()] == ["there.mrb"]
@@ -586,9 +724,26 @@ def test_a_scene_may_lie_in_the_new_result_folder(pair, tmp_path):
     pytest.importorskip("slicer")
     from UncertainRegLib.__main__ import main
 
-    assert main(["run", "--fixed", str(pair[0] / "fixed.nrrd"), "--moving",
-                 str(pair[0] / "moving.nrrd"), "--out", str(tmp_path / "out"), "--samples", "2",
-                 "--scene", str(tmp_path / "out" / "scene.mrb"), "--progress", "none"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "--fixed",
+                str(pair[0] / "fixed.nrrd"),
+                "--moving",
+                str(pair[0] / "moving.nrrd"),
+                "--out",
+                str(tmp_path / "out"),
+                "--samples",
+                "2",
+                "--scene",
+                str(tmp_path / "out" / "scene.mrb"),
+                "--progress",
+                "none",
+            ]
+        )
+        == 0
+    )
     assert (tmp_path / "out" / "scene.mrb").stat().st_size > 1000
 
 
@@ -606,12 +761,17 @@ def test_a_job_file_goes_without_other_options(pair, tmp_path, capsys):
 def test_segment_names_come_from_slicer_files(pair, tmp_path):
     folder, *_ = pair
     image = sitk.ReadImage(str(folder / "moving_labels.nrrd"))
-    for key, value in {"Segment0_LabelValue": "4", "Segment0_Name": "Body",
-                       "Segment0_Color": "0.5 0.25 1"}.items():
+    for key, value in {
+        "Segment0_LabelValue": "4",
+        "Segment0_Name": "Body",
+        "Segment0_Color": "0.5 0.25 1",
+    }.items():
         image.SetMetaData(key, value)
     sitk.WriteImage(image, str(tmp_path / "m.seg.nrrd"))
-    record = run(job_of(folder, tmp_path / "out", samples=2,
-                        moving_labels=str(tmp_path / "m.seg.nrrd")), Silent())
+    record = run(
+        job_of(folder, tmp_path / "out", samples=2, moving_labels=str(tmp_path / "m.seg.nrrd")),
+        Silent(),
+    )
     row = next(row for row in record["labels"] if row["label"] == 4)
     assert (row["name"], row["color"]) == ("Body", [0.5, 0.25, 1.0])
 

@@ -61,9 +61,12 @@ def job(tmp_path, monkeypatch):
     moving = textured(GRID, seed=1)
     labels = np.zeros(GRID.shape, np.int16)
     labels[8:16, 10:20, 10:22] = 4
-    images = {"moving": moving, "fixed": warp(moving, TRUTH, None),
-              "moving_labels": Image(labels, GRID),
-              "fixed_labels": warp(Image(labels, GRID), TRUTH, 0, "nearest")}
+    images = {
+        "moving": moving,
+        "fixed": warp(moving, TRUTH, None),
+        "moving_labels": Image(labels, GRID),
+        "fixed_labels": warp(Image(labels, GRID), TRUTH, 0, "nearest"),
+    }
     files = {name: str(tmp_path / f"{name}.nrrd") for name in images}
     for name, image in images.items():
         write_image(image, files[name])
@@ -74,18 +77,26 @@ def job(tmp_path, monkeypatch):
 
     def start(backbone, report=None, **changes):
         monkeypatch.setattr(backbones, "create", lambda *args, **kwargs: backbone)
-        return run(Job(**{**files, "out": str(tmp_path / "out"), "samples": 6,
-                          "perturbation": "translation", "parameters": {
-                              "perturbation": {"fraction": 0.005}}, **changes}),
-                   report or Silent())
+        return run(
+            Job(
+                **{
+                    **files,
+                    "out": str(tmp_path / "out"),
+                    "samples": 6,
+                    "perturbation": "translation",
+                    "parameters": {"perturbation": {"fraction": 0.005}},
+                    **changes,
+                }
+            ),
+            report or Silent(),
+        )
 
     start.out = tmp_path / "out"
     return start
 
 
 def test_a_sample_whose_registration_fails_is_drawn_again_and_named(job):
-    odd = {2: ValueError("The affine alignment failed."), 4: RuntimeError("It diverged"),
-           5: np.nan}
+    odd = {2: ValueError("The affine alignment failed."), 4: RuntimeError("It diverged"), 5: np.nan}
     record = job(Told(odd))
     samples = record["samples"]
     assert (record["status"], samples["finished"]) == ("complete", 6)
@@ -123,8 +134,11 @@ def test_failures_are_borne_as_long_as_most_succeed():
         for b in samples:
             assert (a.facts["shift_mm"] == b.facts["shift_mm"]) == (a.group == b.group)
     with pytest.raises(TooManyFailedError):
-        list(Dropout(Told({n: ValueError("no") for n in range(1, 2 * FEWEST + 1)})).sample(
-            image, image, 9, np.random.default_rng(0)))
+        list(
+            Dropout(Told({n: ValueError("no") for n in range(1, 2 * FEWEST + 1)})).sample(
+                image, image, 9, np.random.default_rng(0)
+            )
+        )
 
 
 def test_a_failed_probe_shift_is_a_warning(job):
@@ -138,8 +152,9 @@ def calibrated(monkeypatch, odd, warps=3):
     monkeypatch.setattr(calibration, "probe", lambda *args: Competence({1.0: 1.0}, ()))
     backbone, image = Told(odd, identity(GRID)), textured(GRID)
     sampler = create_sampler("equivariance", backbone, "translation", {})
-    return calibration.calibrate(backbone, sampler, image, image, 2, warps,
-                                 np.random.default_rng(1))
+    return calibration.calibrate(
+        backbone, sampler, image, image, 2, warps, np.random.default_rng(1)
+    )
 
 
 def test_a_simulated_warp_whose_registration_fails_is_drawn_again(monkeypatch):
@@ -193,8 +208,10 @@ def test_a_registration_that_makes_things_worse_is_warned_of_before_the_first_sa
 def test_similarity_also_holds_between_modalities_and_for_what_overlaps():
     fixed, moving = warp(textured(GRID, 1), TRUTH, None), textured(GRID, 1)
     inverted = Image(200 - moving.array, GRID)
-    plain, other = (before_after(Inputs(fixed, image), TRUTH, GRID)["similarity"]
-                    for image in (moving, inverted))
+    plain, other = (
+        before_after(Inputs(fixed, image), TRUTH, GRID)["similarity"]
+        for image in (moving, inverted)
+    )
     assert plain["after"] == pytest.approx(other["after"], abs=0.02)
     assert other["after"] > other["before"] + 0.05
     far = Grid.from_spacing(GRID.shape, GRID.spacing, GRID.origin + 60, GRID.direction)
@@ -208,8 +225,12 @@ def test_masked_images_may_begin_with_the_centres_of_their_masks_together():
     shift = np.array([6.0, -4.0, 2.0])
     shifted = Grid.from_spacing(GRID.shape, GRID.spacing, GRID.origin + shift, GRID.direction)
     points = GRID.to_world(np.array([[14.0, 16, 12], [20, 14, 11]]))
-    inputs = Inputs(Image(image.array, GRID, mask), Image(image.array, shifted, mask),
-                    fixed_points=points, moving_points=points + shift)
+    inputs = Inputs(
+        Image(image.array, GRID, mask),
+        Image(image.array, shifted, mask),
+        fixed_points=points,
+        moving_points=points + shift,
+    )
     half = identity(GRID)
     half.vectors[...] = 0.5 * shift
     found = before_after(inputs, half, GRID)
@@ -247,17 +268,24 @@ def test_maps_and_tables_are_kept_with_and_without_a_stray_sample(job):
     assert entry["left_out"] == [3] and status[3]["stray"]
     assert status[3]["from_median_mm"] == pytest.approx(15 * 3**0.5, rel=0.1)
     assert sum("stray" in one for one in status) == 1
-    kept = [read_field(job.out / name).vectors for n, name in
-            enumerate(record["samples"]["files"]) if n != 3]
+    kept = [
+        read_field(job.out / name).vectors
+        for n, name in enumerate(record["samples"]["files"])
+        if n != 3
+    ]
     expected = np.sqrt(np.stack(kept).astype(float).var(axis=0).sum(-1))
-    u, plain = (read_image(job.out / maps["uncertainty_mm"]["file"]).array
-                for maps in (entry["maps"], record["maps"]))
+    u, plain = (
+        read_image(job.out / maps["uncertainty_mm"]["file"]).array
+        for maps in (entry["maps"], record["maps"])
+    )
     assert np.allclose(u, expected, atol=2e-3) and np.median(plain) > 5 * np.median(u)
     assert "jacobian" not in entry["maps"]  # that of the registration, no sample's
     for name in ("labels", "landmarks"):
         assert len(entry[name]) == len(record[name])
-    width, robust = (rows[0]["volume_high_ml"] - rows[0]["volume_low_ml"]
-                     for rows in (record["labels"], entry["labels"]))
+    width, robust = (
+        rows[0]["volume_high_ml"] - rows[0]["volume_low_ml"]
+        for rows in (record["labels"], entry["labels"])
+    )
     assert robust < width and entry["best_sample"] != 3
     warned = next(text for text in record["warnings"] if "far from the others" in text)
     assert "4 (2" in warned and f"{np.median(u):.2f}" in warned
@@ -273,10 +301,14 @@ def test_without_stray_samples_there_is_one_result(job):
 
 def test_a_sample_off_the_registration_is_warned_of_at_once_and_once(job):
     events = []
-    record = job(Told({1: 12.0, 2: 12.0, 3: 12.0}),
-                 lambda event, **facts: events.append((event, facts)))
-    said = [n for n, (name, facts) in enumerate(events)
-            if name == "warning" and "gone astray" in facts["text"]]
+    record = job(
+        Told({1: 12.0, 2: 12.0, 3: 12.0}), lambda event, **facts: events.append((event, facts))
+    )
+    said = [
+        n
+        for n, (name, facts) in enumerate(events)
+        if name == "warning" and "gone astray" in facts["text"]
+    ]
     samples = [n for n, (name, facts) in enumerate(events) if name == "sample"]
     assert len(said) == 1 and said[0] < samples[0]
     assert "Sample 1 lies 20." in events[said[0]][1]["text"]
@@ -295,17 +327,24 @@ def test_a_perturbation_that_is_not_followed_explains_a_distance():
 
 def test_perturbations_say_how_far_they_move_the_image():
     image = textured(GRID)
-    sample = next(Equivariance(Told(), Translation(0.05)).sample(
-        image, image, 1, np.random.default_rng(0)))
-    assert sample.facts["moved_mm"] == pytest.approx(np.linalg.norm(sample.facts["shift_mm"]),
-                                                     rel=1e-5)
+    sample = next(
+        Equivariance(Told(), Translation(0.05)).sample(image, image, 1, np.random.default_rng(0))
+    )
+    assert sample.facts["moved_mm"] == pytest.approx(
+        np.linalg.norm(sample.facts["shift_mm"]), rel=1e-5
+    )
     undone = compose(identity(GRID), sample.field)
     assert np.allclose(undone.vectors, sample.field.vectors, atol=1e-4)
 
 
 def test_the_raw_effective_number_is_warned_of():
-    samples = {"proposals": 1200, "finished": 16, "ess_raw": 1.0, "ess_tempered": 600.0,
-               "tempering_exponent": 0.01}
+    samples = {
+        "proposals": 1200,
+        "finished": 16,
+        "ess_raw": 1.0,
+        "ess_tempered": 600.0,
+        "tempering_exponent": 0.01,
+    }
     said = warnings.of_weights(Samples.from_dict(samples))
     assert len(said) == 1
     for words in ("Of 1200", "on 1.0 ", "exponent of 0.01", "600.0"):

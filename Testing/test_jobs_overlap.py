@@ -35,16 +35,24 @@ def finished(tmp_path_factory):
     truth, moving = smooth_field(GRID, 1.5), textured(GRID, seed=1)
     write_image(moving, folder / "moving.nrrd")
     write_image(warp(moving, truth, None), folder / "fixed.nrrd")
-    write_segmentation(Segmentation(
-        (box(6, 20, 1), box(10, 15, 2)), {1: "Liver", 2: "Lesion"}, {2: [1.0, 0.5, 0.0]}),
-        folder / "moving.seg.nrrd")
-    write_segmentation(Segmentation(
-        (box(10, 15, 1), box(6, 20, 2)), {1: "Lesion", 2: "Liver"}).warp(truth),
-        folder / "fixed.seg.nrrd")
+    write_segmentation(
+        Segmentation(
+            (box(6, 20, 1), box(10, 15, 2)), {1: "Liver", 2: "Lesion"}, {2: [1.0, 0.5, 0.0]}
+        ),
+        folder / "moving.seg.nrrd",
+    )
+    write_segmentation(
+        Segmentation((box(10, 15, 1), box(6, 20, 2)), {1: "Lesion", 2: "Liver"}).warp(truth),
+        folder / "fixed.seg.nrrd",
+    )
     files = {name: str(folder / f"{name}.nrrd") for name in ("fixed", "moving")}
     files |= {f"{name}_labels": str(folder / f"{name}.seg.nrrd") for name in files}
-    run(Job(**files, out=str(folder / "out"), samples=4,
-            parameters={"backbone": {"affine": False}}), Silent())
+    run(
+        Job(
+            **files, out=str(folder / "out"), samples=4, parameters={"backbone": {"affine": False}}
+        ),
+        Silent(),
+    )
     return folder / "out"
 
 
@@ -66,8 +74,8 @@ def test_every_structure_has_a_row(finished):
 def test_the_entropy_is_the_largest_of_the_layers(finished):
     entropy = read_image(finished / read_result(finished)["maps"]["label_entropy"]["file"]).array
     for low, high in ((6, 20), (10, 15)):  # around the boundary of each
-        assert entropy[low - 1:low + 2, 12, 12].max() > 0.3
-        assert entropy[high - 2:high + 2, 12, 12].max() > 0.3
+        assert entropy[low - 1 : low + 2, 12, 12].max() > 0.3
+        assert entropy[high - 2 : high + 2, 12, 12].max() > 0.3
     assert entropy.max() <= np.log(2) + 1e-6
 
 
@@ -110,7 +118,10 @@ def test_the_scene_has_every_structure(finished):
             assert probability_of(result, name).array.max() > 0.9
         segments = result.moving_segmentation.GetSegmentation()
         assert segments.GetSegment(segments.GetSegmentIdBySegmentName("Lesion")).GetColor() == (
-            1.0, 0.5, 0.0)
+            1.0,
+            0.5,
+            0.0,
+        )
 
 
 def test_the_scene_takes_the_labels_of_an_atlas(tmp_path):
@@ -133,8 +144,24 @@ def test_a_study_of_one_label_map_refuses_them(finished, tmp_path, capsys):
     from UncertainRegLib.__main__ import main
 
     folder = finished.parent
-    code = main(["evaluate", "labels", "--out", str(tmp_path / "study"), "--samples", "2",
-                 "--fixed", str(folder / "fixed.nrrd"), "--moving", str(folder / "moving.nrrd"),
-                 "--fixed-labels", str(folder / "fixed.seg.nrrd"),
-                 "--moving-labels", str(folder / "moving.seg.nrrd"), "--progress", "none"])
+    code = main(
+        [
+            "evaluate",
+            "labels",
+            "--out",
+            str(tmp_path / "study"),
+            "--samples",
+            "2",
+            "--fixed",
+            str(folder / "fixed.nrrd"),
+            "--moving",
+            str(folder / "moving.nrrd"),
+            "--fixed-labels",
+            str(folder / "fixed.seg.nrrd"),
+            "--moving-labels",
+            str(folder / "moving.seg.nrrd"),
+            "--progress",
+            "none",
+        ]
+    )
     assert code == 1 and "needs structures that do not overlap" in capsys.readouterr().err

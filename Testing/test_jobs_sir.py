@@ -45,19 +45,29 @@ def pair(tmp_path_factory):
 
 def job_of(folder, out, **method):
     names = ("fixed", "moving", "moving_labels")
-    return Job(**{name: str(folder / f"{name}.nrrd") for name in names}, out=str(out),
-               method="sir", samples=6, parameters={
-                   "backbone": {"affine": False, "voxels": 10_000},
-                   "method": {"proposals": PROPOSALS, **method}})
+    return Job(
+        **{name: str(folder / f"{name}.nrrd") for name in names},
+        out=str(out),
+        method="sir",
+        samples=6,
+        parameters={
+            "backbone": {"affine": False, "voxels": 10_000},
+            "method": {"proposals": PROPOSALS, **method},
+        },
+    )
 
 
-@pytest.mark.parametrize("settings", [
-    {"source": "seeded", "seeds": 4, "voxels": 4000, "ess_fraction": 0.25},
-    {"source": "optimised", "steps": 4, "rank": 2, "voxels": 3000},
-    {"source": "trained", "start": "none"},
-    {"source": "trained", "start": "backbone"},
-    {"source": "trained", "start": "affine"},
-], ids=lambda settings: " ".join([settings["source"], settings.get("start", "")]))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"source": "seeded", "seeds": 4, "voxels": 4000, "ess_fraction": 0.25},
+        {"source": "optimised", "steps": 4, "rank": 2, "voxels": 3000},
+        {"source": "trained", "start": "none"},
+        {"source": "trained", "start": "backbone"},
+        {"source": "trained", "start": "affine"},
+    ],
+    ids=lambda settings: " ".join([settings["source"], settings.get("start", "")]),
+)
 def test_run_from_files_to_result(pair, tmp_path, settings):
     pytest.importorskip("torch")
     if settings["source"] == "trained":
@@ -79,7 +89,8 @@ def test_run_from_files_to_result(pair, tmp_path, settings):
     assert 1 <= samples["ess_raw"] <= samples["ess_tempered"] <= PROPOSALS
     assert 0 < samples["tempering_exponent"] <= 1 and "flattened by the exponent" in page
     assert samples["ess_raw"] < 6 and any(
-        f"the weight lies on {samples['ess_raw']:.1f}" in text for text in record["warnings"])
+        f"the weight lies on {samples['ess_raw']:.1f}" in text for text in record["warnings"]
+    )
     drawn = [status["proposal"] for status in samples["status"]]
     counts = np.unique(drawn, return_counts=True)[1]
     assert samples["effective"] == pytest.approx(36 / np.sum(counts**2))
@@ -103,8 +114,10 @@ def test_run_with_weights_by_voxel_and_the_shipped_model(pair, tmp_path):
     entropies, means = [], []
     for beta in (0.0, 10.0):
         out = tmp_path / str(beta)
-        run(job_of(pair, out, source="trained", start="none", weighting="voxel", voxel_beta=beta),
-            lambda event, **facts: None)
+        run(
+            job_of(pair, out, source="trained", start="none", weighting="voxel", voxel_beta=beta),
+            lambda event, **facts: None,
+        )
         record = read_result(out)
         assert record["status"] == "complete" and record["samples"]["weighting"] == "voxel"
         assert record["samples"]["log_weights"] == [0.0] * 6
@@ -132,14 +145,36 @@ def test_cancel_while_proposals_are_weighed(pair, tmp_path):
 def test_command_line(pair, tmp_path):
     pytest.importorskip("torch")
     main = os.path.join(os.path.dirname(backbones.__file__), "..", "__main__.py")
-    parameters = json.dumps({"backbone": {"affine": False, "voxels": 10_000},
-                             "method": {"source": "seeded", "proposals": 32, "seeds": 3,
-                                        "voxels": 3000}})
+    parameters = json.dumps(
+        {
+            "backbone": {"affine": False, "voxels": 10_000},
+            "method": {"source": "seeded", "proposals": 32, "seeds": 3, "voxels": 3000},
+        }
+    )
     done = subprocess.run(
-        [sys.executable, main, "run", "--fixed", pair / "fixed.nrrd", "--moving",
-         pair / "moving.nrrd", "--out", tmp_path / "out", "--method", "sir", "--samples", "4",
-         "--parameters", parameters, "--progress", "json"],
-        capture_output=True, text=True, check=True)
+        [
+            sys.executable,
+            main,
+            "run",
+            "--fixed",
+            pair / "fixed.nrrd",
+            "--moving",
+            pair / "moving.nrrd",
+            "--out",
+            tmp_path / "out",
+            "--method",
+            "sir",
+            "--samples",
+            "4",
+            "--parameters",
+            parameters,
+            "--progress",
+            "json",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["event"] == "finished" and events[-1]["status"] == "complete"
 
@@ -191,6 +226,7 @@ def test_offset_of_the_samples_from_the_registration():
 
 def test_samples_around_another_place_and_copies_are_warned_of(pair, tmp_path, monkeypatch):
     """A resampling that chose one proposal nearly always, off the registration."""
+
     def elsewhere(self, fixed, moving, n, generator):
         for index in range(n):
             vectors = np.zeros((*fixed.grid.shape, 3), np.float32)

@@ -33,10 +33,12 @@ def test_same_as_a_dense_solve():
 
 def test_likelihood_same_as_scipy():
     error, covariance, root = draw(50)
-    expected = -np.mean([
-        stats.multivariate_normal.logpdf(e, cov=r @ r.T + FLOOR_MM**2 * np.eye(3))
-        for e, r in zip(error, root)
-    ])
+    expected = -np.mean(
+        [
+            stats.multivariate_normal.logpdf(e, cov=r @ r.T + FLOOR_MM**2 * np.eye(3))
+            for e, r in zip(error, root)
+        ]
+    )
     assert negative_log_likelihood(error, covariance) == pytest.approx(expected, rel=1e-8)
 
 

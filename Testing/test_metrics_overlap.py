@@ -45,8 +45,9 @@ def test_shifted_block():
 
 def test_same_as_brute_force_on_an_anisotropic_grid():
     generator = np.random.default_rng(1)
-    first, second = (ndimage.gaussian_filter(generator.normal(size=(2, 14, 15, 16)), (0, 2, 2, 2))
-                     > 0.02)
+    first, second = (
+        ndimage.gaussian_filter(generator.normal(size=(2, 14, 15, 16)), (0, 2, 2, 2)) > 0.02
+    )
     spacing = (0.8, 1.1, 2.5)
     surfaces = []
     for mask in (first, second):
@@ -57,7 +58,8 @@ def test_same_as_brute_force_on_an_anisotropic_grid():
     result = surface_distance(first, second, spacing)
     assert result.hausdorff == pytest.approx(max(d.max() for d in directed), rel=1e-5)
     assert result.hausdorff95 == pytest.approx(
-        max(np.percentile(d, 95) for d in directed), rel=1e-5)
+        max(np.percentile(d, 95) for d in directed), rel=1e-5
+    )
     assert result.average == pytest.approx(np.concatenate(directed).mean(), rel=1e-5)
 
 

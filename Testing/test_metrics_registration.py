@@ -80,5 +80,4 @@ def test_mutual_information_same_as_scikit_learn():
     a = generator.random(3000)
     b = a + generator.random(3000)
     cells = [np.minimum(((v - v.min()) / np.ptp(v) * 100).astype(int), 99) for v in (a, b)]
-    assert mutual_information(a, b) == pytest.approx(
-        sklearn.mutual_info_score(*cells), rel=1e-3)
+    assert mutual_information(a, b) == pytest.approx(sklearn.mutual_info_score(*cells), rel=1e-3)

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from UncertainRegLib.metrics.sparsification import (
-    ause,
-    risk,
-    risk_coverage,
-    sparsification_curve,
-)
+from UncertainRegLib.metrics.sparsification import ause, risk, risk_coverage, sparsification_curve
 
 
 @pytest.fixture

@@ -19,12 +19,20 @@ def test_only_the_module_file_lies_beside_it():
 def test_the_panel_has_every_widget_that_is_used():
     root = ElementTree.parse(FOLDER / "Resources" / "UI" / "UncertainReg.ui").getroot()
     names = {widget.get("name") for widget in root.iter("widget")}
-    used = {name for path in SOURCES
-            for name in re.findall(r"\bui\.(\w+)", path.read_text("utf-8"))}
+    used = {
+        name for path in SOURCES for name in re.findall(r"\bui\.(\w+)", path.read_text("utf-8"))
+    }
     assert used <= names
     for widget in root.iter("widget"):  # every control explains itself
-        if widget.get("class") in ("QComboBox", "qMRMLNodeComboBox", "QSpinBox", "QCheckBox",
-                                   "ctkSliderWidget", "ctkPathLineEdit", "QTableWidget"):
+        if widget.get("class") in (
+            "QComboBox",
+            "qMRMLNodeComboBox",
+            "QSpinBox",
+            "QCheckBox",
+            "ctkSliderWidget",
+            "ctkPathLineEdit",
+            "QTableWidget",
+        ):
             assert widget.find("property[@name='toolTip']") is not None, widget.get("name")
 
 
@@ -39,8 +47,11 @@ def test_what_a_text_of_the_panel_quotes_is_there():
     quoted = set(re.findall("“([^”]+)”", " ".join(texts["tips"])))
     commands, sources = {"train sir"}, [source.title for source in SOURCES_OF_SIR.values()]
     assert len(quoted) > 3
-    assert not {name for name in quoted - commands - set(sources)
-                if name not in texts["titles"] and f'_("{name}")' not in code}
+    assert not {
+        name
+        for name in quoted - commands - set(sources)
+        if name not in texts["titles"] and f'_("{name}")' not in code
+    }
     tip = root.find(".//widget[@name='sirSourceComboBox']/property[@name='toolTip']/string").text
     assert re.findall("“([^”]+)”", tip) == sources
 

@@ -3,7 +3,8 @@
 import pytest
 
 qt_host = pytest.importorskip(
-    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
+    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError
+)
 
 
 @pytest.fixture

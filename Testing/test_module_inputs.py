@@ -5,7 +5,8 @@ import pytest
 import SimpleITK as sitk
 
 qt_host = pytest.importorskip(
-    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
+    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError
+)
 
 from fake_result import oblique_direction  # noqa: E402
 
@@ -44,7 +45,8 @@ def add_volume(matrix, kind="vtkMRMLScalarVolumeNode", array=None):
     if array is None:
         array = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
     return slicer.util.addVolumeFromArray(
-        array, ijkToRAS=slicer.util.vtkMatrixFromArray(ijk_to_ras), name="CT", nodeClassName=kind)
+        array, ijkToRAS=slicer.util.vtkMatrixFromArray(ijk_to_ras), name="CT", nodeClassName=kind
+    )
 
 
 def put_under(node, linear, offset=(3.0, -20.0, 8.0)):
@@ -92,7 +94,9 @@ def test_voxels_lie_where_slicer_shows_them(inputs, tmp_path, name, above):
 def test_a_sheared_volume_is_resampled_onto_a_right_angled_grid(inputs, tmp_path):
     k, j, i = np.meshgrid(*map(np.arange, (30, 32, 34)), indexing="ij")
     at = (15.0, 14.0, 17.0)
-    blob = np.exp(-((i - at[0])**2 + (j - at[1])**2 + (k - at[2])**2) / 18.0).astype(np.float32)
+    blob = np.exp(-((i - at[0]) ** 2 + (j - at[1]) ** 2 + (k - at[2]) ** 2) / 18.0).astype(
+        np.float32
+    )
     moving = add_volume(np.diag([1.0, 1.5, 2.0]), array=blob)
     put_under(moving, [[1.0, 0.2, 0.0], [0.0, 1.1, 0.1], [0.0, 0.0, 0.9]])
     job = inputs.writeInputs(add_volume(np.eye(3)), moving, None, None, tmp_path)
@@ -146,8 +150,11 @@ def segmentation_of(masks, matrix=None, name="Organs"):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     logic = slicer.modules.segmentations.logic()
     for title, mask in masks:
-        labelmap = add_volume(np.eye(3) if matrix is None else matrix, "vtkMRMLLabelMapVolumeNode",
-                              mask.astype(np.uint8))
+        labelmap = add_volume(
+            np.eye(3) if matrix is None else matrix,
+            "vtkMRMLLabelMapVolumeNode",
+            mask.astype(np.uint8),
+        )
         logic.ImportLabelmapToSegmentationNode(labelmap, node)
         segments = node.GetSegmentation()
         segments.GetNthSegment(segments.GetNumberOfSegments() - 1).SetName(title)
@@ -160,19 +167,27 @@ def test_overlapping_segments_are_all_written(inputs, tmp_path):
     liver[1:9, 1:7, 1:7], lesion[3:6, 3:5, 3:5], spleen[9:11, 7:9, 1:5] = True, True, True
     cyst[1:3, 1:3, 1:3], other[10:12, 8:10, 6:8] = True, True
     wanted = {"Liver": liver, "Lesion": lesion, "Spleen": spleen, "Cyst": cyst, "Cyst (2)": other}
-    node = segmentation_of([("Liver", liver), ("Lesion", lesion), ("Spleen", spleen),
-                            ("Cyst", cyst), ("Cyst", other)], GEOMETRIES["left-handed"])
+    node = segmentation_of(
+        [("Liver", liver), ("Lesion", lesion), ("Spleen", spleen), ("Cyst", cyst), ("Cyst", other)],
+        GEOMETRIES["left-handed"],
+    )
     put_under(node, oblique_direction())
     job = inputs.writeInputs(add_volume(np.eye(3)), add_volume(np.eye(3)), node, None, tmp_path)
     found = read_segmentation(job["moving_labels"])
     assert [found.name(label) for label in found.labels] == list(wanted)
     assert len(found.layers) == 2  # whatever does not overlap shares one
-    masks = {found.name(label): layer.array == label
-             for layer, labels in zip(found.layers, found.labels_of_layers) for label in labels}
+    masks = {
+        found.name(label): layer.array == label
+        for layer, labels in zip(found.layers, found.labels_of_layers)
+        for label in labels
+    }
     assert {name: mask.sum() for name, mask in masks.items()} == {
-        name: mask.sum() for name, mask in wanted.items()}
-    assert inputs.maskImage(node, add_volume(np.eye(3))).array.sum() == np.any(
-        list(wanted.values()), axis=0).sum()
+        name: mask.sum() for name, mask in wanted.items()
+    }
+    assert (
+        inputs.maskImage(node, add_volume(np.eye(3))).array.sum()
+        == np.any(list(wanted.values()), axis=0).sum()
+    )
     from UncertainRegLib.scene.segments import mask_of
 
     assert mask_of(node, "Cyst (2)").array.sum() == other.sum()
@@ -184,8 +199,9 @@ def test_surfaces_get_the_voxels_of_their_volume(inputs, tmp_path):
 
     volume = add_volume(GEOMETRIES["oblique"], array=np.zeros((30, 40, 50), np.float32))
     transform = put_under(volume, oblique_direction())
-    center = np.array(slicer.util.arrayFromVTKMatrix(inputs._linearToWorld(volume)) @ [
-        *middle_of(volume), 1.0])[:3]
+    center = np.array(
+        slicer.util.arrayFromVTKMatrix(inputs._linearToWorld(volume)) @ [*middle_of(volume), 1.0]
+    )[:3]
     ball = vtk.vtkSphereSource()
     ball.SetRadius(12.0)
     ball.SetCenter(*center)
@@ -280,8 +296,10 @@ def test_unusable_nodes_are_refused_with_one_sentence(inputs, tmp_path):
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
     no_segments = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "S")
     no_points = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "F")
-    for nodes, words in (((empty, good, None, None), "“Empty” is empty"),
-                         ((good, good, no_segments, None), "has no segments"),
-                         ((good, good, None, no_points), "has no points")):
+    for nodes, words in (
+        ((empty, good, None, None), "“Empty” is empty"),
+        ((good, good, no_segments, None), "has no segments"),
+        ((good, good, None, no_points), "has no points"),
+    ):
         with pytest.raises(inputs.InputsError, match=words):
             inputs.writeInputs(*nodes, tmp_path)

@@ -4,15 +4,7 @@ import os
 import sys
 
 import pytest
-from test_module_widget import (  # noqa: F401 - fixtures
-    apply_and_wait,
-    exists,
-    host,
-    inputs,
-    module,
-    run_until,
-    widget,
-)
+from test_module_widget import apply_and_wait, exists, host, inputs, module, run_until, widget  # noqa: F401 - fixtures
 
 OURS = ("UncertainReg", "UncertainRegParts", "UncertainRegLib")
 
@@ -65,8 +57,7 @@ def test_parts_and_library_are_read_from_their_files_again(reloadable):
     assert not [name for name in set(before) & set(after) if before[name] is after[name]]
 
 
-def test_the_scene_is_shown_and_only_the_new_panel_follows_it(
-        reloadable, inputs, host):  # noqa: F811
+def test_the_scene_is_shown_and_only_the_new_panel_follows_it(reloadable, inputs, host):  # noqa: F811
     import slicer
 
     apply_and_wait(host, reloadable)

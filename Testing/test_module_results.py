@@ -6,15 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_module_widget import (  # noqa: F401 - fixtures
-    add_volume,
-    apply_and_wait,
-    host,
-    inputs,
-    module,
-    run_until,
-    widget,
-)
+from test_module_widget import add_volume, apply_and_wait, host, inputs, module, run_until, widget  # noqa: F401 - fixtures
 
 from UncertainRegLib.results.maps import MAPS
 
@@ -200,8 +192,9 @@ def test_arrows_of_the_displacement(shown):
 def test_a_row_shows_its_structure_and_its_surfaces(shown):
     ui, result = shown.ui, shown.results.result
     segmentation = result.moving_segmentation
-    identifiers = [segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
-                   for name in ("Shell", "Core")]
+    identifiers = [
+        segmentation.GetSegmentation().GetSegmentIdBySegmentName(name) for name in ("Shell", "Core")
+    ]
     ui.onlyStructureCheckBox.checked = True
     ui.structuresTable.cellClicked.emit(core_row(ui), 0)
     display = segmentation.GetDisplayNode()
@@ -215,7 +208,8 @@ def test_a_row_shows_its_structure_and_its_surfaces(shown):
     assert names == ["Core 5 %", "Core 50 %", "Core 95 %"]
     assert surfaces.GetDisplayNode().GetVisibility() and ui.surfacesCheckBox.checked
     assert ui.mapComboBox.itemText(ui.mapComboBox.findData("probability")) == (
-        "Probability of Core")
+        "Probability of Core"
+    )
     ui.structuresTable.cellClicked.emit(1 - core_row(ui), 0)
     assert surfaces.GetSegmentation().GetNthSegment(0).GetName() == "Shell 5 %"
     ui.surfacesCheckBox.checked = False
@@ -242,8 +236,10 @@ def test_tables_are_saved(shown, monkeypatch, tmp_path):
     (tmp_path / "temporary").mkdir()
     shown.ui.structuresCsvButton.click()  # in a test no dialog waits for an answer
     assert (tmp_path / "temporary" / "structures.csv").is_file()
-    for button, name in ((shown.ui.structuresCsvButton, "structures.csv"),
-                         (shown.ui.landmarksCsvButton, "landmarks.csv")):
+    for button, name in (
+        (shown.ui.structuresCsvButton, "structures.csv"),
+        (shown.ui.landmarksCsvButton, "landmarks.csv"),
+    ):
         monkeypatch.setattr(tables, "askForPath", lambda given, kind: str(tmp_path / given))
         button.click()
         assert (tmp_path / name).read_text("utf-8").count("\n") == 3
@@ -288,8 +284,12 @@ def test_modes_and_best_sample(shown):
     ui.samplesCollapsibleButton.collapsed = False
     shown.results.refresh()
     assert (ui.modeAButton.text, ui.modeBButton.text) == ("A: 62 %", "B: 38 %")
-    for button, sample in ((ui.modeBButton, 1), (ui.modeAButton, 3), (ui.bestButton, 4),
-                           (ui.oracleButton, 2)):
+    for button, sample in (
+        (ui.modeBButton, 1),
+        (ui.modeAButton, 3),
+        (ui.bestButton, 4),
+        (ui.oracleButton, 2),
+    ):
         button.click()
         assert result.sample_browser.GetSelectedItemNumber() == sample
         assert ui.backgroundComboBox.currentData == "sample"
@@ -339,8 +339,13 @@ def test_ellipsoids_on_a_grid_follow_the_slices(shown, host):  # noqa: F811
     assert len(before) > 0
     view = class_nodes("vtkMRMLSliceNode")[0]
     view.SetSliceOffset(view.GetSliceOffset() + 3.0)
-    run_until(host, lambda: not ui.axesCheckBox.checked or not np.array_equal(
-        before, slicer.util.arrayFromModelPoints(model)))
+    run_until(
+        host,
+        lambda: (
+            not ui.axesCheckBox.checked
+            or not np.array_equal(before, slicer.util.arrayFromModelPoints(model))
+        ),
+    )
     shown.results.refresh()
     assert ui.axesCheckBox.checked
     ui.restoreButton.click()
@@ -366,8 +371,15 @@ def test_the_bound_is_read_out_or_refused(shown):
 
     crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
     assert "bound" not in ui.readingLabel.text and "95 % bound\n(mm)" not in titles()
-    calibration = {"level": 0.95, "factor": 3.0, "refused": None, "warning": "", "warps": 4,
-                   "amplitude_mm": 2.0, "coverage_check": 0.94}
+    calibration = {
+        "level": 0.95,
+        "factor": 3.0,
+        "refused": None,
+        "warning": "",
+        "warps": 4,
+        "amplitude_mm": 2.0,
+        "coverage_check": 0.94,
+    }
     edit_result(shown, calibration=calibration)
     crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
     u = shown.results.probe.read().values["uncertainty_mm"]
@@ -387,23 +399,36 @@ def test_the_verdict_on_the_run_as_a_whole(shown):
     assert not ui.verdictLabel.visible
     edit_result(shown, competence={"followed": {"1.0": 0.98, "10.0": 0.61}, "warnings": []})
     assert ui.verdictLabel.text == "Follows a known shift: 98 % of 1 mm, 61 % of 10 mm."
-    edit_result(shown, competence={"followed": {"10.0": 0.2}, "warnings": ["It does not."]},
-                samples=json.loads((Path(shown.results.result.folder) / "result.json").read_text())[
-                    "samples"] | {"proposals": 1200, "ess_raw": 1.24, "ess_tempered": 600.0,
-                    "tempering_exponent": 0.012})
+    edit_result(
+        shown,
+        competence={"followed": {"10.0": 0.2}, "warnings": ["It does not."]},
+        samples=json.loads((Path(shown.results.result.folder) / "result.json").read_text())[
+            "samples"
+        ]
+        | {"proposals": 1200, "ess_raw": 1.24, "ess_tempered": 600.0, "tempering_exponent": 0.012},
+    )
     assert "Does not follow a known shift</b> (20 % of 10 mm)" in ui.verdictLabel.text
     assert "1200 alternatives the weight lies on 1.2" in ui.verdictLabel.text
     assert "exponent 0.012" in ui.verdictLabel.text and "600" in ui.verdictLabel.text
 
 
 def test_numbers_before_the_registration_stand_beside_those_after_it(shown):
-    assert "TRE before\n(mm)" in [shown.ui.landmarksTable.horizontalHeaderItem(c).text()
-                                  for c in range(shown.ui.landmarksTable.columnCount)]
+    assert "TRE before\n(mm)" in [
+        shown.ui.landmarksTable.horizontalHeaderItem(c).text()
+        for c in range(shown.ui.landmarksTable.columnCount)
+    ]
     values = {"centred": None}
-    edit_result(shown, before_after={
-        "before": "the images as they lie", "centred": None, "structures": {},
-        "similarity": {"measure": "m", "before": 0.1, "after": 0.42, **values},
-        "dice": {"before": 0.743, "after": 0.694, **values}, "tre_mm": None})
+    edit_result(
+        shown,
+        before_after={
+            "before": "the images as they lie",
+            "centred": None,
+            "structures": {},
+            "similarity": {"measure": "m", "before": 0.1, "after": 0.42, **values},
+            "dice": {"before": 0.743, "after": 0.694, **values},
+            "tre_mm": None,
+        },
+    )
     text = shown.ui.verdictLabel.text
     assert "similarity 0.100 / 0.420, <b>worse: mean Dice 0.743 / 0.694</b>" in text
 
@@ -541,7 +566,8 @@ def test_masks_reach_the_job(widget, inputs, host):  # noqa: F811
     array[5:15, 5:20, 5:20] = 1
     array[6, 6, 6] = 2
     labelmap = slicer.util.addVolumeFromArray(
-        array, name="Lungs", nodeClassName="vtkMRMLLabelMapVolumeNode")
+        array, name="Lungs", nodeClassName="vtkMRMLLabelMapVolumeNode"
+    )
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
     slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labelmap, segmentation)
     ui.fixedMaskSelector.setCurrentNode(labelmap)
@@ -569,7 +595,8 @@ def test_truth_on_the_fixed_volume_only_judges(widget, inputs, host):  # noqa: F
     segmentations = []
     for names in (("Liver", "Spleen"), ("Spleen", "Kidney")):
         labelmap = slicer.util.addVolumeFromArray(
-            array, name="Labels", nodeClassName="vtkMRMLLabelMapVolumeNode")
+            array, name="Labels", nodeClassName="vtkMRMLLabelMapVolumeNode"
+        )
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
         logic.ImportLabelmapToSegmentationNode(labelmap, node)
         for index, name in enumerate(names):
@@ -627,9 +654,20 @@ def test_all_is_there_after_saving_and_loading(shown, tmp_path):
     from UncertainRegLib.scene.bundle import read_bundle, write_bundle
 
     ui, scene = shown.ui, slicer.mrmlScene
-    edit_result(shown, oracle_sample=3, competence={"followed": {"1.0": 1.0}, "warnings": []},
-                calibration={"level": 0.95, "factor": 3.0, "refused": None, "warning": "",
-                             "warps": 4, "amplitude_mm": 2.0, "coverage_check": 0.94})
+    edit_result(
+        shown,
+        oracle_sample=3,
+        competence={"followed": {"1.0": 1.0}, "warnings": []},
+        calibration={
+            "level": 0.95,
+            "factor": 3.0,
+            "refused": None,
+            "warning": "",
+            "warps": 4,
+            "amplitude_mm": 2.0,
+            "coverage_check": 0.94,
+        },
+    )
     crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
     ui.pinButton.click()
     ui.logCheckBox.checked = True

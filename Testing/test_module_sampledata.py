@@ -22,16 +22,16 @@ def registered(module, monkeypatch):  # noqa: F811
     """What the Sample Data module is told."""
     told = []
     logic = types.SimpleNamespace(
-        registerCustomSampleDataSource=lambda **entries: told.append(entries))
-    monkeypatch.setitem(sys.modules, "SampleData",
-                        types.SimpleNamespace(SampleDataLogic=logic))
+        registerCustomSampleDataSource=lambda **entries: told.append(entries)
+    )
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=logic))
     module.registerSampleData()
     return told
 
 
 def test_registered_with_the_sums_of_the_files(registered, files):
     _, sums = files
-    entry, = registered
+    (entry,) = registered
     found = dict(zip(entry["fileNames"], entry["checksums"]))
     assert found == {name: f"SHA256:{digest}" for name, digest in sums.items()}
     for name, uri in zip(entry["fileNames"], entry["uris"]):

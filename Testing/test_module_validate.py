@@ -5,14 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_module_widget import (  # noqa: F401 - fixtures
-    exists,
-    host,
-    module,
-    real_worker,
-    run_until,
-    widget,
-)
+from test_module_widget import exists, host, module, real_worker, run_until, widget  # noqa: F401 - fixtures
 from test_studies_result import finished, run_once  # noqa: F401 - fixtures
 
 from fake_result import write_fake_result  # isort: skip
@@ -57,8 +50,10 @@ def finish(host, panel) -> str:  # noqa: F811
 
 
 def table(ui) -> dict[str, str]:
-    return {ui.validationTable.item(row, 0).text(): ui.validationTable.item(row, 1).text()
-            for row in range(ui.validationTable.rowCount)}
+    return {
+        ui.validationTable.item(row, 0).text(): ui.validationTable.item(row, 1).text()
+        for row in range(ui.validationTable.rowCount)
+    }
 
 
 def test_the_truth_is_compared_with_and_its_numbers_are_shown(panel, host):  # noqa: F811
@@ -73,8 +68,12 @@ def test_the_truth_is_compared_with_and_its_numbers_are_shown(panel, host):  # n
     assert found["Dice"] == "0.75" and found["TRE, mean"] == "1.5"
     assert found["In 95 % ellipsoid"] == "70"
     titles = [ui.plotComboBox.itemText(n) for n in range(ui.plotComboBox.count)]
-    assert titles == ["Landmarks: risk and coverage", "Landmarks: sparsification",
-                      "Landmarks: ellipsoids", "Labels: reliability"]
+    assert titles == [
+        "Landmarks: risk and coverage",
+        "Landmarks: sparsification",
+        "Landmarks: ellipsoids",
+        "Labels: reliability",
+    ]
 
 
 def test_a_plot_is_shown_only_when_asked_and_the_layout_comes_back(panel, host):  # noqa: F811
@@ -112,8 +111,10 @@ def test_the_layout_comes_back_at_the_end_too(panel, host, ending):  # noqa: F81
     finish(host, panel)
     panel.ui.showPlotCheckBox.checked = True
     arrangements = []  # the application goes back to the last one that was not none
-    layout.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: arrangements.append(
-        caller.GetViewArrangement()))
+    layout.AddObserver(
+        vtk.vtkCommand.ModifiedEvent,
+        lambda caller, event: arrangements.append(caller.GetViewArrangement()),
+    )
     if ending == "scene":
         scene.Clear()
     else:
@@ -135,8 +136,9 @@ def test_a_calibration_states_its_bound_with_its_warning(panel, host):  # noqa: 
     assert panel.results.result.calibration.factor == FACTOR
 
 
-@pytest.mark.parametrize(("behaviour", "words"), [("refuse", "follows only 5% of 10 mm"),
-                                                  ("fail", "has changed since")])
+@pytest.mark.parametrize(
+    ("behaviour", "words"), [("refuse", "follows only 5% of 10 mm"), ("fail", "has changed since")]
+)
 def test_a_refusal_or_failure_is_said(panel, host, monkeypatch, behaviour, words):  # noqa: F811
     monkeypatch.setenv("STUB", behaviour)
     ui = panel.ui

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 qt_host = pytest.importorskip(
-    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
+    "qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = ROOT / "UncertainReg" / "UncertainReg.py"
@@ -90,23 +91,32 @@ def exists(pid: int) -> bool:
 def in_its_own_process(code: str) -> subprocess.CompletedProcess:
     """Run Python code that can import the test host and the library."""
     path = os.pathsep.join([str(ROOT / "Testing"), str(ROOT)])
-    return subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path},
-                          stdout=subprocess.PIPE, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_panel_opens_without_torch():
     """In a process of its own, which also has to end in good order."""
-    code = (f"import qt_host; host = qt_host.start(); module = host.load_module({str(MODULE)!r}); "
-            "host.unload(host.make_widget(module.UncertainRegWidget)); host.check(); "
-            "import sys; sys.exit('torch' in sys.modules)")
+    code = (
+        f"import qt_host; host = qt_host.start(); module = host.load_module({str(MODULE)!r}); "
+        "host.unload(host.make_widget(module.UncertainRegWidget)); host.check(); "
+        "import sys; sys.exit('torch' in sys.modules)"
+    )
     assert in_its_own_process(code).returncode == 0
 
 
 def test_slicer_starts_hardly_later_for_the_module():
     """Slicer imports it at every start; the time of the processor, as the machine may be busy."""
-    code = ("import qt_host; qt_host.start(); import sys, time, slicer.util, vtk; "
-            f"sys.path.insert(0, {str(MODULE.parent)!r}); start = time.process_time(); "
-            "import UncertainReg; print(time.process_time() - start)")
+    code = (
+        "import qt_host; qt_host.start(); import sys, time, slicer.util, vtk; "
+        f"sys.path.insert(0, {str(MODULE.parent)!r}); start = time.process_time(); "
+        "import UncertainReg; print(time.process_time() - start)"
+    )
     assert float(in_its_own_process(code).stdout.split()[-1]) < 0.3
 
 
@@ -123,8 +133,10 @@ def test_apply_says_what_is_missing(widget):
 
 
 def test_a_missing_backbone_is_named_with_its_remedy(widget, inputs, monkeypatch):
-    monkeypatch.setattr("UncertainRegLib.plugins.not_installed",
-                        lambda packages: ["convexAdam"] * ("convexAdam" in packages))
+    monkeypatch.setattr(
+        "UncertainRegLib.plugins.not_installed",
+        lambda packages: ["convexAdam"] * ("convexAdam" in packages),
+    )
     combo = widget.ui.backboneComboBox
     combo.currentIndex = combo.findData("convexadam")
     assert "not installed: install the Python package convexAdam" in widget.ui.applyButton.text
@@ -152,8 +164,10 @@ def test_paths_follow_the_parameter_node_together(widget, host):
     widget.setParameterNode(None)
     parameters.resultsFolder, parameters.sirWeights = "/data/results", "/data/weights.pt"
     widget.setParameterNode(parameters)
-    assert (parameters.resultsFolder, parameters.sirWeights) == ("/data/results",
-                                                                 "/data/weights.pt")
+    assert (parameters.resultsFolder, parameters.sirWeights) == (
+        "/data/results",
+        "/data/weights.pt",
+    )
     assert ui.sirWeightsPathLineEdit.currentPath == "/data/weights.pt"
     slicer.mrmlScene.Clear()
     parameters = widget.logic.getParameterNode()
@@ -195,8 +209,15 @@ def test_a_run_shows_progress_and_then_its_result(widget, inputs, host):
     def watch():  # a busy machine delivers many events at once
         changed()
         maps = None if run.result is None else list(run.result.maps)
-        steps.append((ui.progressBar.value, ui.progressBar.format, run.isActive, maps,
-                      ui.resultsCollapsibleButton.visible))
+        steps.append(
+            (
+                ui.progressBar.value,
+                ui.progressBar.format,
+                run.isActive,
+                maps,
+                ui.resultsCollapsibleButton.visible,
+            )
+        )
 
     run._onChanged = watch
     run_until(host, lambda: not run.isActive)
@@ -264,8 +285,9 @@ def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
     ui = widget.ui
     apply_and_wait(host, widget)
     table, node = ui.structuresTable, widget.results.result.label_table.GetTable()
-    titles = [table.horizontalHeaderItem(c).text().replace("\n", " ")
-              for c in range(table.columnCount)]
+    titles = [
+        table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)
+    ]
     assert titles[0] == "Structure" and "Disagreement, 95 % (mm)" in titles
     table.sortItems(titles.index("Disagreement, 95 % (mm)"))
     assert table.item(0, 0).text() == "Core"  # 3.1 before 3.5
@@ -326,7 +348,8 @@ def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
 def test_a_worker_that_does_not_listen_is_killed_with_its_children(
-        widget, inputs, host, monkeypatch):
+    widget, inputs, host, monkeypatch
+):
     import UncertainRegParts.worker.process
 
     monkeypatch.setenv("STUB", "stubborn")
@@ -489,8 +512,9 @@ def real_worker(module, monkeypatch):
     import UncertainRegParts.worker.process
     import UncertainRegParts.worker.task
 
-    monkeypatch.setattr(UncertainRegParts.worker.task, "workerScript",
-                        UncertainRegParts.worker.process.workerScript)
+    monkeypatch.setattr(
+        UncertainRegParts.worker.task, "workerScript", UncertainRegParts.worker.process.workerScript
+    )
 
 
 @pytest.mark.slow
@@ -504,8 +528,11 @@ def test_the_self_test_needs_no_window(module, host, real_worker):
     """Without one the scene has no slice views."""
     import slicer
 
-    views = [node for name in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
-             for node in slicer.util.getNodesByClass(name)]
+    views = [
+        node
+        for name in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
+        for node in slicer.util.getNodesByClass(name)
+    ]
     for view in views:
         slicer.mrmlScene.RemoveNode(view)
     try:

@@ -28,15 +28,23 @@ def pair():
 
 def twin(state, moving, fixed, smoothness):
     """The network once more, straight from the names and shapes of its weights."""
+
     def block(x, name):
         latent = torch.tensor([[smoothness]])
         for layer in (0, 2, 4, 6):
-            latent = F.leaky_relu(F.linear(latent, state[f"{name}.mapping.{layer}.weight"],
-                                           state[f"{name}.mapping.{layer}.bias"]), 0.2)
+            latent = F.leaky_relu(
+                F.linear(
+                    latent,
+                    state[f"{name}.mapping.{layer}.weight"],
+                    state[f"{name}.mapping.{layer}.bias"],
+                ),
+                0.2,
+            )
         out = x
         for norm, conv in (("ai1", "conv1"), ("ai2", "conv2")):
-            style = F.linear(latent, state[f"{name}.{norm}.style.weight"],
-                             state[f"{name}.{norm}.style.bias"])
+            style = F.linear(
+                latent, state[f"{name}.{norm}.style.weight"], state[f"{name}.{norm}.style.bias"]
+            )
             gamma, beta = style[..., None, None, None].chunk(2, 1)
             out = F.leaky_relu((1 + gamma) * F.instance_norm(out) + beta, 0.2)
             out = F.conv3d(out, state[f"{name}.{conv}.weight"], padding=1)
@@ -44,15 +52,17 @@ def twin(state, moving, fixed, smoothness):
 
     def level(inputs, embedding, name):
         shallow = F.conv3d(inputs, state[f"{name}.input_encoder_lvl1.0.weight"], padding=1)
-        shallow = F.conv3d(F.leaky_relu(shallow, 0.2), state[f"{name}.input_encoder_lvl1.2.weight"],
-                           padding=1)
+        shallow = F.conv3d(
+            F.leaky_relu(shallow, 0.2), state[f"{name}.input_encoder_lvl1.2.weight"], padding=1
+        )
         deep = F.conv3d(shallow, state[f"{name}.down_conv.weight"], stride=2, padding=1)
         deep = deep if embedding is None else deep + embedding
         for index in (0, 2, 4, 6, 8):
             deep = F.leaky_relu(block(deep, f"{name}.resblock_group_lvl1.{index}"), 0.2)
         deep = F.conv_transpose3d(deep, state[f"{name}.up.weight"], stride=2)
-        out = F.conv3d(torch.cat((deep, shallow), 1), state[f"{name}.output_lvl1.0.weight"],
-                       padding=1)
+        out = F.conv3d(
+            torch.cat((deep, shallow), 1), state[f"{name}.output_lvl1.0.weight"], padding=1
+        )
         out = F.conv3d(F.leaky_relu(out, 0.2), state[f"{name}.output_lvl1.2.weight"], padding=1)
         return 0.4 * F.softsign(out), deep
 
@@ -67,10 +77,12 @@ def twin(state, moving, fixed, smoothness):
         field = F.interpolate(field, scale_factor=2, mode="trilinear", align_corners=False)
         axes = [torch.linspace(-1, 1, n) for n in target.shape[2:]]
         grid = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], -1)
-        warped = F.grid_sample(source, grid + field.permute(0, 2, 3, 4, 1), align_corners=True,
-                               padding_mode="border")
-        change, embedding = level(torch.cat((warped, target, field), 1), embedding,
-                                  f"levels.{index}")
+        warped = F.grid_sample(
+            source, grid + field.permute(0, 2, 3, 4, 1), align_corners=True, padding_mode="border"
+        )
+        change, embedding = level(
+            torch.cat((warped, target, field), 1), embedding, f"levels.{index}"
+        )
         field = field + change
     return field
 

@@ -8,9 +8,10 @@ from UncertainRegLib.networks.displacement import LOG_SCALE, DisplacementNet, fo
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
 
 TINY = {"encoder": (4, 4), "decoder": (4, 4, 4)}
-TINY_TRANSMORPH = {"backbone": "transmorph",
-                   "transmorph": {"channels": 8, "window": (2, 2, 2), "heads": (2, 2, 2, 2),
-                                  "head_channels": 4}}
+TINY_TRANSMORPH = {
+    "backbone": "transmorph",
+    "transmorph": {"channels": 8, "window": (2, 2, 2), "heads": (2, 2, 2, 2), "head_channels": 4},
+}
 
 
 def images(shape):
@@ -104,12 +105,15 @@ def test_a_unet_ends_with_what_it_is_asked_for():
     assert UNet(1, 0, **TINY, ndim=2)(x).shape == (1, 4, 1, 8, 8)
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"backbone": "other"}, "not one of"),
-    ({"backbone": "transmorph", "ndim": 2}, "three dimensions"),
-    ({"backbone": "transmorph", "blocks": 2}, "Blocks are for"),
-    ({"encoder": (4,), "decoder": (4,)}, "more entries"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backbone": "other"}, "not one of"),
+        ({"backbone": "transmorph", "ndim": 2}, "three dimensions"),
+        ({"backbone": "transmorph", "blocks": 2}, "Blocks are for"),
+        ({"encoder": (4,), "decoder": (4,)}, "more entries"),
+    ],
+)
 def test_wrong_settings_are_one_sentence(settings, message):
     with pytest.raises(ValueError, match=message):
         DisplacementNet(**settings)

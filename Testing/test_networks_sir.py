@@ -83,15 +83,18 @@ def test_wrong_sizes_and_names_are_named():
 
 
 def test_cubic_upsampling_is_exact_for_linear_fields_inside():
-    z, y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in (6, 7, 8)),
-                             indexing="ij")
+    z, y, x = torch.meshgrid(
+        *(torch.arange(n, dtype=torch.float64) for n in (6, 7, 8)), indexing="ij"
+    )
     fine = upsample_cubic(1 + z - 2 * y + 3 * x, (12, 14, 16))
-    z, y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) / 2 - 0.25
-                               for n in (12, 14, 16)), indexing="ij")
+    z, y, x = torch.meshgrid(
+        *(torch.arange(n, dtype=torch.float64) / 2 - 0.25 for n in (12, 14, 16)), indexing="ij"
+    )
     inside = (slice(4, -4),) * 3
     torch.testing.assert_close(fine[inside], (1 + z - 2 * y + 3 * x)[inside])
-    torch.testing.assert_close(upsample_cubic(torch.ones(5, 5, 5), (9, 10, 11)),
-                               torch.ones(9, 10, 11))
+    torch.testing.assert_close(
+        upsample_cubic(torch.ones(5, 5, 5), (9, 10, 11)), torch.ones(9, 10, 11)
+    )
 
 
 def test_a_shift_is_warped_along_the_right_axis():

@@ -4,13 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from UncertainRegLib.networks.transmorph import (  # noqa: E402
-    Attention,
-    Block,
-    TransMorph,
-    _merge,
-    _partition,
-)
+from UncertainRegLib.networks.transmorph import Attention, Block, TransMorph, _merge, _partition  # noqa: E402
 
 SMALL = {"channels": 12, "window": (2, 2, 2), "heads": (2, 2, 2, 2), "head_channels": 4}
 
@@ -83,11 +77,17 @@ def test_dropout_is_off_at_rate_zero_and_seeded(network):
 
 def test_published_names_of_both_variants_are_understood(network):
     state = network.state_dict()
-    plain = {**state, "spatial_trans.grid": torch.zeros(1),
-             "transformer.layers.0.blocks.0.attn.relative_position_index": torch.zeros(1)}
+    plain = {
+        **state,
+        "spatial_trans.grid": torch.zeros(1),
+        "transformer.layers.0.blocks.0.attn.relative_position_index": torch.zeros(1),
+    }
     bayes = {f"net.{name}": value for name, value in plain.items() if "reg_head" not in name}
-    bayes |= {f"net.{name}": torch.zeros_like(value) for name, value in state.items()
-              if "reg_head" in name}
+    bayes |= {
+        f"net.{name}": torch.zeros_like(value)
+        for name, value in state.items()
+        if "reg_head" in name
+    }
     bayes |= {name: value for name, value in state.items() if "reg_head" in name}
     bayes["net.sigma_head.0.weight"] = torch.zeros(1)
     for published in (plain, bayes):

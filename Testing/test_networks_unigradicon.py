@@ -25,8 +25,12 @@ def randomised(network):
 
 def smooth_pair(n):
     generator = torch.Generator().manual_seed(3)
-    return [F.interpolate(torch.rand(1, 1, m, m, m, generator=generator), size=(n, n, n),
-                          mode="trilinear") for m in (9, 8)]
+    return [
+        F.interpolate(
+            torch.rand(1, 1, m, m, m, generator=generator), size=(n, n, n), mode="trilinear"
+        )
+        for m in (9, 8)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +62,12 @@ def test_composition_equals_maps_of_points(network):
             points = points + at(displacement, points)
         return points
 
-    images = [(half(half(moving)), half(half(fixed))), (half(moving), half(fixed)),
-              (moving, fixed), (moving, fixed)]
+    images = [
+        (half(half(moving)), half(half(fixed))),
+        (half(moving), half(fixed)),
+        (moving, fixed),
+        (moving, fixed),
+    ]
     for step, (source, target) in zip(network.steps, images):
         warped = at(source, phi(identity(target.shape[2]))) if maps else source
         maps.append(step(warped, target))
@@ -84,8 +92,10 @@ def test_published_names_are_understood(network):
     state["identity_map"] = torch.zeros(1)
     other = UniGradICON()
     other.load_published(state)
-    assert all(torch.equal(a, b) for a, b in zip(other.state_dict().values(),
-                                                 network.state_dict().values()))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(other.state_dict().values(), network.state_dict().values())
+    )
     del state["netPsi.net.lastConv.bias"]
     with pytest.raises(ValueError, match="not the weights of uniGradICON"):
         UniGradICON().load_published(state)
@@ -118,8 +128,11 @@ def test_field_equals_that_of_the_package(network, tmp_path):
         _, step, rest = name.split(".", 2)
         state[UniGradICON.PREFIXES[int(step)] + rest] = value
     torch.save({"state": state, "moving": moving, "fixed": fixed}, tmp_path / "given.pt")
-    subprocess.run([python, "-c", PACKAGE, str(n), tmp_path / "given.pt", tmp_path / "field.pt"],
-                   check=True, cwd=tmp_path)
+    subprocess.run(
+        [python, "-c", PACKAGE, str(n), tmp_path / "given.pt", tmp_path / "field.pt"],
+        check=True,
+        cwd=tmp_path,
+    )
     expected = torch.load(tmp_path / "field.pt", weights_only=True)
     field = network.to(memory_format=torch.channels_last_3d)(moving, fixed)
     assert float(expected.abs().max()) > 1.0

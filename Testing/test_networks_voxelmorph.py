@@ -31,12 +31,18 @@ def published(network):
         "flow": "flow_layer.conv0",
     }
     if isinstance(network, VxmDense):
-        kinds = ("downarm", "uparm", "extras") if network.strided else (
-            "encoder", "decoder", "remaining")
+        kinds = (
+            ("downarm", "uparm", "extras")
+            if network.strided
+            else ("encoder", "decoder", "remaining")
+        )
         middle = "" if network.strided else ".0"
-        names = {"encoder": f"unet_model.{kinds[0]}.{{}}{middle}.main",
-                 "decoder": f"unet_model.{kinds[1]}.{{}}{middle}.main",
-                 "remaining": f"unet_model.{kinds[2]}.{{}}.main", "flow": "flow"}
+        names = {
+            "encoder": f"unet_model.{kinds[0]}.{{}}{middle}.main",
+            "decoder": f"unet_model.{kinds[1]}.{{}}{middle}.main",
+            "remaining": f"unet_model.{kinds[2]}.{{}}.main",
+            "flow": "flow",
+        }
     state = {"transformer.grid": torch.zeros(1)}
     for name, value in network.state_dict().items():
         part, *index, kind = name.split(".")
@@ -48,8 +54,10 @@ NETWORKS = {
     "pairwise": (lambda: VxmPairwise(), {}),
     "dense": (lambda: VxmDense(), {}),
     "dense, no integration": (lambda: VxmDense(int_steps=0), {"int_steps": 0}),
-    "dense, strided": (lambda: VxmDense((8, 32, 32, 32), (32, 32, 32, 32, 32, 8, 8),
-                                        strided=True, int_steps=0), {"int_steps": 0}),
+    "dense, strided": (
+        lambda: VxmDense((8, 32, 32, 32), (32, 32, 32, 32, 32, 8, 8), strided=True, int_steps=0),
+        {"int_steps": 0},
+    ),
     "dense, half resolution": (lambda: VxmDense((16,) * 4, (16,) * 6, half_resolution=True), {}),
 }
 
@@ -119,9 +127,14 @@ def test_warp_moves_along_the_array_axes():
 def test_keras_weights_are_converted(tmp_path):
     h5py = pytest.importorskip("h5py")
     network = VxmDense((4, 6), (6, 5, 3), int_steps=0)
-    layers = {"encoder.0": "unet_enc_conv_0_0", "encoder.1": "unet_enc_conv_1_0",
-              "decoder.0": "unet_dec_conv_1_0", "decoder.1": "unet_dec_conv_0_0",
-              "remaining.0": "unet_dec_final_conv_0", "flow": "flow"}
+    layers = {
+        "encoder.0": "unet_enc_conv_0_0",
+        "encoder.1": "unet_enc_conv_1_0",
+        "decoder.0": "unet_dec_conv_1_0",
+        "decoder.1": "unet_dec_conv_0_0",
+        "remaining.0": "unet_dec_final_conv_0",
+        "flow": "flow",
+    }
     path = tmp_path / "network.h5"
     with h5py.File(path, "w") as file:
         for name, value in network.state_dict().items():
@@ -143,6 +156,7 @@ def test_keras_weights_are_converted(tmp_path):
 
 def test_checkpoints_are_unwrapped_and_never_executed(tmp_path):
     from UncertainRegLib.networks.checkpoint import read_state
+
     weights = {"module.flow.weight": torch.ones(2)}
     torch.save({"state_dict": weights, "optimizer": {"lr": 0.1}}, tmp_path / "wrapped.pth")
     assert list(read_state(tmp_path / "wrapped.pth")) == ["flow.weight"]

@@ -27,7 +27,7 @@ def oracle(**truth):
 
 def box(first: int) -> Segmentation:
     array = np.zeros(GRID.shape, np.uint8)
-    array[5:15, 5:15, first:first + 8] = 1
+    array[5:15, 5:15, first : first + 8] = 1
     return Segmentation((Image(array, GRID),))
 
 

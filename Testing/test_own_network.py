@@ -65,6 +65,7 @@ class Named(torch.nn.Module):
 @pytest.fixture
 def own(tmp_path):
     """Makes the manifest of a network and returns its path."""
+
     def make(module=None, **keys):
         if module is not None:
             torch.jit.script(module).save(tmp_path / "network.pt")
@@ -72,6 +73,7 @@ def own(tmp_path):
         manifest = {key: value for key, value in (manifest | keys).items() if value != "left out"}
         (tmp_path / "own.json").write_text(json.dumps(manifest))
         return str(tmp_path / "own.json")
+
     return make
 
 
@@ -121,8 +123,12 @@ def test_mistakes_in_a_manifest_are_named(own, words):
 
 def test_a_manifest_that_is_no_manifest_is_named(own, tmp_path):
     path = own(Answer())
-    for text, words in {"{": "is not valid JSON", "": "is not valid JSON", "[]": "a JSON object",
-                        '{"name": "a", "name": "b"}': "the key 'name' is there twice"}.items():
+    for text, words in {
+        "{": "is not valid JSON",
+        "": "is not valid JSON",
+        "[]": "a JSON object",
+        '{"name": "a", "name": "b"}': "the key 'name' is there twice",
+    }.items():
         (tmp_path / "own.json").write_text(text)
         with pytest.raises(ValueError, match=words):
             backbone_class(path)
@@ -179,29 +185,44 @@ def without_constants(path):
 
 WEIGHTS = "holds weights only .* export that: torch.jit.script"
 FILES = {
-    "state dict": (lambda path: torch.save(Several().state_dict() | {"w": torch.ones(3)}, path),
-                   WEIGHTS),
-    "state dict of old torch": (lambda path: torch.save(
-        {"w": torch.ones(3)}, path, _use_new_zipfile_serialization=False), WEIGHTS),
+    "state dict": (
+        lambda path: torch.save(Several().state_dict() | {"w": torch.ones(3)}, path),
+        WEIGHTS,
+    ),
+    "state dict of old torch": (
+        lambda path: torch.save({"w": torch.ones(3)}, path, _use_new_zipfile_serialization=False),
+        WEIGHTS,
+    ),
     "pickled module": (lambda path: torch.save(torch.nn.Linear(2, 2), path), WEIGHTS),
-    "pickle that runs code": (lambda path: torch.save(Payload(path.with_name("ran")), path),
-                              WEIGHTS),
-    "safetensors": (lambda path: path.write_bytes(
-        (2).to_bytes(8, "little") + b'{"w":{"dtype":"F32"}}'), WEIGHTS.replace(" .*", ".*")),
-    "ONNX": (lambda path: path.write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x052.1.0"),
-             "looks like an ONNX file"),
+    "pickle that runs code": (
+        lambda path: torch.save(Payload(path.with_name("ran")), path),
+        WEIGHTS,
+    ),
+    "safetensors": (
+        lambda path: path.write_bytes((2).to_bytes(8, "little") + b'{"w":{"dtype":"F32"}}'),
+        WEIGHTS.replace(" .*", ".*"),
+    ),
+    "ONNX": (
+        lambda path: path.write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x052.1.0"),
+        "looks like an ONNX file",
+    ),
     "Keras": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(60)), "an HDF5 file"),
     "nothing": (lambda path: path.write_bytes(b""), "is empty"),
     "text": (lambda path: path.write_bytes(b"nothing"), "is no TorchScript file"),
     "a web page": (lambda path: path.write_bytes(b"<!DOCTYPE html><html>"), "is a web page"),
-    "a pointer": (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"),
-                  "a pointer of Git LFS"),
-    "a zip of something": (lambda path: write_zip(path, "a/readme.txt", "b.txt"),
-                           "a zip file without a network's program"),
+    "a pointer": (
+        lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"),
+        "a pointer of Git LFS",
+    ),
+    "a zip of something": (
+        lambda path: write_zip(path, "a/readme.txt", "b.txt"),
+        "a zip file without a network's program",
+    ),
     "an empty zip": (write_zip, "a zip file without a network's program"),
-    "an exported program": (lambda path: write_zip(path, "network/archive_format",
-                                                   "network/models/model.json"),
-                            "a program of torch.export"),
+    "an exported program": (
+        lambda path: write_zip(path, "network/archive_format", "network/models/model.json"),
+        "a program of torch.export",
+    ),
     "half a file": (cut_off, "a zip file that was cut off"),
     "a damaged file": (without_constants, "cannot be loaded by torch"),
 }
@@ -259,6 +280,7 @@ def test_answers_of_other_outputs_and_float_types_are_taken(own):
 
 def test_lack_of_memory_keeps_its_words(own, monkeypatch):
     """The run goes on with less, if it can, when it reads them."""
+
     def network(*images):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
 
@@ -292,7 +314,8 @@ def test_the_affine_step_is_a_setting_and_asked_of_the_user_only_where_it_is_off
     path = own(Answer(), needs_affine=True)
     assert create(path).affine and of_method(create(path), "deform") == []
     assert of_method(create(path, affine=False), "deform") == [
-        "own expects affinely aligned images."]
+        "own expects affinely aligned images."
+    ]
     assert not create(own(Answer())).affine
 
 

@@ -14,8 +14,11 @@ from conftest import ROOT
 from UncertainRegLib.backbones.manifest import RULES, Manifest
 
 PAGE = (ROOT / "Docs" / "own-network.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"(?:Save\s+as\s+`(?P<file>[\w.]+)`[^`]*)?\n\n"
-                   r"```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"(?:Save\s+as\s+`(?P<file>[\w.]+)`[^`]*)?\n\n"
+    r"```(?P<kind>\w+)\n(?P<text>.*?)```",
+    re.DOTALL,
+)
 
 
 def test_every_key_of_a_manifest_is_explained_and_checked():
@@ -42,8 +45,14 @@ def test_the_page_can_be_followed_from_its_first_line_to_its_last(tmp_path):
             for line in block["text"].replace("\\\n", " ").strip().splitlines():
                 program, *arguments = shlex.split(line)
                 assert program == "python"
-                done = subprocess.run([sys.executable, *arguments], cwd=tmp_path, text=True,
-                                      env=environment, capture_output=True, encoding="utf-8")
+                done = subprocess.run(
+                    [sys.executable, *arguments],
+                    cwd=tmp_path,
+                    text=True,
+                    env=environment,
+                    capture_output=True,
+                    encoding="utf-8",
+                )
                 assert done.returncode == 0, (line, done.stdout, done.stderr)
                 said.append(done.stdout)
         else:

@@ -72,8 +72,7 @@ def test_translation_along_the_axes_of_the_image():
     tau = Translation(0.01).draw(OBLIQUE, rng())
     shift = np.linalg.inv(OBLIQUE.direction) @ tau.field(OBLIQUE).vectors[0, 0, 0]
     assert np.allclose(shift, tau.facts["shift_mm"], atol=1e-4)
-    many = np.array([Translation(0.01).draw(OBLIQUE, rng(s)).facts["shift_mm"]
-                     for s in range(300)])
+    many = np.array([Translation(0.01).draw(OBLIQUE, rng(s)).facts["shift_mm"] for s in range(300)])
     assert (np.abs(many) <= 0.01 * OBLIQUE.extent_mm).all()
     assert np.allclose(many.std(0), 0.01 * OBLIQUE.extent_mm / np.sqrt(3), rtol=0.15)
 

@@ -38,8 +38,7 @@ def test_labels_may_be_as_large_as_those_of_an_atlas(warped):
     for labels in (warped, large):
         probabilities = LabelProbabilities(Image(labels, GRID), GRID)
         for shift in (-2.0, 2.0):
-            probabilities.add(DisplacementField(
-                np.full((*GRID.shape, 3), shift, np.float32), GRID))
+            probabilities.add(DisplacementField(np.full((*GRID.shape, 3), shift, np.float32), GRID))
         table = label_table(probabilities, np.ones(GRID.shape), labels, labels)
         rows[int(labels.max())] = {row.pop("label"): row | {"name": ""} for row in table}
     assert rows[9][9] == rows[614454277][614454277] and rows[9][4] == rows[614454277][4]
@@ -87,8 +86,10 @@ def test_truth_adds_dice_and_calibration(probabilities, warped):
     assert rows[0]["ece"] > 0.02  # and yet two thirds sure at the faces
     assert rows[2]["dice"] is None
     moved = np.roll(warped, 1, axis=2)
-    shifted = {row["label"]: row for row in
-               label_table(probabilities, np.ones(GRID.shape), warped, fixed=moved)}
+    shifted = {
+        row["label"]: row
+        for row in label_table(probabilities, np.ones(GRID.shape), warped, fixed=moved)
+    }
     assert shifted[4]["dice"] == pytest.approx(7 / 8)
     assert shifted[4]["ause"] > 0.0
 

@@ -75,8 +75,7 @@ def test_same_as_the_one_hot_warp(case, convert, log_weights):
     assert np.abs(confidence - expected.max(axis=0)).max() < 1e-4
     entropy = -(expected * np.log(expected.clip(1e-30))).sum(axis=0)
     assert np.abs(probabilities.entropy() - entropy).max() < 2e-3
-    assert np.allclose(probabilities.entropy(normalised=True),
-                       probabilities.entropy() / np.log(5))
+    assert np.allclose(probabilities.entropy(normalised=True), probabilities.entropy() / np.log(5))
     assert np.allclose(probabilities.weights, weights)
 
 
@@ -130,8 +129,7 @@ def test_half_and_half_is_one_bit():
     assert (entropy[..., 2:6] == 0.0).all()
     # A shift of -2 mm asks for the labels at x - 2: the label grows by two planes, and loses two
     # where it leaves the moving field of view.
-    assert probabilities.volumes_ml[:, 0].tolist() == pytest.approx(
-        [0.216, 0.216, 0.216, 0.216])
+    assert probabilities.volumes_ml[:, 0].tolist() == pytest.approx([0.216, 0.216, 0.216, 0.216])
     assert np.diff(probabilities.centroids[:2, 0, 0])[0] == pytest.approx(2.0)
     assert (probabilities.top_label()[0][..., 2:6] == 7).all()
 
@@ -183,8 +181,10 @@ def test_weights_of_voxels_against_the_dense_sum(case, convert):
     segmentation, grid, fields = case
     log_weights = 0.3 * np.arange(len(fields))
     generator = np.random.default_rng(1)
-    local = [ndimage.gaussian_filter(generator.normal(size=grid.shape), 2).astype(np.float32) * 20
-             for _ in fields]
+    local = [
+        ndimage.gaussian_filter(generator.normal(size=grid.shape), 2).astype(np.float32) * 20
+        for _ in fields
+    ]
     probabilities = LabelProbabilities(segmentation, grid)
     for field, whole, voxel in zip(fields, log_weights, local):
         probabilities.add(convert(field), whole, Image(voxel, grid))
@@ -258,5 +258,6 @@ def test_information_with_weights_of_voxels(case):
         probabilities.add(field, 0.0, Image(local, grid))
     plain = fill(segmentation, grid, fields[:2])
     assert (probabilities.information()[..., :9] == 0).all()
-    assert np.allclose(probabilities.information()[..., 9:], plain.information()[..., 9:],
-                       atol=1e-4)
+    assert np.allclose(
+        probabilities.information()[..., 9:], plain.information()[..., 9:], atol=1e-4
+    )

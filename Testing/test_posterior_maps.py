@@ -21,8 +21,17 @@ def special_covariances():
     """Zero, identity, two equal eigenvalues, rank 1, and a tiny and a huge one."""
     direction = np.array([[1.0, 2.0, 2.0]]) / 3.0
     outer = direction.T @ direction
-    full = np.stack([np.zeros((3, 3)), np.eye(3), np.eye(3) + outer, np.eye(3) - 0.5 * outer,
-                     4.0 * outer, 1e-8 * np.eye(3), 1e6 * outer])
+    full = np.stack(
+        [
+            np.zeros((3, 3)),
+            np.eye(3),
+            np.eye(3) + outer,
+            np.eye(3) - 0.5 * outer,
+            4.0 * outer,
+            1e-8 * np.eye(3),
+            1e6 * outer,
+        ]
+    )
     return full, full.reshape(-1, 9)[:, SIX]
 
 
@@ -93,9 +102,15 @@ def test_clipping_leaves_covariances_alone(convert):
 def test_type_and_shape_are_kept(convert):
     _, six = random_covariances((2, 3, 4))
     six = convert(six.astype(np.float32))
-    for function, tail in ((maps.uncertainty, ()), (maps.axis_sd, (3,)), (maps.largest_axis, ()),
-                           (maps.principal_direction, (3,)), (maps.displacement_entropy, ()),
-                           (maps.clip_negative, (6,)), (maps.eigenvalues, (3,))):
+    for function, tail in (
+        (maps.uncertainty, ()),
+        (maps.axis_sd, (3,)),
+        (maps.largest_axis, ()),
+        (maps.principal_direction, (3,)),
+        (maps.displacement_entropy, ()),
+        (maps.clip_negative, (6,)),
+        (maps.eigenvalues, (3,)),
+    ):
         result = function(six)
         assert tuple(result.shape) == (2, 3, 4, *tail)
         assert result.dtype == six.dtype

@@ -25,10 +25,16 @@ def as_bytes(drawn) -> bytes:
 
 
 def test_a_seed_of_a_purpose_and_number_is_nobody_elses():
-    asked = list(itertools.product(SEEDS, ("training pair", "test pair"),
-                                   ((), (0,), (1,), (0, 1), (1, 0), ("1",), (2**40,))))
-    assert len({seed_of(seed, purpose, *index) % 2**32 for seed, purpose, index in asked}
-               ) == len(asked)
+    asked = list(
+        itertools.product(
+            SEEDS,
+            ("training pair", "test pair"),
+            ((), (0,), (1,), (0, 1), (1, 0), ("1",), (2**40,)),
+        )
+    )
+    assert len({seed_of(seed, purpose, *index) % 2**32 for seed, purpose, index in asked}) == len(
+        asked
+    )
     assert seed_of(np.int64(7), "a", np.uint8(1)) == seed_of(7, "a", 1) < 2**64
 
 
@@ -66,18 +72,21 @@ def numpy_consumers() -> dict:
         one = KnownWarp(image, "image", Path("none"), ("elastic",), seed=seed)
         return one.generator(pair, name).random(4)
 
-    return {"samples": lambda seed: sampled(seed, "samples"),
-            "calibration": lambda seed: sampled(seed, "calibration"),
-            "study, pair": lambda seed: study(seed, 0, ""),
-            "study, another pair": lambda seed: study(seed, 1, ""),
-            "study, map": lambda seed: study(seed, 0, "deform"),
-            "study, another map": lambda seed: study(seed, 0, "scale"),
-            "labels": lambda seed: numpy_generator(seed, "label study", "deform").random(4)}
+    return {
+        "samples": lambda seed: sampled(seed, "samples"),
+        "calibration": lambda seed: sampled(seed, "calibration"),
+        "study, pair": lambda seed: study(seed, 0, ""),
+        "study, another pair": lambda seed: study(seed, 1, ""),
+        "study, map": lambda seed: study(seed, 0, "deform"),
+        "study, another map": lambda seed: study(seed, 0, "scale"),
+        "labels": lambda seed: numpy_generator(seed, "label study", "deform").random(4),
+    }
 
 
 def all_differ(consumers: dict) -> None:
-    drawn = {(name, seed): as_bytes(draw(seed)) for name, draw in consumers.items()
-             for seed in SEEDS}
+    drawn = {
+        (name, seed): as_bytes(draw(seed)) for name, draw in consumers.items() for seed in SEEDS
+    }
     assert len(set(drawn.values())) == len(drawn)
     for (name, seed), numbers in drawn.items():
         assert as_bytes(consumers[name](seed)) == numbers, name

@@ -21,12 +21,7 @@ from UncertainRegLib.geometry import Grid  # noqa: E402
 from UncertainRegLib.networks.displacement import DisplacementNet  # noqa: E402
 from UncertainRegLib.networks.voxelmorph import VxmDense  # noqa: E402
 from UncertainRegLib.perturbations import Translation  # noqa: E402
-from UncertainRegLib.randomness import (  # noqa: E402
-    numpy_generator,
-    seed_of,
-    torch_generator,
-    torch_seeded,
-)
+from UncertainRegLib.randomness import numpy_generator, seed_of, torch_generator, torch_seeded  # noqa: E402
 from UncertainRegLib.samplers import Dropout, Equivariance  # noqa: E402
 from UncertainRegLib.samplers.proposals.optimised import Optimised  # noqa: E402
 from UncertainRegLib.samplers.proposals.seeded import EquivarianceSeeded  # noqa: E402
@@ -34,10 +29,7 @@ from UncertainRegLib.samplers.sir import SIR  # noqa: E402
 from UncertainRegLib.training.adacs import AdaCSTraining, train_adacs  # noqa: E402
 from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
 from UncertainRegLib.training.gong import GongTraining, train_gong  # noqa: E402
-from UncertainRegLib.training.heteroscedastic import (  # noqa: E402
-    HeteroscedasticTraining,
-    train_heteroscedastic,
-)
+from UncertainRegLib.training.heteroscedastic import HeteroscedasticTraining, train_heteroscedastic  # noqa: E402
 from UncertainRegLib.training.known_pairs import KnownPairs  # noqa: E402
 from UncertainRegLib.training.model_folder import load_model, save_model  # noqa: E402
 from UncertainRegLib.training.sir import SirTraining, train_sir  # noqa: E402
@@ -52,8 +44,16 @@ FLAT = KnownPairs(SyntheticPairs((1, 16, 16)), noise=(0.1, 0.2), occlusion=(3, 4
 WIDTHS = {"encoder": (4, 8), "decoder": (8, 8, 4), "ndim": 2}
 HETEROSCEDASTIC = HeteroscedasticTraining(**WIDTHS, network=WIDTHS, steps=2)
 ADACS = AdaCSTraining(**WIDTHS, network=WIDTHS, steps=2)
-SIR_TRAINING = SirTraining(steps=2, mean_steps=1, rank=2, proposals=4, keep=2, optimiser="adam",
-                           validation_pairs=2, validate_every=2)
+SIR_TRAINING = SirTraining(
+    steps=2,
+    mean_steps=1,
+    rank=2,
+    proposals=4,
+    keep=2,
+    optimiser="adam",
+    validation_pairs=2,
+    validate_every=2,
+)
 
 
 class Noise(torch.nn.Module):
@@ -66,27 +66,30 @@ class Noise(torch.nn.Module):
 
 def test_data_and_states_follow_the_whole_seed(tmp_path):
     files = FolderPairs(str(write_images(tmp_path)[0]), (16, 16, 16))
-    gaussian = StructuredGaussian(torch.zeros(1, 3, *GRID.shape),
-                                  smooth_factor(GRID.shape, (1.0, 1.0, 1.0), 2.0))
+    gaussian = StructuredGaussian(
+        torch.zeros(1, 3, *GRID.shape), smooth_factor(GRID.shape, (1.0, 1.0, 1.0), 2.0)
+    )
 
     def state(seed, purpose):
         with torch_seeded(seed, purpose):
             return torch.rand(4)
 
-    all_differ({
-        "generator": lambda seed: torch.rand(4, generator=torch_generator(seed, "test")),
-        "step": lambda seed: state(seed, "training step"),
-        "new weights": lambda seed: state(seed, "initial weights"),
-        "moving": lambda seed: CUBES.pair(seed).moving,
-        "fixed": lambda seed: CUBES.pair(seed).fixed,
-        "warp": lambda seed: FLAT.pair(seed).displacement,
-        "noise map": lambda seed: FLAT.pair(seed).noise_sd,
-        "occlusion": lambda seed: FLAT.pair(seed).occluded,
-        "files": lambda seed: files.pair(seed).moving,
-        "white noise": lambda seed: gaussian.noise([seed]).local,
-        "variance": lambda seed: weights(replace(HETEROSCEDASTIC, seed=seed), "variance"),
-        "score": lambda seed: weights(replace(ADACS, seed=seed), "score"),
-    })
+    all_differ(
+        {
+            "generator": lambda seed: torch.rand(4, generator=torch_generator(seed, "test")),
+            "step": lambda seed: state(seed, "training step"),
+            "new weights": lambda seed: state(seed, "initial weights"),
+            "moving": lambda seed: CUBES.pair(seed).moving,
+            "fixed": lambda seed: CUBES.pair(seed).fixed,
+            "warp": lambda seed: FLAT.pair(seed).displacement,
+            "noise map": lambda seed: FLAT.pair(seed).noise_sd,
+            "occlusion": lambda seed: FLAT.pair(seed).occluded,
+            "files": lambda seed: files.pair(seed).moving,
+            "white noise": lambda seed: gaussian.noise([seed]).local,
+            "variance": lambda seed: weights(replace(HETEROSCEDASTIC, seed=seed), "variance"),
+            "score": lambda seed: weights(replace(ADACS, seed=seed), "score"),
+        }
+    )
 
 
 def weights(config, name):
@@ -108,11 +111,21 @@ def stochastic_backbones(folder: Path) -> dict:
         velocity = VxmDense((8, 8), (8, 8, 8), probabilistic=True, int_steps=0)
         dropout = DisplacementNet(encoder=(4, 4), decoder=(4, 4, 4), dropout=0.5)
         torch.nn.init.normal_(dropout.flow.weight)
-    save_model(folder / "model", "dropout", dropout.settings, {"member-0": dropout.state_dict()},
-               GRID.shape, 1.0, "minmax", {})
+    save_model(
+        folder / "model",
+        "dropout",
+        dropout.settings,
+        {"member-0": dropout.state_dict()},
+        GRID.shape,
+        1.0,
+        "minmax",
+        {},
+    )
     torch.jit.script(Noise()).save(folder / "noise.pt")
-    (folder / "noise.json").write_text('{"name": "noise", "network": "noise.pt", "spacing_mm": 1, '
-                                       '"multiple": 8, "stochastic": true}')
+    (folder / "noise.json").write_text(
+        '{"name": "noise", "network": "noise.pt", "spacing_mm": 1, '
+        '"multiple": 8, "stochastic": true}'
+    )
 
     def published(cls, network, seed):
         backbone = cls(weights="-", affine=False, seed=seed)
@@ -125,10 +138,12 @@ def stochastic_backbones(folder: Path) -> dict:
             """Dropout at inference."""
             return torch.nn.functional.dropout(torch.cat([moving, fixed, fixed], 1), rate)
 
-    return {"voxelmorph": lambda seed: published(voxelmorph.VoxelMorph, velocity, seed),
-            "transmorph": lambda seed: published(transmorph.TransMorphBayes, Transformer(), seed),
-            "trained here": lambda seed: backbones.create(str(folder / "model"), seed=seed),
-            "own": lambda seed: backbones.create(str(folder / "noise.json"), seed=seed)}
+    return {
+        "voxelmorph": lambda seed: published(voxelmorph.VoxelMorph, velocity, seed),
+        "transmorph": lambda seed: published(transmorph.TransMorphBayes, Transformer(), seed),
+        "trained here": lambda seed: backbones.create(str(folder / "model"), seed=seed),
+        "own": lambda seed: backbones.create(str(folder / "noise.json"), seed=seed),
+    }
 
 
 @pytest.mark.parametrize("name", ["voxelmorph", "transmorph", "trained here", "own"])
@@ -142,14 +157,18 @@ def test_a_stochastic_backbone_draws_by_its_seed_its_sampler_and_its_calls(tmp_p
     def sampled(sampler, seed):
         images = sampler.backbone.prepare(image, image)
         sampler.backbone.register(*images)  # as a run does first
-        return [as_bytes(s.field.to_numpy().vectors) for s in
-                sampler.sample(*images, 2, numpy_generator(seed, "samples"))]
+        return [
+            as_bytes(s.field.to_numpy().vectors)
+            for s in sampler.sample(*images, 2, numpy_generator(seed, "samples"))
+        ]
 
     def drawn():
         unmoved = Translation(0.0)  # what differs then is the network's
-        return [[calls(make(seed)) for seed in (1, 2, 2**32 + 1)],
-                [sampled(Dropout(make(1)), seed) for seed in (1, 2)],
-                [sampled(Equivariance(make(1), unmoved), seed) for seed in (1, 2)]]
+        return [
+            [calls(make(seed)) for seed in (1, 2, 2**32 + 1)],
+            [sampled(Dropout(make(1)), seed) for seed in (1, 2)],
+            [sampled(Equivariance(make(1), unmoved), seed) for seed in (1, 2)],
+        ]
 
     with torch.inference_mode():
         first = drawn()
@@ -169,8 +188,12 @@ def test_sir_draws_by_the_seed_of_the_run():
 
     seeded = EquivarianceSeeded(Blind(), seeds=2, voxels=512)
     optimised = Optimised(Blind(), steps=2, rank=2, voxels=512)
-    all_differ({"seeded": lambda seed: sampled(seeded, seed),
-                "optimised": lambda seed: sampled(optimised, seed)})
+    all_differ(
+        {
+            "seeded": lambda seed: sampled(seeded, seed),
+            "optimised": lambda seed: sampled(optimised, seed),
+        }
+    )
 
 
 class Seen:
@@ -209,12 +232,14 @@ def test_pairs_of_training_validation_and_test_are_all_different(tmp_path):
         asked[seed, "training of SIR"] = set(cubes.images[:4])
         asked[seed, "validation of SIR"] = set(cubes.images[4:])
         assert len(asked[seed, "validation of SIR"]) == 4
-    tests = {as_bytes(FLAT.pair(seed_in("heteroscedastic_synthetic")(i)).fixed)
-             for i in range(64)}
+    tests = {as_bytes(FLAT.pair(seed_in("heteroscedastic_synthetic")(i)).fixed) for i in range(64)}
     assert len(tests) == 64
     assert seed_in("adacs_occlusion")(5) == seed_in("heteroscedastic_synthetic")(5)
-    trained = {as_bytes(FLAT.pair(seed_of(seed, "training pair", n)).fixed) for seed in (0, 1)
-               for n in range(64)}
+    trained = {
+        as_bytes(FLAT.pair(seed_of(seed, "training pair", n)).fixed)
+        for seed in (0, 1)
+        for n in range(64)
+    }
     assert len(trained) == 128
     together = [*asked.values(), tests]
     assert len(set().union(*together)) == sum(map(len, together))
@@ -226,8 +251,9 @@ def test_every_training_follows_its_seed(tmp_path):
     files = FolderPairs(str(write_images(tmp_path)[0]), (16, 16, 16), intensity="minmax")
 
     def of_gong(ensemble, seed):
-        config = GongTraining(ensemble=ensemble, steps=1, members=2, seed=seed, cycles=1,
-                              network={"blocks": 2})
+        config = GongTraining(
+            ensemble=ensemble, steps=1, members=2, seed=seed, cycles=1, network={"blocks": 2}
+        )
         with tempfile.TemporaryDirectory() as folder:
             train_gong(config, files, folder, progress=False)
             networks = load_model(folder)[1].values()
@@ -236,12 +262,17 @@ def test_every_training_follows_its_seed(tmp_path):
     def of_sir(seed):
         log = []
         with tempfile.TemporaryDirectory() as folder:
-            train_sir(replace(SIR_TRAINING, seed=seed), CUBES, folder, progress=False,
-                      on_step=log.append)
+            train_sir(
+                replace(SIR_TRAINING, seed=seed), CUBES, folder, progress=False, on_step=log.append
+            )
         return [log[0]["loss"], log[1]["elbo"], log[1]["validation_elbo"]]
 
-    all_differ({"bootstrap": lambda seed: of_gong("bootstrap", seed),
-                "dropout": lambda seed: of_gong("dropout", seed)})
+    all_differ(
+        {
+            "bootstrap": lambda seed: of_gong("bootstrap", seed),
+            "dropout": lambda seed: of_gong("dropout", seed),
+        }
+    )
     found = np.array([of_sir(seed) for seed in (*SEEDS, *SEEDS)])
     assert all(len(set(column)) == len(SEEDS) for column in found.T)
     assert np.array_equal(*np.split(found, 2))

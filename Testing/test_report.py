@@ -90,14 +90,20 @@ def test_bound_and_verdict_are_stated(tmp_path):
     assert "95 % bound" not in write_report(folder).read_text(encoding="utf-8")
     record["calibration"] = {"factor": 2.0, "refused": None}
     record["competence"] = {"followed": {"1.0": 0.97, "10.0": 0.5}, "warnings": []}
-    record["samples"] |= {"proposals": 1200, "ess_raw": 1.3, "ess_tempered": 600.0,
-                          "tempering_exponent": 0.01}
+    record["samples"] |= {
+        "proposals": 1200,
+        "ess_raw": 1.3,
+        "ess_tempered": 600.0,
+        "tempering_exponent": 0.01,
+    }
     path.write_text(json.dumps(record))
     text = write_report(folder).read_text(encoding="utf-8")
     assert text.count("95 % bound (mm)") == 2 and "<td>7.00</td>" in text  # 2 x 3.5 mm
     assert "97 % of 1 mm, 50 % of 10 mm" in text
-    assert "1.3 (raw effective number); flattened by the exponent 0.01, to keep more of them: 600" \
+    assert (
+        "1.3 (raw effective number); flattened by the exponent 0.01, to keep more of them: 600"
         in text
+    )
     for refused in ("It does not follow.", "It does not follow. No bound is stated."):  # as once
         record["calibration"] = {"factor": None, "refused": refused}
         path.write_text(json.dumps(record))
@@ -144,6 +150,8 @@ def test_a_report_goes_without_pictures_where_nothing_can_be_shown(tmp_path, gon
     folder = write_fake_result(tmp_path / "result")
     (folder / gone).unlink()
     text = write_report(folder).read_text(encoding="utf-8")
-    assert re.search(f"There are no pictures: .*{'warped_moving' if 'fixed' in gone else gone}"
-                     ".*: no such file", text)
+    assert re.search(
+        f"There are no pictures: .*{'warped_moving' if 'fixed' in gone else gone}.*: no such file",
+        text,
+    )
     assert "data:image" not in text and "Shell" in text

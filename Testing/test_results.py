@@ -22,18 +22,33 @@ from UncertainRegLib.results.writer import ResultWriter, extend
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "UncertainRegLib"
-NEW = {"inputs": {}, "backbone": {}, "method": "equivariance", "parameters": {}, "seed": 1,
-       "asked": 3, "device": "cpu", "versions": {}}
+NEW = {
+    "inputs": {},
+    "backbone": {},
+    "method": "equivariance",
+    "parameters": {},
+    "seed": 1,
+    "asked": 3,
+    "device": "cpu",
+    "versions": {},
+}
 
 
 # ---- nobody else reads a raw key
 
-KEYS = ({one.name for one in fields(Record)} | {one.name for one in fields(Samples)}
-        | {*new_record(**NEW)} | {"without_strays"}) - {"content"}
+KEYS = (
+    {one.name for one in fields(Record)}
+    | {one.name for one in fields(Samples)}
+    | {*new_record(**NEW)}
+    | {"without_strays"}
+) - {"content"}
 OTHERS = {  # keys of the same name that belong to something else
     "UncertainReg/UncertainRegParts/logic.py": {"parameters"},  # of a job
     "UncertainReg/UncertainRegParts/worker/run.py": {
-        "device", "landmarks", "samples"},  # of an event, the nodes of a run, a job
+        "device",
+        "landmarks",
+        "samples",
+    },  # of an event, the nodes of a run, a job
     "UncertainReg/UncertainRegParts/worker/task.py": {"asked", "error", "finished"},  # of an event
     "UncertainRegLib/backbones/models.py": {"schema"},  # of a model
     "UncertainRegLib/backbones/registry.py": {"device"},  # what a backbone can be made with
@@ -59,8 +74,12 @@ def raw_keys(tree: ast.AST) -> list[tuple[int, str]]:
         key = None
         if isinstance(node, ast.Subscript):
             key = node.slice
-        elif (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args
-                and node.func.attr in ("get", "pop", "setdefault")):
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.args
+            and node.func.attr in ("get", "pop", "setdefault")
+        ):
             key = node.args[0]
         elif isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)):
             key = node.left
@@ -69,36 +88,61 @@ def raw_keys(tree: ast.AST) -> list[tuple[int, str]]:
     return found
 
 
-@pytest.mark.parametrize("code", [
-    'record["samples"]', 'x.record["labels"][0]', 'read_result(out).get("maps")',
-    'record["error"] = "no"', '"calibration" in record', 'record.pop("timings")'])
+@pytest.mark.parametrize(
+    "code",
+    [
+        'record["samples"]',
+        'x.record["labels"][0]',
+        'read_result(out).get("maps")',
+        'record["error"] = "no"',
+        '"calibration" in record',
+        'record.pop("timings")',
+    ],
+)
 def test_a_raw_key_is_found(code):
     assert raw_keys(ast.parse(code))
 
 
-@pytest.mark.parametrize("path", sorted(
-    path for ring in (ROOT / "UncertainReg", LIBRARY) for path in ring.rglob("*.py")
-    if LIBRARY / "results" not in path.parents), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        path
+        for ring in (ROOT / "UncertainReg", LIBRARY)
+        for path in ring.rglob("*.py")
+        if LIBRARY / "results" not in path.parents
+    ),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_only_the_results_know_the_keys_of_result_json(path):
     allowed = OTHERS.get(path.relative_to(ROOT).as_posix(), set())
-    found = [one for one in raw_keys(ast.parse(path.read_text(encoding="utf-8")))
-             if one[1] not in allowed]
+    found = [
+        one
+        for one in raw_keys(ast.parse(path.read_text(encoding="utf-8")))
+        if one[1] not in allowed
+    ]
     assert not found, "ask results.record, or name the key above if it belongs to something else"
 
 
 def _loaded(code: str) -> set[str]:
     """Modules of the library that are loaded after some code, in a process of its own."""
     code += "; print(*(name for name in sys.modules if name.startswith('UncertainRegLib')))"
-    out = subprocess.run([sys.executable, "-c", f"import sys; {code}"], cwd=ROOT, check=True,
-                         capture_output=True, text=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     return set(out.split())
 
 
 def test_the_results_need_nothing_else():
-    names = ", ".join(f"UncertainRegLib.results.{path.stem}"
-                      for path in (LIBRARY / "results").glob("[a-z]*.py"))
-    loaded = _loaded(f"import {names}; "
-                     "assert not {'numpy', 'torch', 'slicer'} & {*sys.modules}")
+    names = ", ".join(
+        f"UncertainRegLib.results.{path.stem}" for path in (LIBRARY / "results").glob("[a-z]*.py")
+    )
+    loaded = _loaded(
+        f"import {names}; assert not {{'numpy', 'torch', 'slicer'}} & {{*sys.modules}}"
+    )
     assert {name.split(".")[1] for name in loaded if "." in name} == {"results"}
 
 
@@ -106,8 +150,9 @@ def test_a_report_loads_little(tmp_path):
     loaded = _loaded("import UncertainRegLib.report.html, UncertainRegLib.report.summary")
     assert len(loaded) <= 25, sorted(loaded)
     folder = write_fake_result(tmp_path / "result")
-    loaded = _loaded("from UncertainRegLib.report.html import write_report; "
-                     f"write_report({str(folder)!r})")
+    loaded = _loaded(
+        f"from UncertainRegLib.report.html import write_report; write_report({str(folder)!r})"
+    )
     rings = {name.split(".")[1] for name in loaded if "." in name}
     assert rings == {"geometry", "palette", "report", "results"}, "pictures, and no engine"
 
@@ -191,8 +236,11 @@ def test_a_folder_in_use_is_refused(tmp_path):
 
 
 def test_numpy_numbers_are_written_and_nothing_else(tmp_path):
-    folder = ResultWriter(tmp_path / "out", new_record(**NEW) | {
-        "labels": [{"u_mm": np.float32(0.5), "n": np.int64(2), "at": np.zeros(3)}]})
+    folder = ResultWriter(
+        tmp_path / "out",
+        new_record(**NEW)
+        | {"labels": [{"u_mm": np.float32(0.5), "n": np.int64(2), "at": np.zeros(3)}]},
+    )
     folder.commit()
     assert read_record(folder.path).labels == [{"u_mm": 0.5, "n": 2, "at": [0.0, 0.0, 0.0]}]
     folder.update(device=Path("x"))
@@ -201,8 +249,10 @@ def test_numpy_numbers_are_written_and_nothing_else(tmp_path):
     assert read_record(folder.path).device == "cpu", "the one before is whole"
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]", '{"schema": "uncertainreg-result/7"}',
-                                  '{"schema": "uncertainreg-result/1"}'])
+@pytest.mark.parametrize(
+    "text",
+    [None, "{", "[]", '{"schema": "uncertainreg-result/7"}', '{"schema": "uncertainreg-result/1"}'],
+)
 def test_every_reader_refuses_what_is_no_result(tmp_path, text):
     if text is not None:
         (tmp_path / FILE).write_text(text)
@@ -243,7 +293,10 @@ def test_a_map_outside_the_catalogue_gets_its_title_from_its_name():
     kind = maps.kind_of("flow_noise_mm", "mm")
     assert kind.heading == "Flow noise (mm)" and kind.colours == "inferno"
     assert maps.in_order(["other", "jacobian", "uncertainty_mm"]) == [
-        "uncertainty_mm", "jacobian", "other"]
+        "uncertainty_mm",
+        "jacobian",
+        "other",
+    ]
 
 
 def test_headings_are_broken_once():
@@ -281,10 +334,18 @@ def test_the_bound_has_one_sentence():
 
 def test_what_a_registration_improved_in_words():
     number = {"before": 0.5, "after": 0.75, "centred": None}
-    found = BeforeAfter.from_dict({
-        "before": "the images as they lie", "centred": None, "similarity": None,
-        "dice": number, "tre_mm": {**number, "centred": 0.6}, "structures": {}})
+    found = BeforeAfter.from_dict(
+        {
+            "before": "the images as they lie",
+            "centred": None,
+            "similarity": None,
+            "dice": number,
+            "tre_mm": {**number, "centred": 0.6},
+            "structures": {},
+        }
+    )
     assert in_words(found) == [
         "Before (with the images as they lie) and after the registration: mean Dice 0.500 / 0.750, "
-        "mean landmark error 0.50 [0.60] / 0.75 mm."]
+        "mean landmark error 0.50 [0.60] / 0.75 mm."
+    ]
     assert in_words(BeforeAfter()) == []

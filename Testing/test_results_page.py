@@ -34,16 +34,26 @@ def test_rows_cover_every_family_and_a_table_names_the_cells_that_fell_short():
     rows = stored("known_warp")
     families = {"translation", "shear", "scale", "deform", "mixture"}
     for group in {(row["image"], row["backbone"], row["case"]) for row in rows}:
-        found = {row["map"] for row in rows
-                 if (row["image"], row["backbone"], row["case"]) == group}
+        found = {
+            row["map"] for row in rows if (row["image"], row["backbone"], row["case"]) == group
+        }
         assert families | {"image residual"} <= found, group
     assert {row["image"] for row in rows} == {"brain", "lung", "abdomen"}
     cells = list(csv.DictReader(io.StringIO(tables()["cells.csv"])))
-    short = {(c["image"], c["backbone"], c["truth"], c["family"]) for c in cells
-             if c["map"] == "u" and c["in range"] == "yes" and c["AURC below mean error"] == "no"}
-    assert short == {("brain", "demons", truth, family) for truth, family in (
-        ("affine", "deform"), ("affine", "mixture"), ("translation", "shear"),
-        ("translation", "deform"))}
+    short = {
+        (c["image"], c["backbone"], c["truth"], c["family"])
+        for c in cells
+        if c["map"] == "u" and c["in range"] == "yes" and c["AURC below mean error"] == "no"
+    }
+    assert short == {
+        ("brain", "demons", truth, family)
+        for truth, family in (
+            ("affine", "deform"),
+            ("affine", "mixture"),
+            ("translation", "shear"),
+            ("translation", "deform"),
+        )
+    }
 
 
 def test_rows_of_studies_are_gathered_by_kind(tmp_path, monkeypatch):
@@ -57,8 +67,7 @@ def test_rows_of_studies_are_gathered_by_kind(tmp_path, monkeypatch):
             writer.writeheader()
             writer.writerows(some + half if kind == "known_warp" else some)
     (tmp_path / "studies" / "pair-x").mkdir()
-    (tmp_path / "studies" / "pair-x" / "result.json").write_text(json.dumps(
-        {"status": "partial"}))
+    (tmp_path / "studies" / "pair-x" / "result.json").write_text(json.dumps({"status": "partial"}))
     gather(tmp_path / "studies")
     for kind, some in rows.items():
         assert stored(kind) == some

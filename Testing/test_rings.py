@@ -29,17 +29,17 @@ ARROWS = {
     "posterior": "geometry metrics randomness",
     "backbones": "checksum contracts geometry networks plugins randomness results settings",
     "samplers": "backbones contracts gaussian geometry networks perturbations plugins randomness "
-                "settings",
+    "settings",
     "jobs": "backbones checksum contracts environment geometry metrics posterior randomness "
-            "results samplers",
+    "results samplers",
     "scene": "geometry palette posterior results",
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones contracts environment geometry jobs metrics perturbations posterior "
-               "randomness results samplers",
+    "randomness results samplers",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum contracts environment geometry jobs perturbations plugins "
-           "randomness report results samplers scene studies training",
+    "randomness report results samplers scene studies training",
     "__main__": "cli",
 }
 # Contracts name types of the rooms that fulfil them, for type checking alone.
@@ -48,9 +48,15 @@ NAMES_TYPES_OF_OTHERS = {"contracts"}
 
 def for_type_checking(tree):
     """The nodes below ``if TYPE_CHECKING``."""
-    return {inner for node in ast.walk(tree) if isinstance(node, ast.If)
-            and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-            for line in node.body for inner in ast.walk(line)}
+    return {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+        for line in node.body
+        for inner in ast.walk(line)
+    }
 
 
 def imported(source, module, is_package, modules):
@@ -74,7 +80,7 @@ def imported(source, module, is_package, modules):
         elif isinstance(node, ast.ImportFrom):
             path = node.module.split(".") if node.module else []
             if node.level:
-                path = package[:len(package) + 1 - node.level] + path
+                path = package[: len(package) + 1 - node.level] + path
             elif path[0] == LIBRARY.name:
                 path = path[1:]
             else:
@@ -91,8 +97,12 @@ def graph_of(folder):
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).with_suffix("").parts
         files[".".join(part for part in parts if part != "__init__")] = path
-    return {name: imported(path.read_text(encoding="utf-8"), name, path.stem == "__init__", files)
-            - {""} for name, path in files.items() if name}
+    return {
+        name: imported(path.read_text(encoding="utf-8"), name, path.stem == "__init__", files)
+        - {""}
+        for name, path in files.items()
+        if name
+    }
 
 
 def room(module):
@@ -108,8 +118,11 @@ def circles(graph):
             new = graph.get(ahead.pop(), set()) - reached[name]
             reached[name] |= new
             ahead += new
-    return {frozenset({other for other in reached[name] if name in reached.get(other, ())})
-            for name in graph if name in reached[name]}
+    return {
+        frozenset({other for other in reached[name] if name in reached.get(other, ())})
+        for name in graph
+        if name in reached[name]
+    }
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +131,12 @@ def graph():
 
 
 def test_every_room_imports_only_what_the_table_allows(graph):
-    found = {f"{name} imports {other}" for name, others in graph.items() for other in others
-             if room(name) != room(other)
-             and room(other) not in ARROWS.get(room(name), "").split()}
+    found = {
+        f"{name} imports {other}"
+        for name, others in graph.items()
+        for other in others
+        if room(name) != room(other) and room(other) not in ARROWS.get(room(name), "").split()
+    }
     assert not found
 
 
@@ -143,25 +159,32 @@ def test_no_modules_import_each_other_in_a_circle(graph):
     assert not circles(graph)
 
 
-@pytest.mark.parametrize(("line", "found"), [
-    ("from ..geometry import Grid", "geometry"),
-    ("from .. import backbones", "backbones"),
-    ("from . import inputs", "jobs.inputs"),
-    ("from .inputs import Inputs", "jobs.inputs"),
-    ("from UncertainRegLib.scene import nodes", "scene"),
-    ("import UncertainRegLib.jobs.inputs", "jobs.inputs"),
-    ("def f():\n    from ..scene import load", "scene"),
-    ("if TYPE_CHECKING:\n    from ..scene import load", "scene"),
-    ("import numpy", None),
-])
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("from ..geometry import Grid", "geometry"),
+        ("from .. import backbones", "backbones"),
+        ("from . import inputs", "jobs.inputs"),
+        ("from .inputs import Inputs", "jobs.inputs"),
+        ("from UncertainRegLib.scene import nodes", "scene"),
+        ("import UncertainRegLib.jobs.inputs", "jobs.inputs"),
+        ("def f():\n    from ..scene import load", "scene"),
+        ("if TYPE_CHECKING:\n    from ..scene import load", "scene"),
+        ("import numpy", None),
+    ],
+)
 def test_an_import_is_seen_wherever_it_stands(line, found):
     modules = {"jobs", "jobs.run", "jobs.inputs", "geometry", "backbones", "scene"}
     assert imported(line, "jobs.run", False, modules) == ({found} if found else set())
 
 
 def test_circles_are_found(tmp_path):
-    texts = {"a": "from . import b", "b": "def f():\n    from .c import d", "c": "from .a import e",
-             "alone": "from . import a"}
+    texts = {
+        "a": "from . import b",
+        "b": "def f():\n    from .c import d",
+        "c": "from .a import e",
+        "alone": "from . import a",
+    }
     for name, text in texts.items():
         (tmp_path / f"{name}.py").write_text(text)
     assert circles(graph_of(tmp_path)) == {frozenset("abc")}

@@ -50,8 +50,10 @@ def blobs(grid, shift=(0, 0, 0), seed=0):
     rng = np.random.default_rng(seed)
     centres = grid.center + rng.uniform(-0.35, 0.35, (40, 3)) * grid.extent_mm.min()
     points = grid.points() - np.asarray(shift, np.float32)
-    image = sum(w * np.exp(-((points - c) ** 2).sum(-1) / 18)
-                for w, c in zip(rng.uniform(-1, 1, 40), centres))
+    image = sum(
+        w * np.exp(-((points - c) ** 2).sum(-1) / 18)
+        for w, c in zip(rng.uniform(-1, 1, 40), centres)
+    )
     image = (image - image.min()) / (image.max() - image.min())
     return Image(image.astype(np.float32), grid)
 
@@ -161,8 +163,13 @@ def test_voxels_and_millimetres_are_inverse():
 def test_resampling_finds_the_shift_that_the_images_show(tempering):
     grid = Grid.from_spacing((16, 16, 24), (2, 2, 2))
     fixed, moving = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))
-    sampler = SIR(Fixed(shift_proposal(grid)), proposals=128, tempering=tempering,
-                  temperature=5.0, ess_fraction=0.05)
+    sampler = SIR(
+        Fixed(shift_proposal(grid)),
+        proposals=128,
+        tempering=tempering,
+        temperature=5.0,
+        ess_fraction=0.05,
+    )
     samples = list(sampler.sample(fixed, moving, 16, np.random.default_rng(0)))
     x = np.array([s.field.vectors[..., 0].mean() for s in samples])
     assert x.mean() == pytest.approx(SHIFT_MM, abs=1.5)  # the proposal says 0 +- 8 mm
@@ -213,8 +220,12 @@ def test_equivariance_seeded_proposal_has_the_samples_moments():
     direct = np.random.default_rng(3)  # the same perturbations, straight from equivariance
     from UncertainRegLib.samplers import Equivariance
 
-    seeds = [s.field.vectors.mean((0, 1, 2)) for s in
-             Equivariance(source.backbone, family("translation")).sample(fixed, moving, 6, direct)]
+    seeds = [
+        s.field.vectors.mean((0, 1, 2))
+        for s in Equivariance(source.backbone, family("translation")).sample(
+            fixed, moving, 6, direct
+        )
+    ]
     drawn = np.array([proposal.field(f).vectors.mean((0, 1, 2)) for f in z])
     assert np.abs(drawn.mean(0) - np.mean(seeds, 0)).max() < 0.5
     assert drawn.std(0) == pytest.approx(np.std(seeds, 0, ddof=1), rel=0.2)
@@ -282,8 +293,9 @@ def test_the_shipped_model_improves_on_the_registration_it_starts_from():
             assert torch.is_tensor(fixed.array) and torch.is_tensor(moving.array)  # as prepared
             return DisplacementField(0.6 * known.vectors, grid)
 
-    proposal = Trained(Nearly()).propose(fixed.to_torch(), moving.to_torch(),
-                                         np.random.default_rng(0))
+    proposal = Trained(Nearly()).propose(
+        fixed.to_torch(), moving.to_torch(), np.random.default_rng(0)
+    )
     found = proposal.field(proposal.gaussian.mean[0])
     inside = (slice(3, -3),) * 3
 
@@ -326,28 +338,41 @@ def test_progress_is_told_and_can_stop_the_sampling():
         if text == "Weighing proposals" and done >= 32:
             raise Stop
 
-    sampler = create_sampler("sir", Shift(), "translation",
-                             {"method": {"source": "seeded", "proposals": 96, "seeds": 3}},
-                             on_progress=tell)
+    sampler = create_sampler(
+        "sir",
+        Shift(),
+        "translation",
+        {"method": {"source": "seeded", "proposals": 96, "seeds": 3}},
+        on_progress=tell,
+    )
     with pytest.raises(Stop):
         next(iter(sampler.sample(fixed, moving, 2, np.random.default_rng(0))))
-    assert told == [*(("Registering seeds", n, 3) for n in (1, 2, 3)),
-                    ("Weighing proposals", 32, 96)]
+    assert told == [
+        *(("Registering seeds", n, 3) for n in (1, 2, 3)),
+        ("Weighing proposals", 32, 96),
+    ]
 
 
 def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
-    sampler = create_sampler("sir", Shift(), "scale", {"method": {
-        "source": "optimised", "steps": 3, "sigma": 0.7, "proposals": 9}})
+    sampler = create_sampler(
+        "sir",
+        Shift(),
+        "scale",
+        {"method": {"source": "optimised", "steps": 3, "sigma": 0.7, "proposals": 9}},
+    )
     assert (sampler.proposals, sampler.sigma) == (9, 0.7)
     assert (sampler.proposal.steps, sampler.proposal.sigma) == (3, 0.7)
-    seeded = create_sampler("sir", Shift(), "scale", {"perturbation": {"low": 0.95},
-                                                      "method": {"source": "seeded"}})
+    seeded = create_sampler(
+        "sir", Shift(), "scale", {"perturbation": {"low": 0.95}, "method": {"source": "seeded"}}
+    )
     assert seeded.family.name == "scale" and seeded.family.low == 0.95
-    for settings, message in (({"source": "magic"}, "Unknown source"),
-                              ({"speed": 1}, "no setting speed; it has source"),
-                              ({"source": "optimised", "seeds": 4}, "no setting seeds"),
-                              ({"device": "cuda"}, "no setting device"),
-                              ({"source": "trained", "weights": "none.pt"}, "train sir")):
+    for settings, message in (
+        ({"source": "magic"}, "Unknown source"),
+        ({"speed": 1}, "no setting speed; it has source"),
+        ({"source": "optimised", "seeds": 4}, "no setting seeds"),
+        ({"device": "cuda"}, "no setting device"),
+        ({"source": "trained", "weights": "none.pt"}, "train sir"),
+    ):
         with pytest.raises(ValueError, match=message):
             create_sampler("sir", Shift(), "scale", {"method": settings})
 

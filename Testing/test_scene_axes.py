@@ -19,8 +19,15 @@ from UncertainRegLib.scene.result import find_results, load_result, update_resul
 from UncertainRegLib.scene.sweep import add_difference  # noqa: E402
 from UncertainRegLib.scene.transform import field_of  # noqa: E402
 
-CALIBRATION = {"level": 0.95, "factor": 2.5, "refused": None, "warning": "", "warps": 4,
-               "amplitude_mm": 2.0, "coverage_check": 0.94}
+CALIBRATION = {
+    "level": 0.95,
+    "factor": 2.5,
+    "refused": None,
+    "warning": "",
+    "warps": 4,
+    "amplitude_mm": 2.0,
+    "coverage_check": 0.94,
+}
 
 
 @pytest.fixture
@@ -96,8 +103,9 @@ def test_modes_differ_in_two_colours(result):
     values = slicer.util.arrayFromVolume(node)
     shown = np.isfinite(values)
     a, b = (field_of(result.sample_sequence.GetNthDataNode(n)).vectors for n in (0, 3))
-    np.testing.assert_allclose(np.abs(values[shown]), np.linalg.norm(a - b, axis=-1)[shown],
-                               rtol=1e-4)
+    np.testing.assert_allclose(
+        np.abs(values[shown]), np.linalg.norm(a - b, axis=-1)[shown], rtol=1e-4
+    )
     axis = ["left", "posterior", "superior"].index(direction)
     # where A's field is smaller along an axis, A puts the anatomy further along it
     np.testing.assert_array_equal(values[shown] > 0, (b - a)[shown][:, axis] > 0)
@@ -146,7 +154,9 @@ def test_the_bound_is_stated_where_it_was_calibrated(result, folder):
     column = result.landmark_table.GetTable().GetColumnByName("bound_mm")
     assert column.GetValue(0) == pytest.approx(2.5 * 2.29)
     assert legend_of(result.maps["uncertainty_mm"]).GetTitleText().splitlines() == [
-        "Disagreement (mm)", "95 % bound: 2.50 x value"]
+        "Disagreement (mm)",
+        "95 % bound: 2.50 x value",
+    ]
     _edit(folder, calibration=CALIBRATION | {"factor": None, "refused": "It does not follow."})
     result = update_result(result, folder)
     assert np.isnan(Probe(result).read(point).bound_mm)

@@ -31,7 +31,10 @@ def test_everything_survives_in_a_fresh_process(tmp_path, left_handed):
         write_bundle(headless.scene, tmp_path / "scene.mrb")
     read = subprocess.run(
         [sys.executable, str(Path(scene_facts.__file__)), str(tmp_path / "scene.mrb")],
-        capture_output=True, text=True, check=True)
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     after = json.loads(read.stdout.splitlines()[-1])
     assert after[0].keys() == before[0].keys()
     for part in before[0]:

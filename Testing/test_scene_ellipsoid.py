@@ -19,8 +19,9 @@ def moved_by(matrix, shifts):
 
 def test_a_shift_along_an_axis_stays_along_it_when_the_images_are_turned_and_scaled():
     angle = np.radians(90.0)
-    turn = 1.5 * np.array([[np.cos(angle), -np.sin(angle), 0.0],
-                           [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
+    turn = 1.5 * np.array(
+        [[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]]
+    )
     shifts = np.random.default_rng(1).normal(size=(16, 3)) * [3.0, 1.0, 0.5]  # fixed space, mm
     weights = np.full(16, 1 / 16)
     axes, directions = ellipsoids(moved_by(turn, shifts), weights)

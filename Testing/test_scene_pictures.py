@@ -60,7 +60,7 @@ def test_picture_of_a_result(scene, tmp_path):
     panel.save_picture(result, tmp_path / "panel.png")
     picture = np.asarray(PIL_Image.open(tmp_path / "panel.png"))
     for index in range(4):  # three slices and the ellipsoids
-        part = picture[:, index * 244:index * 244 + 240]
+        part = picture[:, index * 244 : index * 244 + 240]
         assert (part.max(-1) > 60).mean() > 0.05
         assert part.std() > 10
     _check_against_reference(picture, "panel.png")
@@ -79,16 +79,24 @@ def test_picture_notices_what_a_person_would(scene):
     threshold = shown.GetLowerThreshold()
 
     changes = {
-        "opacity": (lambda: display.set_opacity(result, 0.3),
-                    lambda: display.set_opacity(result, 0.6)),
-        "threshold": (lambda: display.set_threshold(result, "uncertainty_mm", threshold + 0.7),
-                      lambda: display.set_threshold(result, "uncertainty_mm", threshold)),
+        "opacity": (
+            lambda: display.set_opacity(result, 0.3),
+            lambda: display.set_opacity(result, 0.6),
+        ),
+        "threshold": (
+            lambda: display.set_threshold(result, "uncertainty_mm", threshold + 0.7),
+            lambda: display.set_threshold(result, "uncertainty_mm", threshold),
+        ),
         "legend": (lambda: legend.SetVisibility(False), lambda: legend.SetVisibility(True)),
         "outlines": (lambda: segments.SetVisibility(False), lambda: segments.SetVisibility(True)),
-        "window": (lambda: shown.SetWindowLevelMinMax(0, 8),
-                   lambda: shown.SetWindowLevelMinMax(0, 3.9)),
-        "sample": (lambda: display.show_sample(result, 2),
-                   lambda: display.show_moving(result, "transform")),
+        "window": (
+            lambda: shown.SetWindowLevelMinMax(0, 8),
+            lambda: shown.SetWindowLevelMinMax(0, 3.9),
+        ),
+        "sample": (
+            lambda: display.show_sample(result, 2),
+            lambda: display.show_moving(result, "transform"),
+        ),
     }
     low, high = shown.GetWindowLevelMin(), shown.GetWindowLevelMax()
     changes["window"] = (changes["window"][0], lambda: shown.SetWindowLevelMinMax(low, high))
@@ -126,15 +134,25 @@ def test_animation_has_a_frame_per_sample(scene, tmp_path):
     assert result.moving.GetParentTransformNode() is result.transform
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY")),
-                    reason="only Linux without a display can hide its OpenGL from the library")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY")),
+    reason="only Linux without a display can hide its OpenGL from the library",
+)
 def test_missing_opengl_is_one_sentence():
-    code = ("from UncertainRegLib.scene.headless import HeadlessScene\n"
-            "from UncertainRegLib.scene.pictures import Panel\n"
-            "Panel(HeadlessScene())\n")
+    code = (
+        "from UncertainRegLib.scene.headless import HeadlessScene\n"
+        "from UncertainRegLib.scene.pictures import Panel\n"
+        "Panel(HeadlessScene())\n"
+    )
     hidden = dict(os.environ, __EGL_VENDOR_LIBRARY_FILENAMES="/dev/null")
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                         check=False, env=hidden, cwd=Path(__file__).parent.parent)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=hidden,
+        cwd=Path(__file__).parent.parent,
+    )
     assert run.returncode == 1
     last = run.stderr.strip().splitlines()[-1]
     assert "NoOpenGLError: No picture can be drawn" in last and "libegl1" in last

@@ -7,12 +7,7 @@ import pytest
 slicer = pytest.importorskip("slicer")
 
 from fake_result import write_fake_result  # noqa: E402
-from fake_validation import (  # noqa: E402
-    CURVE,
-    FACTOR,
-    write_fake_calibration,
-    write_fake_validation,
-)
+from fake_validation import CURVE, FACTOR, write_fake_calibration, write_fake_validation  # noqa: E402
 
 from UncertainRegLib.scene import nodes, plots  # noqa: E402
 from UncertainRegLib.scene.bundle import read_bundle, write_bundle  # noqa: E402
@@ -30,18 +25,21 @@ def folder(tmp_path):
 
 def values(table) -> dict[str, float]:
     columns = [table.GetTable().GetColumnByName(name) for name in ("measure", "value")]
-    return {columns[0].GetValue(row): columns[1].GetValue(row)
-            for row in range(table.GetNumberOfRows())}
+    return {
+        columns[0].GetValue(row): columns[1].GetValue(row) for row in range(table.GetNumberOfRows())
+    }
 
 
 def curve(chart, number: int) -> tuple[str, list[tuple[float, float]]]:
     """Legend and points of a series as the chart draws them."""
     series = chart.GetNthPlotSeriesNode(number)
     table = series.GetTableNode().GetTable()
-    x, y = (table.GetColumnByName(name)
-            for name in (series.GetXColumnName(), series.GetYColumnName()))
-    return series.GetName(), [(x.GetValue(row), y.GetValue(row))
-                              for row in range(table.GetNumberOfRows())]
+    x, y = (
+        table.GetColumnByName(name) for name in (series.GetXColumnName(), series.GetYColumnName())
+    )
+    return series.GetName(), [
+        (x.GetValue(row), y.GetValue(row)) for row in range(table.GetNumberOfRows())
+    ]
 
 
 def check(result) -> None:

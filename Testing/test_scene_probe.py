@@ -1,6 +1,5 @@
 """The read-out at a point: numbers of the samples, from the scene alone."""
 
-
 import numpy as np
 import pytest
 
@@ -47,10 +46,19 @@ def _truth(folder):
 
 def _slope(result, point, weights):
     """Derivative of the mean registration (3, 3), with steps of 1 mm."""
-    transforms = [result.sample_sequence.GetNthDataNode(n).GetTransformFromParent()
-                  for n in range(len(weights))]
-    steps = [weights @ [np.subtract(t.TransformPoint(point + step), t.TransformPoint(point - step))
-                        for t in transforms] / 2.0 for step in np.eye(3)]
+    transforms = [
+        result.sample_sequence.GetNthDataNode(n).GetTransformFromParent()
+        for n in range(len(weights))
+    ]
+    steps = [
+        weights
+        @ [
+            np.subtract(t.TransformPoint(point + step), t.TransformPoint(point - step))
+            for t in transforms
+        ]
+        / 2.0
+        for step in np.eye(3)
+    ]
     return np.array(steps).T
 
 
@@ -110,10 +118,15 @@ def test_outside_nothing_is_claimed(folder, headless):
         assert not probe.show_ellipsoid(result, reading).GetDisplayNode().GetVisibility()
 
 
-@pytest.mark.parametrize(("variances", "expected"), [
-    ((9.0, 1.0, 1.0), ("RL",)), ((1.0, 9.0, 1.0), ("AP",)), ((1.0, 1.0, 9.0), ("SI",)),
-    ((4.0, 4.0, 4.0), ()),
-])
+@pytest.mark.parametrize(
+    ("variances", "expected"),
+    [
+        ((9.0, 1.0, 1.0), ("RL",)),
+        ((1.0, 9.0, 1.0), ("AP",)),
+        ((1.0, 1.0, 9.0), ("SI",)),
+        ((4.0, 4.0, 4.0), ()),
+    ],
+)
 def test_main_direction_in_anatomical_words(variances, expected):
     order = np.argsort(variances)[::-1]
     axes = np.sqrt(np.array(variances)[order])
@@ -147,7 +160,7 @@ def test_pins_keep_their_text_and_the_probe_works_in_a_loaded_scene(folder, head
         file.unlink()
     with HeadlessScene() as other:
         read_bundle(tmp_path / "scene.mrb", other.scene)
-        loaded, = find_results(other.scene)
+        (loaded,) = find_results(other.scene)
         again = probe.Probe(loaded).read(_point_of(reading))
         assert again.values == pytest.approx(reading.values)
         np.testing.assert_allclose(again.axes_mm, reading.axes_mm, rtol=1e-5)

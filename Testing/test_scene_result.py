@@ -94,13 +94,16 @@ def test_places_that_leave_the_moving_image_are_blank(folder, headless):
     image = sitk.GetImageFromArray(validity)
     image.CopyInformation(fixed)
     sitk.WriteImage(image, str(folder / "maps/validity.nrrd"))
-    _edit(folder, lambda r: r["maps"].update(
-        validity={"file": "maps/validity.nrrd", "unit": "", "meaning": ""}))
+    _edit(
+        folder,
+        lambda r: r["maps"].update(
+            validity={"file": "maps/validity.nrrd", "unit": "", "meaning": ""}
+        ),
+    )
     result = load_result(folder, headless.scene)
     shown = ~np.isnan(slicer.util.arrayFromVolume(result.maps["uncertainty_mm"]))
     assert shown[:, :, :12].any() and not shown[:, :, 12:].any()
-    np.testing.assert_array_equal(
-        slicer.util.arrayFromVolume(result.maps["validity"]), validity)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(result.maps["validity"]), validity)
 
 
 def test_damaged_mask_is_a_warning(folder, headless):
@@ -138,12 +141,20 @@ def test_window_threshold_colors_and_legend(folder, headless):
 
 
 def test_maps_that_are_not_known_here_get_unit_and_meaning(folder, headless):
-    _edit(folder, lambda r: r["maps"].update({
-        name: {"file": "maps/axis_rl_mm.nrrd", "unit": unit, "meaning": f"About {name}."}
-        for name, unit in (("spread_mm", "mm"), ("widening_mm", "mm"), ("image_noise", ""))}))
+    _edit(
+        folder,
+        lambda r: r["maps"].update(
+            {
+                name: {"file": "maps/axis_rl_mm.nrrd", "unit": unit, "meaning": f"About {name}."}
+                for name, unit in (("spread_mm", "mm"), ("widening_mm", "mm"), ("image_noise", ""))
+            }
+        ),
+    )
     result = load_result(folder, headless.scene)
-    titles = {name: legend_of(result.maps[name]).GetTitleText()
-              for name in ("spread_mm", "widening_mm", "image_noise")}
+    titles = {
+        name: legend_of(result.maps[name]).GetTitleText()
+        for name in ("spread_mm", "widening_mm", "image_noise")
+    }
     assert titles["spread_mm"] == "Intrinsic spread (mm)"
     assert titles["widening_mm"] == "Widening (mm)"
     assert titles["image_noise"].startswith("Image noise")
@@ -221,7 +232,8 @@ def test_label_table_has_columns_titles_and_units(folder, headless):
     record = json.loads((folder / "result.json").read_text())
     worst = [[_column(table, f"worst_voxel_lps_{axis}")[row] for axis in "ras"] for row in (0, 1)]
     np.testing.assert_allclose(
-        worst, lps_to_ras([row["worst_voxel_lps"] for row in record["labels"]]))
+        worst, lps_to_ras([row["worst_voxel_lps"] for row in record["labels"]])
+    )
 
 
 def test_landmark_table_keeps_missing_values_apart(folder, headless):
@@ -280,13 +292,24 @@ def test_run_is_described_and_gathered_in_one_folder(folder, headless):
         assert node.GetAttribute("UncertainReg.Samples") == f"{SAMPLES} of {SAMPLES}"
         assert node.GetAttribute("UncertainReg.Status") == "complete"
         assert json.loads(node.GetAttribute("UncertainReg.Parameters")) == {
-            "perturbation": "deform", "settings": {}}
+            "perturbation": "deform",
+            "settings": {},
+        }
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(headless.scene)
     item = find_folder(headless.scene, result.run)
     assert tree.GetItemName(item) == "UncertainReg: fixed from moving (Demons (SimpleITK))"
-    for node in (*result.maps.values(), result.transform, result.mean_transform, result.fixed,
-                 result.label_table, result.landmarks, result.ellipsoids, result.moving,
-                 result.sample_transform, result.moving_segmentation):
+    for node in (
+        *result.maps.values(),
+        result.transform,
+        result.mean_transform,
+        result.fixed,
+        result.label_table,
+        result.landmarks,
+        result.ellipsoids,
+        result.moving,
+        result.sample_transform,
+        result.moving_segmentation,
+    ):
         assert tree.GetItemParent(tree.GetItemByDataNode(node)) == item
 
 
@@ -393,8 +416,16 @@ def test_partial_result_without_optional_parts(folder, headless):
     result = load_result(folder, headless.scene)
     assert result.warnings == []
     assert set(result.maps) == {"uncertainty_mm"}
-    for part in ("mean_transform", "sample_browser", "label_table", "landmark_table", "landmarks",
-                 "ellipsoids", "moving_segmentation", "moving_points"):
+    for part in (
+        "mean_transform",
+        "sample_browser",
+        "label_table",
+        "landmark_table",
+        "landmarks",
+        "ellipsoids",
+        "moving_segmentation",
+        "moving_points",
+    ):
         assert getattr(result, part) is None
     with pytest.raises(ValueError, match="no samples"):
         display.show_sample(result, 0)
@@ -414,12 +445,15 @@ def test_missing_and_damaged_files_are_warnings(folder, headless):
         assert any(name in warning for warning in result.warnings)
 
 
-@pytest.mark.parametrize("text, message", [
-    (None, "no result.json"),
-    ("{", "damaged"),
-    ('{"schema": "uncertainreg-result/7"}', "'uncertainreg-result/7'.*update"),
-    ("[]", "schema None"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (None, "no result.json"),
+        ("{", "damaged"),
+        ('{"schema": "uncertainreg-result/7"}', "'uncertainreg-result/7'.*update"),
+        ("[]", "schema None"),
+    ],
+)
 def test_what_is_no_result_is_refused_in_one_sentence(tmp_path, headless, text, message):
     if text is not None:
         (tmp_path / "result.json").write_text(text)
@@ -500,8 +534,11 @@ def test_snapshot_that_was_replaced_meanwhile_is_read_anew(folder, headless, mon
 
 
 def test_live_samples_arrive_one_by_one(tmp_path, headless):
-    result = load_result(write_fake_result(tmp_path, samples=2, status="partial"), headless.scene,
-                         map_names=["uncertainty_mm"])
+    result = load_result(
+        write_fake_result(tmp_path, samples=2, status="partial"),
+        headless.scene,
+        map_names=["uncertainty_mm"],
+    )
     browser = result.sample_browser
     display.show_sample(result, 1)
     for count in range(3, SAMPLES + 1):

@@ -37,7 +37,10 @@ def test_surfaces_enclose_each_other_and_the_structure(folder, headless):
     node = surfaces.show_surfaces(result, "Core")
     segmentation = node.GetSegmentation()
     assert [segmentation.GetNthSegment(n).GetName() for n in range(3)] == [
-        "Core 5 %", "Core 50 %", "Core 95 %"]
+        "Core 5 %",
+        "Core 50 %",
+        "Core 95 %",
+    ]
     volumes = [_volume_ml(segmentation.GetNthSegment(n)) for n in range(3)]
     assert volumes[0] > volumes[1] > volumes[2] > 0.0
     probability = surfaces.probability_of(result, "Core")
@@ -47,8 +50,9 @@ def test_surfaces_enclose_each_other_and_the_structure(folder, headless):
     segmentation.GetNthSegment(1).GetRepresentation("Closed surface").GetBounds(center)
     ball = np.zeros(6)
     result.fixed.GetRASBounds(ball)
-    np.testing.assert_allclose((center[::2] + center[1::2]) / 2, (ball[::2] + ball[1::2]) / 2,
-                               atol=1.0)
+    np.testing.assert_allclose(
+        (center[::2] + center[1::2]) / 2, (ball[::2] + ball[1::2]) / 2, atol=1.0
+    )
     for n in range(3):  # triangles face out
         normals = vtk.vtkPolyDataNormals()
         normals.SetInputData(segmentation.GetNthSegment(n).GetRepresentation("Closed surface"))
@@ -92,10 +96,12 @@ def test_a_fixed_image_under_a_linear_transform_counts_where_it_is_seen(folder, 
     fixed = _under_a_turned_table(headless.scene, plain.fixed)
     result = load_result(folder, headless.scene, fixed_node=fixed)
     assert result.warnings == []
-    np.testing.assert_array_equal(*(slicer.util.arrayFromVolume(each.maps["uncertainty_mm"])
-                                    for each in (result, plain)))
-    np.testing.assert_allclose(*(_bounds(surfaces.show_surfaces(each, "Core"))
-                                 for each in (result, plain)), atol=1e-3)
+    np.testing.assert_array_equal(
+        *(slicer.util.arrayFromVolume(each.maps["uncertainty_mm"]) for each in (result, plain))
+    )
+    np.testing.assert_allclose(
+        *(_bounds(surfaces.show_surfaces(each, "Core")) for each in (result, plain)), atol=1e-3
+    )
 
 
 def test_a_fixed_image_under_a_deformable_transform_is_a_warning(folder, headless):
@@ -142,7 +148,7 @@ def test_the_main_movement_swings_about_the_mean(folder, headless):
     assert max(steps) < 0.5 * np.abs(fields[0] - fields[8]).max()  # smooth, also at the seam
     display.show_moving(result, "sweep_transform")
     assert result.moving.GetParentTransformNode() is result.sweep_transform
-    again, = find_results(headless.scene)
+    (again,) = find_results(headless.scene)
     assert again.sweep_transform is result.sweep_transform
     sweep.add_sweep(again)  # is there already
     assert headless.scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") == 2
@@ -168,7 +174,7 @@ def test_everything_on_demand_is_saved_with_the_scene(tmp_path, headless):
     write_bundle(headless.scene, tmp_path / "scene.mrb")
     with HeadlessScene() as other:
         read_bundle(tmp_path / "scene.mrb", other.scene)
-        loaded, = find_results(other.scene)
+        (loaded,) = find_results(other.scene)
         assert loaded.surfaces.GetSegmentation().GetNumberOfSegments() == 3
         assert loaded.sweep_sequence.GetNumberOfDataNodes() == sweep.FRAMES
         assert loaded.transform.GetDisplayNode().GetVisibility2D()
@@ -196,8 +202,7 @@ def test_views_are_given_back_with_layers_opacity_and_position(folder, headless)
     composite.SetBackgroundVolumeID(result.moving.GetID())
     composite.SetForegroundOpacity(0.25)
     slice_nodes = [logic.GetSliceNode() for logic in headless.slices.values()]
-    before = [(view.GetSliceOffset(), view.GetFieldOfView())
-              for view in slice_nodes]
+    before = [(view.GetSliceOffset(), view.GetFieldOfView()) for view in slice_nodes]
     views = display.remember_views(scene)
     display.show_map(result, opacity=0.8)
     display.jump_to(scene, (3.0, 5.0, 7.0))
@@ -207,8 +212,7 @@ def test_views_are_given_back_with_layers_opacity_and_position(folder, headless)
     assert composite.GetBackgroundVolumeID() == result.moving.GetID()
     assert composite.GetForegroundVolumeID() is None
     assert composite.GetForegroundOpacity() == 0.25
-    after = [(view.GetSliceOffset(), view.GetFieldOfView())
-             for view in slice_nodes]
+    after = [(view.GetSliceOffset(), view.GetFieldOfView()) for view in slice_nodes]
     np.testing.assert_allclose([a[0] for a in after], [b[0] for b in before], atol=1e-6)
     assert [a[1] for a in after] == [b[1] for b in before]
 
@@ -230,8 +234,10 @@ def test_tables_are_written_with_titles_and_units(folder, headless, tmp_path):
     result = load_result(folder, headless.scene)
     tables.write_csv(result.landmark_table, tmp_path / "landmarks.csv")
     head, first, second = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
-    assert head.startswith("Landmark,Disagreement (mm),TRE before (mm),TRE after (mm),Inside 95 %,"
-                           "95 % ellipsoid 1 (mm)")
+    assert head.startswith(
+        "Landmark,Disagreement (mm),TRE before (mm),TRE after (mm),Inside 95 %,"
+        "95 % ellipsoid 1 (mm)"
+    )
     assert first.startswith("apex,2.29,5.4,1.2,yes,5.6")
     column = head.split(",").index("TRE after (mm)")
     assert (first.split(",")[column], second.split(",")[column]) == ("1.2", "")

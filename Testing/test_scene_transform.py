@@ -81,13 +81,16 @@ def test_moving_image_is_drawn_in_the_fixed_space(case):
             at = truth.TransformPoint(fixed_point.tolist())
             index = np.array(moving.TransformPhysicalPointToContinuousIndex(at))
             home = moving.TransformPhysicalPointToContinuousIndex(fixed_point.tolist())
-            inside = [(np.array(i) > 0.6).all() and (np.array(i) < np.array(moving.GetSize()) - 1.6)
-                      .all() for i in (index, home)]
+            inside = [
+                (np.array(i) > 0.6).all() and (np.array(i) < np.array(moving.GetSize()) - 1.6).all()
+                for i in (index, home)
+            ]
             if not all(inside):
                 continue
             expected = moving.EvaluateAtContinuousIndex(index.tolist(), sitk.sitkLinear)
             assert output.GetScalarComponentAsDouble(x, y, 0, 0) == pytest.approx(
-                expected, abs=0.05)
+                expected, abs=0.05
+            )
             compared += 1
     assert compared > 300
 
@@ -129,9 +132,16 @@ def test_the_scene_has_the_working_grid_and_the_same_map(pair, tmp_path):
     write_image(fixed, tmp_path / "fixed.nrrd")
     write_image(moving, tmp_path / "moving.nrrd")
     out = tmp_path / "out"
-    run(Job(fixed=str(tmp_path / "fixed.nrrd"), moving=str(tmp_path / "moving.nrrd"),
-            out=str(out), samples=2, parameters={"backbone": {"voxels": 8000}}),
-        lambda event, **values: None)
+    run(
+        Job(
+            fixed=str(tmp_path / "fixed.nrrd"),
+            moving=str(tmp_path / "moving.nrrd"),
+            out=str(out),
+            samples=2,
+            parameters={"backbone": {"voxels": 8000}},
+        ),
+        lambda event, **values: None,
+    )
     with HeadlessScene() as headless, HeadlessScene() as other:
         load_result(out, headless.scene)
         write_bundle(headless.scene, tmp_path / "scene.mrb")

@@ -24,23 +24,40 @@ def files(tmp_path_factory):
 
 
 def run_of(files, out, *options):
-    return ["run", "--fixed", str(files / "fixed.nrrd"), "--moving", str(files / "moving.nrrd"),
-            "--out", str(out), "--progress", "none", *options]
+    return [
+        "run",
+        "--fixed",
+        str(files / "fixed.nrrd"),
+        "--moving",
+        str(files / "moving.nrrd"),
+        "--out",
+        str(out),
+        "--progress",
+        "none",
+        *options,
+    ]
 
 
-@pytest.mark.parametrize(("parameters", "sentence"), [
-    ({"backbone": 5}, "parameters: backbone is 5; give an object"),
-    ({"backbone": {"voxels": "many"}}, f"{BACKBONE}: voxels is 'many'; give a number."),
-    ({"backbone": {"voxels": 0}}, f"{BACKBONE}: voxels is 0; give the size"),
-    ({"backbone": {"voxels": -5}}, f"{BACKBONE}: voxels is -5; give the size"),
-    ({"backbone": {"affine": "no"}}, f"{BACKBONE}: affine is 'no'; give true or false."),
-    ({"backbone": {"voxels": True}}, f"{BACKBONE}: voxels is True; give a number."),
-    ({"perturbation": {"speed": 1}},
-     "Perturbation family 'deform' has no setting speed; it has control_points, fraction."),
-    ({"perturbation": {"fraction": "x"}}, "'deform': fraction is 'x'; give a number."),
-    ({"method": {"speed": 1}},
-     "Method 'equivariance' has no setting speed; it has draws_per_perturbation."),
-])
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"backbone": 5}, "parameters: backbone is 5; give an object"),
+        ({"backbone": {"voxels": "many"}}, f"{BACKBONE}: voxels is 'many'; give a number."),
+        ({"backbone": {"voxels": 0}}, f"{BACKBONE}: voxels is 0; give the size"),
+        ({"backbone": {"voxels": -5}}, f"{BACKBONE}: voxels is -5; give the size"),
+        ({"backbone": {"affine": "no"}}, f"{BACKBONE}: affine is 'no'; give true or false."),
+        ({"backbone": {"voxels": True}}, f"{BACKBONE}: voxels is True; give a number."),
+        (
+            {"perturbation": {"speed": 1}},
+            "Perturbation family 'deform' has no setting speed; it has control_points, fraction.",
+        ),
+        ({"perturbation": {"fraction": "x"}}, "'deform': fraction is 'x'; give a number."),
+        (
+            {"method": {"speed": 1}},
+            "Method 'equivariance' has no setting speed; it has draws_per_perturbation.",
+        ),
+    ],
+)
 def test_wrong_parameters(files, tmp_path, capsys, parameters, sentence):
     code = main(run_of(files, tmp_path / "out", "--parameters", json.dumps(parameters)))
     err = capsys.readouterr().err.strip()
@@ -50,19 +67,26 @@ def test_wrong_parameters(files, tmp_path, capsys, parameters, sentence):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("entries", "sentence"), [
-    ({"fixed": 5}, "fixed is 5; give text."),
-    ({"parameters": []}, "parameters is []; give an object, like {}."),
-    ({"backbone": ["demons"]}, "backbone is ['demons']; give text."),
-    ({"label_names": ["a"]}, "label_names is ['a']; give an object, like {}."),
-    ({"label_names": {"one": "Thalamus"}}, "label_names has 'one'; give label values"),
-    ({"samples": "4"}, "samples is '4'; give a whole number."),
-    ({"samples": True}, "samples is True; give a whole number."),
-    ({"competence": "no"}, "competence is 'no'; give true or false."),
-])
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ({"fixed": 5}, "fixed is 5; give text."),
+        ({"parameters": []}, "parameters is []; give an object, like {}."),
+        ({"backbone": ["demons"]}, "backbone is ['demons']; give text."),
+        ({"label_names": ["a"]}, "label_names is ['a']; give an object, like {}."),
+        ({"label_names": {"one": "Thalamus"}}, "label_names has 'one'; give label values"),
+        ({"samples": "4"}, "samples is '4'; give a whole number."),
+        ({"samples": True}, "samples is True; give a whole number."),
+        ({"competence": "no"}, "competence is 'no'; give true or false."),
+    ],
+)
 def test_wrong_job_files(files, tmp_path, capsys, entries, sentence):
-    job = {"fixed": str(files / "fixed.nrrd"), "moving": str(files / "moving.nrrd"),
-           "out": str(tmp_path / "out"), **entries}
+    job = {
+        "fixed": str(files / "fixed.nrrd"),
+        "moving": str(files / "moving.nrrd"),
+        "out": str(tmp_path / "out"),
+        **entries,
+    }
     (tmp_path / "job.json").write_text(json.dumps(job))
     assert main(["run", "--job", str(tmp_path / "job.json"), "--progress", "none"]) == 1
     err = capsys.readouterr().err.strip()
@@ -88,8 +112,9 @@ def test_a_damaged_result(tmp_path, capsys, content, options):
 
 
 @pytest.mark.parametrize("error", [TypeError("no"), FloatingPointError("no"), RuntimeError("no")])
-def test_any_error_is_one_sentence_and_a_traceback_only_on_demand(files, tmp_path, capsys,
-                                                                 monkeypatch, error):
+def test_any_error_is_one_sentence_and_a_traceback_only_on_demand(
+    files, tmp_path, capsys, monkeypatch, error
+):
     def broken(*args, **kwargs):
         raise error
 

@@ -18,7 +18,8 @@ GRID = Grid.from_spacing((28, 30, 36), (1.2, 1.2, 1.2), (5, 0, -4))
 def test_a_resection_changes_the_fixed_image_inside_the_cavity_only():
     image = textured(GRID)
     (fixed, moving), (control, same), where, truth = simulate(
-        image, "resection", np.random.default_rng(3))
+        image, "resection", np.random.default_rng(3)
+    )
     assert moving is image and same is image
     changed = np.abs(fixed.array - control.array)
     assert 0.002 < where.mean() < 0.1 and where[patient(image)].any()
@@ -44,7 +45,8 @@ def test_the_mass_effect_draws_tissue_inwards_and_ends_near_the_cavity():
 def test_a_truncated_moving_image_ends_in_background():
     image = textured(GRID)
     (fixed, moving), (control, same), where, truth = simulate(
-        image, "truncation", np.random.default_rng(3))
+        image, "truncation", np.random.default_rng(3)
+    )
     assert fixed is control and same is image  # only the moving image differs
     assert np.all(moving.array[..., 27:] == image.array.min())
     assert np.array_equal(moving.array[..., :27], image.array[..., :27])
@@ -55,9 +57,26 @@ def test_a_truncated_moving_image_ends_in_background():
 @pytest.mark.slow
 def test_the_command_scores_the_case_and_its_control(tmp_path, capsys):
     write_image(textured(GRID), tmp_path / "phantom.nrrd")
-    code = main(["evaluate", "anatomy", "--image", str(tmp_path / "phantom.nrrd"), "--out",
-                 str(tmp_path / "out"), "--families", "deform", "--samples", "4", "--warps", "1",
-                 "--backbone-settings", '{"affine": false}', "--progress", "json"])
+    code = main(
+        [
+            "evaluate",
+            "anatomy",
+            "--image",
+            str(tmp_path / "phantom.nrrd"),
+            "--out",
+            str(tmp_path / "out"),
+            "--families",
+            "deform",
+            "--samples",
+            "4",
+            "--warps",
+            "1",
+            "--backbone-settings",
+            '{"affine": false}',
+            "--progress",
+            "json",
+        ]
+    )
     assert code == 0
     printed = capsys.readouterr().out
     assert printed.count('"event": "sample"') == 2 * 2 * 5
@@ -69,6 +88,16 @@ def test_the_command_scores_the_case_and_its_control(tmp_path, capsys):
 
 def test_an_unknown_case_is_refused(tmp_path, capsys):
     write_image(textured(GRID), tmp_path / "phantom.nrrd")
-    code = main(["evaluate", "anatomy", "--image", str(tmp_path / "phantom.nrrd"), "--out",
-                 str(tmp_path / "out"), "--cases", "fracture"])
+    code = main(
+        [
+            "evaluate",
+            "anatomy",
+            "--image",
+            str(tmp_path / "phantom.nrrd"),
+            "--out",
+            str(tmp_path / "out"),
+            "--cases",
+            "fracture",
+        ]
+    )
     assert code == 1 and "choose from resection, truncation" in capsys.readouterr().err

@@ -74,8 +74,9 @@ def test_a_bound_is_refused_where_shifts_are_not_followed():
     image = textured(GRID)
     sampler = create_sampler("equivariance", Deaf(), "translation", {})
     steps = []
-    found = calibrate(Deaf(), sampler, image, image, 4, 3, np.random.default_rng(0),
-                      lambda: steps.append(1))
+    found = calibrate(
+        Deaf(), sampler, image, image, 4, 3, np.random.default_rng(0), lambda: steps.append(1)
+    )
     assert found["factor"] is None and found["coverage_check"] is None
     assert found["refused"].startswith("Deaf follows only 0% of 1 mm")
     assert "No bound" not in found["refused"], "who shows the reason says so"
@@ -97,8 +98,9 @@ def test_the_bound_covers_another_simulated_warp():
     fixed = textured(GRID)
     moving = warp(textured(GRID, 0), smooth_field(GRID, 1.5))
     steps = []
-    found = calibrate(backbone, sampler, fixed, moving, 6, 3, np.random.default_rng(3),
-                      lambda: steps.append(1))
+    found = calibrate(
+        backbone, sampler, fixed, moving, 6, 3, np.random.default_rng(3), lambda: steps.append(1)
+    )
     assert found["refused"] is None and found["level"] == 0.95 and found["warps"] == 3
     assert len(steps) == registrations(6, 3)
     assert 0.85 <= found["coverage_check"] <= 0.99
@@ -109,6 +111,10 @@ def test_the_bound_covers_another_simulated_warp():
     prepared = backbone.prepare(image, fixed)
     registration = backbone.register(*prepared)
     other = disagreement(sampler, *prepared, 6, np.random.default_rng(78))
-    covered = bound_coverage(other.uncertainty_mm, error_mm(registration, truth), found["factor"],
-                             patient(image.resample(registration.grid)) & other.inside)
+    covered = bound_coverage(
+        other.uncertainty_mm,
+        error_mm(registration, truth),
+        found["factor"],
+        patient(image.resample(registration.grid)) & other.inside,
+    )
     assert 0.85 <= covered <= 0.99

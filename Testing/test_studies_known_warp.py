@@ -27,13 +27,7 @@ from UncertainRegLib.samplers import Equivariance
 from UncertainRegLib.studies import known_warp
 from UncertainRegLib.studies.calibration import nonaffine_mm
 from UncertainRegLib.studies.disagreement import disagreement, image_residual
-from UncertainRegLib.studies.known_warp import (
-    KnownWarp,
-    binned,
-    scores,
-    variant,
-    variants,
-)
+from UncertainRegLib.studies.known_warp import KnownWarp, binned, scores, variant, variants
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary, write_parquet
 from UncertainRegLib.studies.simulate import (
     TRUTHS,
@@ -51,8 +45,14 @@ GRID = Grid.from_spacing((20, 24, 28), (1.5, 1.5, 2.0), (-10, 5, 3))
 
 
 def study(out, **changes) -> KnownWarp:
-    settings = {"families": ("translation",), "cases": ("elastic",), "samples": 4, "repeats": 1,
-                "backbone_settings": {"affine": False}, **changes}
+    settings = {
+        "families": ("translation",),
+        "cases": ("elastic",),
+        "samples": 4,
+        "repeats": 1,
+        "backbone_settings": {"affine": False},
+        **changes,
+    }
     return KnownWarp(textured(GRID), "phantom", out, **settings)
 
 
@@ -98,15 +98,18 @@ def test_the_affine_part_of_an_affine_map_is_the_map():
     everywhere = np.ones(GRID.shape, bool)
     found = affine_part(tau.field(GRID), everywhere)
     points = GRID.to_world(np.array([[0, 0, 0], [20, 3, 7.0]]))
-    np.testing.assert_allclose(points @ found[:3, :3].T + found[:3, 3], tau.points(points),
-                               atol=1e-3)
+    np.testing.assert_allclose(
+        points @ found[:3, :3].T + found[:3, 3], tau.points(points), atol=1e-3
+    )
     with pytest.raises(ValueError, match="region of interest is empty"):
         affine_part(tau.field(GRID), ~everywhere)
 
 
 def test_rows_become_a_parquet_file_or_a_sentence(tmp_path, monkeypatch):
-    rows = [{"map": "deform", "naurc": "0.5", "pairs": "1"},
-            {"map": "scale", "naurc": "", "pairs": "2"}]
+    rows = [
+        {"map": "deform", "naurc": "0.5", "pairs": "1"},
+        {"map": "scale", "naurc": "", "pairs": "2"},
+    ]
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "pyarrow", None)
         with pytest.raises(ValueError, match=r"pip install pyarrow.*rows\.csv"):
@@ -114,7 +117,10 @@ def test_rows_become_a_parquet_file_or_a_sentence(tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
     write_parquet(rows, tmp_path / "rows.parquet")
     assert parquet.read_table(tmp_path / "rows.parquet").to_pydict() == {
-        "map": ["deform", "scale"], "naurc": [0.5, None], "pairs": [1.0, 2.0]}
+        "map": ["deform", "scale"],
+        "naurc": [0.5, None],
+        "pairs": [1.0, 2.0],
+    }
 
 
 def test_the_truth_maps_fixed_points_to_the_same_anatomy_in_the_moving_image():
@@ -162,20 +168,29 @@ class Shaky(Backbone):
     def register(self, fixed, moving):
         at = np.unravel_index(moving.array.argmax(), moving.array.shape)[::-1]
         shift = 1.5 * (moving.grid.to_world(np.array(at)) - self.start)
-        return DisplacementField(np.tile(shift.astype(np.float32), (*fixed.grid.shape, 1)),
-                                 fixed.grid)
+        return DisplacementField(
+            np.tile(shift.astype(np.float32), (*fixed.grid.shape, 1)), fixed.grid
+        )
 
     def __init__(self, image):
         self.start = image.grid.to_world(
-            np.array(np.unravel_index(image.array.argmax(), image.array.shape)[::-1]))
+            np.array(np.unravel_index(image.array.argmax(), image.array.shape)[::-1])
+        )
 
 
 def test_disagreement_is_the_spread_of_the_samples_and_calls_for_each():
     image = textured(GRID)
     sampler = Equivariance(Shaky(image), Translation(0.1))
     fields, steps = [], []
-    found = disagreement(sampler, image, image, 6, np.random.default_rng(0),
-                         lambda: steps.append(1), lambda field, _: fields.append(field.vectors))
+    found = disagreement(
+        sampler,
+        image,
+        image,
+        6,
+        np.random.default_rng(0),
+        lambda: steps.append(1),
+        lambda field, _: fields.append(field.vectors),
+    )
     expected = np.sqrt(np.var(fields, axis=0).sum(-1))
     assert len(steps) == 6 and expected.min() > 0.3
     assert np.allclose(found.uncertainty_mm, expected, atol=1e-3)
@@ -185,8 +200,9 @@ def test_disagreement_is_the_spread_of_the_samples_and_calls_for_each():
 
 def test_variants_of_a_map_are_smoothed_or_about_the_registration():
     image = textured(GRID)
-    found = disagreement(Equivariance(Shaky(image), Translation(0.1)), image, image, 6,
-                         np.random.default_rng(0))
+    found = disagreement(
+        Equivariance(Shaky(image), Translation(0.1)), image, image, 6, np.random.default_rng(0)
+    )
     shift = np.float32([3.0, 0.0, 4.0])
     elsewhere = DisplacementField(found.mean.vectors + shift, found.mean.grid)
     everywhere = np.ones(GRID.shape, bool)
@@ -244,8 +260,10 @@ def test_rows_of_a_case_share_their_error(tmp_path):
 
 
 def test_summary_gives_means_and_bootstrap_intervals():
-    rows = [{"g": "a", "x": str(v)} for v in (1, 2, 3, 4)] + [{"g": "b", "x": "7"},
-                                                             {"g": "b", "x": ""}]
+    rows = [{"g": "a", "x": str(v)} for v in (1, 2, 3, 4)] + [
+        {"g": "b", "x": "7"},
+        {"g": "b", "x": ""},
+    ]
     first, second = summary(rows, ("g",), ("x",))
     assert first["pairs"] == 4 and first["x"] == pytest.approx(2.5)
     low, high = first["x_interval"]
@@ -269,9 +287,26 @@ def test_labels_that_mark_nothing_are_refused(tmp_path):
 def test_the_command_prints_a_table_and_draws_figures(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     write_image(textured(GRID), tmp_path / "phantom.nrrd")
-    code = main(["evaluate", "known-warp", "--image", str(tmp_path / "phantom.nrrd"), "--out",
-                 str(tmp_path / "out"), "--families", "translation", "--truths", "elastic",
-                 "--samples", "2", "--warps", "2", "--backbone-settings", '{"affine": false}'])
+    code = main(
+        [
+            "evaluate",
+            "known-warp",
+            "--image",
+            str(tmp_path / "phantom.nrrd"),
+            "--out",
+            str(tmp_path / "out"),
+            "--families",
+            "translation",
+            "--truths",
+            "elastic",
+            "--samples",
+            "2",
+            "--warps",
+            "2",
+            "--backbone-settings",
+            '{"affine": false}',
+        ]
+    )
     assert code == 0
     printed = capsys.readouterr().out
     assert "nAURC" in printed and "image residual" in printed and "[" in printed
@@ -279,8 +314,9 @@ def test_the_command_prints_a_table_and_draws_figures(tmp_path, capsys):
     assert (tmp_path / "out" / "table.txt").read_text("utf-8") in printed
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"repeats": 0}, "repeats .* is 0"), ({"samples": 1}, "samples is 1")])
+@pytest.mark.parametrize(
+    ("change", "words"), [({"repeats": 0}, "repeats .* is 0"), ({"samples": 1}, "samples is 1")]
+)
 def test_a_study_without_pairs_or_spread_is_refused(tmp_path, change, words):
     with pytest.raises(ValueError, match=words):
         study(tmp_path / "out", **change)
@@ -288,8 +324,15 @@ def test_a_study_without_pairs_or_spread_is_refused(tmp_path, change, words):
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
     write_image(textured(GRID), tmp_path / "phantom.nrrd")
-    options = ["evaluate", "known-warp", "--image", str(tmp_path / "phantom.nrrd"), "--out",
-               str(tmp_path / "out"), "--truths"]
+    options = [
+        "evaluate",
+        "known-warp",
+        "--image",
+        str(tmp_path / "phantom.nrrd"),
+        "--out",
+        str(tmp_path / "out"),
+        "--truths",
+    ]
     assert main([*options, "elastik"]) == 1
     assert "Unknown truth" in capsys.readouterr().err
     assert main([*options, "registration"]) == 1

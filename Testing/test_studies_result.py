@@ -42,8 +42,12 @@ def run_once(tmp_path_factory):
     fixed_points, _ = invert_at(field, points)
     names = [str(n) for n in range(len(points))]
     options = []
-    for name, image in (("moving", moving), ("fixed", warp(moving, field)),
-                        ("moving-labels", labels), ("fixed-labels", warp_labels(labels, field))):
+    for name, image in (
+        ("moving", moving),
+        ("fixed", warp(moving, field)),
+        ("moving-labels", labels),
+        ("fixed-labels", warp_labels(labels, field)),
+    ):
         write_image(image, folder / f"{name}.nrrd")
         options += [f"--{name}", str(folder / f"{name}.nrrd")]
     for name, where in (("moving-points", points), ("fixed-points", fixed_points)):
@@ -89,7 +93,8 @@ def test_a_result_is_validated_with_numbers_and_curves(finished, capsys):
     diagram = table_of(finished / "validation" / "reliability.csv")
     ece = sum(r["voxels"] * abs(r["confidence"] - r["accuracy"]) for r in diagram)
     assert ece / sum(r["voxels"] for r in diagram) == pytest.approx(
-        maps["label entropy"]["ece"], rel=1e-4)
+        maps["label entropy"]["ece"], rel=1e-4
+    )
 
 
 def test_a_calibration_is_stored_in_the_result(finished, capsys):
@@ -102,14 +107,23 @@ def test_a_calibration_is_stored_in_the_result(finished, capsys):
     assert steps[-1]["finished"] == steps[-1]["asked"] == 1 + 4 + 2 * (1 + 4)
     assert lines[-1]["event"] == "finished"
     entry = record_of(finished)["calibration"]
-    assert {"factor", "level", "warps", "coverage_check", "competence", "refused",
-            "warning"} <= set(entry)
+    assert {
+        "factor",
+        "level",
+        "warps",
+        "coverage_check",
+        "competence",
+        "refused",
+        "warning",
+    } <= set(entry)
     assert (entry["factor"] is None) == (entry["refused"] is not None)
     if entry["factor"] is not None:
         assert 0 <= entry["landmarks_within"] <= 1
     # whoever was validated before, or is validated again, learns it
-    assert record_of(finished)["validation"]["landmarks"]["bound_coverage"] == \
-        entry["landmarks_within"]
+    assert (
+        record_of(finished)["validation"]["landmarks"]["bound_coverage"]
+        == entry["landmarks_within"]
+    )
 
 
 def test_a_calibration_says_what_it_found(finished, capsys):
@@ -157,9 +171,13 @@ def test_a_result_without_truth_cannot_be_validated(finished, tmp_path, capsys):
     assert "--fixed-labels or --fixed-points" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"status": "failed", "error": "The GPU is gone."}, "a failed result (The GPU is gone.)"),
-    ({"status": "partial", "maps": {}, "warped_labels": None}, "without a map of disagreement")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"status": "failed", "error": "The GPU is gone."}, "a failed result (The GPU is gone.)"),
+        ({"status": "partial", "maps": {}, "warped_labels": None}, "without a map of disagreement"),
+    ],
+)
 def test_a_result_without_a_map_is_not_judged(finished, tmp_path, capsys, change, words):
     record = {**record_of(finished), **change}
     (tmp_path / "result.json").write_text(json.dumps(record), encoding="utf-8")
@@ -186,14 +204,17 @@ def test_tables_and_warnings_are_said_without_progress_too(finished, capsys, pro
 def test_a_preflight_is_answered_without_progress_too(finished, tmp_path, capsys):
     inputs = record_of(finished)["inputs"]
     files = [f"--{name}={inputs[name]['file']}" for name in ("fixed", "moving")]
-    assert main(["run", *files, "--out", str(tmp_path / "out"), "--preflight",
-                 "--progress", "none"]) == 0
+    assert (
+        main(["run", *files, "--out", str(tmp_path / "out"), "--preflight", "--progress", "none"])
+        == 0
+    )
     assert capsys.readouterr().out.startswith("Running on cpu; about ")
 
 
 @pytest.mark.parametrize("progress", ["none", "bar", "json"])
-def test_a_refused_calibration_has_words_and_an_exit_code(finished, tmp_path, capsys, monkeypatch,
-                                                          progress):
+def test_a_refused_calibration_has_words_and_an_exit_code(
+    finished, tmp_path, capsys, monkeypatch, progress
+):
     from UncertainRegLib.studies import calibration
 
     def refuse(*arguments):
@@ -212,19 +233,32 @@ def test_a_refused_calibration_has_words_and_an_exit_code(finished, tmp_path, ca
 
 
 def test_a_terminal_without_the_characters_is_no_failure(finished):
-    done = subprocess.run([sys.executable, MAIN, "evaluate", "result", str(finished)], check=False,
-                          env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True)
-    assert (done.returncode, done.stderr) == (0, b"Comparing with the truth\n".replace(
-        b"\n", os.linesep.encode()))
-    done = subprocess.run([sys.executable, MAIN, "run", "--help"], check=False,
-                          env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, MAIN, "evaluate", "result", str(finished)],
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (
+        0,
+        b"Comparing with the truth\n".replace(b"\n", os.linesep.encode()),
+    )
+    done = subprocess.run(
+        [sys.executable, MAIN, "run", "--help"],
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+    )
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"status": "partial"}, "run it to the end first"),
-    ({"inputs": "changed"}, "has changed since"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"status": "partial"}, "run it to the end first"),
+        ({"inputs": "changed"}, "has changed since"),
+    ],
+)
 def test_a_result_that_cannot_be_calibrated_is_refused(finished, tmp_path, capsys, change, words):
     record = record_of(finished)
     if change.get("inputs") == "changed":

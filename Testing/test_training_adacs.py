@@ -23,8 +23,16 @@ from UncertainRegLib.training.losses import smoothness
 from UncertainRegLib.training.synthetic import SyntheticPairs
 
 WIDTHS = {"encoder": (4, 8), "decoder": (8, 8, 4), "ndim": 2}
-TINY = AdaCSTraining(**WIDTHS, network=WIDTHS, learning_rate=1e-3, motion_steps=3, scoring_steps=2,
-                     epoch_steps=2, steps=9, save_every=2)
+TINY = AdaCSTraining(
+    **WIDTHS,
+    network=WIDTHS,
+    learning_rate=1e-3,
+    motion_steps=3,
+    scoring_steps=2,
+    epoch_steps=2,
+    steps=9,
+    save_every=2,
+)
 OCCLUDED = KnownPairs(SyntheticPairs((1, 24, 32)), occlusion=(4, 6))
 
 
@@ -85,8 +93,9 @@ def test_warm_up_trains_one_network_at_a_time(tmp_path):
 
     config = replace(TINY, save_every=1, steps=8)
     # the checkpoint of a step is written after the log of the step is told
-    train_adacs(config, OCCLUDED, tmp_path, progress=False,
-                on_step=lambda log: log["step"] and watch(log))
+    train_adacs(
+        config, OCCLUDED, tmp_path, progress=False, on_step=lambda log: log["step"] and watch(log)
+    )
 
     def same(name, a, b):
         if name == "momentum":
@@ -107,10 +116,19 @@ def test_score_sees_the_fixed_image_alone():
     assert TINY.networks()["score"].settings["inputs"] == 1
 
 
-@pytest.mark.parametrize("change", [
-    {}, {"momentum": False, "beta": 0.5}, {"motion_steps": 9},
-    {"network": {"backbone": "diffusemorph", "encoder": (4, 8), "decoder": (8, 8, 4)}, "ndim": 3},
-], ids=["paper", "constant", "mse", "diffusemorph"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"momentum": False, "beta": 0.5},
+        {"motion_steps": 9},
+        {
+            "network": {"backbone": "diffusemorph", "encoder": (4, 8), "decoder": (8, 8, 4)},
+            "ndim": 3,
+        },
+    ],
+    ids=["paper", "constant", "mse", "diffusemorph"],
+)
 def test_killed_at_a_random_step_it_resumes_to_the_same_bits(tmp_path, change):
     config = replace(TINY, **change)
     pairs = OCCLUDED if config.ndim == 2 else KnownPairs(SyntheticPairs((8, 8, 8)))

@@ -18,8 +18,24 @@ from UncertainRegLib.samplers.proposals.trained import proposal_network
 from UncertainRegLib.training.folder import FolderPairs
 from UncertainRegLib.training.synthetic import SyntheticPairs
 
-TINY = ["--shape", "16", "16", "16", "--proposals", "3", "--keep", "2", "--rank", "2",
-        "--optimiser", "adam", "--mean-steps", "1", "--validate-every", "100"]
+TINY = [
+    "--shape",
+    "16",
+    "16",
+    "16",
+    "--proposals",
+    "3",
+    "--keep",
+    "2",
+    "--rank",
+    "2",
+    "--optimiser",
+    "adam",
+    "--mean-steps",
+    "1",
+    "--validate-every",
+    "100",
+]
 
 
 def steps_of(folder):
@@ -30,8 +46,23 @@ def steps_of(folder):
 def test_training_stops_resumes_and_tells_every_step(tmp_path, capsys):
     out = tmp_path / "out"
     for steps in ("2", "4"):
-        assert main(["train", "sir", "--synthetic", "--out", str(out), "--steps", steps,
-                     "--progress", "json", *TINY]) == 0
+        assert (
+            main(
+                [
+                    "train",
+                    "sir",
+                    "--synthetic",
+                    "--out",
+                    str(out),
+                    "--steps",
+                    steps,
+                    "--progress",
+                    "json",
+                    *TINY,
+                ]
+            )
+            == 0
+        )
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [log["step"] for log in told] == steps_of(out) == [0, 1, 2, 3]
     assert [log["objective"] for log in told] == ["mean", "entropy", "entropy", "entropy"]
@@ -49,8 +80,19 @@ def test_ctrl_c_keeps_all_steps_and_says_so(ctrl_c, tmp_path, capsys, monkeypatc
 
     monkeypatch.setattr(FolderPairs, "pair", pair)
     out = tmp_path / "out"
-    command = ["train", method, "--images", str(images_in(tmp_path)), "--out", str(out),
-               "--steps", "3", "--progress", "none", *(TINY if method == "sir" else TINY[:4])]
+    command = [
+        "train",
+        method,
+        "--images",
+        str(images_in(tmp_path)),
+        "--out",
+        str(out),
+        "--steps",
+        "3",
+        "--progress",
+        "none",
+        *(TINY if method == "sir" else TINY[:4]),
+    ]
     assert main(command) == 130
     assert capsys.readouterr().err == "Stopped at step 2 of 3; run the same again to go on.\n"
     assert not (out / "weights.pt").exists()
@@ -67,8 +109,20 @@ def test_steps_after_the_last_checkpoint_are_logged_once(tmp_path, monkeypatch):
             raise MemoryError
         return original(self, seed, device)
 
-    command = ["train", "sir", "--synthetic", "--out", str(tmp_path), "--steps", "4",
-               "--save-every", "2", "--progress", "none", *TINY]
+    command = [
+        "train",
+        "sir",
+        "--synthetic",
+        "--out",
+        str(tmp_path),
+        "--steps",
+        "4",
+        "--save-every",
+        "2",
+        "--progress",
+        "none",
+        *TINY,
+    ]
     monkeypatch.setattr(SyntheticPairs, "pair", pair)
     assert main(command) == 1
     assert steps_of(tmp_path) == [0, 1, 2]
@@ -84,8 +138,21 @@ def test_a_training_goes_on_with_the_same_images_only(tmp_path, capsys, method):
 
     def train(steps, *options, source=("--images", str(images))):
         tiny = TINY if method == "sir" else TINY[:4]
-        return main(["train", method, *source, "--out", str(out), "--progress", "none", *tiny,
-                     "--steps", steps, *options])
+        return main(
+            [
+                "train",
+                method,
+                *source,
+                "--out",
+                str(out),
+                "--progress",
+                "none",
+                *tiny,
+                "--steps",
+                steps,
+                *options,
+            ]
+        )
 
     assert train("1") == 0
     kept = {file.name: file.read_bytes() for file in out.iterdir()}
@@ -113,8 +180,18 @@ def test_a_training_goes_on_with_the_same_images_only(tmp_path, capsys, method):
 @pytest.mark.parametrize("method", ["sir", "voxelmorph"])
 def test_a_checkpoint_that_does_not_tell_its_images_is_gone_on_with(tmp_path, method):
     out, key = tmp_path / "out", "config" if method == "sir" else "settings"
-    command = ["train", method, "--images", str(images_in(tmp_path)), "--out", str(out),
-               "--progress", "none", *(TINY if method == "sir" else TINY[:4]), "--steps"]
+    command = [
+        "train",
+        method,
+        "--images",
+        str(images_in(tmp_path)),
+        "--out",
+        str(out),
+        "--progress",
+        "none",
+        *(TINY if method == "sir" else TINY[:4]),
+        "--steps",
+    ]
     assert main([*command, "1"]) == 0
     content = torch.load(out / "checkpoint.pt", weights_only=True)
     for name in ("images", "segmentations", "shape", "spacing", "shift", "intensity"):
@@ -133,34 +210,80 @@ def images_in(tmp_path):
 
 
 def test_training_on_a_folder_of_images(tmp_path):
-    assert main(["train", "sir", "--images", str(images_in(tmp_path)),
-                 "--out", str(tmp_path / "out"), "--steps", "2", "--variant", "V+D",
-                 "--progress", "none", *TINY]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "sir",
+                "--images",
+                str(images_in(tmp_path)),
+                "--out",
+                str(tmp_path / "out"),
+                "--steps",
+                "2",
+                "--variant",
+                "V+D",
+                "--progress",
+                "none",
+                *TINY,
+            ]
+        )
+        == 0
+    )
     assert steps_of(tmp_path / "out") == [0, 1]
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (["--shape", "16", "20", "16"], "multiples of 8"),
-    (["--variant", "Q+D"], "is not V or S"),
-    (["--objective", "luck"], "train with one of"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--shape", "16", "20", "16"], "multiples of 8"),
+        (["--variant", "Q+D"], "is not V or S"),
+        (["--objective", "luck"], "train with one of"),
+    ],
+)
 def test_wrong_options_are_one_sentence(tmp_path, capsys, options, message):
-    assert main(["train", "sir", "--synthetic", "--out", str(tmp_path / "out"), *TINY,
-                 *options]) == 1
+    assert (
+        main(["train", "sir", "--synthetic", "--out", str(tmp_path / "out"), *TINY, *options]) == 1
+    )
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("method", "option", "words"), [
-    *((method, option, "whole number from 1") for method, option in (
-        ("sir", "--save-every"), ("sir", "--rank"), ("sir", "--keep"), ("sir", "--proposals"),
-        ("bootstrap", "--members"), ("snapshot", "--cycles"), ("adacs", "--epoch-steps"),
-        ("sir", "--steps"), ("voxelmorph", "--steps"))),
-    ("sir", "--spacing", "number above 0"), ("voxelmorph", "--spacing", "number above 0")])
+@pytest.mark.parametrize(
+    ("method", "option", "words"),
+    [
+        *(
+            (method, option, "whole number from 1")
+            for method, option in (
+                ("sir", "--save-every"),
+                ("sir", "--rank"),
+                ("sir", "--keep"),
+                ("sir", "--proposals"),
+                ("bootstrap", "--members"),
+                ("snapshot", "--cycles"),
+                ("adacs", "--epoch-steps"),
+                ("sir", "--steps"),
+                ("voxelmorph", "--steps"),
+            )
+        ),
+        ("sir", "--spacing", "number above 0"),
+        ("voxelmorph", "--spacing", "number above 0"),
+    ],
+)
 def test_numbers_that_cannot_be_are_usage(tmp_path, capsys, method, option, words):
     with pytest.raises(SystemExit) as end:
-        main(["train", method, "--images", str(tmp_path), "--out", str(tmp_path / "out"),
-              option, "0"])
+        main(
+            [
+                "train",
+                method,
+                "--images",
+                str(tmp_path),
+                "--out",
+                str(tmp_path / "out"),
+                option,
+                "0",
+            ]
+        )
     assert end.value.code == 2
     assert f"{option}: 0 is no {words}" in capsys.readouterr().err
 
@@ -169,8 +292,23 @@ def test_numbers_that_cannot_be_are_usage(tmp_path, capsys, method, option, word
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path, capsys, content):
     file = tmp_path / "checkpoint.pt"
     torch.save({"settings": {}}, file) if content is None else file.write_bytes(content)
-    assert main(["train", "sir", "--synthetic", "--out", str(tmp_path), "--steps", "2",
-                 "--progress", "none", *TINY]) == 1
+    assert (
+        main(
+            [
+                "train",
+                "sir",
+                "--synthetic",
+                "--out",
+                str(tmp_path),
+                "--steps",
+                "2",
+                "--progress",
+                "none",
+                *TINY,
+            ]
+        )
+        == 1
+    )
     err = capsys.readouterr().err.strip()
     assert "is not a checkpoint of `train sir`; remove it" in err
     assert len(err.splitlines()) == 1
@@ -181,14 +319,17 @@ def test_the_model_is_a_folder_like_any_other(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("UNCERTAINREG_WEIGHTS", str(tmp_path / "store"))
     out = tmp_path / "out"
     assert main(["train", "sir", "--synthetic", "--out", str(out), "--steps", "1", *TINY]) == 0
-    assert f'--method sir --parameters \'{{"method": {{"weights": "{out}"}}}}\'' \
+    assert (
+        f'--method sir --parameters \'{{"method": {{"weights": "{out}"}}}}\''
         in capsys.readouterr().err
+    )
     assert json.loads((out / "model.json").read_text())["provenance"]["settings"]["rank"] == 2
     assert main(["backbones", "install", "mine", "--from", str(out)]) == 0
     assert '{"method": {"weights": "mine"}}' in capsys.readouterr().out
     for weights in ("mine", str(out), str(out / "model.json"), str(out / "weights.pt")):
-        assert torch.equal(proposal_network(weights).mean.weight,
-                           proposal_network("mine").mean.weight)
+        assert torch.equal(
+            proposal_network(weights).mean.weight, proposal_network("mine").mean.weight
+        )
     assert "mine" not in [entry.name for entry in backbones.listing()]
     with pytest.raises(ValueError, match="no registration: use it with --method sir"):
         backbones.create("mine")
@@ -198,8 +339,23 @@ def test_damaged_weights_and_those_of_an_earlier_version_are_one_sentence(tmp_pa
     (tmp_path / "weights.pt").write_bytes(b"hello")
     with pytest.raises(ValueError, match="earlier version is not read; run its `train sir` again"):
         proposal_network(str(tmp_path / "weights.pt"))
-    assert main(["train", "sir", "--synthetic", "--out", str(tmp_path), "--steps", "1",
-                 "--progress", "none", *TINY]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "sir",
+                "--synthetic",
+                "--out",
+                str(tmp_path),
+                "--steps",
+                "1",
+                "--progress",
+                "none",
+                *TINY,
+            ]
+        )
+        == 0
+    )
     (tmp_path / "weights.pt").write_bytes(b"hello")
     with pytest.raises(ValueError, match=r"weights\.pt is missing or not the file"):
         proposal_network(str(tmp_path))

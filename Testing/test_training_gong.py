@@ -39,14 +39,19 @@ def test_the_loss_is_the_sum_of_its_weighted_parts():
     g = torch.Generator().manual_seed(0)
     image, fixed = torch.rand(2, 1, 1, 8, 8, 8, generator=g)
     soft = torch.softmax(torch.randn(1, 3, 8, 8, 8, generator=g), 1)
-    truth = torch.nn.functional.one_hot(
-        torch.randint(0, 3, (1, 8, 8, 8), generator=g), 3).movedim(-1, 1).float()
-    found = Prediction(torch.randn(1, 3, 8, 8, 8, generator=g), image, soft,
-                       torch.zeros(1, 3, 8, 8, 8))
+    truth = (
+        torch.nn.functional.one_hot(torch.randint(0, 3, (1, 8, 8, 8), generator=g), 3)
+        .movedim(-1, 1)
+        .float()
+    )
+    found = Prediction(
+        torch.randn(1, 3, 8, 8, 8, generator=g), image, soft, torch.zeros(1, 3, 8, 8, 8)
+    )
     loss, parts = gong_loss(GongTraining(), found, fixed, truth)
     assert parts["uncertainty"] == pytest.approx(float((soft - truth).abs().mean()))
     assert float(loss) == pytest.approx(
-        -parts["nlcc"] - parts["dice"] + 0.01 * parts["smoothness"] + 0.1 * parts["uncertainty"])
+        -parts["nlcc"] - parts["dice"] + 0.01 * parts["smoothness"] + 0.1 * parts["uncertainty"]
+    )
     _, parts = gong_loss(GongTraining(), found._replace(memberships=None), fixed, None)
     assert parts["uncertainty"] == pytest.approx(float((image - fixed).abs().mean()))
     assert "dice" not in parts
@@ -99,9 +104,13 @@ def test_a_folder_knows_its_labels_and_parts(tmp_path):
     assert torch.equal(part.of(1, 0).moving, pairs.of(2, 0).moving)
 
 
-KINDS = {"voxelmorph": [], "predictive": [], "dropout": ["--predictive"],
-         "bootstrap": ["--members", "2"],
-         "snapshot": ["--members", "2", "--cycles", "3", "--snapshot-rate", "0.01"]}
+KINDS = {
+    "voxelmorph": [],
+    "predictive": [],
+    "dropout": ["--predictive"],
+    "bootstrap": ["--members", "2"],
+    "snapshot": ["--members", "2", "--cycles", "3", "--snapshot-rate", "0.01"],
+}
 
 
 @pytest.mark.slow
@@ -109,8 +118,21 @@ KINDS = {"voxelmorph": [], "predictive": [], "dropout": ["--predictive"],
 def test_a_killed_training_goes_on_to_the_very_same_weights(tmp_path, set_threads, kind):
     """Begun with one thread, and with one thread it goes on, also where torch has two."""
     images, labels = write_images(tmp_path)
-    common = [kind, "--images", str(images), "--labels", str(labels), "--steps", "40",
-              "--save-every", "6", "--rate", "0.001", *TINY, *KINDS[kind]]
+    common = [
+        kind,
+        "--images",
+        str(images),
+        "--labels",
+        str(labels),
+        "--steps",
+        "40",
+        "--save-every",
+        "6",
+        "--rate",
+        "0.001",
+        *TINY,
+        *KINDS[kind],
+    ]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     set_threads(1)
     assert main(["train", *common, "--out", str(whole)]) == 0
@@ -126,16 +148,26 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(tmp_path, set_thread
     assert manifest["kind"] == kind and one.keys() == other.keys()
     assert manifest["provenance"]["threads"] == 1
     assert all(torch.equal(one[m][k], other[m][k]) for m in one for k in one[m])
-    logs = [(folder / member / "log.jsonl").read_text().splitlines()
-            for folder in (whole, killed)]
+    logs = [(folder / member / "log.jsonl").read_text().splitlines() for folder in (whole, killed)]
     assert logs[0] == logs[1]
     assert [json.loads(line)["step"] for line in logs[0]] == list(range(40))
 
 
 def test_members_of_a_bootstrap_see_different_images_and_more_can_be_added(tmp_path):
     images, labels = write_images(tmp_path, 4)
-    command = ["train", "bootstrap", "--images", str(images), "--labels", str(labels), "--steps",
-               "2", "--out", str(tmp_path / "out"), *TINY]
+    command = [
+        "train",
+        "bootstrap",
+        "--images",
+        str(images),
+        "--labels",
+        str(labels),
+        "--steps",
+        "2",
+        "--out",
+        str(tmp_path / "out"),
+        *TINY,
+    ]
     assert main([*command, "--members", "2"]) == 0
     first = load_model(tmp_path / "out")[1]
     assert not torch.equal(first["member-0"]["flow.weight"], first["member-1"]["flow.weight"])
@@ -145,16 +177,34 @@ def test_members_of_a_bootstrap_see_different_images_and_more_can_be_added(tmp_p
     assert torch.equal(first["member-1"]["flow.weight"], again["member-1"]["flow.weight"])
 
 
-@pytest.mark.parametrize("options", [
-    ["predictive", *SHAPE],  # without labels: the image residual
-    ["voxelmorph", "--shape", "1", "16", "16"],  # slices
-    ["voxelmorph", *SHAPE, "--backbone", "transmorph"],
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["predictive", *SHAPE],  # without labels: the image residual
+        ["voxelmorph", "--shape", "1", "16", "16"],  # slices
+        ["voxelmorph", *SHAPE, "--backbone", "transmorph"],
+    ],
+)
 def test_other_trainings_leave_a_model(tmp_path, options, capsys):
     images, _ = write_images(tmp_path)
     out = tmp_path / "out"
-    assert main(["train", *options, "--images", str(images), "--out", str(out), "--steps", "1",
-                 "--licence", "CC0"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                *options,
+                "--images",
+                str(images),
+                "--out",
+                str(out),
+                "--steps",
+                "1",
+                "--licence",
+                "CC0",
+            ]
+        )
+        == 0
+    )
     assert "backbones install out" in capsys.readouterr().err
     manifest, states = load_model(out)
     DisplacementNet(**manifest["network"]).load_state_dict(states["member-0"])
@@ -164,11 +214,14 @@ def test_other_trainings_leave_a_model(tmp_path, options, capsys):
     assert manifest["network"]["classes"] == (1 if options[0] == "predictive" else 0)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (["voxelmorph", "--images", "nowhere"], "is no folder"),
-    (["snapshot", "--members", "5", "--cycles", "3"], "need as many cycles"),
-    (["voxelmorph", "--shape", "16", "12", "16", "--blocks", "2"], "divide into blocks"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["voxelmorph", "--images", "nowhere"], "is no folder"),
+        (["snapshot", "--members", "5", "--cycles", "3"], "need as many cycles"),
+        (["voxelmorph", "--shape", "16", "12", "16", "--blocks", "2"], "divide into blocks"),
+    ],
+)
 def test_wrong_options_are_one_sentence(tmp_path, capsys, options, message):
     images, _ = write_images(tmp_path)
     options = options if "--images" in options else [*options, "--images", str(images)]

@@ -65,8 +65,10 @@ def test_each_image_has_weights_of_its_own():
 
 def test_baseline_weights_by_hand():
     residual, s = image(0.04, 0.16, 0.0), image(0.0, 2.0, -2.0)
-    of = {loss: data_weight(replace(TINY, loss=loss), residual, residual, s)
-          for loss in ("mse", "adareg", "nll", "beta-nll", "adaframe")}
+    of = {
+        loss: data_weight(replace(TINY, loss=loss), residual, residual, s)
+        for loss in ("mse", "adareg", "nll", "beta-nll", "adaframe")
+    }
     assert of["mse"] is None and of["adareg"] is None
     assert torch.allclose(of["nll"], torch.exp(-s))
     assert torch.allclose(of["beta-nll"], torch.exp(-s / 2))
@@ -103,10 +105,21 @@ def test_no_loss_reaches_the_other_network():
     assert all(p.grad is None for p in nets["displacement"].parameters())
 
 
-@pytest.mark.parametrize("change", [
-    {}, {"loss": "adareg"}, {"loss": "nll"}, {"alpha": 0.01}, {"window": 5},
-    {"network": {"backbone": "diffusemorph", "encoder": (4, 8), "decoder": (8, 8, 4)}, "ndim": 3},
-], ids=["snr", "adareg", "nll", "sigma_z", "window", "diffusemorph"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"loss": "adareg"},
+        {"loss": "nll"},
+        {"alpha": 0.01},
+        {"window": 5},
+        {
+            "network": {"backbone": "diffusemorph", "encoder": (4, 8), "decoder": (8, 8, 4)},
+            "ndim": 3,
+        },
+    ],
+    ids=["snr", "adareg", "nll", "sigma_z", "window", "diffusemorph"],
+)
 def test_killed_at_a_random_step_it_resumes_to_the_same_bits(tmp_path, change):
     config = replace(TINY, **change)
     pairs = FLAT if config.ndim == 2 else KnownPairs(SyntheticPairs((8, 8, 8)))
@@ -131,14 +144,16 @@ def test_the_folder_is_a_model(tmp_path):
     nets = train_heteroscedastic(replace(TINY, steps=1), FLAT, tmp_path, progress=False)
     manifest = json.loads((tmp_path / "model.json").read_text())
     assert manifest["kind"] == "heteroscedastic" and manifest["grid"]["shape"] == [1, 24, 32]
-    assert manifest["network"] == {name: json.loads(json.dumps(net.settings))
-                                   for name, net in nets.items()}
+    assert manifest["network"] == {
+        name: json.loads(json.dumps(net.settings)) for name, net in nets.items()
+    }
 
 
 def test_transmorph_trains_too(tmp_path):
     config = replace(TINY, ndim=3, steps=1, network={"backbone": "transmorph"})
-    train_heteroscedastic(config, KnownPairs(SyntheticPairs((32, 32, 32))), tmp_path,
-                          progress=False)
+    train_heteroscedastic(
+        config, KnownPairs(SyntheticPairs((32, 32, 32))), tmp_path, progress=False
+    )
     assert (tmp_path / "model.json").exists()
 
 
@@ -155,10 +170,14 @@ def test_sigma_follows_the_noise(tmp_path):
     assert np.mean(found) > 0.6  # 0.69 to 0.81 with seeds 0, 1 and 2; nothing learnt is 0
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"loss": "luck"}, "is not one of mse"), ({"snr": "both"}, "'paper' or 'code'"),
-    ({"alpha": 1, "network": {"backbone": "diffusemorph"}}, "no head for sigma_z"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": "luck"}, "is not one of mse"),
+        ({"snr": "both"}, "'paper' or 'code'"),
+        ({"alpha": 1, "network": {"backbone": "diffusemorph"}}, "no head for sigma_z"),
+    ],
+)
 def test_wrong_settings_are_one_sentence(change, message):
     with pytest.raises(ValueError, match=message):
         replace(TINY, **change)

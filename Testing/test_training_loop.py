@@ -24,8 +24,9 @@ class Regression:
 
     def step(self, n):
         x = torch.randn(8, 4)
-        return {"loss": descend((self.net(x) - x.sum(1, keepdim=True)).square().mean(),
-                                self.optimiser)}
+        return {
+            "loss": descend((self.net(x) - x.sum(1, keepdim=True)).square().mean(), self.optimiser)
+        }
 
 
 def test_resumed_equals_uninterrupted(tmp_path):
@@ -44,14 +45,21 @@ def test_a_training_goes_on_with_as_many_threads_as_it_began(tmp_path, set_threa
     def train(threads, steps):
         fit = Regression()
         set_threads(threads)
-        used = run_steps(lambda n: seen.append(torch.get_num_threads()) or fit.step(n), fit.state,
-                         steps, tmp_path, {}, progress=False)
+        used = run_steps(
+            lambda n: seen.append(torch.get_num_threads()) or fit.step(n),
+            fit.state,
+            steps,
+            tmp_path,
+            {},
+            progress=False,
+        )
         return used, torch.get_num_threads()
 
     assert train(2, 1) == (2, 2) and train(1, 2) == (2, 1) and seen == [2, 2]
     assert capsys.readouterr().err == (
         "The training goes on with 2 CPU threads, as it began, and not with 1: else its numbers "
-        "would not be the very same.\n")
+        "would not be the very same.\n"
+    )
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     del content["threads"]
     torch.save(content, tmp_path / "checkpoint.pt")
@@ -72,8 +80,16 @@ def test_steps_after_the_last_checkpoint_are_done_again(tmp_path):
         run_steps(breaks, broken.state, 12, tmp_path / "b", {}, progress=False, save_every=5)
     assert len((tmp_path / "b/log.jsonl").read_text().splitlines()) == 8
     broken, told = Regression(), []
-    run_steps(broken.step, broken.state, 12, tmp_path / "b", {}, progress=False, save_every=5,
-              on_step=told.append)
+    run_steps(
+        broken.step,
+        broken.state,
+        12,
+        tmp_path / "b",
+        {},
+        progress=False,
+        save_every=5,
+        on_step=told.append,
+    )
     assert [log["step"] for log in told] == list(range(5, 12))
     assert torch.equal(whole.net.weight, broken.net.weight)
     lines = (tmp_path / "b/log.jsonl").read_text().splitlines()
@@ -150,8 +166,9 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
     fit = Regression()
     run_steps(fit.step, fit.state, 1, tmp_path, {"rate": 0}, progress=False)
     with pytest.raises(ValueError, match=f"differently.*{'seed' if 'seed' in change else 'rate'}"):
-        run_steps(fit.step, fit.state, 2, tmp_path, **{"settings": {"rate": 0}, **change},
-                  progress=False)
+        run_steps(
+            fit.step, fit.state, 2, tmp_path, **{"settings": {"rate": 0}, **change}, progress=False
+        )
 
 
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path):

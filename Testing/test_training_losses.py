@@ -58,8 +58,7 @@ def test_soft_dice_of_overlapping_boxes():
 
 
 def test_smoothness_of_a_linear_field():
-    z, y, x = torch.meshgrid(torch.arange(4.0), torch.arange(5.0), torch.arange(6.0),
-                             indexing="ij")
+    z, y, x = torch.meshgrid(torch.arange(4.0), torch.arange(5.0), torch.arange(6.0), indexing="ij")
     field = torch.stack((2 * z, 0 * y, 3 * x + y))[None]
     assert float(smoothness(field)) == pytest.approx((4 + 9 + 1) / 3)
     assert float(smoothness(field[:, :, :1])) == pytest.approx((9 + 1) / 3)  # one slice

@@ -16,9 +16,19 @@ def saved(out, **changes):
     image.write_bytes(b"an image")
     weights = {f"member-{i}": torch.nn.Linear(2, 1).state_dict() for i in range(2)}
     made_of = provenance([image], steps=3, seed=1, threads=2, loss="NLCC", licence="CC0")
-    save_model(out, **{"kind": "bootstrap", "network": {"name": "voxelmorph"}, "weights": weights,
-                       "grid_shape": (8, 16, 8), "spacing_mm": 1.0, "intensity": "minmax",
-                       "provenance": made_of, **changes})
+    save_model(
+        out,
+        **{
+            "kind": "bootstrap",
+            "network": {"name": "voxelmorph"},
+            "weights": weights,
+            "grid_shape": (8, 16, 8),
+            "spacing_mm": 1.0,
+            "intensity": "minmax",
+            "provenance": made_of,
+            **changes,
+        },
+    )
     return weights
 
 
@@ -44,12 +54,15 @@ def test_a_folder_that_is_no_model_is_one_sentence(tmp_path):
         load_model(tmp_path)
 
 
-@pytest.mark.parametrize(("damage", "message"), [
-    (lambda folder: (folder / "model.json").write_text("{"), "not valid JSON"),
-    (lambda folder: (folder / "model.json").write_text('{"schema": "other/1"}'), "schema"),
-    (lambda folder: (folder / "weights.pt").write_bytes(b"x"), "not the file"),
-    (lambda folder: (folder / "weights.pt").unlink(), "missing"),
-])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "model.json").write_text("{"), "not valid JSON"),
+        (lambda folder: (folder / "model.json").write_text('{"schema": "other/1"}'), "schema"),
+        (lambda folder: (folder / "weights.pt").write_bytes(b"x"), "not the file"),
+        (lambda folder: (folder / "weights.pt").unlink(), "missing"),
+    ],
+)
 def test_a_damaged_folder_is_one_sentence(tmp_path, damage, message):
     saved(tmp_path / "model")
     damage(tmp_path / "model")

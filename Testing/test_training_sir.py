@@ -8,12 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from UncertainRegLib.gaussian import (  # noqa: E402
-    DiagonalFactor,
-    LowRank,
-    SparseFactor,
-    StructuredGaussian,
-)
+from UncertainRegLib.gaussian import DiagonalFactor, LowRank, SparseFactor, StructuredGaussian  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, write_image  # noqa: E402
 from UncertainRegLib.networks.sir_unet import SirUNet  # noqa: E402
 from UncertainRegLib.samplers.proposals.trained import proposal_network  # noqa: E402
@@ -53,8 +48,10 @@ class FreeGaussian:
 
     def q(self):
         return StructuredGaussian(
-            self.mean, SparseFactor(self.log_diag.exp(), self.off, self.cross),
-            LowRank(self.columns))
+            self.mean,
+            SparseFactor(self.log_diag.exp(), self.off, self.cross),
+            LowRank(self.columns),
+        )
 
 
 def known_target(sd=0.5):
@@ -92,8 +89,12 @@ def test_elbo_recovers_a_known_gaussian():
     assert not warnings
     with torch.no_grad():
         assert (q.mean - p.mean).abs().max() < 0.15
-        kl = 0.5 * (torch.trace(p.solve(covariance(q).view(1, SIZE, 3, *GRID)).flatten(2)[0])
-                    - SIZE + p.logdet() - q.logdet())
+        kl = 0.5 * (
+            torch.trace(p.solve(covariance(q).view(1, SIZE, 3, *GRID)).flatten(2)[0])
+            - SIZE
+            + p.logdet()
+            - q.logdet()
+        )
         sd = covariance(q).diagonal().sqrt() / covariance(p).diagonal().sqrt()
     assert kl < 0.05 * SIZE  # it starts at 58: 1.6 a number
     assert sd.min() > 0.85 and sd.max() < 1.15
@@ -164,12 +165,14 @@ def test_folder_pairs_are_centred_and_shifted_with_their_labels(tmp_path):
         (tmp_path / "labels").mkdir(exist_ok=True)
         write_image(Image(array, grid), tmp_path / f"{name}.nii.gz")
         write_image(Image((array > 1).astype(np.uint8), grid), tmp_path / f"labels/{name}.nii.gz")
-    still = FolderPairs(str(tmp_path), (16, 16, 16), 2.0, str(tmp_path / "labels"), together=0,
-                        apart=0).pair(0)
+    still = FolderPairs(
+        str(tmp_path), (16, 16, 16), 2.0, str(tmp_path / "labels"), together=0, apart=0
+    ).pair(0)
     assert torch.allclose(still.moving, still.fixed, atol=1e-4)
     assert still.moving.max() == 1 and still.moving_labels.sum() == 64
-    moved = FolderPairs(str(tmp_path), (16, 16, 16), 2.0, str(tmp_path / "labels"), together=0,
-                        apart=2).pair(0)
+    moved = FolderPairs(
+        str(tmp_path), (16, 16, 16), 2.0, str(tmp_path / "labels"), together=0, apart=2
+    ).pair(0)
     assert torch.equal(moved.fixed > 0.5, moved.fixed_labels > 0)
     assert not torch.equal(moved.fixed, still.fixed)
     with pytest.raises(ValueError, match="at least two"):
@@ -192,8 +195,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, set_threads, optimi
     def run(folder, *stops):
         for threads, steps in zip((1, 2), stops):  # it goes on with as many as it began
             set_threads(threads)
-            net = train_sir(SirTraining(steps=steps, optimiser=optimiser, **TINY), pairs, folder,
-                            progress=False)
+            net = train_sir(
+                SirTraining(steps=steps, optimiser=optimiser, **TINY), pairs, folder, progress=False
+            )
         return net, rows(folder)
 
     whole, log = run(tmp_path / "whole", 6)
@@ -209,15 +213,23 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, set_threads, optimi
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["threads"] == 1
     with pytest.raises(ValueError, match=r"trained differently \(variant\)"):
-        train_sir(SirTraining("V+D", steps=9, optimiser=optimiser, **TINY), pairs,
-                  tmp_path / "parts", progress=False)
+        train_sir(
+            SirTraining("V+D", steps=9, optimiser=optimiser, **TINY),
+            pairs,
+            tmp_path / "parts",
+            progress=False,
+        )
 
 
 @pytest.mark.parametrize("variant", ["V+D", "V+LD", "V+C", "V+LC", "S+D", "S+LD", "S+C", "S+LC"])
 def test_all_variants_take_a_step(tmp_path, variant):
     settings = {**TINY, "mean_steps": 1}
-    train_sir(SirTraining(variant, steps=2, optimiser="adam", **settings),
-              SyntheticPairs((16, 16, 16)), tmp_path, progress=False)
+    train_sir(
+        SirTraining(variant, steps=2, optimiser="adam", **settings),
+        SyntheticPairs((16, 16, 16)),
+        tmp_path,
+        progress=False,
+    )
     log = rows(tmp_path)
     assert [row["objective"] for row in log] == ["mean", "entropy" if variant[0] == "S" else "elbo"]
     assert all(math.isfinite(row["loss"]) for row in log)
@@ -227,8 +239,18 @@ def test_all_variants_take_a_step(tmp_path, variant):
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["V+LC", "S+LC"])
 def test_a_tiny_training_improves_its_bounds(tmp_path, variant):
-    config = SirTraining(variant, steps=120, mean_steps=40, decay_steps=120, rank=4, proposals=8,
-                         keep=2, optimiser="adam", validate_every=20, validation_pairs=2)
+    config = SirTraining(
+        variant,
+        steps=120,
+        mean_steps=40,
+        decay_steps=120,
+        rank=4,
+        proposals=8,
+        keep=2,
+        optimiser="adam",
+        validate_every=20,
+        validation_pairs=2,
+    )
     train_sir(config, SyntheticPairs((16, 24, 16), warp_voxels=1.0), tmp_path, progress=False)
     log = rows(tmp_path)
     checks = [row for row in log if "validation_elbo" in row]
@@ -242,8 +264,13 @@ def test_a_start_gives_what_both_networks_have(tmp_path):
     start = SirUNet("D")
     with torch.no_grad():
         start.mean.weight.add_(0.5)
-    net = train_sir(SirTraining(variant="V+LC", steps=0, mean_steps=0, optimiser="adam"),
-                    SyntheticPairs((16, 16, 16)), tmp_path, progress=False, start=start)
+    net = train_sir(
+        SirTraining(variant="V+LC", steps=0, mean_steps=0, optimiser="adam"),
+        SyntheticPairs((16, 16, 16)),
+        tmp_path,
+        progress=False,
+        start=start,
+    )
     assert torch.equal(net.mean.weight, start.mean.weight)
     assert torch.equal(net.encoder[0][0].weight, start.encoder[0][0].weight)
     assert net.columns is not None
@@ -253,7 +280,11 @@ def test_convolutions_in_bfloat16_give_nearly_the_same_loss(tmp_path):
     losses = []
     for bfloat16 in (False, True):
         folder = tmp_path / str(bfloat16)
-        train_sir(SirTraining(steps=2, optimiser="adam", bfloat16=bfloat16, **TINY),
-                  SyntheticPairs((16, 16, 16)), folder, progress=False)
+        train_sir(
+            SirTraining(steps=2, optimiser="adam", bfloat16=bfloat16, **TINY),
+            SyntheticPairs((16, 16, 16)),
+            folder,
+            progress=False,
+        )
         losses.append([row["loss"] for row in rows(folder)])
     assert losses[1] == pytest.approx(losses[0], rel=0.02)

@@ -15,8 +15,10 @@ from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import read_image
 from UncertainRegLib.training.model_folder import load_model
 
-KINDS = {"heteroscedastic": ["--loss", "snr"],
-         "adacs": ["--motion-steps", "10", "--scoring-steps", "10", "--epoch-steps", "5"]}
+KINDS = {
+    "heteroscedastic": ["--loss", "snr"],
+    "adacs": ["--motion-steps", "10", "--scoring-steps", "10", "--epoch-steps", "5"],
+}
 
 
 @pytest.mark.slow
@@ -24,8 +26,19 @@ KINDS = {"heteroscedastic": ["--loss", "snr"],
 def test_a_killed_training_goes_on_to_the_very_same_weights(tmp_path, set_threads, kind):
     """Begun with one thread, and with one thread it goes on, also where torch has two."""
     images, _ = write_images(tmp_path)
-    common = [kind, "--images", str(images), "--steps", "40", "--save-every", "6", "--rate",
-              "0.001", *TINY, *KINDS[kind]]
+    common = [
+        kind,
+        "--images",
+        str(images),
+        "--steps",
+        "40",
+        "--save-every",
+        "6",
+        "--rate",
+        "0.001",
+        *TINY,
+        *KINDS[kind],
+    ]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     set_threads(1)
     assert main(["train", *common, "--out", str(whole)]) == 0
@@ -44,22 +57,66 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(tmp_path, set_thread
     assert logs[0] == logs[1] and logs[0].count("\n") == 40
 
 
-@pytest.mark.parametrize(("kind", "options", "method", "maps"), [
-    ("heteroscedastic", ["--sigma-z", "0.01"], "image-noise",
-     ("image_noise", "predicted_uncertainty_mm")),
-    ("heteroscedastic", ["--backbone", "diffusemorph", "--blocks", "1"], "image-noise",
-     ("image_noise",)),
-    ("adacs", [], "correspondence-score", ("correspondence_score",)),
-], ids=["sigma_z", "diffusemorph", "adacs"])
+@pytest.mark.parametrize(
+    ("kind", "options", "method", "maps"),
+    [
+        (
+            "heteroscedastic",
+            ["--sigma-z", "0.01"],
+            "image-noise",
+            ("image_noise", "predicted_uncertainty_mm"),
+        ),
+        (
+            "heteroscedastic",
+            ["--backbone", "diffusemorph", "--blocks", "1"],
+            "image-noise",
+            ("image_noise",),
+        ),
+        ("adacs", [], "correspondence-score", ("correspondence_score",)),
+    ],
+    ids=["sigma_z", "diffusemorph", "adacs"],
+)
 def test_a_model_is_run_and_writes_its_maps(tmp_path, kind, options, method, maps):
     images, _ = write_images(tmp_path)
     model, result = tmp_path / "model", tmp_path / "result"
-    assert main(["train", kind, "--images", str(images), "--steps", "2", "--out", str(model),
-                 *TINY, *options]) == 0
+    assert (
+        main(
+            [
+                "train",
+                kind,
+                "--images",
+                str(images),
+                "--steps",
+                "2",
+                "--out",
+                str(model),
+                *TINY,
+                *options,
+            ]
+        )
+        == 0
+    )
     fixed = images / "1.nrrd"
-    assert main(["run", "--fixed", str(fixed), "--moving", str(images / "0.nrrd"), "--out",
-                 str(result), "--backbone", str(model), "--method", method, "--progress",
-                 "none"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "--fixed",
+                str(fixed),
+                "--moving",
+                str(images / "0.nrrd"),
+                "--out",
+                str(result),
+                "--backbone",
+                str(model),
+                "--method",
+                method,
+                "--progress",
+                "none",
+            ]
+        )
+        == 0
+    )
     record = json.loads((result / "result.json").read_text())
     assert record["status"] == "complete" and record["method"] == method
     for name in maps:
@@ -74,16 +131,40 @@ def test_a_model_is_run_and_writes_its_maps(tmp_path, kind, options, method, map
 def test_slices_are_images_too(tmp_path):
     images, _ = write_images(tmp_path)
     out = tmp_path / "out"
-    assert main(["train", "adacs", "--images", str(images), "--steps", "2", "--shape", "1", "16",
-                 "16", "--out", str(out), "--batch", "2", "--progress", "none"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "adacs",
+                "--images",
+                str(images),
+                "--steps",
+                "2",
+                "--shape",
+                "1",
+                "16",
+                "16",
+                "--out",
+                str(out),
+                "--batch",
+                "2",
+                "--progress",
+                "none",
+            ]
+        )
+        == 0
+    )
     assert load_model(out)[0]["network"]["score"]["ndim"] == 2
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (["heteroscedastic", "--loss", "luck"], "is not one of mse"),
-    (["heteroscedastic", "--backbone", "diffusemorph", "--blocks", "2"], "'diffusemorph'"),
-    (["adacs", "--backbone", "transmorph", "--blocks", "2"], "Blocks are for VoxelMorph"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["heteroscedastic", "--loss", "luck"], "is not one of mse"),
+        (["heteroscedastic", "--backbone", "diffusemorph", "--blocks", "2"], "'diffusemorph'"),
+        (["adacs", "--backbone", "transmorph", "--blocks", "2"], "Blocks are for VoxelMorph"),
+    ],
+)
 def test_wrong_options_are_one_sentence(tmp_path, capsys, options, message):
     images, _ = write_images(tmp_path)
     command = ["train", *options, "--images", str(images), "--out", str(tmp_path / "out"), *SHAPE]

@@ -26,8 +26,9 @@ def write_images(folder: Path, count: int = 3) -> tuple[Path, Path]:
     for seed in range(count):
         image = textured(grid, seed)
         ball = np.linalg.norm(grid.points() - grid.center, axis=-1) < 4 + seed
-        write_image(Image((image.array + 2 * ball).astype(np.float32), grid),
-                    images / f"{seed}.nrrd")
+        write_image(
+            Image((image.array + 2 * ball).astype(np.float32), grid), images / f"{seed}.nrrd"
+        )
         write_image(Image(ball.astype(np.uint8), grid), labels / f"{seed}.nrrd")
     return images, labels
 
@@ -38,8 +39,16 @@ def write_proposal_network(folder: Path) -> Path:
     from UncertainRegLib.training.model_folder import save_model
 
     network = SirUNet("LC", rank=3)
-    save_model(folder, "sir", network.settings, {"proposal": half(network)}, (16, 16, 16), 1.0,
-               "percentiles", {})
+    save_model(
+        folder,
+        "sir",
+        network.settings,
+        {"proposal": half(network)},
+        (16, 16, 16),
+        1.0,
+        "percentiles",
+        {},
+    )
     return folder
 
 
@@ -67,7 +76,9 @@ main(["train", *sys.argv[2:], "--progress", "json"])
 
 def train_and_kill(arguments: list[str], steps: int) -> None:
     """``train`` in a process of its own with one CPU thread, killed after so many steps."""
-    done = subprocess.run([sys.executable, "-c", KILLED, str(steps), *arguments],
-                          cwd=Path(__file__).parents[1],
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(steps), *arguments],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == -signal.SIGKILL, "the training ended too early"

@@ -23,7 +23,8 @@ BLOB = (1000 * np.exp(-0.5 * (_offset**2).sum(-1) / 2.5**2)).astype(np.float32)
 # Voxel index to RAS mm, as NIfTI has it
 PLAIN = np.eye(4)
 PLAIN[:3, :3] = Rotation.from_euler("xyz", (11, -7, 5), degrees=True).as_matrix() @ np.diag(
-    [1.0, 1.5, 2.0])
+    [1.0, 1.5, 2.0]
+)
 PLAIN[:3, 3] = (-20.0, -30.0, 15.0)
 
 
@@ -46,8 +47,17 @@ def lps_of(affine_ras: np.ndarray, at=AT) -> np.ndarray:
     return (TO_LPS @ affine_ras @ [*at, 1.0])[:3]
 
 
-def nifti(path: Path, sform=(PLAIN, 1), qform=(PLAIN, 1), array: np.ndarray = BLOB, version=1,
-          order="<", frames=(), tail=b"", **fields) -> Path:
+def nifti(
+    path: Path,
+    sform=(PLAIN, 1),
+    qform=(PLAIN, 1),
+    array: np.ndarray = BLOB,
+    version=1,
+    order="<",
+    frames=(),
+    tail=b"",
+    **fields,
+) -> Path:
     """A NIfTI file written byte by byte; ``fields`` overwrite fields of its header.
 
     Args:
@@ -59,7 +69,8 @@ def nifti(path: Path, sform=(PLAIN, 1), qform=(PLAIN, 1), array: np.ndarray = BL
     import nibabel
 
     header = (nibabel.Nifti1Header if version == 1 else nibabel.Nifti2Header)(
-        endianness=order, check=False)
+        endianness=order, check=False
+    )
     header.set_data_dtype(array.dtype)
     header.set_data_shape((*array.shape[-3:][::-1], *frames))
     header.set_qform(*qform)
@@ -81,8 +92,13 @@ def nifti(path: Path, sform=(PLAIN, 1), qform=(PLAIN, 1), array: np.ndarray = BL
     return path
 
 
-def nrrd(path: Path, *lines: str, array: np.ndarray = BLOB, affine=TO_LPS @ PLAIN,
-         space="left-posterior-superior") -> Path:
+def nrrd(
+    path: Path,
+    *lines: str,
+    array: np.ndarray = BLOB,
+    affine=TO_LPS @ PLAIN,
+    space="left-posterior-superior",
+) -> Path:
     """An NRRD file with more header ``lines``; ``affine`` in its own space, or None."""
     kinds = {"float32": "float", "uint8": "uchar", "int16": "short", "float64": "double"}
     sizes = array.shape[::-1]
@@ -91,8 +107,10 @@ def nrrd(path: Path, *lines: str, array: np.ndarray = BLOB, affine=TO_LPS @ PLAI
     head += ["sizes: " + " ".join(map(str, sizes)), "endian: little", "encoding: raw"]
     if affine is not None:
         columns = ["none"] * (array.ndim - 3) + [_vector(c) for c in affine[:3, :3].T]
-        head += ["space directions: " + " ".join(columns),
-                 f"space origin: {_vector(affine[:3, 3])}"]
+        head += [
+            "space directions: " + " ".join(columns),
+            f"space origin: {_vector(affine[:3, 3])}",
+        ]
     if array.ndim == 4 and not any(line.startswith("kinds") for line in lines):
         head += ["kinds: vector domain domain domain"]
     path.write_bytes("\n".join([*head, *lines, "", ""]).encode() + array.tobytes())
@@ -105,16 +123,28 @@ def _vector(values) -> str:
 
 def mha(path: Path, *lines: str, array: np.ndarray = BLOB, affine=TO_LPS @ PLAIN) -> Path:
     """A MetaImage file with more header ``lines``; without ``affine`` it has no orientation."""
-    head = ["ObjectType = Image", "NDims = 3", "BinaryData = True",
-            "BinaryDataByteOrderMSB = False", "ElementSpacing = 1 1.5 2"]
+    head = [
+        "ObjectType = Image",
+        "NDims = 3",
+        "BinaryData = True",
+        "BinaryDataByteOrderMSB = False",
+        "ElementSpacing = 1 1.5 2",
+    ]
     if affine is not None:
         direction = affine[:3, :3] / [1.0, 1.5, 2.0]  # of a sheared one not of unit length
-        head += ["TransformMatrix = " + " ".join(map(repr, direction.T.ravel().tolist())),
-                 "Offset = " + " ".join(map(repr, affine[:3, 3].tolist()))]
+        head += [
+            "TransformMatrix = " + " ".join(map(repr, direction.T.ravel().tolist())),
+            "Offset = " + " ".join(map(repr, affine[:3, 3].tolist())),
+        ]
     if array.ndim == 4:
         head += [f"ElementNumberOfChannels = {array.shape[-1]}"]
-    head += [*lines, "DimSize = " + " ".join(map(str, array.shape[:3][::-1])),
-             "ElementType = MET_FLOAT", "ElementDataFile = LOCAL", ""]
+    head += [
+        *lines,
+        "DimSize = " + " ".join(map(str, array.shape[:3][::-1])),
+        "ElementType = MET_FLOAT",
+        "ElementDataFile = LOCAL",
+        "",
+    ]
     path.write_bytes("\n".join(head).encode() + array.astype("<f4").tobytes())
     return path
 
@@ -123,8 +153,14 @@ DICOM = np.diag([1.0, 1.5, 2.0, 1.0])
 DICOM[:3, 3] = (-5.0, -6.0, -7.0)  # voxel index to LPS mm
 
 
-def dicom(folder: Path, series: str = "1", affine: np.ndarray = DICOM, places=None,
-          array: np.ndarray = BLOB, rotated_last: bool = False) -> Path:
+def dicom(
+    folder: Path,
+    series: str = "1",
+    affine: np.ndarray = DICOM,
+    places=None,
+    array: np.ndarray = BLOB,
+    rotated_last: bool = False,
+) -> Path:
     """A series of DICOM slices in ``folder``.
 
     Args:
@@ -139,10 +175,15 @@ def dicom(folder: Path, series: str = "1", affine: np.ndarray = DICOM, places=No
         image.SetSpacing((1.0, 1.5))
         position = (affine @ [0, 0, place, 1])[:3]
         turned = rotated_last and number == len(array) - 1
-        tags = {"0020|000d": "1.2.3", "0020|000e": f"1.2.3.{series}", "0008|0060": "CT",
-                "0008|0018": f"1.2.3.{series}.{number + 1}", "0008|103e": f"Series {series}",
-                "0020|0032": "\\".join(f"{value:.6f}" for value in position),
-                "0020|0037": "0\\1\\0\\1\\0\\0" if turned else "1\\0\\0\\0\\1\\0"}
+        tags = {
+            "0020|000d": "1.2.3",
+            "0020|000e": f"1.2.3.{series}",
+            "0008|0060": "CT",
+            "0008|0018": f"1.2.3.{series}.{number + 1}",
+            "0008|103e": f"Series {series}",
+            "0020|0032": "\\".join(f"{value:.6f}" for value in position),
+            "0020|0037": "0\\1\\0\\1\\0\\0" if turned else "1\\0\\0\\0\\1\\0",
+        }
         for tag, value in tags.items():
             image.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{series}-{(7 * number) % 100:02d}-{number}.dcm"))

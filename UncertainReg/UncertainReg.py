@@ -12,8 +12,13 @@ from UncertainRegParts.selftest import UncertainRegTest
 from UncertainRegParts.widget import UncertainRegWidget
 
 # Slicer looks in this file for the classes of the module, by name.
-__all__ = ["UncertainReg", "UncertainRegLogic", "UncertainRegParameterNode", "UncertainRegTest",
-           "UncertainRegWidget"]
+__all__ = [
+    "UncertainReg",
+    "UncertainRegLogic",
+    "UncertainRegParameterNode",
+    "UncertainRegTest",
+    "UncertainRegWidget",
+]
 
 
 class UncertainReg(ScriptedLoadableModule):
@@ -25,9 +30,13 @@ class UncertainReg(ScriptedLoadableModule):
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
         self.parent.dependencies = ["Sequences", "Segmentations"]
         self.parent.contributors = ["The UncertainReg contributors"]
-        self.parent.helpText = _(
-            "Registers a moving volume to a fixed one many times, each time slightly disturbed, "
-            "and shows in millimetres where the answers disagree. Disagreement is not the error "
-            "of the registration: it says where not to rely on it.") + TUTORIAL
+        self.parent.helpText = (
+            _(
+                "Registers a moving volume to a fixed one many times, each time slightly disturbed, "
+                "and shows in millimetres where the answers disagree. Disagreement is not the error "
+                "of the registration: it says where not to rely on it."
+            )
+            + TUTORIAL
+        )
         self.parent.acknowledgementText = _("For research use only.")
         slicer.app.connect("startupCompleted()", registerSampleData)

@@ -85,8 +85,9 @@ class Result:
         Where ``validity`` is below 0.5 most samples leave the moving image, and the others mean
         nothing. Units and meanings are in ``record.maps``.
         """
-        return {name: read_volume(self.folder / entry.file)
-                for name, entry in self.record.maps.items()}
+        return {
+            name: read_volume(self.folder / entry.file) for name, entry in self.record.maps.items()
+        }
 
     @property
     def structures(self) -> list[dict]:
@@ -120,16 +121,27 @@ class Result:
 
 
 def map_uncertainty(
-        fixed: Volume, moving: Volume, out: File | None = None, *,
-        backbone: str = "demons", method: str = "equivariance", perturbation: str = "deform",
-        samples: int = 16, seed: int = 1, device: str = "auto",
-        fixed_mask: Volume | None = None, moving_mask: Volume | None = None,
-        moving_labels: Volume | Segmentation | None = None,
-        fixed_labels: Volume | Segmentation | None = None,
-        label_names: Mapping[int, str] | None = None,
-        moving_points: Points | None = None, fixed_points: Points | None = None,
-        parameters: Mapping[str, Mapping] | None = None, competence: bool = False,
-        progress: str = "none") -> Result:
+    fixed: Volume,
+    moving: Volume,
+    out: File | None = None,
+    *,
+    backbone: str = "demons",
+    method: str = "equivariance",
+    perturbation: str = "deform",
+    samples: int = 16,
+    seed: int = 1,
+    device: str = "auto",
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+    moving_labels: Volume | Segmentation | None = None,
+    fixed_labels: Volume | Segmentation | None = None,
+    label_names: Mapping[int, str] | None = None,
+    moving_points: Points | None = None,
+    fixed_points: Points | None = None,
+    parameters: Mapping[str, Mapping] | None = None,
+    competence: bool = False,
+    progress: str = "none",
+) -> Result:
     """Register ``moving`` to ``fixed`` and map where the registration can be trusted.
 
     The same as ``python -m UncertainRegLib run``, with the same defaults and results.
@@ -164,18 +176,31 @@ def map_uncertainty(
         out = temporary.name
     folder = Path(out)
     with TemporaryDirectory(prefix="uncertainreg-inputs-") as written, _handlers_kept():
-        given = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask,
-                 "moving_mask": moving_mask, "moving_labels": moving_labels,
-                 "fixed_labels": fixed_labels, "moving_points": moving_points,
-                 "fixed_points": fixed_points}
+        given = {
+            "fixed": fixed,
+            "moving": moving,
+            "fixed_mask": fixed_mask,
+            "moving_mask": moving_mask,
+            "moving_labels": moving_labels,
+            "fixed_labels": fixed_labels,
+            "moving_points": moving_points,
+            "fixed_points": fixed_points,
+        }
         for name, image in (("fixed_mask", fixed), ("moving_mask", moving)):
             if given[name] is None and isinstance(image, Image) and image.mask is not None:
                 given[name] = Image(image.mask, image.grid)
         job = Job(
-            out=str(folder), backbone=backbone, method=method, perturbation=perturbation,
-            samples=samples, seed=seed, device=device, competence=competence,
+            out=str(folder),
+            backbone=backbone,
+            method=method,
+            perturbation=perturbation,
+            samples=samples,
+            seed=seed,
+            device=device,
+            competence=competence,
             label_names={str(label): name for label, name in (label_names or {}).items()},
-            parameters={name: dict(value) for name, value in (parameters or {}).items()})
+            parameters={name: dict(value) for name, value in (parameters or {}).items()},
+        )
         for name, value in given.items():
             if value is not None:
                 setattr(job, name, _file(name, value, Path(written)))
@@ -203,14 +228,20 @@ def _file(name: str, value: object, folder: Path) -> str:
         else:
             sitk.WriteImage(value, str(path))
     else:
-        raise TypeError(f"{name} is of the type {type(value).__name__}; give a file"
-                        + (" or a dictionary {name: (x, y, z)}." if name.endswith("_points") else
-                           ", an image of UncertainRegLib.geometry or a SimpleITK image."))
+        raise TypeError(
+            f"{name} is of the type {type(value).__name__}; give a file"
+            + (
+                " or a dictionary {name: (x, y, z)}."
+                if name.endswith("_points")
+                else ", an image of UncertainRegLib.geometry or a SimpleITK image."
+            )
+        )
     return str(path)
 
 
 def _renamed_inputs(folder: Path, before: Path) -> None:
     """Inputs of a result that were in the folder ``before`` are in its own now."""
+
     def moved(file: str) -> str:
         if Path(file).parent != before.resolve():
             return file

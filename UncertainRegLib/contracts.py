@@ -148,8 +148,10 @@ class Sampler(Protocol):
     def refuses(cls, facts: Facts) -> str:
         """Why a backbone cannot be asked this way, in one sentence; empty when it can."""
         if cls.trained_by and cls.name not in facts.methods:
-            return (f"{facts.title} was not trained for the method {cls.name}; choose a model made "
-                    f"by {cls.trained_by}.")
+            return (
+                f"{facts.title} was not trained for the method {cls.name}; choose a model made "
+                f"by {cls.trained_by}."
+            )
         return ""
 
     @classmethod
@@ -158,8 +160,14 @@ class Sampler(Protocol):
         return False
 
     @classmethod
-    def create(cls, backbone: Backbone, family: Family, settings: dict, device: str,
-               on_progress: OnProgress) -> Sampler:
+    def create(
+        cls,
+        backbone: Backbone,
+        family: Family,
+        settings: dict,
+        device: str,
+        on_progress: OnProgress,
+    ) -> Sampler:
         """A sampler from the settings that a person gave.
 
         Args:
@@ -177,8 +185,9 @@ class Sampler(Protocol):
         """Rough time of n samples, from the time of one registration."""
 
     @abstractmethod
-    def sample(self, fixed: Image, moving: Image, n: int,
-               generator: np.random.Generator) -> Iterator[Sample]:
+    def sample(
+        self, fixed: Image, moving: Image, n: int, generator: np.random.Generator
+    ) -> Iterator[Sample]:
         """n samples (or ``at_most``) for two images that the backbone prepared, one at a time."""
 
 
@@ -206,8 +215,9 @@ class ProposalSource(Protocol):
         """Rough time to propose, from the time of one registration."""
 
     @abstractmethod
-    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
-                on_progress: OnProgress) -> Proposal:
+    def propose(
+        self, fixed: Image, moving: Image, generator: np.random.Generator, on_progress: OnProgress
+    ) -> Proposal:
         """The proposal of two prepared images."""
 
 

@@ -24,8 +24,9 @@ def choose_device(asked: str, uses_torch: bool = True) -> str:
     except ImportError:
         available = False
     if asked == "cuda" and not available:
-        raise ValueError("No CUDA GPU can be used here (torch does not see one); choose device "
-                         "auto or cpu.")
+        raise ValueError(
+            "No CUDA GPU can be used here (torch does not see one); choose device auto or cpu."
+        )
     return "cuda" if available else "cpu"
 
 
@@ -55,8 +56,11 @@ def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     from . import __version__
 
-    found = {"UncertainReg": __version__, "python": platform.python_version(),
-             "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
+    found = {
+        "UncertainReg": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
     for name in ("numpy", "scipy", "SimpleITK", "torch"):
         if name == "torch" and "torch" not in sys.modules:
             continue

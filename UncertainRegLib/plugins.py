@@ -24,9 +24,11 @@ def classes_in(package: ModuleType, contract: type, says: str = "name") -> list[
     found = []
     for file in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         module = importlib.import_module(file.name)
-        found += [cls for _, cls in inspect.getmembers(module, inspect.isclass)
-                  if cls.__module__ == module.__name__ and contract in cls.__mro__
-                  and says in vars(cls)]
+        found += [
+            cls
+            for _, cls in inspect.getmembers(module, inspect.isclass)
+            if cls.__module__ == module.__name__ and contract in cls.__mro__ and says in vars(cls)
+        ]
     return sorted(found, key=attrgetter("place"))
 
 

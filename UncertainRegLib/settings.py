@@ -8,8 +8,11 @@ from numbers import Real
 
 def defaults(cls, hidden=()) -> dict:
     """The settings that a class takes as keywords, with their defaults; without the ``hidden``."""
-    return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()
-            if name not in hidden}
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if name not in hidden
+    }
 
 
 def check_settings(what: str, given: dict, known: dict) -> None:
@@ -28,8 +31,9 @@ def check_settings(what: str, given: dict, known: dict) -> None:
     """
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ValueError(f"{what} has no setting {', '.join(unknown)}; it has "
-                         f"{', '.join(known) or 'none'}.")
+        raise ValueError(
+            f"{what} has no setting {', '.join(unknown)}; it has {', '.join(known) or 'none'}."
+        )
     for name, value in given.items():
         if isinstance(known[name], bool):
             fits, kind = isinstance(value, bool), "true or false"

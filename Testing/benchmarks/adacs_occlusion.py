@@ -37,21 +37,33 @@ from UncertainRegLib.training.synthetic import SyntheticPairs
 MSE, ADACS = "MSE", "AdaCS"
 ONLY_MOTION = 10**9  # steps
 MODELS = {
-    MSE: {"motion_steps": ONLY_MOTION}, ADACS: {},
-    "AdaCS, m = 1": {"momentum": False}, "AdaCS, no L_smooth": {"beta": 0.0},
-    "AdaCS, no L_reg": {"alpha": 0.0}, "AdaCS, neither": {"alpha": 0.0, "beta": 0.0},
+    MSE: {"motion_steps": ONLY_MOTION},
+    ADACS: {},
+    "AdaCS, m = 1": {"momentum": False},
+    "AdaCS, no L_smooth": {"beta": 0.0},
+    "AdaCS, no L_reg": {"alpha": 0.0},
+    "AdaCS, neither": {"alpha": 0.0, "beta": 0.0},
     "MSE, DiffuseMorph": {"motion_steps": ONLY_MOTION, "backbone": "diffusemorph"},
     "AdaCS, DiffuseMorph": {"backbone": "diffusemorph"},
 }
-MODELS_3D = {MSE: MODELS[MSE], ADACS: {}, "MSE, TransMorph": {"motion_steps": ONLY_MOTION,
-                                                              "backbone": "transmorph"},
-             "AdaCS, TransMorph": {"backbone": "transmorph"}}
+MODELS_3D = {
+    MSE: MODELS[MSE],
+    ADACS: {},
+    "MSE, TransMorph": {"motion_steps": ONLY_MOTION, "backbone": "transmorph"},
+    "AdaCS, TransMorph": {"backbone": "transmorph"},
+}
 FLAT = {"encoder": (8, 16, 16, 16), "decoder": (16, 16, 16, 16, 8), "ndim": 2}
 SOLID = {"encoder": (4, 8, 8), "decoder": (8, 8, 8, 4)}  # of the scoring network
 KEY = ("model", "seed", "steps", "pair")
-COLUMNS = {"auroc": "AUROC of a low score", "auroc_hides": "AUROC, where it hides something",
-           "inside": "score inside", "outside": "score outside", "error": "error outside",
-           "near": "error near", "far": "error far"}
+COLUMNS = {
+    "auroc": "AUROC of a low score",
+    "auroc_hides": "AUROC, where it hides something",
+    "inside": "score inside",
+    "outside": "score outside",
+    "error": "error outside",
+    "near": "error near",
+    "far": "error far",
+}
 SCORES, ERRORS = tuple(COLUMNS)[:4], tuple(COLUMNS)[4:]
 NEAR = 4  # voxels from the occlusion
 VISIBLE = 0.1  # change of the intensity by which an occlusion hides something
@@ -85,24 +97,39 @@ def judge(nets: dict, pair) -> dict[str, float]:
     clean = warp(pair.moving, pair.displacement, "border")
     hides = occluded & ((pair.fixed - clean).abs() > VISIBLE)[0, 0].numpy()
     seen = hides | outside  # a dark occlusion of a dark background changes nothing
-    return {"before": float(pair.displacement.square().sum(1).sqrt()[0].numpy()[outside].mean()),
-            "auroc": auroc(1 - score, occluded),
-            "auroc_hides": auroc(1 - score, hides, seen), "inside": float(score[occluded].mean()),
-            "outside": float(score[outside].mean()), "error": float(error[outside].mean()),
-            "near": float(error[near].mean()), "far": float(error[outside & ~near].mean())}
+    return {
+        "before": float(pair.displacement.square().sum(1).sqrt()[0].numpy()[outside].mean()),
+        "auroc": auroc(1 - score, occluded),
+        "auroc_hides": auroc(1 - score, hides, seen),
+        "inside": float(score[occluded].mean()),
+        "outside": float(score[outside].mean()),
+        "error": float(error[outside].mean()),
+        "near": float(error[near].mean()),
+        "far": float(error[outside & ~near].mean()),
+    }
 
 
 def data_of(args) -> tuple[KnownPairs, KnownPairs]:
     """Pairs to train and to test with."""
     if args.data is None:
-        pairs = KnownPairs(SyntheticPairs((1, 48, 48), detail=8, noise=0.01), warp_voxels=2.0,
-                           warp_detail=4, noise=(0.02, 0.02), occlusion=(5.0, 8.0))
+        pairs = KnownPairs(
+            SyntheticPairs((1, 48, 48), detail=8, noise=0.01),
+            warp_voxels=2.0,
+            warp_detail=4,
+            noise=(0.02, 0.02),
+            occlusion=(5.0, 8.0),
+        )
         return pairs, pairs
     images = args.data / "images"
     names = tuple(sorted(f.name for f in images.iterdir() if f.name.endswith(".nii.gz")))
-    return tuple(KnownPairs(FolderPairs(str(images), (32, 48, 32), 1.0, None, part, together=2,
-                                        apart=2), occlusion=(5.0, 8.0), warp_voxels=1.5)
-                 for part in (names[:16], names[16:]))
+    return tuple(
+        KnownPairs(
+            FolderPairs(str(images), (32, 48, 32), 1.0, None, part, together=2, apart=2),
+            occlusion=(5.0, 8.0),
+            warp_voxels=1.5,
+        )
+        for part in (names[:16], names[16:])
+    )
 
 
 def study(args) -> Rows:
@@ -115,8 +142,10 @@ def study(args) -> Rows:
     for seed in range(args.seeds):
         for name in args.models or models:
             settings = models[name]
-            keys = [{"model": name, "seed": seed, "steps": args.steps, "pair": i}
-                    for i in range(args.tests)]
+            keys = [
+                {"model": name, "seed": seed, "steps": args.steps, "pair": i}
+                for i in range(args.tests)
+            ]
             if all(key in rows for key in keys) or (seed and name not in (MSE, ADACS)):
                 continue
             if time.monotonic() > deadline:
@@ -124,9 +153,15 @@ def study(args) -> Rows:
             settings = dict(settings)
             network = network_of(args, settings.pop("backbone", "voxelmorph"))
             settings = {"motion_steps": warm, "scoring_steps": warm, **settings}
-            config = replace(AdaCSTraining(**(FLAT if args.data is None else SOLID), **settings),
-                             steps=args.steps, seed=seed, learning_rate=args.rate, save_every=100,
-                             epoch_steps=max(1, args.steps // 60), network=network)
+            config = replace(
+                AdaCSTraining(**(FLAT if args.data is None else SOLID), **settings),
+                steps=args.steps,
+                seed=seed,
+                learning_rate=args.rate,
+                save_every=100,
+                epoch_steps=max(1, args.steps // 60),
+                network=network,
+            )
             folder = args.out / f"{seed}-{''.join(c if c.isalnum() else '-' for c in name)}"
             nets = train_adacs(config, train, folder, progress=False)
             judged = [judge(nets, test.pair(test_seed(i))) for i in range(args.tests)]
@@ -135,8 +170,13 @@ def study(args) -> Rows:
                     rows.add({**key, **row})
             if name == ADACS and seed == 0:
                 figure_of_maps(nets, test.pair(test_seed(0)), args.out / "maps.png")
-            print(name, seed, np.mean([row["error"] for row in judged]).round(3),
-                  np.mean([row["auroc"] for row in judged]).round(3), flush=True)
+            print(
+                name,
+                seed,
+                np.mean([row["error"] for row in judged]).round(3),
+                np.mean([row["auroc"] for row in judged]).round(3),
+                flush=True,
+            )
             write_report(rows, args)
     return rows
 
@@ -145,27 +185,44 @@ def write_report(rows: Rows, args) -> None:
     """results.md: the command, means over test pairs and seeds, differences to MSE; m_T."""
     mine = [row for row in rows.all if row["steps"] == str(args.steps)]
     before = np.mean([float(row["before"]) for row in mine])
-    data = "2-D synthetic pairs, 48 x 48" if args.data is None else (
-        "Hippocampus crops, 32 x 48 x 32 voxels of 1 mm, 16 subjects to train, 8 to test")
+    data = (
+        "2-D synthetic pairs, 48 x 48"
+        if args.data is None
+        else ("Hippocampus crops, 32 x 48 x 32 voxels of 1 mm, 16 subjects to train, 8 to test")
+    )
     lines = [
-        "# AdaCS on pairs with an occlusion in the fixed image", "", "    " + args.command, "",
+        "# AdaCS on pairs with an occlusion in the fixed image",
+        "",
+        "    " + args.command,
+        "",
         f"{data}; {args.steps} steps, of which a sixth moves and a sixth scores alone; Adam "
         f"{args.rate:g}, lambda 0.01, alpha 0.02, beta 1.5. Known warps of {before:.2f} voxels in "
         f"the mean. {args.tests} test pairs. Displacement errors in voxels, outside the occlusion; "
         f"near: within {NEAR} voxels of it; it hides something where it changes the intensity by "
-        f"more than {VISIBLE}. 95 % bootstrap intervals over test pairs.", "",
+        f"more than {VISIBLE}. 95 % bootstrap intervals over test pairs.",
+        "",
         "| model | seeds | " + " | ".join(COLUMNS[c] for c in ERRORS) + " | error minus MSE's |",
-        "|---|---|" + "---|" * (len(ERRORS) + 1)]
+        "|---|---|" + "---|" * (len(ERRORS) + 1),
+    ]
     found = summary(mine, ("model",), tuple(COLUMNS))
     for entry in found:
         name = entry["model"]
         seeds = {row["seed"] for row in mine if row["model"] == name}
-        lines.append(f"| {name} | {len(seeds)} | " + " | ".join(f"{entry[c]:.3f}" for c in ERRORS)
-                     + f" | {difference(mine, name)} |")
-    lines += ["", "| model | " + " | ".join(COLUMNS[c] for c in SCORES) + " |",
-              "|---|" + "---|" * len(SCORES)]
-    lines += [f"| {entry['model']} | " + " | ".join(f"{entry[c]:.3f}" for c in SCORES) + " |"
-              for entry in found if not entry["model"].startswith(MSE)]
+        lines.append(
+            f"| {name} | {len(seeds)} | "
+            + " | ".join(f"{entry[c]:.3f}" for c in ERRORS)
+            + f" | {difference(mine, name)} |"
+        )
+    lines += [
+        "",
+        "| model | " + " | ".join(COLUMNS[c] for c in SCORES) + " |",
+        "|---|" + "---|" * len(SCORES),
+    ]
+    lines += [
+        f"| {entry['model']} | " + " | ".join(f"{entry[c]:.3f}" for c in SCORES) + " |"
+        for entry in found
+        if not entry["model"].startswith(MSE)
+    ]
     (args.out / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figure_of_training(args.out)
 
@@ -214,10 +271,13 @@ def figure_of_maps(nets: dict, pair, file: Path) -> None:
     z = nets["displacement"](pair.moving, pair.fixed)
     moved = warp(pair.moving, z, "border")
     error = (z - pair.displacement).square().sum(1, keepdim=True).sqrt()
-    panels = {"moving": (pair.moving, "gray", 1), "fixed": (pair.fixed, "gray", 1),
-              "moved": (moved, "gray", 1),
-              "correspondence score": (predict_score(nets["score"], pair.fixed), "viridis", 1),
-              "displacement error (voxels)": (error, "magma", 4)}
+    panels = {
+        "moving": (pair.moving, "gray", 1),
+        "fixed": (pair.fixed, "gray", 1),
+        "moved": (moved, "gray", 1),
+        "correspondence score": (predict_score(nets["score"], pair.fixed), "viridis", 1),
+        "displacement error (voxels)": (error, "magma", 4),
+    }
     shown = int(pair.occluded[0, 0].sum((1, 2)).argmax())
     figure = Figure(figsize=(15, 3.4), layout="constrained")
     for axes, (title, (image, colours, high)) in zip(figure.subplots(1, 5), panels.items()):
@@ -239,8 +299,9 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=48, help="test pairs")
     parser.add_argument("--minutes", type=float, default=30, help="begin no training after them")
     args = parser.parse_args()
-    args.command = shlex.join("study" if word == str(args.out) else word
-                              for word in ("python", *sys.argv))
+    args.command = shlex.join(
+        "study" if word == str(args.out) else word for word in ("python", *sys.argv)
+    )
     torch.set_num_threads(1)
     keep_freed_memory()
     args.out.mkdir(parents=True, exist_ok=True)

@@ -51,8 +51,9 @@ print(json.dumps({"forward_s": min(times), "peak_mb": peak}))
 
 def main() -> int:
     """Print the table; 1 when a bound is missed."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--unigradicon-python", default="", help="has the unigradicon package")
     parser.add_argument("--samples", type=int, default=3)
     parser.add_argument("--only", default="clapirn,voxelmorph,unigradicon")
@@ -61,8 +62,10 @@ def main() -> int:
     if options.measure:
         print(json.dumps(measure(options.measure, options.samples)))
         return 0
-    print("| backbone | bare pass CPU-s | sample CPU-s | sample / pass | outside network "
-          "| peak MB, N | peak MB, 3 N |")
+    print(
+        "| backbone | bare pass CPU-s | sample CPU-s | sample / pass | outside network "
+        "| peak MB, N | peak MB, 3 N |"
+    )
     print("|---|---|---|---|---|---|---|")
     missed = []
     for name in options.only.split(","):
@@ -73,8 +76,10 @@ def main() -> int:
         long = child(name, 3 * options.samples)
         ratio = row["sample_s"] / row["pass_s"]
         outside = row["outside_s"] / row["sample_s"]
-        print(f"| {name} | {row['pass_s']:.2f} | {row['sample_s']:.2f} | {ratio:.2f} "
-              f"| {outside:.1%} | {row['peak_mb']:.0f} | {long['peak_mb']:.0f} |")
+        print(
+            f"| {name} | {row['pass_s']:.2f} | {row['sample_s']:.2f} | {ratio:.2f} "
+            f"| {outside:.1%} | {row['peak_mb']:.0f} | {long['peak_mb']:.0f} |"
+        )
         if name == "unigradicon" and outside > 0.06:
             missed.append(f"{name}: overhead {outside:.1%} of a sample (6 %)")
         if name != "unigradicon" and ratio > 1.15:
@@ -83,8 +88,10 @@ def main() -> int:
             missed.append(f"{name}: memory grows with the number of samples")
         if name == "clapirn":
             best = row["pass_s"] / PUBLISHED_LAPIRN_S
-            print(f"\nclapirn: {best:.2f} of its published forward ({PUBLISHED_LAPIRN_S} s); field "
-                  f"equal to the plain layout's within {row['difference']:.1e} half-extents\n")
+            print(
+                f"\nclapirn: {best:.2f} of its published forward ({PUBLISHED_LAPIRN_S} s); field "
+                f"equal to the plain layout's within {row['difference']:.1e} half-extents\n"
+            )
             if best > 0.4 or row["difference"] > 1e-5:
                 missed.append("clapirn: slower than 0.4 of its published forward, or not equal")
         if name == "unigradicon" and options.unigradicon_python:
@@ -96,9 +103,13 @@ def main() -> int:
 
 def child(name: str, samples: int) -> dict:
     """Measure in a new process, so that its peak memory is its own."""
-    done = subprocess.run([sys.executable, __file__, "--measure", name, "--samples", str(samples)],
-                          check=True, capture_output=True, text=True,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [sys.executable, __file__, "--measure", name, "--samples", str(samples)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -141,9 +152,13 @@ def measure(name: str, samples: int) -> dict:
     for sample in sampler.sample(fixed, moving, samples, np.random.default_rng(1)):
         moments.add(sample.field.vectors)
     total = (process_time() - start) / samples
-    return {**row, "pass_s": min(passes), "sample_s": total,
-            "outside_s": total - sum(inside) / samples,
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        **row,
+        "pass_s": min(passes),
+        "sample_s": total,
+        "outside_s": total - sum(inside) / samples,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def plain_difference(network, arrays, settings, answer) -> float:
@@ -194,8 +209,12 @@ def smooth_pair(shape):
     from UncertainRegLib.randomness import torch_generator
 
     generator = torch_generator(3, "smooth images")
-    return [torch.nn.functional.interpolate(torch.rand(1, 1, n, n, n, generator=generator), shape,
-                                            mode="trilinear") for n in (9, 8)]
+    return [
+        torch.nn.functional.interpolate(
+            torch.rand(1, 1, n, n, n, generator=generator), shape, mode="trilinear"
+        )
+        for n in (9, 8)
+    ]
 
 
 def random_unigradicon():
@@ -226,16 +245,23 @@ def against_package(python: str, row: dict) -> list[str]:
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         given, field = Path(folder) / "given.pt", Path(folder) / "field.pt"
         torch.save({"state": state, "moving": moving, "fixed": fixed}, given)
-        done = subprocess.run([python, "-c", PACKAGE, given, field, "2"], check=True, cwd=folder,
-                              capture_output=True, text=True,
-                              env={**os.environ, "OMP_NUM_THREADS": "1"})
+        done = subprocess.run(
+            [python, "-c", PACKAGE, given, field, "2"],
+            check=True,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
         theirs = json.loads(done.stdout.splitlines()[-1])
         expected = torch.load(field, weights_only=True)
         difference = float((network(moving, fixed) - expected).abs().max())
     speed = theirs["forward_s"] / row["sample_s"]
-    print(f"\nunigradicon: the package's public forward costs {theirs['forward_s']:.1f} CPU-s and "
-          f"{theirs['peak_mb']:.0f} MB; our whole sample is {speed:.1f} times cheaper; fields "
-          f"equal within {difference:.1e} voxel (of {float(expected.abs().max()):.1f})\n")
+    print(
+        f"\nunigradicon: the package's public forward costs {theirs['forward_s']:.1f} CPU-s and "
+        f"{theirs['peak_mb']:.0f} MB; our whole sample is {speed:.1f} times cheaper; fields "
+        f"equal within {difference:.1e} voxel (of {float(expected.abs().max()):.1f})\n"
+    )
     missed = []
     if speed < 3:
         missed.append(f"unigradicon: only {speed:.1f} times cheaper than the package (3)")

@@ -38,6 +38,7 @@ def inputs():
 
 def cases(u, error, labels):
     """Name -> a call."""
+
     def covariances():
         return np.broadcast_to(np.float32([1, 0, 0, 1, 0, 1]), (*SHAPE, 6))
 

@@ -33,9 +33,11 @@ def abdomen(folder: Path) -> dict[str, str]:
     moving = read_image(data / "abdomen_ct_ts" / "ct.nii.gz")
     truth = Deform(10, 0.3).draw(moving.grid, np.random.default_rng(3)).field(moving.grid)
     write_image(warp(moving, truth, outside=-1000.0), folder / "fixed.nrrd")
-    return {"fixed": str(folder / "fixed.nrrd"),
-            "moving": str(data / "abdomen_ct_ts" / "ct.nii.gz"),
-            "labels": str(data / "abdomen_ct_ts" / "seg104.nii.gz")}
+    return {
+        "fixed": str(folder / "fixed.nrrd"),
+        "moving": str(data / "abdomen_ct_ts" / "ct.nii.gz"),
+        "labels": str(data / "abdomen_ct_ts" / "seg104.nii.gz"),
+    }
 
 
 def chosen_in(widget, files: dict[str, str]) -> None:
@@ -143,19 +145,26 @@ def main(folder: Path) -> None:
         result = widget.results.result
         record = json.loads((Path(result.folder) / "result.json").read_text())
         print(f"load of the machine: {os.getloadavg()[0]:.1f}")
-        print(f"{result.label_table.GetNumberOfRows()} structures: shown {table:.1f} s after the "
-              f"last sample, all maps after {everything:.1f} s "
-              f"(worker: {record['timings']['summary_s']:.1f} s)")
+        print(
+            f"{result.label_table.GetNumberOfRows()} structures: shown {table:.1f} s after the "
+            f"last sample, all maps after {everything:.1f} s "
+            f"(worker: {record['timings']['summary_s']:.1f} s)"
+        )
         started = time.process_time()
         widget.results.tables.show(result)
         print(f"table filled in {time.process_time() - started:.2f} CPU s")
-        print("read-out: median {:.2f} ms, largest {:.2f} ms".format(
-            *(1000 * value for value in readout(result))))
+        print(
+            "read-out: median {:.2f} ms, largest {:.2f} ms".format(
+                *(1000 * value for value in readout(result))
+            )
+        )
         for outlines in (False, True):
             wall, cpu = film(result, outlines)
-            print(f"step of the film, three views of {SIZE} pixels, {CUBE} cubed, "
-                  f"{'with' if outlines else 'without'} outlines: {1000 * wall:.0f} ms wall, "
-                  f"{1000 * cpu:.0f} ms CPU, load {os.getloadavg()[0]:.1f}")
+            print(
+                f"step of the film, three views of {SIZE} pixels, {CUBE} cubed, "
+                f"{'with' if outlines else 'without'} outlines: {1000 * wall:.0f} ms wall, "
+                f"{1000 * cpu:.0f} ms CPU, load {os.getloadavg()[0]:.1f}"
+            )
     finally:
         host.unload(widget)
 

@@ -20,10 +20,28 @@ ALLOWED = 1.05
 def peak_mb(options: list[str], out: Path, samples: int, field: Path) -> float:
     """Peak memory in MB of one run."""
     subprocess.run(
-        [sys.executable, "-m", "UncertainRegLib", "run", *options, "--out", str(out),
-         "--samples", str(samples), "--backbone", "known-field", "--perturbation", "deform",
-         "--parameters", json.dumps({"backbone": {"field": str(field)}}), "--progress", "none"],
-        cwd=ROOT, check=True)
+        [
+            sys.executable,
+            "-m",
+            "UncertainRegLib",
+            "run",
+            *options,
+            "--out",
+            str(out),
+            "--samples",
+            str(samples),
+            "--backbone",
+            "known-field",
+            "--perturbation",
+            "deform",
+            "--parameters",
+            json.dumps({"backbone": {"field": str(field)}}),
+            "--progress",
+            "none",
+        ],
+        cwd=ROOT,
+        check=True,
+    )
     return json.loads((out / "result.json").read_text())["peak_memory_mb"]
 
 
@@ -34,11 +52,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         options = [str(option) for option in deformed_template(folder / "input")]
-        peaks = {n: peak_mb(options, folder / f"n{n}", n, folder / "input" / "truth.nrrd")
-                 for n in (8, 64)}
+        peaks = {
+            n: peak_mb(options, folder / f"n{n}", n, folder / "input" / "truth.nrrd")
+            for n in (8, 64)
+        }
     ratio = peaks[64] / peaks[8]
-    print(f"peak memory: {peaks[8]:.0f} MB at N = 8, {peaks[64]:.0f} MB at N = 64, "
-          f"ratio {ratio:.3f}")
+    print(
+        f"peak memory: {peaks[8]:.0f} MB at N = 8, {peaks[64]:.0f} MB at N = 64, ratio {ratio:.3f}"
+    )
     return int(ratio > ALLOWED)
 
 

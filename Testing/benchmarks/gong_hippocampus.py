@@ -38,43 +38,82 @@ from UncertainRegLib.training.losses import one_hot
 from UncertainRegLib.training.model_folder import load_model
 
 ENSEMBLES = {"": "", "snapshot": "+Snap", "dropout": "+Drop", "bootstrap": "+Boot"}
-ROWS = {name + suffix: (predictive, ensemble)  # the dearest last
-        for ensemble, suffix in ENSEMBLES.items()
-        for predictive, name in ((False, "VoxelMorph"), (True, "Ours"))}
+ROWS = {
+    name + suffix: (predictive, ensemble)  # the dearest last
+    for ensemble, suffix in ENSEMBLES.items()
+    for predictive, name in ((False, "VoxelMorph"), (True, "Ours"))
+}
 # Orderings of the paper's Table 1: column, row with the smaller value, rows with larger ones
 ENSEMBLED = tuple(f"VoxelMorph{suffix}" for suffix in ("+Boot", "+Drop", "+Snap"))
 ORDERINGS = (
-    ("err", "Ours", ("VoxelMorph",)), ("err", "Ours", ENSEMBLED),
+    ("err", "Ours", ("VoxelMorph",)),
+    ("err", "Ours", ENSEMBLED),
     *[("err", name, ("VoxelMorph",)) for name in ENSEMBLED],
     *[("err", name.replace("VoxelMorph", "Ours"), (name,)) for name in ENSEMBLED],
-    ("mr", "Ours", ("VoxelMorph",)), ("mr", "Ours+Snap", ("Ours", *ENSEMBLED)),
+    ("mr", "Ours", ("VoxelMorph",)),
+    ("mr", "Ours+Snap", ("Ours", *ENSEMBLED)),
     ("fdr", "Ours", ("VoxelMorph", *ENSEMBLED)),
-    ("dice", "VoxelMorph", ("Ours",)), ("dice", "VoxelMorph", ("VoxelMorph+Boot",)),
-    ("dice", "VoxelMorph", ("VoxelMorph+Snap",)), ("dice", "VoxelMorph+Drop", ("VoxelMorph",)),
-    ("dice", "Ours", ("Ours+Boot", "Ours+Snap")), ("dice", "VoxelMorph+Boot", ("Ours+Snap",)),
-    ("nlcc", "VoxelMorph", ("Ours",)), ("mi", "VoxelMorph", ("Ours",)),
-    ("mse", "Ours", ("VoxelMorph",)))
+    ("dice", "VoxelMorph", ("Ours",)),
+    ("dice", "VoxelMorph", ("VoxelMorph+Boot",)),
+    ("dice", "VoxelMorph", ("VoxelMorph+Snap",)),
+    ("dice", "VoxelMorph+Drop", ("VoxelMorph",)),
+    ("dice", "Ours", ("Ours+Boot", "Ours+Snap")),
+    ("dice", "VoxelMorph+Boot", ("Ours+Snap",)),
+    ("nlcc", "VoxelMorph", ("Ours",)),
+    ("mi", "VoxelMorph", ("Ours",)),
+    ("mse", "Ours", ("VoxelMorph",)),
+)
 NONE = "(no registration)"
 LICENCE = "CC BY-SA 4.0 (Medical Segmentation Decathlon, Task04)"
 KEY = ("row", "fixed", "steps")
-COLUMNS = {"mse": "MSE", "mi": "MI", "nlcc": "NLCC %", "dice": "Dice %", "err": "AUSE ERR",
-           "mr": "AUSE MR", "fdr": "AUSE FDR", "flow_mm": "flow sd mm", "flow_err": "ERR by flow",
-           "cpu_minutes": "CPU min"}
+COLUMNS = {
+    "mse": "MSE",
+    "mi": "MI",
+    "nlcc": "NLCC %",
+    "dice": "Dice %",
+    "err": "AUSE ERR",
+    "mr": "AUSE MR",
+    "fdr": "AUSE FDR",
+    "flow_mm": "flow sd mm",
+    "flow_err": "ERR by flow",
+    "cpu_minutes": "CPU min",
+}
 WITH_SPREAD = ("mse", "mi", "nlcc", "dice")
 REGISTRATION = (*WITH_SPREAD, "cpu_minutes")  # the columns of the first table
-DIGITS = {"mse": 4, "mi": 3, "nlcc": 2, "dice": 2, "err": 5, "mr": 4, "fdr": 4, "flow_mm": 2,
-          "flow_err": 5, "cpu_minutes": 1}
+DIGITS = {
+    "mse": 4,
+    "mi": 3,
+    "nlcc": 2,
+    "dice": 2,
+    "err": 5,
+    "mr": 4,
+    "fdr": 4,
+    "flow_mm": 2,
+    "flow_err": 5,
+    "cpu_minutes": 1,
+}
 
 
 def config_of(args, predictive: bool, ensemble: str) -> GongTraining:
-    common = {"predictive": predictive, "ensemble": ensemble, "seed": args.seed,
-              "device": args.device}
+    common = {
+        "predictive": predictive,
+        "ensemble": ensemble,
+        "seed": args.seed,
+        "device": args.device,
+    }
     if args.paper:
         return GongTraining(**common)
     return GongTraining(
-        **common, steps=args.steps, batch=2, network={"blocks": 2}, learning_rate=args.rate,
+        **common,
+        steps=args.steps,
+        batch=2,
+        network={"blocks": 2},
+        learning_rate=args.rate,
         members=args.bootstrap if ensemble == "bootstrap" else args.members,
-        cycles=args.cycles, first_cycle=args.cycles // 3, save_every=50)
+        cycles=args.cycles,
+        first_cycle=args.cycles // 3,
+        save_every=50,
+    )
 
 
 @torch.no_grad()
@@ -109,14 +148,21 @@ def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> d
     if len(found) == 1 and not predictive:
         uncertainty = np.abs(image - fixed)
     areas = class_ause(uncertainty, labels, truth, classes, GONG)
-    row = {"mse": mean_squared_error(image, fixed), "mi": mutual_information(image, fixed),
-           "nlcc": 100 * local_ncc(image, fixed),
-           "dice": 100 * float(np.nanmean(list(dice_per_label(labels, truth, classes).values()))),
-           **areas, "flow_mm": float("nan"), "flow_err": float("nan")}
+    row = {
+        "mse": mean_squared_error(image, fixed),
+        "mi": mutual_information(image, fixed),
+        "nlcc": 100 * local_ncc(image, fixed),
+        "dice": 100 * float(np.nanmean(list(dice_per_label(labels, truth, classes).values()))),
+        **areas,
+        "flow_mm": float("nan"),
+        "flow_err": float("nan"),
+    }
     if len(found) > 1:
         flow = variance.sum(0).sqrt().cpu().numpy() * spacing_mm
-        row |= {"flow_mm": float(flow.mean()),
-                "flow_err": class_ause(flow, labels, truth, classes, GONG)["err"]}
+        row |= {
+            "flow_mm": float(flow.mean()),
+            "flow_err": class_ause(flow, labels, truth, classes, GONG)["err"],
+        }
     return row
 
 
@@ -125,9 +171,10 @@ def study(args) -> Rows:
     images, labels = args.data / "images", args.data / "labels"
     names = tuple(sorted(f.name for f in images.iterdir() if f.name.endswith(".nii.gz")))
     options = {"labels": str(labels), "intensity": "minmax"}
-    train = FolderPairs(str(images), args.shape, 1.0, names=names[:args.train], together=2,
-                        apart=1, **options)
-    test = FolderPairs(str(images), args.shape, 1.0, names=names[args.train:], **options)
+    train = FolderPairs(
+        str(images), args.shape, 1.0, names=names[: args.train], together=2, apart=1, **options
+    )
+    test = FolderPairs(str(images), args.shape, 1.0, names=names[args.train :], **options)
     values = (0, *train.label_values())
     atlases = [nearest_atlas(test.of(k, k, args.device).fixed, train) for k in range(len(test))]
     rows = Rows(args.out / "rows.csv", KEY)
@@ -135,11 +182,20 @@ def study(args) -> Rows:
         key = {"row": NONE, "fixed": file.name, "steps": config_of(args, False, "").steps}
         if key not in rows:
             atlas, target = train.of(atlases[k], atlases[k]), test.of(k, k)
-            unmoved = Prediction(torch.zeros(1, 3, *args.shape), atlas.moving,
-                                 one_hot(atlas.moving_labels, values), None)
-            rows.add({**key, **judge([unmoved], False, atlas.moving, target.fixed,
-                                     target.fixed_labels, 1.0),
-                      "atlas": train.files[atlases[k]].name, "cpu_minutes": 0.0})
+            unmoved = Prediction(
+                torch.zeros(1, 3, *args.shape),
+                atlas.moving,
+                one_hot(atlas.moving_labels, values),
+                None,
+            )
+            rows.add(
+                {
+                    **key,
+                    **judge([unmoved], False, atlas.moving, target.fixed, target.fixed_labels, 1.0),
+                    "atlas": train.files[atlases[k]].name,
+                    "cpu_minutes": 0.0,
+                }
+            )
     for name in args.rows:
         config = config_of(args, *ROWS[name])
         folder = args.out / name
@@ -157,8 +213,9 @@ def study(args) -> Rows:
             memberships = one_hot(atlas.moving_labels.to(args.device), values)
             found = predictions(folder, config, moving, fixed, memberships)
             scores = judge(found, config.predictive, moving, fixed, target.fixed_labels, 1.0)
-            rows.add({**key, **scores, "atlas": train.files[atlases[k]].name,
-                      "cpu_minutes": minutes})
+            rows.add(
+                {**key, **scores, "atlas": train.files[atlases[k]].name, "cpu_minutes": minutes}
+            )
         (args.out / "gong_results.md").write_text(in_words(rows, args), encoding="utf-8")
         print(f"{name}: {minutes:.1f} CPU minutes", flush=True)
     return rows
@@ -168,29 +225,45 @@ def in_words(rows: Rows, args) -> str:
     """The table of the paper, mean ± standard deviation over the test images, and the command."""
     config = config_of(args, False, "")
     command = " ".join(arg if "/" not in arg else Path(arg).name for arg in sys.argv[1:])
-    lines = ["# Predictive and empirical uncertainty: what was measured", "",
-             f"Written by `gong_hippocampus.py {command}`.", "",
-             f"{args.train} subjects train, {len({r['fixed'] for r in rows.all})} test; "
-             f"{' × '.join(map(str, args.shape))} voxels of 1 mm; {config.steps} steps of "
-             f"{config.batch} pairs a network; {config.members} snapshots or passes with dropout, "
-             f"{config_of(args, False, 'bootstrap').members} bootstrap members.", ""]
+    lines = [
+        "# Predictive and empirical uncertainty: what was measured",
+        "",
+        f"Written by `gong_hippocampus.py {command}`.",
+        "",
+        f"{args.train} subjects train, {len({r['fixed'] for r in rows.all})} test; "
+        f"{' × '.join(map(str, args.shape))} voxels of 1 mm; {config.steps} steps of "
+        f"{config.batch} pairs a network; {config.members} snapshots or passes with dropout, "
+        f"{config_of(args, False, 'bootstrap').members} bootstrap members.",
+        "",
+    ]
     found = [row for row in rows.all if row["steps"] == str(config.steps)]
     methods = list(dict.fromkeys(row["row"] for row in found))
     for columns in (REGISTRATION, tuple(name for name in COLUMNS if name not in REGISTRATION)):
-        lines += ["| method | " + " | ".join(COLUMNS[name] for name in columns) + " |",
-                  "|---" * (len(columns) + 1) + "|"]
+        lines += [
+            "| method | " + " | ".join(COLUMNS[name] for name in columns) + " |",
+            "|---" * (len(columns) + 1) + "|",
+        ]
         for method in methods:
-            cells = (cell(name, [float(row[name]) for row in found if row["row"] == method])
-                     for name in columns)
+            cells = (
+                cell(name, [float(row[name]) for row in found if row["row"] == method])
+                for name in columns
+            )
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
         lines.append("")
-    lines += ["MR and FDR judge the voxels of a class that remain. A map that is high all "
-              "along a structure soon leaves few of them, and one miss that it did not expect then "
-              "makes the rate 1: a small ERR may go with a large MR."]
-    lines += ["", "MSE, MI, NLCC and Dice: mean ± standard deviation over the test images. AUSE: "
-              "areas by the paper's protocol, less is better. Flow: standard deviation of the "
-              "members' displacements (Eq. 7), and the AUSE ERR when voxels are ranked by it.", "",
-              "Orderings of the paper's Table 1, here:", ""]
+    lines += [
+        "MR and FDR judge the voxels of a class that remain. A map that is high all "
+        "along a structure soon leaves few of them, and one miss that it did not expect then "
+        "makes the rate 1: a small ERR may go with a large MR."
+    ]
+    lines += [
+        "",
+        "MSE, MI, NLCC and Dice: mean ± standard deviation over the test images. AUSE: "
+        "areas by the paper's protocol, less is better. Flow: standard deviation of the "
+        "members' displacements (Eq. 7), and the AUSE ERR when voxels are ranked by it.",
+        "",
+        "Orderings of the paper's Table 1, here:",
+        "",
+    ]
     mean = {entry["row"]: entry for entry in summary(found, ("row",), tuple(COLUMNS))}
     lines += [f"- {text}" for text in orderings(mean)]
     return "\n".join(lines) + "\n"
@@ -214,8 +287,10 @@ def orderings(mean: dict[str, dict]):
         others = {name: mean[name][column] for name in larger}
         holds = all(small < value for value in others.values())
         text = ", ".join(f"{name} ({value:.{digits}f})" for name, value in others.items())
-        yield (f"{'holds' if holds else '**does not hold**'}: {COLUMNS[column]} of {smaller} "
-               f"({small:.{digits}f}) below {text}")
+        yield (
+            f"{'holds' if holds else '**does not hold**'}: {COLUMNS[column]} of {smaller} "
+            f"({small:.{digits}f}) below {text}"
+        )
 
 
 def main() -> None:
@@ -228,8 +303,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400, help="of each network")
     parser.add_argument("--members", type=int, default=8, help="snapshots, passes with dropout")
     parser.add_argument("--bootstrap", type=int, default=4, help="members of a bootstrap ensemble")
-    parser.add_argument("--cycles", type=int, default=12,
-                        help="of the snapshot ensemble; the first third is not used")
+    parser.add_argument(
+        "--cycles",
+        type=int,
+        default=12,
+        help="of the snapshot ensemble; the first third is not used",
+    )
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of Adam")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
@@ -237,8 +316,7 @@ def main() -> None:
     parser.add_argument("--progress", action="store_true", help="show bars")
     args = parser.parse_args()
     args.shape = (48, 64, 48) if args.paper else tuple(args.shape)
-    torch.set_num_threads(1 if args.device == "cpu" and not args.paper else
-                          torch.get_num_threads())
+    torch.set_num_threads(1 if args.device == "cpu" and not args.paper else torch.get_num_threads())
     args.out.mkdir(parents=True, exist_ok=True)
     rows = study(args)
     print(in_words(rows, args))

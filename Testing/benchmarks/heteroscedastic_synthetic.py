@@ -41,22 +41,30 @@ WIDTHS = {"encoder": (8, 16, 16, 16), "decoder": (16, 16, 16, 16, 8), "ndim": 2}
 SNR = "SNR, gamma 0.5 (the paper)"
 MSE = "MSE"
 MODELS = {
-    MSE: {"loss": "mse"}, SNR: {"loss": "snr"},
+    MSE: {"loss": "mse"},
+    SNR: {"loss": "snr"},
     # the weights of SNR are about 0.55: this is MSE with the same balance to the smoothness
     "MSE, lambda / 0.55": {"loss": "mse", "smoothness": 0.01 / 0.55},
     "SNR, variance of 5 x 5": {"loss": "snr", "window": 5},
-    "beta-NLL": {"loss": "beta-nll"}, "NLL": {"loss": "nll"},
+    "beta-NLL": {"loss": "beta-nll"},
+    "NLL": {"loss": "nll"},
     "SNR, gamma 1": {"loss": "snr", "gamma": 1.0},
     "SNR with sigma_z": {"loss": "snr", "alpha": 1e-3},
-    "AdaFrame": {"loss": "adaframe"}, "AdaReg": {"loss": "adareg"},
+    "AdaFrame": {"loss": "adaframe"},
+    "AdaReg": {"loss": "adareg"},
     "SNR, gamma 0.25": {"loss": "snr", "gamma": 0.25},
     "SNR, gamma 0.75": {"loss": "snr", "gamma": 0.75},
     "SNR as in the code": {"loss": "snr", "snr": "code"},
 }
 TWICE = list(MODELS)[:4]  # with every seed; the others with the first
 KEY = ("model", "seed", "steps", "pair")
-COLUMNS = {"error": "error", "noisy": "error, noisy half", "quiet": "error, quiet half",
-           "spearman": "Spearman(sigma_I, sigma)", "ause": "AUSE of sigma_I²"}
+COLUMNS = {
+    "error": "error",
+    "noisy": "error, noisy half",
+    "quiet": "error, quiet half",
+    "spearman": "Spearman(sigma_I, sigma)",
+    "ause": "AUSE of sigma_I²",
+}
 
 
 def test_seed(number: int) -> int:
@@ -74,30 +82,46 @@ def judge(nets: dict, pair) -> tuple[dict[str, float], tuple]:
     sigma = pair.noise_sd[0, 0].numpy()
     noisy = sigma > np.median(sigma)
     residual = (pair.fixed - moved).square()[0, 0].numpy()
-    row = {"before": float(pair.displacement.square().sum(1).sqrt().mean()),
-           "error": float(error.mean()), "noisy": float(error[noisy].mean()),
-           "quiet": float(error[~noisy].mean()), "spearman": spearman(log_variance, sigma),
-           "ause": HETERO.scores(log_variance, residual)["ause"]}
+    row = {
+        "before": float(pair.displacement.square().sum(1).sqrt().mean()),
+        "error": float(error.mean()),
+        "noisy": float(error[noisy].mean()),
+        "quiet": float(error[~noisy].mean()),
+        "spearman": spearman(log_variance, sigma),
+        "ause": HETERO.scores(log_variance, residual)["ause"],
+    }
     return row, HETERO.curves(log_variance, residual)
 
 
 def study(args) -> Rows:
     """Whatever fits into the minutes."""
     deadline = time.monotonic() + 60 * args.minutes
-    pairs = KnownPairs(SyntheticPairs((1, SIZE, SIZE), detail=8, noise=0.01), warp_voxels=2.0,
-                       warp_detail=4, noise=NOISE)
+    pairs = KnownPairs(
+        SyntheticPairs((1, SIZE, SIZE), detail=8, noise=0.01),
+        warp_voxels=2.0,
+        warp_detail=4,
+        noise=NOISE,
+    )
     rows = Rows(args.out / "rows.csv", KEY)
     for seed in range(args.seeds):
         for name in args.models:
             settings = MODELS[name]
-            keys = [{"model": name, "seed": seed, "steps": args.steps, "pair": i}
-                    for i in range(args.tests)]
+            keys = [
+                {"model": name, "seed": seed, "steps": args.steps, "pair": i}
+                for i in range(args.tests)
+            ]
             if all(key in rows for key in keys) or (seed and name not in TWICE):
                 continue
             if time.monotonic() > deadline:
                 return rows
-            config = replace(HeteroscedasticTraining(**WIDTHS, **settings), steps=args.steps,
-                             seed=seed, learning_rate=args.rate, network=WIDTHS, save_every=200)
+            config = replace(
+                HeteroscedasticTraining(**WIDTHS, **settings),
+                steps=args.steps,
+                seed=seed,
+                learning_rate=args.rate,
+                network=WIDTHS,
+                save_every=200,
+            )
             folder = args.out / f"{seed}-{''.join(c if c.isalnum() else '-' for c in name)}"
             nets = train_heteroscedastic(config, pairs, folder, progress=False)
             judged = [judge(nets, pairs.pair(test_seed(i))) for i in range(args.tests)]
@@ -117,20 +141,25 @@ def write_report(rows: Rows, args) -> None:
     mine = [row for row in rows.all if row["steps"] == str(args.steps)]
     before = np.mean([float(row["before"]) for row in mine])
     lines = [
-        "# Heteroscedastic registration under known noise", "",
-        "    " + args.command, "",
+        "# Heteroscedastic registration under known noise",
+        "",
+        "    " + args.command,
+        "",
         f"2-D synthetic pairs, {SIZE} x {SIZE}, {args.steps} steps, Adam {args.rate:g}, lambda "
         f"0.01; known warps of {before:.2f} voxels in the mean; noise of known standard deviation "
         f"{NOISE[0]} to {NOISE[1]} (images 0 to 1). {args.tests} test pairs. Displacement errors "
-        "in voxels; 95 % bootstrap intervals over test pairs.", "",
+        "in voxels; 95 % bootstrap intervals over test pairs.",
+        "",
         "| model | seeds | " + " | ".join(COLUMNS.values()) + " | error minus MSE's |",
-        "|---|---|" + "---|" * (len(COLUMNS) + 1)]
+        "|---|---|" + "---|" * (len(COLUMNS) + 1),
+    ]
     for entry in summary(mine, ("model",), tuple(COLUMNS)):
         name = entry["model"]
         seeds = {row["seed"] for row in mine if row["model"] == name}
         cells = [f"{entry[c]:.3f}" if c != "ause" else f"{entry[c]:.5f}" for c in COLUMNS]
-        lines.append(f"| {name} | {len(seeds)} | " + " | ".join(cells)
-                     + f" | {difference(mine, name)} |")
+        lines.append(
+            f"| {name} | {len(seeds)} | " + " | ".join(cells) + f" | {difference(mine, name)} |"
+        )
     (args.out / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figure_of_curves(args.out)
 
@@ -164,8 +193,10 @@ def figure_of_curves(folder: Path) -> None:
             axes.plot(removed, oracle, color=f"C{place}", ls="--", lw=0.8)
     if not axes.lines:
         return
-    axes.set(xlabel="removed fraction, most uncertain first",
-             ylabel="mean squared residual of what remains")
+    axes.set(
+        xlabel="removed fraction, most uncertain first",
+        ylabel="mean squared residual of what remains",
+    )
     axes.legend(frameon=False, title="dashed: oracle")
     figure.savefig(folder / "sparsification.png", dpi=120)
 
@@ -179,10 +210,13 @@ def figure_of_maps(nets: dict, pair, file: Path) -> None:
     moved = warp(pair.moving, z, "border")
     sigma = (0.5 * predict_log_variance(nets["variance"], moved, pair.fixed)).exp()
     error = (z - pair.displacement).square().sum(1, keepdim=True).sqrt()
-    panels = {"fixed": (pair.fixed, "gray", 0, 1), "moved": (moved, "gray", 0, 1),
-              "true sigma": (pair.noise_sd, "viridis", 0, NOISE[1]),
-              "predicted sigma_I": (sigma, "viridis", 0, NOISE[1]),
-              "displacement error (voxels)": (error, "magma", 0, 4)}
+    panels = {
+        "fixed": (pair.fixed, "gray", 0, 1),
+        "moved": (moved, "gray", 0, 1),
+        "true sigma": (pair.noise_sd, "viridis", 0, NOISE[1]),
+        "predicted sigma_I": (sigma, "viridis", 0, NOISE[1]),
+        "displacement error (voxels)": (error, "magma", 0, 4),
+    }
     figure = Figure(figsize=(15, 3.4), layout="constrained")
     for axes, (title, (image, colours, low, high)) in zip(figure.subplots(1, 5), panels.items()):
         shown = axes.imshow(image[0, 0, 0], cmap=colours, vmin=low, vmax=high)
@@ -194,16 +228,18 @@ def figure_of_maps(nets: dict, pair, file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", default=tuple(MODELS),
-                        help="some of the table's rows [all]")
+    parser.add_argument(
+        "--models", nargs="+", default=tuple(MODELS), help="some of the table's rows [all]"
+    )
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--tests", type=int, default=64, help="test pairs")
     parser.add_argument("--minutes", type=float, default=30, help="begin no training after them")
     args = parser.parse_args()
-    args.command = shlex.join("study" if word == str(args.out) else word
-                              for word in ("python", *sys.argv))
+    args.command = shlex.join(
+        "study" if word == str(args.out) else word for word in ("python", *sys.argv)
+    )
     torch.set_num_threads(1)
     keep_freed_memory()
     args.out.mkdir(parents=True, exist_ok=True)

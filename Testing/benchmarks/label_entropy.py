@@ -65,26 +65,54 @@ def pairs_of(data: Path, group: str, count: int) -> list[Pair]:
     """The pairs of a group, in a fixed order."""
     if group == "brain":
         brain = data / "brain_t1_inter"
-        return [Pair("A from C", Job(
-            fixed=str(brain / "subA_t1.nii.gz"), fixed_labels=str(brain / "subA_seg13.nii.gz"),
-            moving=str(brain / "subC_aligned_t1.nii.gz"),
-            moving_labels=str(brain / "subC_aligned_seg13.nii.gz")), 2.0)]
+        return [
+            Pair(
+                "A from C",
+                Job(
+                    fixed=str(brain / "subA_t1.nii.gz"),
+                    fixed_labels=str(brain / "subA_seg13.nii.gz"),
+                    moving=str(brain / "subC_aligned_t1.nii.gz"),
+                    moving_labels=str(brain / "subC_aligned_seg13.nii.gz"),
+                ),
+                2.0,
+            )
+        ]
     if group == "lung":
-        ends = {side: str(data / "lung_ct_followup" / f"{side}{{}}.mha")
-                for side in ("baseline", "followup")}
+        ends = {
+            side: str(data / "lung_ct_followup" / f"{side}{{}}.mha")
+            for side in ("baseline", "followup")
+        }
         fixed, moving = (file.format("_mask") for file in ends.values())
-        return [Pair("baseline from followup", Job(
-            fixed=ends["baseline"].format(""), moving=ends["followup"].format(""),
-            fixed_mask=fixed, moving_mask=moving, fixed_labels=fixed, moving_labels=moving),
-            settings={"voxels": 60_000})]
+        return [
+            Pair(
+                "baseline from followup",
+                Job(
+                    fixed=ends["baseline"].format(""),
+                    moving=ends["followup"].format(""),
+                    fixed_mask=fixed,
+                    moving_mask=moving,
+                    fixed_labels=fixed,
+                    moving_labels=moving,
+                ),
+                settings={"voxels": 60_000},
+            )
+        ]
     folder = data / "hippocampus_msd"
     names = sorted(path.name for path in (folder / "images").glob("*.nii.gz"))
-    names = names[0 if group == "development" else 1::2]
-    return [Pair(" from ".join(name.split(".")[0].split("_")[1] for name in both), Job(
-        **{f"{side}{kind}": str(folder / place / name)
-           for side, name in zip(("fixed", "moving"), both)
-           for kind, place in (("", "images"), ("_labels", "labels"))}))
-        for both in zip(names, names[1:] + names[:1])][:count]
+    names = names[0 if group == "development" else 1 :: 2]
+    return [
+        Pair(
+            " from ".join(name.split(".")[0].split("_")[1] for name in both),
+            Job(
+                **{
+                    f"{side}{kind}": str(folder / place / name)
+                    for side, name in zip(("fixed", "moving"), both)
+                    for kind, place in (("", "images"), ("_labels", "labels"))
+                }
+            ),
+        )
+        for both in zip(names, names[1:] + names[:1])
+    ][:count]
 
 
 def registrations(pair: Pair, inputs: Inputs) -> Iterator[DisplacementField]:
@@ -114,7 +142,8 @@ def maps_of(pair: Pair, inputs: Inputs, sweep: bool) -> tuple[dict[str, LabelMap
         for share in SHARES:
             for width in WIDTHS_MM:
                 maps[f"share {share:g}, within {width:g} mm"] = label_map(
-                    probabilities, warped, share, width)
+                    probabilities, warped, share, width
+                )
     maps[OURS] = label_map(probabilities, warped)
     return maps, warped
 
@@ -132,9 +161,15 @@ def study(pairs: list[Pair], group: str, rows: Rows) -> None:
             continue
         truth = inputs.fixed_labels.layers[0].array
         for name, scores in judge(maps, warped, truth).items():
-            rows.add({"group": group, "pair": pair.name, "map": name,
-                      **{k: "" if scores[k] is None else scores[k] for k in SCORES},
-                      "dice": mean_dice(warped, truth)})
+            rows.add(
+                {
+                    "group": group,
+                    "pair": pair.name,
+                    "map": name,
+                    **{k: "" if scores[k] is None else scores[k] for k in SCORES},
+                    "dice": mean_dice(warped, truth),
+                }
+            )
         print(pair.name, file=sys.stderr)
 
 
@@ -157,11 +192,19 @@ def section(rows: list[dict], group: str) -> str:
     head = ("map", "pairs", *SCORES.values(), f"AUROC − {BASELINE}", f"ECE − {BASELINE}")
     lines = [head, ("---",) * len(head)]
     for entry in summary(rows, ("map",), tuple(SCORES)):
-        line = [entry["map"], entry["pairs"],
-                *(cell(entry[name], entry[f"{name}_interval"]) for name in SCORES)]
+        line = [
+            entry["map"],
+            entry["pairs"],
+            *(cell(entry[name], entry[f"{name}_interval"]) for name in SCORES),
+        ]
         for name in ("auroc", "ece"):
-            gain = np.array([float(row[name]) - float(base[row["pair"]][name]) for row in rows
-                             if row["map"] == entry["map"] and row[name] != ""])
+            gain = np.array(
+                [
+                    float(row[name]) - float(base[row["pair"]][name])
+                    for row in rows
+                    if row["map"] == entry["map"] and row[name] != ""
+                ]
+            )
             line.append(cell(gain.mean() if gain.size else np.nan, bootstrap_interval(gain), "+"))
         lines.append(line)
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
@@ -187,8 +230,10 @@ def main() -> None:
     rows = Rows(args.out / f"{args.group}.csv", KEY)
     study(pairs_of(args.data, args.group, args.pairs), args.group, rows)
     dice = {row["pair"]: float(row["dice"]) for row in rows.all}
-    print(f"{len(dice)} pairs, mean Dice of the registration {np.mean(list(dice.values())):.3f}; "
-          f"{OURS}: share {SAMPLES_SHARE:g}, within {WITHIN_MM:g} mm.\n")
+    print(
+        f"{len(dice)} pairs, mean Dice of the registration {np.mean(list(dice.values())):.3f}; "
+        f"{OURS}: share {SAMPLES_SHARE:g}, within {WITHIN_MM:g} mm.\n"
+    )
     print(section(rows.all, args.group))
 
 

@@ -65,8 +65,12 @@ def local_label_map(sampler, fixed, moving, segmentation) -> LabelMap:
     proposal = sampler.proposal.propose(fixed, moving, np.random.default_rng(1))
     target = proposal.target(fixed, moving, window=WINDOW)
     labels = [label for label in np.unique(segmentation.array) if label]
-    masks = [proposal.target(fixed, Image((segmentation.array == label).astype(np.float32),
-                                          segmentation.grid)) for label in labels]
+    masks = [
+        proposal.target(
+            fixed, Image((segmentation.array == label).astype(np.float32), segmentation.grid)
+        )
+        for label in labels
+    ]
     sums, total = [0.0] * len(labels), 0.0
     for seed in range(LOCAL_PROPOSALS):
         z = proposal.gaussian.sample(proposal.gaussian.noise([seed]))
@@ -92,9 +96,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    data = {name: read(args.data / f"{name}.nii.gz") for name, read in (
-        ("subA_t1", read_image), ("subA_seg13", read_labels),
-        ("subC_aligned_t1", read_image), ("subC_aligned_seg13", read_labels))}
+    data = {
+        name: read(args.data / f"{name}.nii.gz")
+        for name, read in (
+            ("subA_t1", read_image),
+            ("subA_seg13", read_labels),
+            ("subC_aligned_t1", read_image),
+            ("subC_aligned_seg13", read_labels),
+        )
+    }
     segmentation = data["subC_aligned_seg13"]
     backbone = backbones.create(args.backbone, **args.backbone_settings)
     fixed, moving = backbone.prepare(data["subA_t1"], data["subC_aligned_t1"])
@@ -102,8 +112,10 @@ def main() -> None:
     truth = data["subA_seg13"].resample(grid, "nearest", 0).array
     began = time.monotonic()
     registration = backbone.register(fixed, moving).to_numpy()
-    lines = [f"one registration {time.monotonic() - began:.1f} s, grids {fixed.grid.shape} and "
-             f"{grid.shape}"]
+    lines = [
+        f"one registration {time.monotonic() - began:.1f} s, grids {fixed.grid.shape} and "
+        f"{grid.shape}"
+    ]
     warped = warp_labels(segmentation, registration.resample(grid)).array
     lines.append(f"Dice of the registration {mean_dice(warped, truth):.4f}")
     maps = baselines(warped, grid)
@@ -120,23 +132,45 @@ def main() -> None:
         for one in fields:
             mean += one.resample(grid).vectors / len(fields)
         mean = type(fields[0])(mean, grid)
-        dices[name] = (mean_dice(warp_labels(segmentation, mean).array, truth), np.mean(found),
-                       np.max(found))
+        dices[name] = (
+            mean_dice(warp_labels(segmentation, mean).array, truth),
+            np.mean(found),
+            np.max(found),
+        )
 
     recorded = Recorded(backbone)
     family = create_sampler("equivariance", backbone, "deform", {}).family
     began = time.monotonic()
-    add("equivariance", list(Equivariance(recorded, family).sample(
-        fixed, moving, args.seeds, np.random.default_rng(1))))
+    add(
+        "equivariance",
+        list(
+            Equivariance(recorded, family).sample(
+                fixed, moving, args.seeds, np.random.default_rng(1)
+            )
+        ),
+    )
     lines.append(f"{args.seeds} equivariance samples {time.monotonic() - began:.0f} s")
     for sd in LOCAL_SD_MM:
         for name, settings in [(f"SIR {sd:g} mm, uniform", {"ess_fraction": 1.0})] + [
-                (f"SIR {sd:g} mm, ESS {f:g} N", {"ess_fraction": f}) for f in ESS_FRACTIONS]:
+            (f"SIR {sd:g} mm, ESS {f:g} N", {"ess_fraction": f}) for f in ESS_FRACTIONS
+        ]:
             recorded.replay = 0
             began = time.monotonic()
-            sampler = create_sampler("sir", recorded, "deform", {"method": {
-                "source": "seeded", "seeds": args.seeds, "proposals": args.proposals,
-                "local_sd_mm": sd, "voxels": args.voxels, **settings}})
+            sampler = create_sampler(
+                "sir",
+                recorded,
+                "deform",
+                {
+                    "method": {
+                        "source": "seeded",
+                        "seeds": args.seeds,
+                        "proposals": args.proposals,
+                        "local_sd_mm": sd,
+                        "voxels": args.voxels,
+                        **settings,
+                    }
+                },
+            )
             samples = list(sampler.sample(fixed, moving, args.kept, np.random.default_rng(1)))
             add(name, samples)
             facts = samples[0].of_all
@@ -144,21 +178,37 @@ def main() -> None:
                 f"{name}: {time.monotonic() - began:.0f} s, ESS raw {facts['ess_raw']:.2f}, "
                 f"tempered {facts['ess_tempered']:.0f} of {facts['proposals']}, sd of log-weights "
                 f"{facts['log_weight_sd']:.0f} nats, {len({s.group for s in samples})} different "
-                f"of {args.kept}")
+                f"of {args.kept}"
+            )
             print(lines[-1], flush=True)
         recorded.replay = 0
         maps[f"SIR {sd:g} mm, local"] = local_label_map(sampler, fixed, moving, segmentation)
-    for name, settings in [("trained, uniform", {"ess_fraction": 1.0})] + [
-            (f"trained, ESS {f:g} N", {"ess_fraction": f}) for f in ESS_FRACTIONS] + [
-            ("trained, by voxel", {"weighting": "voxel"})]:
+    for name, settings in (
+        [("trained, uniform", {"ess_fraction": 1.0})]
+        + [(f"trained, ESS {f:g} N", {"ess_fraction": f}) for f in ESS_FRACTIONS]
+        + [("trained, by voxel", {"weighting": "voxel"})]
+    ):
         began = time.monotonic()
-        sampler = create_sampler("sir", backbone, "deform", {"method": {
-            "source": "trained", "proposals": args.proposals, "voxels": args.voxels, **settings}})
+        sampler = create_sampler(
+            "sir",
+            backbone,
+            "deform",
+            {
+                "method": {
+                    "source": "trained",
+                    "proposals": args.proposals,
+                    "voxels": args.voxels,
+                    **settings,
+                }
+            },
+        )
         add(name, list(sampler.sample(fixed, moving, args.kept, np.random.default_rng(1))))
         lines.append(f"{name}: {time.monotonic() - began:.0f} s")
     scores = judge(maps, warped, truth)
-    lines.append(f"{'map':24} {'AUROC':>7} {'AUSE':>7} {'ECE':>7} {'Dice':>7}  Dice of the "
-                 "samples' mean, their mean, their best")
+    lines.append(
+        f"{'map':24} {'AUROC':>7} {'AUSE':>7} {'ECE':>7} {'Dice':>7}  Dice of the "
+        "samples' mean, their mean, their best"
+    )
     for name, one in scores.items():
         ece = "" if one["ece"] is None else f"{one['ece']:.4f}"
         dice = " ".join(f"{value:.4f}" for value in dices.get(name, ()))

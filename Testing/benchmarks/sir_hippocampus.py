@@ -52,14 +52,28 @@ REFERENCE = "smooth 0.5 mm"
 TEMPERATURE, VOXEL_BETA = 3.0, 10.0
 MATCHING_PAIRS, MATCHING_DRAWS = 4, 8
 KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps", "judged")
-COLUMNS = {"dice_mean": "Dice mean", "dice_resampled": "Dice resampled mean", "oracle": "oracle",
-           "gap": "oracle gap", "oracle_resampled": "oracle resampled",
-           "gap_resampled": "oracle gap resampled",
-           "folds": "folds %", "ess_raw": "ESS raw", "ess": "ESS T=3",
-           "entropy": "entropy", "entropy_weighted": "entropy weighted",
-           "ece": "ECE", "ece_weighted": "ECE weighted", "ece_voxel": "ECE by voxel",
-           "ause": "AUSE", "ause_weighted": "AUSE weighted", "ause_voxel": "AUSE by voxel",
-           "auroc": "AUROC", "auroc_weighted": "AUROC weighted", "auroc_voxel": "AUROC by voxel"}
+COLUMNS = {
+    "dice_mean": "Dice mean",
+    "dice_resampled": "Dice resampled mean",
+    "oracle": "oracle",
+    "gap": "oracle gap",
+    "oracle_resampled": "oracle resampled",
+    "gap_resampled": "oracle gap resampled",
+    "folds": "folds %",
+    "ess_raw": "ESS raw",
+    "ess": "ESS T=3",
+    "entropy": "entropy",
+    "entropy_weighted": "entropy weighted",
+    "ece": "ECE",
+    "ece_weighted": "ECE weighted",
+    "ece_voxel": "ECE by voxel",
+    "ause": "AUSE",
+    "ause_weighted": "AUSE weighted",
+    "ause_voxel": "AUSE by voxel",
+    "auroc": "AUROC",
+    "auroc_weighted": "AUROC weighted",
+    "auroc_voxel": "AUROC by voxel",
+}
 COMPARED = ("gap", "gap_resampled", "ece", "ause", "auroc", "dice_resampled")
 
 
@@ -90,8 +104,10 @@ class Model:
 
 def memberships(pair, fields):
     """(N, labels + 1, Z, Y, X): soft labels of the moving image after every field."""
-    parts = [RegistrationTarget(pair.fixed, (pair.moving_labels == label).float()).warp(fields)[0]
-             for label in (1, 2)]
+    parts = [
+        RegistrationTarget(pair.fixed, (pair.moving_labels == label).float()).warp(fields)[0]
+        for label in (1, 2)
+    ]
     return torch.stack((1 - parts[0] - parts[1], *parts), 1)
 
 
@@ -130,31 +146,37 @@ def judge(model, pair, seed: int, proposals: int) -> dict[str, float]:
     soft = memberships(pair, fields)
     of_mean = memberships(pair, mean)[0].argmax(0).numpy()
     resampled_mean = memberships(pair, fields[:, chosen].mean(1, keepdim=True))[0]
-    row = {"dice_mean": dice(of_mean, truth),
-           "dice_resampled": dice(resampled_mean.argmax(0).numpy(), truth),
-           "oracle": max(dice(one.argmax(0).numpy(), truth) for one in soft[:kept]),
-           "oracle_resampled": max(dice(soft[i].argmax(0).numpy(), truth)
-                                   for i in chosen.unique()),
-           "folds": 100 * np.mean([folding(z) for z in fields[0, :4]]),
-           "folds_mean": 100 * folding(mean[0, 0]), "scale": model.scale,
-           "ess_raw": float(effective_sample_size(log_weights)),
-           "ess": float(effective_sample_size(tempered)),
-           "log_weight_sd": float(log_weights.std())}
+    row = {
+        "dice_mean": dice(of_mean, truth),
+        "dice_resampled": dice(resampled_mean.argmax(0).numpy(), truth),
+        "oracle": max(dice(one.argmax(0).numpy(), truth) for one in soft[:kept]),
+        "oracle_resampled": max(dice(soft[i].argmax(0).numpy(), truth) for i in chosen.unique()),
+        "folds": 100 * np.mean([folding(z) for z in fields[0, :4]]),
+        "folds_mean": 100 * folding(mean[0, 0]),
+        "scale": model.scale,
+        "ess_raw": float(effective_sample_size(log_weights)),
+        "ess": float(effective_sample_size(tempered)),
+        "log_weight_sd": float(log_weights.std()),
+    }
     row["gap"] = row["oracle"] - row["dice_mean"]
     row["gap_resampled"] = row["oracle_resampled"] - row["dice_mean"]
     ring = SIR.mask(truth)
     wrong = of_mean != truth
-    weights = {"": torch.full_like(tempered, 1 / proposals).view(-1, 1, 1, 1),
-               "_weighted": tempered.softmax(-1).view(-1, 1, 1, 1),
-               "_voxel": (VOXEL_BETA * ncc).softmax(0)}
+    weights = {
+        "": torch.full_like(tempered, 1 / proposals).view(-1, 1, 1, 1),
+        "_weighted": tempered.softmax(-1).view(-1, 1, 1, 1),
+        "_voxel": (VOXEL_BETA * ncc).softmax(0),
+    }
     for name, w in weights.items():
         p = (w.float()[:, None] * soft).sum(0)
         entropy, top = entropy_of(p).numpy(), p.argmax(0).numpy()
         confidence = p.amax(0).clamp(0, 1).numpy()
-        row |= {f"ece{name}": reliability(confidence, top == truth, ring, SIR.ece_bins).ece,
-                f"ause{name}": ause(entropy, wrong, ring),
-                f"auroc{name}": auroc(entropy, wrong, ring),
-                f"entropy{name}": float(entropy[ring].mean())}
+        row |= {
+            f"ece{name}": reliability(confidence, top == truth, ring, SIR.ece_bins).ece,
+            f"ause{name}": ause(entropy, wrong, ring),
+            f"auroc{name}": auroc(entropy, wrong, ring),
+            f"entropy{name}": float(entropy[ring].mean()),
+        }
     return row
 
 
@@ -184,9 +206,19 @@ def study(args) -> Rows:
 
     def evaluate(seed, name, model):
         for spread in ("own", "matched"):
-            keys = [{"seed": seed, "model": name, "spread": spread, "moving": m, "fixed": f,
-                     "mean_steps": args.mean_steps, "steps": args.steps,
-                     "judged": args.judged} for m, f in ordered]
+            keys = [
+                {
+                    "seed": seed,
+                    "model": name,
+                    "spread": spread,
+                    "moving": m,
+                    "fixed": f,
+                    "mean_steps": args.mean_steps,
+                    "steps": args.steps,
+                    "judged": args.judged,
+                }
+                for m, f in ordered
+            ]
             if all(key in rows for key in keys) or (spread == "matched" and model.sd_mm == 0):
                 continue
             if spread == "matched":
@@ -198,14 +230,30 @@ def study(args) -> Rows:
         (args.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
 
     for seed in range(args.seeds):
-        common = {"seed": seed, "rank": RANK, "keep": 2, "proposals": args.proposals,
-                  "optimiser": "adam", "bfloat16": True, "last_learning_rate": args.rate / 20,
-                  "validate_every": 10**9, "save_every": 100}
+        common = {
+            "seed": seed,
+            "rank": RANK,
+            "keep": 2,
+            "proposals": args.proposals,
+            "optimiser": "adam",
+            "bfloat16": True,
+            "last_learning_rate": args.rate / 20,
+            "validate_every": 10**9,
+            "save_every": 100,
+        }
         folder = args.out / f"seed{seed}"
-        start = train_sir(SirTraining(variant="V+D", steps=args.mean_steps,
-                                      learning_rate=args.rate, mean_steps=args.mean_steps,
-                                      **common),
-                          train, folder / "mean", progress=False)
+        start = train_sir(
+            SirTraining(
+                variant="V+D",
+                steps=args.mean_steps,
+                learning_rate=args.rate,
+                mean_steps=args.mean_steps,
+                **common,
+            ),
+            train,
+            folder / "mean",
+            progress=False,
+        )
         reference = Model(start, NOISES_MM[0])
         wanted = np.mean([ring_entropy(reference, p, range(MATCHING_DRAWS)) for p in matching])
         evaluate(seed, "mean only", Model(start, 0.0))
@@ -214,8 +262,14 @@ def study(args) -> Rows:
         for variant in args.variants:
             if time.monotonic() > deadline:
                 return rows
-            config = SirTraining(variant=variant, steps=args.steps, mean_steps=0,
-                                 decay_steps=args.steps, learning_rate=args.rate, **common)
+            config = SirTraining(
+                variant=variant,
+                steps=args.steps,
+                mean_steps=0,
+                decay_steps=args.steps,
+                learning_rate=args.rate,
+                **common,
+            )
             began = time.monotonic()
             net = train_sir(config, train, folder / variant, progress=False, start=start)
             print(f"seed {seed} {variant}: trained in {time.monotonic() - began:.0f} s", flush=True)
@@ -225,12 +279,15 @@ def study(args) -> Rows:
 
 def in_words(rows: Rows) -> str:
     """Means over pairs and seeds, then paired differences."""
-    parts = [table(summary(rows.all, ("model", "spread"), tuple(COLUMNS)), ("model", "spread"),
-                   COLUMNS)]
+    parts = [
+        table(summary(rows.all, ("model", "spread"), tuple(COLUMNS)), ("model", "spread"), COLUMNS)
+    ]
     for spread in ("own", "matched"):
         for reference in (REFERENCE, "V+D"):
-            parts.append(f"Paired differences to {reference}, {spread} spread "
-                         "(mean over pairs, 95 % bootstrap interval over fixed subjects)")
+            parts.append(
+                f"Paired differences to {reference}, {spread} spread "
+                "(mean over pairs, 95 % bootstrap interval over fixed subjects)"
+            )
             parts += paired(rows, spread, reference)
     return "\n".join(parts)
 
@@ -240,9 +297,13 @@ def differences(rows: Rows, spread: str, reference: str):
 
     Pairs of one fixed image and seeds are averaged first.
     """
+
     def values(model):
-        return {(r["seed"], r["moving"], r["fixed"]): r for r in rows.all
-                if r["model"] == model and r["spread"] == spread}
+        return {
+            (r["seed"], r["moving"], r["fixed"]): r
+            for r in rows.all
+            if r["model"] == model and r["spread"] == spread
+        }
 
     theirs = values(reference)
     for model in dict.fromkeys(row["model"] for row in rows.all):
@@ -254,7 +315,8 @@ def differences(rows: Rows, spread: str, reference: str):
             groups = {}
             for key in common:
                 groups.setdefault(key[2], []).append(
-                    float(mine[key][name]) - float(theirs[key][name]))
+                    float(mine[key][name]) - float(theirs[key][name])
+                )
             means = np.array([np.mean(group) for group in groups.values()])
             yield model, name, means.mean(), *(bootstrap_interval(means) or (np.nan, np.nan))
 
@@ -263,9 +325,11 @@ def paired(rows: Rows, spread: str, reference: str):
     """Lines of paired differences, one a model."""
     found = list(differences(rows, spread, reference))
     for model in dict.fromkeys(one[0] for one in found):
-        yield f"  {model:14} " + "  ".join(f"{name} {mean:+.4f} [{low:+.4f}, {high:+.4f}]"
-                                           for other, name, mean, low, high in found
-                                           if other == model)
+        yield f"  {model:14} " + "  ".join(
+            f"{name} {mean:+.4f} [{low:+.4f}, {high:+.4f}]"
+            for other, name, mean, low, high in found
+            if other == model
+        )
 
 
 def main() -> None:

@@ -22,9 +22,11 @@ from UncertainRegLib.metrics.overlap import dice_per_label
 from UncertainRegLib.samplers.proposals.trained import Trained
 
 TRAIN = 16  # subjects before the test subjects, as in sir_hippocampus.py
-WAYS = {f"network from {name}{', refined' if refine else ''}": {"start": start, "refine": refine}
-        for name, start in (("demons", "backbone"), ("affine", "affine"), ("nothing", "none"))
-        for refine in (0, 20)}
+WAYS = {
+    f"network from {name}{', refined' if refine else ''}": {"start": start, "refine": refine}
+    for name, start in (("demons", "backbone"), ("affine", "affine"), ("nothing", "none"))
+    for refine in (0, 20)
+}
 VOXELS = (120_000, 1_000_000)  # working grids of the brain
 
 
@@ -36,8 +38,12 @@ def judge(backbone, fixed_image, moving_image, fixed_labels, moving_labels) -> d
     def scores(field, seconds, samples=()):
         warped = warp_labels(moving_labels, field.resample(fixed_labels.grid)).array
         dice = dice_per_label(warped, fixed_labels.array, labels)
-        return [np.nanmean(list(dice.values())), folding(field),
-                np.mean([folding(one) for one in samples] or [np.nan]), seconds]
+        return [
+            np.nanmean(list(dice.values())),
+            folding(field),
+            np.mean([folding(one) for one in samples] or [np.nan]),
+            seconds,
+        ]
 
     began = time.perf_counter()
     registration = backbone.register(fixed, moving).to_numpy()
@@ -48,8 +54,9 @@ def judge(backbone, fixed_image, moving_image, fixed_labels, moving_labels) -> d
         seconds = time.perf_counter() - began
         with torch.no_grad():
             drawn = proposal.gaussian.sample(proposal.gaussian.noise(range(4)))[0]
-        found[name] = scores(proposal.field(proposal.gaussian.mean[0]), seconds,
-                             [proposal.field(z) for z in drawn])
+        found[name] = scores(
+            proposal.field(proposal.gaussian.mean[0]), seconds, [proposal.field(z) for z in drawn]
+        )
     return found
 
 
@@ -72,17 +79,23 @@ def main() -> None:
         for name in rows[0]:
             dice, *rest = np.mean([row[name] for row in rows], 0)
             lines.append(f"  {name:42} {dice:.4f}  " + "  ".join(f"{v:.3f}" for v in rest))
-        print("\n".join(lines[-len(rows[0]) - 1:]), flush=True)
+        print("\n".join(lines[-len(rows[0]) - 1 :]), flush=True)
 
     folder = args.data / "hippocampus_msd"
     names = sorted(f.name for f in (folder / "images").glob("*.nii.gz"))[TRAIN:]
     ordered = [(m, f) for m in range(len(names)) for f in range(len(names)) if m != f]
     np.random.default_rng(0).shuffle(ordered)
     demons = backbones.create("demons")
-    rows = [judge(demons, read_image(folder / "images" / names[f]),
-                  read_image(folder / "images" / names[m]),
-                  read_labels(folder / "labels" / names[f]),
-                  read_labels(folder / "labels" / names[m])) for m, f in ordered[: args.pairs]]
+    rows = [
+        judge(
+            demons,
+            read_image(folder / "images" / names[f]),
+            read_image(folder / "images" / names[m]),
+            read_labels(folder / "labels" / names[f]),
+            read_labels(folder / "labels" / names[m]),
+        )
+        for m, f in ordered[: args.pairs]
+    ]
     report(f"Hippocampus, {len(rows)} pairs", rows)
     brain = args.data / "brain_t1_inter"
     images = [read_image(brain / f"{name}_t1.nii.gz") for name in ("subA", "subC_aligned")]

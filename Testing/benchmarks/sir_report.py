@@ -33,7 +33,8 @@ def common_pairs(rows: Rows) -> None:
     groups = {}
     for row in rows.all:
         groups.setdefault((row["model"], row["spread"]), set()).add(
-            (row["seed"], row["moving"], row["fixed"]))
+            (row["seed"], row["moving"], row["fixed"])
+        )
     shared = set.intersection(*groups.values())
     rows.all = [r for r in rows.all if (r["seed"], r["moving"], r["fixed"]) in shared]
 
@@ -43,8 +44,9 @@ def means(rows: Rows) -> list[list[str]]:
     found = []
     for key in dict.fromkeys((r["model"], r["spread"]) for r in rows.all):
         mine = [r for r in rows.all if (r["model"], r["spread"]) == key]
-        found.append([*key, *(written(name, np.mean([float(r[name]) for r in mine]))
-                              for name in COLUMNS)])
+        found.append(
+            [*key, *(written(name, np.mean([float(r[name]) for r in mine])) for name in COLUMNS)]
+        )
     return found
 
 
@@ -55,10 +57,12 @@ def written(name: str, value: float) -> str:
 
 def all_differences(rows: Rows) -> list[list[str]]:
     """Spread, reference, model, measure, mean and interval of all paired differences."""
-    return [[spread, reference, model, name, *(f"{value:+.4f}" for value in values)]
-            for spread in ("own", "matched")
-            for reference in ("mean only", BLIND, "V+D")
-            for model, name, *values in differences(rows, spread, reference)]
+    return [
+        [spread, reference, model, name, *(f"{value:+.4f}" for value in values)]
+        for spread in ("own", "matched")
+        for reference in ("mean only", BLIND, "V+D")
+        for model, name, *values in differences(rows, spread, reference)
+    ]
 
 
 def report(rows: Rows) -> str:
@@ -67,22 +71,44 @@ def report(rows: Rows) -> str:
     pairs = len({(r["moving"], r["fixed"]) for r in rows.all})
     seeds = len({r["seed"] for r in rows.all})
     write(MEANS, ["model", "spread", *COLUMNS], means(rows))
-    write(DIFFERENCES, ["spread", "reference", "model", "measure", "mean", "low", "high"],
-          all_differences(rows))
+    write(
+        DIFFERENCES,
+        ["spread", "reference", "model", "measure", "mean", "low", "high"],
+        all_differences(rows),
+    )
     place = [2 + list(COLUMNS).index(name) for name in SHOWN]
-    lines = [f"{pairs} ordered test pairs, {seeds} seed(s); {one['mean_steps']} steps of the mean "
-             f"shared by the variants, {one['steps']} steps of each; {one['judged']} proposals "
-             f"at test. All {len(COLUMNS)} measures: [{MEANS.name}]({MEANS.name}).", "",
-             *table(["model", "spread", *(COLUMNS[name] for name in SHOWN)],
-                    [[*row[:2], *(row[i] for i in place)] for row in means(rows)])]
+    lines = [
+        f"{pairs} ordered test pairs, {seeds} seed(s); {one['mean_steps']} steps of the mean "
+        f"shared by the variants, {one['steps']} steps of each; {one['judged']} proposals "
+        f"at test. All {len(COLUMNS)} measures: [{MEANS.name}]({MEANS.name}).",
+        "",
+        *table(
+            ["model", "spread", *(COLUMNS[name] for name in SHOWN)],
+            [[*row[:2], *(row[i] for i in place)] for row in means(rows)],
+        ),
+    ]
     found = [row for row in all_differences(rows) if row[:2] == ["matched", BLIND]]
-    lines += ["", f"Differences to {BLIND}, matched spread (mean over pairs, 95 % bootstrap "
-              "interval over fixed subjects); those to other references and at their own spread: "
-              f"[{DIFFERENCES.name}]({DIFFERENCES.name}).", "",
-              *table(["model", *(COLUMNS[name] for name in COMPARED)], [
-                  [model, *(f"{mean} [{low}, {high}]" for *_, other, _, mean, low, high in found
-                            if other == model)]
-                  for model in dict.fromkeys(row[2] for row in found)])]
+    lines += [
+        "",
+        f"Differences to {BLIND}, matched spread (mean over pairs, 95 % bootstrap "
+        "interval over fixed subjects); those to other references and at their own spread: "
+        f"[{DIFFERENCES.name}]({DIFFERENCES.name}).",
+        "",
+        *table(
+            ["model", *(COLUMNS[name] for name in COMPARED)],
+            [
+                [
+                    model,
+                    *(
+                        f"{mean} [{low}, {high}]"
+                        for *_, other, _, mean, low, high in found
+                        if other == model
+                    ),
+                ]
+                for model in dict.fromkeys(row[2] for row in found)
+            ],
+        ),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -109,8 +135,10 @@ def main() -> None:
     common_pairs(rows)
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    text = (f"\n{report(rows)}\n### The model that comes with the library\n\n```\n"
-            f"{args.model.read_text(encoding='utf-8')}```\n\n")
+    text = (
+        f"\n{report(rows)}\n### The model that comes with the library\n\n```\n"
+        f"{args.model.read_text(encoding='utf-8')}```\n\n"
+    )
     PAGE.write_text(before + BEGIN + text + END + after, encoding="utf-8")
 
 

@@ -46,8 +46,11 @@ def judge(model: Model, pair) -> dict[str, dict[str, float]]:
     ncc = target.squared_ncc(target.warp(fields))[0]
     likelihood = target.log_likelihood(fields)[0]
     full = likelihood + (target.log_prior(fields) - log_q)[0]
-    weights = {"uniform": torch.zeros(PROPOSALS), "paper": temper_by_spread(full, 3.0),
-               "likelihood": temper_by_spread(likelihood, 3.0)}
+    weights = {
+        "uniform": torch.zeros(PROPOSALS),
+        "paper": temper_by_spread(full, 3.0),
+        "likelihood": temper_by_spread(likelihood, 3.0),
+    }
     weights = {name: log.softmax(0).float().view(-1, 1, 1, 1) for name, log in weights.items()}
     weights |= {f"local {beta:g}": (beta * ncc).softmax(0) for beta in BETAS}
     soft = memberships(pair, fields)
@@ -61,8 +64,11 @@ def judge(model: Model, pair) -> dict[str, dict[str, float]]:
         confidence = p.amax(0).clamp(0, 1).numpy()
         result[name] = {
             "ece": reliability(confidence, top == truth, ring, SIR.ece_bins).ece,
-            "ause": ause(entropy, wrong, ring), "auroc": auroc(entropy, wrong, ring),
-            "dice": dice(top, truth), "entropy": float(entropy[ring].mean())}
+            "ause": ause(entropy, wrong, ring),
+            "auroc": auroc(entropy, wrong, ring),
+            "dice": dice(top, truth),
+            "entropy": float(entropy[ring].mean()),
+        }
     return result
 
 
@@ -75,19 +81,26 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=1.0, help="sd of the proposals, mm")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    names = tuple(sorted(f.name for f in (args.data / "images").iterdir()
-                         if f.name.endswith(".nii.gz")))
-    train, test = (FolderPairs(str(args.data / "images"), SHAPE, 1.0, str(args.data / "labels"),
-                               part) for part in (names[:TRAIN], names[TRAIN:]))
+    names = tuple(
+        sorted(f.name for f in (args.data / "images").iterdir() if f.name.endswith(".nii.gz"))
+    )
+    train, test = (
+        FolderPairs(str(args.data / "images"), SHAPE, 1.0, str(args.data / "labels"), part)
+        for part in (names[:TRAIN], names[TRAIN:])
+    )
     model = Model(proposal_network(args.network).eval(), args.noise)
     on_training = [judge(model, train.of(i, (i + 7) % TRAIN)) for i in range(0, TRAIN, 3)]
-    chosen = min((f"local {beta:g}" for beta in BETAS),
-                 key=lambda name: np.mean([row[name]["ece"] for row in on_training]))
+    chosen = min(
+        (f"local {beta:g}" for beta in BETAS),
+        key=lambda name: np.mean([row[name]["ece"] for row in on_training]),
+    )
     ordered = [(m, f) for m in range(len(test)) for f in range(len(test)) if m != f]
     np.random.default_rng(0).shuffle(ordered)
     rows = [(f, judge(model, test.of(m, f))) for m, f in ordered[: args.pairs]]
-    lines = [f"{len(rows)} test pairs, smooth noise {args.noise:g} mm, {PROPOSALS} proposals; "
-             f"chosen on training pairs: {chosen}"]
+    lines = [
+        f"{len(rows)} test pairs, smooth noise {args.noise:g} mm, {PROPOSALS} proposals; "
+        f"chosen on training pairs: {chosen}"
+    ]
     for name in on_training[0]:
         words = []
         for score in SCORES:

@@ -39,8 +39,9 @@ PAIRINGS = (("dropout", "static"), ("dropout", "total"), ("static", "total"))
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", required=True, help="folder of a model trained with dropout")
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--samples", type=int, default=32)
@@ -56,16 +57,26 @@ def main() -> int:
     for name in options.families:
         rows = [maps_of(backbone, options, name, *pairs[i]) for i in chosen]
         for one, other in PAIRINGS:
-            cells = [np.array([f(maps[one], maps[other]) for maps in rows])
-                     for f in (spearman, pearson)]
-            print(f"| {name} | {one} and {other} | "
-                  + " | ".join(in_words(values) for values in cells) + " |")
-        share = np.array([((m["dropout"]**2 + m["static"]**2).mean() / (m["total"]**2).mean())
-                          for m in rows])
+            cells = [
+                np.array([f(maps[one], maps[other]) for maps in rows]) for f in (spearman, pearson)
+            ]
+            print(
+                f"| {name} | {one} and {other} | "
+                + " | ".join(in_words(values) for values in cells)
+                + " |"
+            )
+        share = np.array(
+            [
+                ((m["dropout"] ** 2 + m["static"] ** 2).mean() / (m["total"] ** 2).mean())
+                for m in rows
+            ]
+        )
         means = [np.mean([m[kind].mean() for m in rows]) for kind in rows[0]]
-        print(f"| {name} | mean u of dropout, static, total: "
-              + ", ".join(f"{value:.2f}" for value in means)
-              + f" mm; (dropout² + static²) / total² {in_words(share)} | | |")
+        print(
+            f"| {name} | mean u of dropout, static, total: "
+            + ", ".join(f"{value:.2f}" for value in means)
+            + f" mm; (dropout² + static²) / total² {in_words(share)} | | |"
+        )
     return 0
 
 

@@ -83,11 +83,19 @@ class Parameter:
 CONNECTORS = {
     "QCheckBox": ((bool,), lambda w: w.checked, lambda w, v: w.setChecked(v), "toggled"),
     "QSpinBox": ((int,), lambda w: w.value, lambda w, v: w.setValue(v), "valueChanged"),
-    "ctkSliderWidget": ((int, float), lambda w: w.value, lambda w, v: w.setValue(v),
-                        "valueChanged"),
+    "ctkSliderWidget": (
+        (int, float),
+        lambda w: w.value,
+        lambda w, v: w.setValue(v),
+        "valueChanged",
+    ),
     "QLineEdit": ((str,), lambda w: w.text, lambda w, v: w.setText(v), "textChanged"),
-    "qMRMLNodeComboBox": ((slicer.vtkMRMLNode,), lambda w: w.currentNode(),
-                          lambda w, v: w.setCurrentNode(v), "currentNodeChanged"),
+    "qMRMLNodeComboBox": (
+        (slicer.vtkMRMLNode,),
+        lambda w: w.currentNode(),
+        lambda w, v: w.setCurrentNode(v),
+        "currentNodeChanged",
+    ),
 }
 
 

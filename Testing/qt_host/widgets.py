@@ -249,7 +249,7 @@ class qMRMLNodeComboBox(QWidget):
 
     def _shown(self, node) -> bool:
         exact = not self._options["showChildNodeTypes"]
-        match = (node.GetClassName().__eq__ if exact else node.IsA)
+        match = node.GetClassName().__eq__ if exact else node.IsA
         return any(match(t) for t in self._options["nodeTypes"]) and (
             self._options["showHidden"] or not node.GetHideFromEditors()
         )

@@ -54,8 +54,9 @@ def perturbs(method: str, settings: dict) -> bool:
 
 
 def _title(entry) -> str:
-    return entry.title if entry.available else _("{title} (not installed)").format(
-        title=entry.title)
+    return (
+        entry.title if entry.available else _("{title} (not installed)").format(title=entry.title)
+    )
 
 
 def choices() -> dict[str, list[tuple[str, str, str]]]:

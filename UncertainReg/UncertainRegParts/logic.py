@@ -59,7 +59,8 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
                 return question
             if not chosen.available:
                 return _("{title} is not installed: {remedy}").format(
-                    title=chosen.title, remedy=chosen.remedy)
+                    title=chosen.title, remedy=chosen.remedy
+                )
             found.append(chosen)
         if sampler_class(parameters.method).refuses(found[0].facts):
             return _("Choose how uncertainty is found")
@@ -76,12 +77,16 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         if self.error:
             self.onChanged()
             return False
-        nodes = {"fixed": parameters.fixedVolume, "moving": parameters.movingVolume,
-                 "segmentation": parameters.movingSegmentation,
-                 "landmarks": parameters.movingLandmarks,
-                 "fixedSegmentation": parameters.fixedSegmentation,
-                 "fixedLandmarks": parameters.fixedLandmarks,
-                 "fixedMask": parameters.fixedMask, "movingMask": parameters.movingMask}
+        nodes = {
+            "fixed": parameters.fixedVolume,
+            "moving": parameters.movingVolume,
+            "segmentation": parameters.movingSegmentation,
+            "landmarks": parameters.movingLandmarks,
+            "fixedSegmentation": parameters.fixedSegmentation,
+            "fixedLandmarks": parameters.fixedLandmarks,
+            "fixedMask": parameters.fixedMask,
+            "movingMask": parameters.movingMask,
+        }
         names = ("backbone", "method", "perturbation", "samples", "seed", "device", "competence")
         settings = {name: getattr(parameters, name) for name in names}
         ofMethod = methodSettings(parameters)

@@ -9,20 +9,30 @@ URL = "https://github.com/UncertainReg/SlicerUncertainReg/releases/download/Samp
 # file: (name of the node, kind of file, SHA-256); Testing/sample_data.py makes the files
 FILES = {
     "UncertainRegFixed.nrrd": (
-        "UncertainRegFixed", "VolumeFile",
-        "8d0c0e21d028770f05e9ddc0bb263693ccb86879b0f4f4af02ff54632363dbc4"),
+        "UncertainRegFixed",
+        "VolumeFile",
+        "8d0c0e21d028770f05e9ddc0bb263693ccb86879b0f4f4af02ff54632363dbc4",
+    ),
     "UncertainRegMoving.nrrd": (
-        "UncertainRegMoving", "VolumeFile",
-        "c52e84414323dc830bda3d072200e2f1dae1149f132c32ef7e3b08a4424ca7c1"),
+        "UncertainRegMoving",
+        "VolumeFile",
+        "c52e84414323dc830bda3d072200e2f1dae1149f132c32ef7e3b08a4424ca7c1",
+    ),
     "UncertainRegMoving.seg.nrrd": (
-        "UncertainRegMovingStructures", "SegmentationFile",
-        "325ae6809859c646120ec1f902e3ed7db3adc18213d2afc2f39f742b3c75aecd"),
+        "UncertainRegMovingStructures",
+        "SegmentationFile",
+        "325ae6809859c646120ec1f902e3ed7db3adc18213d2afc2f39f742b3c75aecd",
+    ),
     "UncertainRegMoving.mrk.json": (
-        "UncertainRegMovingLandmarks", "MarkupsFile",
-        "97f94061466bb0a451533fcd775c989acc0d32cdb64e32493a45d39cd2577be3"),
+        "UncertainRegMovingLandmarks",
+        "MarkupsFile",
+        "97f94061466bb0a451533fcd775c989acc0d32cdb64e32493a45d39cd2577be3",
+    ),
     "UncertainRegFixed.mrk.json": (
-        "UncertainRegTrueLandmarks", "MarkupsFile",
-        "f8096cd0f03c588e30c1273c0e18a74b2ee5d33195acecf1ea45ba5e74433d32"),
+        "UncertainRegTrueLandmarks",
+        "MarkupsFile",
+        "f8096cd0f03c588e30c1273c0e18a74b2ee5d33195acecf1ea45ba5e74433d32",
+    ),
 }
 
 
@@ -38,4 +48,5 @@ def registerSampleData() -> None:
         fileNames=list(FILES),
         nodeNames=[node for node, _kind, _digest in FILES.values()],
         loadFileTypes=[kind for _node, kind, _digest in FILES.values()],
-        checksums=[f"SHA256:{digest}" for _node, _kind, digest in FILES.values()])
+        checksums=[f"SHA256:{digest}" for _node, _kind, digest in FILES.values()],
+    )

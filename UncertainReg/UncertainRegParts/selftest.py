@@ -64,8 +64,12 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         """A logic, and a parameter node with the synthetic inputs."""
         logic = UncertainRegLogic()
         parameters = logic.getParameterNode()
-        (parameters.fixedVolume, parameters.movingVolume, parameters.movingSegmentation,
-         parameters.movingLandmarks) = addPair()
+        (
+            parameters.fixedVolume,
+            parameters.movingVolume,
+            parameters.movingSegmentation,
+            parameters.movingLandmarks,
+        ) = addPair()
         parameters.backbone, parameters.perturbation = "demons", "deform"
         parameters.samples, parameters.seed, parameters.device = SAMPLES, 1, "cpu"
         return logic, parameters
@@ -109,7 +113,6 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         points = slicer.util.arrayFromMarkupsControlPoints(result.landmarks)
         self.assertLess(np.linalg.norm(points - fixedLandmarks(), axis=1).max(), 2.5)
         self.assertEqual(result.landmark_table.GetTable().GetNumberOfRows(), 3)
-
 
     def _checkReading(self, result):
         """In the middle of the core: its name, a disagreement, an ellipsoid that belongs to it."""
@@ -215,7 +218,8 @@ def addPair():
     def volume(values, name, kind="vtkMRMLScalarVolumeNode"):
         array = values.reshape(SIZE, SIZE, SIZE)
         return slicer.util.addVolumeFromArray(
-            array, ijkToRAS=slicer.util.vtkMatrixFromArray(ijkToRas), name=name, nodeClassName=kind)
+            array, ijkToRAS=slicer.util.vtkMatrixFromArray(ijkToRas), name=name, nodeClassName=kind
+        )
 
     fixed = volume(movingIntensity(points + displacement(points)).astype(np.float32), "Fixed")
     moving = volume(movingIntensity(points).astype(np.float32), "Moving")

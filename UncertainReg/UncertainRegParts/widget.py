@@ -38,8 +38,10 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.settings = SettingsSection(self.ui)
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
-        self._shortcuts = [self._shortcut("Shift+F", self.results.maps.flicker),
-                           self._shortcut("Shift+P", self.results.probe.pin)]
+        self._shortcuts = [
+            self._shortcut("Shift+F", self.results.maps.flicker),
+            self._shortcut("Shift+P", self.results.probe.pin),
+        ]
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -123,7 +125,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(
-                self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._showParameters)
+                self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._showParameters
+            )
         self._parameterNode = self.settings.parameters = parameterNode
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)

@@ -34,7 +34,9 @@ class AntsSyN(Backbone):
 
     place = 14
     facts = Facts(
-        name="ants", title="ANTs SyN", modality="same in both; or any, by setting",
+        name="ants",
+        title="ANTs SyN",
+        modality="same in both; or any, by setting",
         packages={"ants": "antspyx"},
         working_grid="the fixed field of view, about a million voxels",
     )
@@ -56,11 +58,16 @@ class AntsSyN(Backbone):
         aligned = seen_through(moving, start).resample(fixed.grid, outside=0.0)
         with tempfile.TemporaryDirectory() as folder:
             found = ants.registration(
-                _to_ants(fixed), _to_ants(aligned), outprefix=str(Path(folder) / "syn"),
-                type_of_transform="SyNOnly", initial_transform="identity",
-                syn_metric=self.metric, reg_iterations=tuple(self.iterations),
+                _to_ants(fixed),
+                _to_ants(aligned),
+                outprefix=str(Path(folder) / "syn"),
+                type_of_transform="SyNOnly",
+                initial_transform="identity",
+                syn_metric=self.metric,
+                reg_iterations=tuple(self.iterations),
                 # antspyx takes this as bins of mattes, but as the radius of CC: 32 never ends
-                syn_sampling=32 if self.metric == "mattes" else 4)
+                syn_sampling=32 if self.metric == "mattes" else 4,
+            )
             warp = next(path for path in found["fwdtransforms"] if path.endswith(".nii.gz"))
             vectors = sitk.GetArrayFromImage(sitk.ReadImage(warp)).astype(np.float32)
         return after(start, DisplacementField(vectors, fixed.grid))
@@ -72,5 +79,6 @@ def _to_ants(image: Image):
 
     grid = image.grid
     array = np.ascontiguousarray(image.array.transpose(2, 1, 0), dtype=np.float32)
-    return ants.from_numpy(array, origin=grid.origin.tolist(), spacing=grid.spacing.tolist(),
-                           direction=grid.direction)
+    return ants.from_numpy(
+        array, origin=grid.origin.tolist(), spacing=grid.spacing.tolist(), direction=grid.direction
+    )

@@ -43,9 +43,11 @@ from .trained import TrainedModel
 COARSER = 0.7  # of the voxels along each axis
 PHANTOM_GRID = Grid.from_spacing((40, 56, 48), (2.2, 1.6, 3.0), (-52, -44, -60))
 AT_MOST = 14  # registrations, without those of the competence
-CANNOT_SHOW = ("whether 'axes' is the orientation of the images in training cannot be seen here: a "
-               "network answers an image that is turned consistently, only less well. Compare the "
-               "Dice of a known pair with other 'axes' (`run --fixed-labels --moving-labels`)")
+CANNOT_SHOW = (
+    "whether 'axes' is the orientation of the images in training cannot be seen here: a "
+    "network answers an image that is turned consistently, only less well. Compare the "
+    "Dice of a known pair with other 'axes' (`run --fixed-labels --moving-labels`)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ class _Failure(Exception):
 class _Trial:
     """A backbone whose registrations are checked and counted."""
 
-    def __init__(self, backbone: Backbone, progress: Callable[[int, int], None],
-                 at_most: int) -> None:
+    def __init__(
+        self, backbone: Backbone, progress: Callable[[int, int], None], at_most: int
+    ) -> None:
         self.backbone, self.facts = backbone, backbone.facts
         manifest = _manifest(backbone)
         self.units = None if manifest is None else manifest.units
@@ -75,7 +78,8 @@ class _Trial:
         """The prepared images of two contents."""
         image = content_image(fixed, grid)
         return self.backbone.prepare(
-            image, image if moving is fixed else content_image(moving, grid))
+            image, image if moving is fixed else content_image(moving, grid)
+        )
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """The field (numpy) of a prepared pair."""
@@ -85,14 +89,17 @@ class _Trial:
             raise _Failure(str(error)) from error
         self.done += 1
         self.progress(self.done, self.at_most)
-        if (field.vectors.shape != (*field.grid.shape, 3)
-                or not np.isfinite(field.vectors).all()):
+        if field.vectors.shape != (*field.grid.shape, 3) or not np.isfinite(field.vectors).all():
             raise _Failure("the field has the wrong shape or values that are not finite")
         return field
 
 
-def verify(backbone: Backbone, image: Image | None = None, competence: bool = True,
-           progress: Callable[[int, int], None] = lambda done, at_most: None) -> Iterator[Check]:
+def verify(
+    backbone: Backbone,
+    image: Image | None = None,
+    competence: bool = True,
+    progress: Callable[[int, int], None] = lambda done, at_most: None,
+) -> Iterator[Check]:
     """Run the battery; each check comes as soon as it is known.
 
     What is judged is the answer of the method itself: an affine start before a network is switched
@@ -122,8 +129,11 @@ def _checks(trial: _Trial, content: Content, grid: Grid, competence: bool) -> It
     for text in trial.backbone.notes:
         yield Check("intensity", None, text)
     words = diagnose_pair_of_one(straight)
-    yield Check("same image twice", not words, words or
-                f"an image and itself are {np.median(straight.base_mm):.2g} mm apart (median)")
+    yield Check(
+        "same image twice",
+        not words,
+        words or f"an image and itself are {np.median(straight.base_mm):.2g} mm apart (median)",
+    )
     words = diagnose(straight, trial.units)
     yield Check("shift", not words, words or _in_words(straight.matrix))
     if not words:
@@ -189,9 +199,12 @@ def _oblique(trial: _Trial, content: Content, grid: Grid, straight: np.ndarray) 
     answers = _answers(trial, *tilted(content, grid))
     words = diagnose(answers, trial.units)
     worst = float(np.abs(answers.matrix - straight).max())
-    return Check("oblique grid", not words and worst < 0.15, words or
-                 f"answers differ by at most {worst:.0%} of the shift from those on a straight "
-                 "grid")
+    return Check(
+        "oblique grid",
+        not words and worst < 0.15,
+        words
+        or f"answers differ by at most {worst:.0%} of the shift from those on a straight grid",
+    )
 
 
 def _resolution(trial: _Trial, content: Content, grid: Grid, straight: np.ndarray) -> Check:
@@ -200,9 +213,13 @@ def _resolution(trial: _Trial, content: Content, grid: Grid, straight: np.ndarra
     answers = _answers(trial, content, coarser)
     words = diagnose(answers, trial.units)
     worst = float(np.abs(answers.matrix - straight).max())
-    return Check("resolution", not words and worst < 0.25, words or
-                 f"answers for images of {COARSER:g} times the resolution differ by at most "
-                 f"{worst:.0%} of the shift")
+    return Check(
+        "resolution",
+        not words and worst < 0.25,
+        words
+        or f"answers for images of {COARSER:g} times the resolution differ by at most "
+        f"{worst:.0%} of the shift",
+    )
 
 
 def _repeatability(trial: _Trial, content: Content, grid: Grid, base: DisplacementField) -> Check:
@@ -210,12 +227,18 @@ def _repeatability(trial: _Trial, content: Content, grid: Grid, base: Displaceme
     difference = float(np.abs(again.vectors - base.vectors).max())
     stochastic = trial.facts.stochastic
     said = "stochastic" if stochastic else "deterministic"
-    return Check("repeatability", (difference > 1e-4) == stochastic,
-                 f"two calls differ by {difference:.2g} mm; it says it is {said}")
+    return Check(
+        "repeatability",
+        (difference > 1e-4) == stochastic,
+        f"two calls differ by {difference:.2g} mm; it says it is {said}",
+    )
 
 
 def _competence(trial: _Trial, content: Content, grid: Grid, base: DisplacementField) -> Check:
     found = probe(trial, *trial.pair(content, content, grid), registration=base)
     parts = ", ".join(f"{part:.0%} of {mm:g} mm" for mm, part in found.followed.items())
-    return Check("competence", None if found.warnings else True,
-                 f"follows {parts}" + "".join(f". {w}" for w in found.warnings))
+    return Check(
+        "competence",
+        None if found.warnings else True,
+        f"follows {parts}" + "".join(f". {w}" for w in found.warnings),
+    )

@@ -37,17 +37,17 @@ class BrainNetwork(Backbone):
         there = grid
         if self.affine:
             there = Grid(grid.shape, affine_alignment(fixed, moving) @ grid.affine)
-        return tuple(_unit(image.resample(where, outside=float(image.array.min())))
-                     .to_torch(self.device)
-                     for image, where in ((fixed, grid), (moving, there)))
+        return tuple(
+            _unit(image.resample(where, outside=float(image.array.min()))).to_torch(self.device)
+            for image, where in ((fixed, grid), (moving, there))
+        )
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
         import torch
 
         with torch.inference_mode():
-            voxels = self.displacement_voxels(moving.array[None, None],
-                                              fixed.array[None, None])
+            voxels = self.displacement_voxels(moving.array[None, None], fixed.array[None, None])
         return field_from_voxels(voxels[0].permute(1, 2, 3, 0), fixed.grid, moving.grid)
 
 

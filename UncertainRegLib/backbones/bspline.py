@@ -43,14 +43,18 @@ class BSpline(Backbone):
 
     place = 2
     facts = Facts(
-        name="bspline", title="B-spline (SimpleITK, slow)", modality="any, also different ones",
+        name="bspline",
+        title="B-spline (SimpleITK, slow)",
+        modality="any, also different ones",
         working_grid="the fixed field of view, about half a million voxels",
     )
 
     def __post_init__(self) -> None:
         if self.metric not in ("correlation", "mutual information"):
-            raise ValueError("The metric of bspline is 'correlation' or 'mutual information', "
-                             f"not {self.metric!r}.")
+            raise ValueError(
+                "The metric of bspline is 'correlation' or 'mutual information', "
+                f"not {self.metric!r}."
+            )
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
         """Both images on their working grids, intensities normalised to [0, 1]."""
@@ -75,24 +79,35 @@ class BSpline(Backbone):
             method.SetMetricAsMattesMutualInformation(32)
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentagePerLevel(
-            [min(1.0, self.sampled * s**3) for s in shrinks], 1)
+            [min(1.0, self.sampled * s**3) for s in shrinks], 1
+        )
         method.SetInterpolator(sitk.sitkLinear)
         method.SetShrinkFactorsPerLevel(shrinks)
         method.SetSmoothingSigmasPerLevel([s / 2 for s in shrinks])
         method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
         if fixed.mask is not None:
-            method.SetMetricFixedMask(set_geometry(
-                sitk.GetImageFromArray((fixed.mask > 0).astype(np.uint8)), fixed.grid))
+            method.SetMetricFixedMask(
+                set_geometry(sitk.GetImageFromArray((fixed.mask > 0).astype(np.uint8)), fixed.grid)
+            )
         # The steps end when three of them gain less than 1e-5; gradients per mm are tiny.
         method.SetOptimizerAsLBFGS2(
-            solutionAccuracy=1e-9, numberOfIterations=self.iterations,
-            deltaConvergenceDistance=3, deltaConvergenceTolerance=1e-5)
+            solutionAccuracy=1e-9,
+            numberOfIterations=self.iterations,
+            deltaConvergenceDistance=3,
+            deltaConvergenceTolerance=1e-5,
+        )
         try:
             method.Execute(target, to_sitk(moving))
         except RuntimeError as error:
-            raise ValueError("B-spline registration failed: the images may not overlap, or one "
-                             "is constant.") from error
+            raise ValueError(
+                "B-spline registration failed: the images may not overlap, or one is constant."
+            ) from error
         vectors = sitk.TransformToDisplacementField(
-            spline, sitk.sitkVectorFloat64, target.GetSize(), target.GetOrigin(),
-            target.GetSpacing(), target.GetDirection())
+            spline,
+            sitk.sitkVectorFloat64,
+            target.GetSize(),
+            target.GetOrigin(),
+            target.GetSpacing(),
+            target.GetDirection(),
+        )
         return DisplacementField(sitk.GetArrayFromImage(vectors).astype(np.float32), fixed.grid)

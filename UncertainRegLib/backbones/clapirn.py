@@ -30,17 +30,23 @@ class ConditionalLapIRN(BrainNetwork):
 
     place = 6
     facts = Facts(
-        name="clapirn", title="Conditional LapIRN (brain MRI)", anatomy="brain, skull-stripped",
-        modality="T1 MRI", needs_affine=True, code_licence="MIT", packages={"torch": "torch"},
+        name="clapirn",
+        title="Conditional LapIRN (brain MRI)",
+        anatomy="brain, skull-stripped",
+        modality="T1 MRI",
+        needs_affine=True,
+        code_licence="MIT",
+        packages={"torch": "torch"},
         weights=Weights(
             file=f"clapirn/{FILE}",
             url="https://github.com/cwmok/Conditional_LapIRN/raw/"
-                f"609b89a922864a4cf1d8ae8a61ce5d56a800c9f1/Model/{FILE}",
+            f"609b89a922864a4cf1d8ae8a61ce5d56a800c9f1/Model/{FILE}",
             size_bytes=2_115_225,
             sha256="c67ac1c8535a45f856d79c89686fb49a7eb9b349b7d7b9f704010d7a5c3d9089",
             licence="MIT",
         ),
-        outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
+        outside=0.0,
+        working_grid="160 x 192 x 224 voxels of 1 mm",
     )
 
     @cached_property
@@ -61,5 +67,6 @@ class ConditionalLapIRN(BrainNetwork):
         import torch
 
         unit = self.network(moving, fixed, self.smoothness)
-        return torch.stack([unit[:, 2 - axis] * ((size - 1) / 2)
-                            for axis, size in enumerate(unit.shape[2:])], 1)
+        return torch.stack(
+            [unit[:, 2 - axis] * ((size - 1) / 2) for axis, size in enumerate(unit.shape[2:])], 1
+        )

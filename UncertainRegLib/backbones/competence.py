@@ -33,9 +33,13 @@ class Competence:
     warnings: tuple[str, ...]
 
 
-def probe(backbone: Backbone, fixed: Image, moving: Image,
-          distances_mm: tuple[float, ...] = DISTANCES_MM,
-          registration: DisplacementField | None = None) -> Competence:
+def probe(
+    backbone: Backbone,
+    fixed: Image,
+    moving: Image,
+    distances_mm: tuple[float, ...] = DISTANCES_MM,
+    registration: DisplacementField | None = None,
+) -> Competence:
     """Shift the moving image by known distances and compare the results.
 
     A network far outside its range returns nearly the same small field whatever it sees. Its
@@ -52,16 +56,18 @@ def probe(backbone: Backbone, fixed: Image, moving: Image,
     for distance in distances_mm:
         shift = distance * DIRECTION
         vectors = as_like(np.broadcast_to(shift, (*moving.grid.shape, 3)).copy(), moving.array)
-        shifted = warp(moving, DisplacementField(vectors, moving.grid),
-                       outside=backbone.facts.outside)
+        shifted = warp(
+            moving, DisplacementField(vectors, moving.grid), outside=backbone.facts.outside
+        )
         try:
             after = backbone.register(fixed, shifted)
             check_finite(after)
         except FAILURES as error:
             if out_of_memory(error):
                 raise
-            failed.append(f"The registration of the moving image shifted by {distance:g} mm "
-                          f"failed: {error}")
+            failed.append(
+                f"The registration of the moving image shifted by {distance:g} mm failed: {error}"
+            )
             continue
         change = (before - to_numpy(after.vectors))[_on(inside, fixed, after)]
         followed[distance] = float((change @ DIRECTION).mean() / distance)
@@ -81,15 +87,22 @@ def _warnings(title: str, followed: dict[float, float]) -> tuple[str, ...]:
     wild = _in_words(followed, lambda part: part > TOO_MUCH)
     found = []
     if weak:
-        found.append(f"{title} follows only {weak} when the moving image is shifted by that much: "
-                     "where it cannot follow, small disagreement does not mean small error.")
+        found.append(
+            f"{title} follows only {weak} when the moving image is shifted by that much: "
+            "where it cannot follow, small disagreement does not mean small error."
+        )
     if wild:
-        found.append(f"{title} follows {wild} when the moving image is shifted by that much: a "
-                     "search that overshoots has found no stable answer, and the registration "
-                     "may be far off. Look at the registered image.")
+        found.append(
+            f"{title} follows {wild} when the moving image is shifted by that much: a "
+            "search that overshoots has found no stable answer, and the registration "
+            "may be far off. Look at the registered image."
+        )
     return tuple(found)
 
 
 def _in_words(followed: dict[float, float], chosen: Callable[[float], bool]) -> str:
-    return ", ".join(f"{max(part, 0):.0%} of {distance:g} mm"
-                     for distance, part in followed.items() if chosen(part))
+    return ", ".join(
+        f"{max(part, 0):.0%} of {distance:g} mm"
+        for distance, part in followed.items()
+        if chosen(part)
+    )

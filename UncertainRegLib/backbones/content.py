@@ -68,16 +68,20 @@ def cropped_to_content(image: Image) -> tuple[Image, np.ndarray]:
     if image.mask is not None:
         around = _with_margin(_bounds(image.mask > 0), MASK_MARGIN)
         box = [(max(0, first), min(n, end)) for (first, end), n in zip(around, image.grid.shape)]
-    image = Image(np.where(empty, level, image.array).astype(np.float32) if empty.any()
-                  else image.array, image.grid, image.mask)
+    image = Image(
+        np.where(empty, level, image.array).astype(np.float32) if empty.any() else image.array,
+        image.grid,
+        image.mask,
+    )
     inside = [(max(0, first), min(n, end)) for (first, end), n in zip(box, image.grid.shape)]
     beyond = [(here[0] - want[0], want[1] - here[1]) for here, want in zip(inside, box)]
     image, empty = part(image, inside), empty[tuple(slice(*ends) for ends in inside)]
     return _padded(image, beyond, level), np.pad(empty, beyond, constant_values=True)
 
 
-def _around_anatomy(tissue: np.ndarray, no_tissue: np.ndarray
-                    ) -> tuple[list[tuple[int, int]], np.ndarray]:
+def _around_anatomy(
+    tissue: np.ndarray, no_tissue: np.ndarray
+) -> tuple[list[tuple[int, int]], np.ndarray]:
     """First and end index along each axis of a box around the anatomy, and booleans (Z, Y, X):
     large bright things beside the anatomy."""
     parts, count = ndimage.label(tissue)
@@ -113,8 +117,9 @@ def _air_level(array: np.ndarray, threshold: float, where: np.ndarray) -> float 
 
 def _faces(array: np.ndarray) -> np.ndarray:
     """The outermost voxels, in one row."""
-    return np.concatenate([np.take(array, end, axis).ravel()
-                           for axis in range(3) for end in (0, -1)])
+    return np.concatenate(
+        [np.take(array, end, axis).ravel() for axis in range(3) for end in (0, -1)]
+    )
 
 
 def _without_constant_slabs(array: np.ndarray) -> list[tuple[int, int]]:

@@ -85,8 +85,9 @@ def distance(fixed: np.ndarray, moving: np.ndarray) -> float:
     return float(np.abs(found[0] - found[1]).mean() / np.ptp(fixed))
 
 
-def warnings(backbone: Backbone, fixed: Image, moving: Image,
-             registration: DisplacementField) -> tuple[str, ...]:
+def warnings(
+    backbone: Backbone, fixed: Image, moving: Image, registration: DisplacementField
+) -> tuple[str, ...]:
     """A sentence where a method for one contrast was given two, or went astray; else none.
 
     Args:
@@ -113,13 +114,16 @@ def warnings(backbone: Backbone, fixed: Image, moving: Image,
         what = f"have intensities that lie {apart:.0%} of their range apart, dark and bright alike"
     else:
         return ()
-    return (f"The registered images {what}: either they are of different kinds, for which "
-            f"{backbone.facts.title} is not made (choose one of {ANY_CONTRAST}), or the "
-            "registration failed. Look at both images.",)
+    return (
+        f"The registered images {what}: either they are of different kinds, for which "
+        f"{backbone.facts.title} is not made (choose one of {ANY_CONTRAST}), or the "
+        "registration failed. Look at both images.",
+    )
 
 
-def _corresponding(fixed: np.ndarray, moving: np.ndarray, seen: np.ndarray,
-                   index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _corresponding(
+    fixed: np.ndarray, moving: np.ndarray, seen: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The boxes of the two volumes that the registration brings together."""
     if not seen.any():
         return fixed, moving
@@ -128,8 +132,7 @@ def _corresponding(fixed: np.ndarray, moving: np.ndarray, seen: np.ndarray,
     targets = index[seen][:, ::-1]  # as array axes
     first, last = np.floor(targets.min(axis=0)), np.ceil(targets.max(axis=0)) + 1
     first = np.maximum(first, 0).astype(int)
-    return (fixed[tuple(map(slice, low, high))],
-            moving[tuple(map(slice, first, last.astype(int)))])
+    return (fixed[tuple(map(slice, low, high))], moving[tuple(map(slice, first, last.astype(int)))])
 
 
 def _smooth(array: np.ndarray) -> np.ndarray:

@@ -32,10 +32,12 @@ class ConvexAdam(Backbone):
 
     place = 3
     facts = Facts(
-        name="convexadam", title="ConvexAdam (MIND features)", modality="any, also different ones",
+        name="convexadam",
+        title="ConvexAdam (MIND features)",
+        modality="any, also different ones",
         packages={"torch": "torch", "convexAdam": "convexAdam"},
         working_grid="the fixed field of view, about a million voxels; displacements up to "
-                     "24 voxels",
+        "24 voxels",
     )
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
@@ -55,11 +57,17 @@ class ConvexAdam(Backbone):
         moved = _shifted(moving, start).resample(fixed.grid, outside=0.0)
         with torch.random.fork_rng():  # the package seeds torch; keep that from the caller
             voxels = convex_adam_pt(
-                fixed.array, moved.array, selected_niter=self.iterations,
-                dtype=torch.float32, device=torch.device(self.device), verbose=False)
+                fixed.array,
+                moved.array,
+                selected_niter=self.iterations,
+                dtype=torch.float32,
+                device=torch.device(self.device),
+                verbose=False,
+            )
         # (Z, Y, X, 3) in voxels along the array axes (k, j, i) -> mm along x, y, z
-        voxels = torch.as_tensor(np.ascontiguousarray(voxels[..., ::-1]), dtype=torch.float32,
-                                 device=fixed.array.device)
+        voxels = torch.as_tensor(
+            np.ascontiguousarray(voxels[..., ::-1]), dtype=torch.float32, device=fixed.array.device
+        )
         vectors = voxels @ as_like(fixed.grid.affine[:3, :3].T, voxels) + as_like(start, voxels)
         return DisplacementField(vectors, fixed.grid)
 
@@ -68,8 +76,10 @@ def _mask_shift(fixed: Image, moving: Image) -> np.ndarray:
     """Shift in mm that brings the centre of the fixed mask to that of the moving mask."""
     if fixed.mask is None or moving.mask is None:
         return np.zeros(3)
-    centers = [image.grid.to_world(np.argwhere(image.to_numpy().mask > 0)[:, ::-1].mean(axis=0))
-               for image in (fixed, moving)]
+    centers = [
+        image.grid.to_world(np.argwhere(image.to_numpy().mask > 0)[:, ::-1].mean(axis=0))
+        for image in (fixed, moving)
+    ]
     return centers[1] - centers[0]
 
 

@@ -35,7 +35,9 @@ class Demons(Backbone):
 
     place = 1
     facts = Facts(
-        name="demons", title="Demons (SimpleITK)", modality="same in both images",
+        name="demons",
+        title="Demons (SimpleITK)",
+        modality="same in both images",
         working_grid="the fixed field of view, about a million voxels",
     )
 
@@ -57,8 +59,13 @@ class Demons(Backbone):
             grid = fixed.grid if factor == 1.0 else grid
             if factor > 1.0 and min(grid.shape) < MIN_LEVEL_VOXELS:
                 continue
-            moved = Image(interpolate(moving.array, grid.affine_points(
-                np.linalg.inv(moving.grid.affine) @ start @ grid.affine)), grid)
+            moved = Image(
+                interpolate(
+                    moving.array,
+                    grid.affine_points(np.linalg.inv(moving.grid.affine) @ start @ grid.affine),
+                ),
+                grid,
+            )
             demons = sitk.DiffeomorphicDemonsRegistrationFilter()
             demons.SetNumberOfIterations(iterations)
             demons.SetStandardDeviations(self.smoothing_voxels)
@@ -70,10 +77,12 @@ class Demons(Backbone):
         # demons maps x to x + v in the affinely aligned space: phi(x) = start(x + v)
         change = start - np.eye(4)
         moved = field.vectors @ start[:3, :3].T.astype(np.float32)
-        return DisplacementField(moved + fixed.grid.affine_points(change @ fixed.grid.affine),
-                                 fixed.grid)
+        return DisplacementField(
+            moved + fixed.grid.affine_points(change @ fixed.grid.affine), fixed.grid
+        )
 
 
 def _to_sitk_vector(field: DisplacementField) -> sitk.Image:
     return set_geometry(
-        sitk.GetImageFromArray(field.vectors.astype(np.float64), isVector=True), field.grid)
+        sitk.GetImageFromArray(field.vectors.astype(np.float64), isVector=True), field.grid
+    )

@@ -20,9 +20,11 @@ CLEARLY = 0.1  # a larger likeness than another's
 CERTAIN = 0.15  # misfit of the stated units: a factor of 1.8; more is no weak answer
 DOUBTFUL = 0.04  # a factor of 1.17
 AXES = ("i", "j", "k")
-REVERSED = ("sign reversed: the field maps moving to fixed points (multiply it by -1 before you "
-            "export the network), or the two inputs are exchanged (state the other order in "
-            "'inputs'); both mend the answers to shifts, so look up in its training which it is")
+REVERSED = (
+    "sign reversed: the field maps moving to fixed points (multiply it by -1 before you "
+    "export the network), or the two inputs are exchanged (state the other order in "
+    "'inputs'); both mend the answers to shifts, so look up in its training which it is"
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,14 @@ class Answers:
     @classmethod
     def of(cls, base: DisplacementField, inside: np.ndarray, changes: list) -> Answers:
         """From the change (n, 3), LPS mm, of the foreground's field by each shift."""
-        return cls(base, np.linalg.norm(base.vectors[inside], axis=-1),
-                   np.array([base.grid.direction.T @ change.mean(axis=0) / SHIFT_MM
-                             for change in changes]),
-                   np.array([np.sqrt((change**2).sum(-1).mean()) / SHIFT_MM
-                             for change in changes]))
+        return cls(
+            base,
+            np.linalg.norm(base.vectors[inside], axis=-1),
+            np.array(
+                [base.grid.direction.T @ change.mean(axis=0) / SHIFT_MM for change in changes]
+            ),
+            np.array([np.sqrt((change**2).sum(-1).mean()) / SHIFT_MM for change in changes]),
+        )
 
 
 def diagnose_pair_of_one(answers: Answers) -> str:
@@ -62,8 +67,10 @@ def diagnose_pair_of_one(answers: Answers) -> str:
     index = np.indices(grid.shape)[::-1].reshape(3, -1).T
     likeness = np.abs(np.corrcoef(along.T + 1e-9, index.T)[:3, 3:])
     if np.all(likeness.max(axis=1) > 0.95):
-        return (f"{text}: the network returns positions (identity + displacement); subtract the "
-                "identity before you export it")
+        return (
+            f"{text}: the network returns positions (identity + displacement); subtract the "
+            "identity before you export it"
+        )
     return text
 
 
@@ -79,27 +86,41 @@ def diagnose(answers: Answers, units: str | None = None) -> str:
         return _still(answers.base)
     common = np.linalg.norm(answers.matrix, axis=1)
     if np.any(common < UNRELATED * answers.sizes) or size.max() < least:
-        return ("the answers have nothing to do with the shifts: neighbouring voxels are sent in "
-                "different directions, as by a network that was not trained")
+        return (
+            "the answers have nothing to do with the shifts: neighbouring voxels are sent in "
+            "different directions, as by a network that was not trained"
+        )
     partner = size.argmax(axis=1)
     if np.any(size.max(axis=1) < ALIGNED * common) or sorted(partner) != [0, 1, 2]:
-        rows = "; ".join(f"{AXES[a]} by ({', '.join(f'{value:.2f}' for value in row)})"
-                         for a, row in enumerate(answers.matrix))
-        return ("the answers have other directions than the shifts: a unit shift along an axis is "
-                f"answered along (i, j, k), {rows}")
+        rows = "; ".join(
+            f"{AXES[a]} by ({', '.join(f'{value:.2f}' for value in row)})"
+            for a, row in enumerate(answers.matrix)
+        )
+        return (
+            "the answers have other directions than the shifts: a unit shift along an axis is "
+            f"answered along (i, j, k), {rows}"
+        )
     if list(partner) != [0, 1, 2]:
-        swaps = ", ".join(f"a shift along {AXES[a]} is answered along {AXES[b]}"
-                          for a, b in enumerate(partner) if a != b)
-        remedy = ("state the other value of 'channels'" if list(partner) == [2, 1, 0] else
-                  "no 'channels' mends this: reorder the components before you export the network")
+        swaps = ", ".join(
+            f"a shift along {AXES[a]} is answered along {AXES[b]}"
+            for a, b in enumerate(partner)
+            if a != b
+        )
+        remedy = (
+            "state the other value of 'channels'"
+            if list(partner) == [2, 1, 0]
+            else "no 'channels' mends this: reorder the components before you export the network"
+        )
         return f"axes swapped: {swaps} ({remedy})"
     scale = np.diag(answers.matrix)
     if np.all(scale < 0):
         return REVERSED
     if np.any(scale < 0):
         wrong = " and ".join(AXES[a] for a in range(3) if scale[a] < 0)
-        return (f"sign reversed along {wrong}: multiply that component by -1 before you export the "
-                "network")
+        return (
+            f"sign reversed along {wrong}: multiply that component by -1 before you export the "
+            "network"
+        )
     return _wrong_units(scale, grid, units)
 
 
@@ -111,8 +132,10 @@ def _still(base: DisplacementField) -> str:
     if np.abs(vectors).max() < 1e-6:
         return f"{text}: the network answers zero whatever it sees"
     if vectors.std(axis=0).max() < 0.01 * np.linalg.norm(mean):
-        return (f"{text}: the network answers one vector of {np.linalg.norm(mean):.3g} mm at every "
-                "voxel, whatever it sees")
+        return (
+            f"{text}: the network answers one vector of {np.linalg.norm(mean):.3g} mm at every "
+            "voxel, whatever it sees"
+        )
     return f"{text}: the network answers the same field whatever it sees"
 
 
@@ -123,9 +146,11 @@ def doubtful_units(answers: Answers, units: str) -> str:
     best, misfit = _likeliest_units(scale, answers.base.grid, units)
     if not best[0] or misfit < DOUBTFUL:
         return ""
-    return (f"the answers ({_percents(scale)}) would also be those of a network whose 'units' are "
-            f"\"{best[0]}\", given as {best[1]}; that cannot be told here from one that follows "
-            "shifts by another share. Look up the units in its training")
+    return (
+        f"the answers ({_percents(scale)}) would also be those of a network whose 'units' are "
+        f'"{best[0]}", given as {best[1]}; that cannot be told here from one that follows '
+        "shifts by another share. Look up the units in its training"
+    )
 
 
 def _wrong_units(scale: np.ndarray, grid: Grid, stated: str | None) -> str:
@@ -133,16 +158,21 @@ def _wrong_units(scale: np.ndarray, grid: Grid, stated: str | None) -> str:
     best, misfit = _likeliest_units(scale, grid, stated)
     if best[0] and misfit > CERTAIN:
         hardly = "; or it hardly follows such an image" if scale.max() < SILENT else ""
-        return (f"{best[0]} given as {best[1]}: the answers ({_percents(scale)}) are those of a "
-                f"network whose 'units' are \"{best[0]}\"{hardly}")
+        return (
+            f"{best[0]} given as {best[1]}: the answers ({_percents(scale)}) are those of a "
+            f"network whose 'units' are \"{best[0]}\"{hardly}"
+        )
     if scale.max() < SILENT:
-        return (f"shifts are hardly followed ({_percents(scale)}); give an image of the kind it "
-                "was made for, or it was not trained")
+        return (
+            f"shifts are hardly followed ({_percents(scale)}); give an image of the kind it "
+            "was made for, or it was not trained"
+        )
     return ""
 
 
-def _likeliest_units(scale: np.ndarray, grid: Grid, stated: str | None
-                     ) -> tuple[tuple[str, str], float]:
+def _likeliest_units(
+    scale: np.ndarray, grid: Grid, stated: str | None
+) -> tuple[tuple[str, str], float]:
     """The units that explain answers clearly better than the stated ones, as (true, stated), both
     empty if none do; and how badly the stated ones explain them."""
     half = np.maximum(grid.size - 1, 1) / 2.0
@@ -181,12 +211,16 @@ def diagnose_places(truth: Places, answer: DisplacementField) -> tuple[bool | No
     here, best = likeness[""], max(likeness, key=likeness.get)
     found = f"a deformation of up to {np.abs(wanted).max():.1f} mm"
     if best and likeness[best] > ENOUGH_LIKE and likeness[best] > here + CLEARLY:
-        return False, (f"{found} comes back in another place, as if the array of the field had its "
-                       f"axes {best}: the network turns its images, but not its answer back")
+        return False, (
+            f"{found} comes back in another place, as if the array of the field had its "
+            f"axes {best}: the network turns its images, but not its answer back"
+        )
     if here > ENOUGH_LIKE:
         return True, f"{found} comes back at its places (likeness {here:.2f} of 1)"
-    return None, (f"{found} hardly comes back at its places (likeness {here:.2f} of 1): parts of "
-                  "the image that move by themselves are not followed")
+    return None, (
+        f"{found} hardly comes back at its places (likeness {here:.2f} of 1): parts of "
+        "the image that move by themselves are not followed"
+    )
 
 
 def _turns(array: np.ndarray):

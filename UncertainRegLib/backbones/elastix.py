@@ -31,7 +31,9 @@ class Elastix(Backbone):
 
     place = 13
     facts = Facts(
-        name="elastix", title="elastix B-spline", modality="any, also different ones",
+        name="elastix",
+        title="elastix B-spline",
+        modality="any, also different ones",
         packages={"itk": "itk-elastix"},
         working_grid="the fixed field of view, about a million voxels",
     )
@@ -45,8 +47,9 @@ class Elastix(Backbone):
         import itk
 
         if not hasattr(itk, "ElastixRegistrationMethod"):
-            raise ValueError("elastix needs the Python package itk-elastix: pip install "
-                             "itk-elastix.")
+            raise ValueError(
+                "elastix needs the Python package itk-elastix: pip install itk-elastix."
+            )
         parameters = itk.ParameterObject.New()
         for stage in (["affine"] if self.affine else []) + ["bspline"]:
             values = parameters.GetDefaultParameterMap(stage, 3, self.control_mm)
@@ -55,10 +58,12 @@ class Elastix(Backbone):
             parameters.AddParameterMap(values)
         target = _to_itk(fixed)
         _, found = itk.elastix_registration_method(
-            target, _to_itk(moving), parameter_object=parameters, log_to_console=False)
+            target, _to_itk(moving), parameter_object=parameters, log_to_console=False
+        )
         with tempfile.TemporaryDirectory() as folder:  # it always writes a file of its field
-            vectors = np.array(itk.transformix_deformation_field(target, found,
-                                                                 output_directory=folder))
+            vectors = np.array(
+                itk.transformix_deformation_field(target, found, output_directory=folder)
+            )
         return DisplacementField(vectors.astype(np.float32), fixed.grid)
 
 

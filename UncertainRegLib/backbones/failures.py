@@ -58,7 +58,8 @@ class Failures:
                 raise TooManyFailedError(
                     f"{self.count} of {self.count + self.finished} {self.what} failed, the last "
                     f"one with: {sentence(error).rstrip('.')}. Try other settings, another "
-                    "registration or another perturbation.") from error
+                    "registration or another perturbation."
+                ) from error
             return None
         self.finished += 1
         return answer
@@ -81,7 +82,8 @@ def check_finite(field: DisplacementField) -> None:
 def out_of_memory(error: BaseException) -> bool:
     """Is it lack of memory? Libraries say so in different classes."""
     return isinstance(error, MemoryError) or any(
-        words in str(error).lower() for words in ("out of memory", "bad_alloc", "failed to alloc"))
+        words in str(error).lower() for words in ("out of memory", "bad_alloc", "failed to alloc")
+    )
 
 
 def sentence(error: BaseException) -> str:

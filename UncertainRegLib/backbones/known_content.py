@@ -30,15 +30,18 @@ def content_image(content: Content, grid: Grid) -> Image:
 def content_of(image: Image) -> Content:
     """An image as a function of points; outside its field of view its minimum."""
     array = image.array.astype(np.float32)
-    return lambda points: interpolate(array, image.grid.to_index(points), "linear",
-                                      float(array.min()))
+    return lambda points: interpolate(
+        array, image.grid.to_index(points), "linear", float(array.min())
+    )
 
 
 def phantom(window: tuple[float, float] = (0.0, 1.0)) -> Content:
     """Soft blobs within 35 mm of the origin, with intensities that fill a window."""
     generator = np.random.default_rng(11)
-    blobs = [(generator.uniform(-26, 26, 3), generator.uniform(5, 12),
-              generator.uniform(0.2, 0.6)) for _ in range(14)]
+    blobs = [
+        (generator.uniform(-26, 26, 3), generator.uniform(5, 12), generator.uniform(0.2, 0.6))
+        for _ in range(14)
+    ]
     low, high = window
 
     def content(points: np.ndarray) -> np.ndarray:

@@ -27,8 +27,13 @@ class KnownField(Backbone):
     field: DisplacementField | str
 
     listed = False
-    facts = Facts(name="known-field", title="Known field (for tests)",
-                  equivariant_to=("translation",), working_grid="that of the field", outside=0.0)
+    facts = Facts(
+        name="known-field",
+        title="Known field (for tests)",
+        equivariant_to=("translation",),
+        working_grid="that of the field",
+        outside=0.0,
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.field, str):
@@ -50,6 +55,11 @@ class KnownField(Backbone):
 def _centroid(image: Image) -> np.ndarray:
     """Intensity-weighted mean position in LPS mm."""
     weight = to_numpy(image.array).astype(np.float64)
-    index = [(weight.sum(axis=tuple(a for a in range(3) if a != axis))
-              * np.arange(weight.shape[axis])).sum() / weight.sum() for axis in (2, 1, 0)]
+    index = [
+        (
+            weight.sum(axis=tuple(a for a in range(3) if a != axis)) * np.arange(weight.shape[axis])
+        ).sum()
+        / weight.sum()
+        for axis in (2, 1, 0)
+    ]
     return image.grid.to_world(np.array(index))

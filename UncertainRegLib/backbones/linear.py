@@ -32,23 +32,28 @@ def affine_alignment(fixed: Image, moving: Image) -> np.ndarray:
     fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
     moving = moving.resample(moving.grid.at_most(COARSE_VOXELS))
     if fixed.mask is not None and moving.mask is not None:
-        fixed, moving = (Image(np.where(mask_of(each), each.array, 0), each.grid, each.mask)
-                         for each in (fixed, moving))
+        fixed, moving = (
+            Image(np.where(mask_of(each), each.array, 0), each.grid, each.mask)
+            for each in (fixed, moving)
+        )
     if (fixed.mask is None) != (moving.mask is None):
         whole = affine_alignment(*(Image(each.array, each.grid) for each in (fixed, moving)))
         starts = [whole]
     else:
         starts = _starts(fixed, moving)
     found = [_search(fixed, moving, start, coarse=True) for start in starts]
-    found += [_search(fixed, moving, best, coarse=False)
-              for best in _by_merit(fixed, moving, found)[:1]]
+    found += [
+        _search(fixed, moving, best, coarse=False) for best in _by_merit(fixed, moving, found)[:1]
+    ]
     ranked = _by_merit(fixed, moving, found)
     plausible = [matrix for matrix in ranked if not implausible(matrix)]
     if not plausible:
         problem = implausible(ranked[0]) if ranked else "they hardly overlap"
-        raise ValueError(f"The affine alignment of the two images failed: {problem}. Use images of "
-                         "the same anatomy that overlap, or align them first and turn this step "
-                         'off (setting "affine" of the backbone).')
+        raise ValueError(
+            f"The affine alignment of the two images failed: {problem}. Use images of "
+            "the same anatomy that overlap, or align them first and turn this step "
+            'off (setting "affine" of the backbone).'
+        )
     return _by_merit(fixed, moving, plausible + starts)[0]
 
 
@@ -61,14 +66,20 @@ def implausible(matrix: np.ndarray) -> str:
     if stretch[0] > LARGEST_STRETCH or stretch[2] < 1 / LARGEST_STRETCH:
         return f"its best map scales the image by {stretch[2]:.2g} to {stretch[0]:.2g}"
     degrees = np.degrees(np.arccos(np.clip((np.trace(u @ v) - 1) / 2, -1, 1)))
-    return f"its best map turns the image by {degrees:.0f} degrees" \
-        if degrees > LARGEST_ROTATION else ""
+    return (
+        f"its best map turns the image by {degrees:.0f} degrees"
+        if degrees > LARGEST_ROTATION
+        else ""
+    )
 
 
 def seen_through(moving: Image, affine: np.ndarray) -> Image:
     """The moving image as it lies after an affine map (4x4, LPS mm) from fixed to moving space."""
-    return Image(moving.array, Grid(moving.grid.shape, np.linalg.inv(affine) @ moving.grid.affine),
-                 moving.mask)
+    return Image(
+        moving.array,
+        Grid(moving.grid.shape, np.linalg.inv(affine) @ moving.grid.affine),
+        moving.mask,
+    )
 
 
 def after(affine: np.ndarray, field: DisplacementField) -> DisplacementField:
@@ -89,16 +100,24 @@ def _starts(fixed: Image, moving: Image) -> list[np.ndarray]:
 def _by_merit(fixed: Image, moving: Image, matrices: list[np.ndarray]) -> list[np.ndarray]:
     """The affine maps with enough overlap, the one of best similarity first."""
     scored = [(_similarity(fixed, moving, matrix), n) for n, matrix in enumerate(matrices)]
-    return [matrices[n] for score, n in sorted(scored, key=lambda each: (-each[0], each[1]))
-            if score > -np.inf]
+    return [
+        matrices[n]
+        for score, n in sorted(scored, key=lambda each: (-each[0], each[1]))
+        if score > -np.inf
+    ]
 
 
 def _similarity(fixed: Image, moving: Image, matrix: np.ndarray) -> float:
     """Squared correlation of intensities; -inf where too little of the images overlaps."""
     index = fixed.grid.affine_points(np.linalg.inv(moving.grid.affine) @ matrix @ fixed.grid.affine)
     both = inside_index(moving.grid.shape, index)
-    smaller = min(fixed.array.size, moving.array.size * moving.grid.voxel_volume_ml
-                  / fixed.grid.voxel_volume_ml / abs(np.linalg.det(matrix[:3, :3])))
+    smaller = min(
+        fixed.array.size,
+        moving.array.size
+        * moving.grid.voxel_volume_ml
+        / fixed.grid.voxel_volume_ml
+        / abs(np.linalg.det(matrix[:3, :3])),
+    )
     if both.sum() < LEAST_OVERLAP * smaller:
         return -np.inf
     method = _method(fixed, moving)
@@ -113,8 +132,12 @@ def _search(fixed: Image, moving: Image, start: np.ndarray, coarse: bool) -> np.
     """The affine map that a search by gradients finds from ``start``, at one resolution."""
     method = _method(fixed, moving)
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=4.0 if coarse else 1.0, minStep=0.01, numberOfIterations=100,
-        relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8)
+        learningRate=4.0 if coarse else 1.0,
+        minStep=0.01,
+        numberOfIterations=100,
+        relaxationFactor=0.6,
+        gradientMagnitudeTolerance=1e-8,
+    )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetShrinkFactorsPerLevel([SHRINK if coarse else 1])
     method.SetSmoothingSigmasPerLevel([SMOOTHING if coarse else 0.0])

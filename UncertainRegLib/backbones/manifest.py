@@ -79,12 +79,15 @@ def read_manifest(path: str | Path) -> Manifest:
     problem = _problem(content)
     if problem:
         raise ValueError(f"The manifest {path} {problem}.")
-    content = {key: tuple(value) if isinstance(value, list) else value
-               for key, value in content.items()}
+    content = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+    }
     content["network"] = str((path.parent / content["network"]).resolve())
     if not Path(content["network"]).is_file():
-        raise ValueError(f"The manifest {path}: the network {content['network']} does not exist; "
-                         "state 'network' relative to the manifest.")
+        raise ValueError(
+            f"The manifest {path}: the network {content['network']} does not exist; "
+            "state 'network' relative to the manifest."
+        )
     return Manifest(**content)
 
 
@@ -136,29 +139,41 @@ def _is_whole(value, least: int) -> bool:
 
 
 def _is_shape(value) -> bool:
-    return value is None or (isinstance(value, list) and len(value) == 3
-                             and all(_is_whole(size, FEWEST) for size in value))
+    return value is None or (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(_is_whole(size, FEWEST) for size in value)
+    )
 
 
 def _is_axes(value) -> bool:
     along = {"L": "x", "R": "x", "P": "y", "A": "y", "S": "z", "I": "z"}
     return value is None or (
-        _is_text(value) and sorted(along.get(letter, "") for letter in value) == ["x", "y", "z"])
+        _is_text(value) and sorted(along.get(letter, "") for letter in value) == ["x", "y", "z"]
+    )
 
 
 def _is_intensity(value) -> bool:
-    return value in INTENSITIES or (isinstance(value, list) and len(value) == 2
-                                    and all(map(_is_number, value)) and value[0] < value[1])
+    return value in INTENSITIES or (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(map(_is_number, value))
+        and value[0] < value[1]
+    )
 
 
 # key -> (does a JSON value fit, what would)
 RULES = {
     **dict.fromkeys(("name", "title", "anatomy", "modality", "licence"), (_is_text, "a text")),
     "network": (_is_text, "the path of a file, relative to the manifest"),
-    "shape": (_is_shape, f"null or three whole numbers from {FEWEST}, the sizes along the array "
-                         "axes"),
-    "spacing_mm": (lambda value: value is None or (_is_number(value) and value > 0),
-                   "null or a positive number of millimetres"),
+    "shape": (
+        _is_shape,
+        f"null or three whole numbers from {FEWEST}, the sizes along the array axes",
+    ),
+    "spacing_mm": (
+        lambda value: value is None or (_is_number(value) and value > 0),
+        "null or a positive number of millimetres",
+    ),
     "axes": (_is_axes, 'null or three letters such as "LIA", one each of L/R, P/A and S/I'),
     "multiple": (lambda value: _is_whole(value, 1), "a whole number from 1"),
     "intensity": (_is_intensity, '"min-max", "percentiles" or [low, high]'),

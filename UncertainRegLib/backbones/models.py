@@ -29,8 +29,9 @@ def read_model(folder: str | Path) -> dict:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{folder} is not a trained model: {file} cannot be read "
-                         f"({error.strerror}).") from error
+        raise ValueError(
+            f"{folder} is not a trained model: {file} cannot be read ({error.strerror})."
+        ) from error
     except ValueError as error:
         raise ValueError(f"{file} is not valid JSON: {error}.") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
@@ -51,8 +52,10 @@ def read_weights(folder: str | Path, manifest: dict) -> dict[str, dict]:
 
     file = Path(folder) / manifest["weights"]["file"]
     if not file.is_file() or sha256_of(file) != manifest["weights"]["sha256"]:
-        raise ValueError(f"{file} is missing or not the file that {MANIFEST} describes; copy the "
-                         "whole folder again.")
+        raise ValueError(
+            f"{file} is missing or not the file that {MANIFEST} describes; copy the "
+            "whole folder again."
+        )
     return torch.load(file, map_location="cpu", weights_only=True)
 
 

@@ -7,8 +7,10 @@ import zipfile
 from pathlib import Path
 
 WEIGHTS_ONLY = "holds weights only (or a pickled module), not the network's program"
-EXPORT = ("Load it into the network's class in Python and export that: "
-          'torch.jit.script(network).save("network.pt"); see Docs/own-network.md')
+EXPORT = (
+    "Load it into the network's class in Python and export that: "
+    'torch.jit.script(network).save("network.pt"); see Docs/own-network.md'
+)
 # how a file begins -> what it is
 BEGINNINGS = {
     b"PK": "is a zip file that was cut off; copy or export it again",
@@ -16,7 +18,7 @@ BEGINNINGS = {
     b"\x89HDF": "is an HDF5 file, probably of Keras; only TorchScript can be read",
     b"\x08": f"looks like an ONNX file; only TorchScript can be read. {EXPORT}",
     b"version https://git-lfs": "is a pointer of Git LFS, not the file itself; fetch it with "
-                                "`git lfs pull`",
+    "`git lfs pull`",
     b"<": "is a web page or XML, not a network; download the file itself",
 }
 
@@ -38,8 +40,10 @@ def load_network(path: str, device: str):
     try:
         return torch.jit.load(path, map_location=device).eval()
     except Exception as error:  # what torch raises for a damaged archive has no one class
-        raise ValueError(f"{path} cannot be loaded by torch {torch.__version__}: it is damaged, or "
-                         f"made for another torch ({last_words(error)}).") from error
+        raise ValueError(
+            f"{path} cannot be loaded by torch {torch.__version__}: it is damaged, or "
+            f"made for another torch ({last_words(error)})."
+        ) from error
 
 
 def not_torchscript(path: str) -> str:
@@ -68,9 +72,11 @@ def _not_in_zip(path: str) -> str:
     if "constants.pkl" in names and any(name.startswith("code/") for name in names):
         return ""
     if "serialized_exported_program.json" in full or any(n.startswith("models/") for n in names):
-        return ("is a program of torch.export, which torch reads by unpickling: that can run "
-                "anything, so it is not read here. Export it with torch.jit.script or "
-                "torch.jit.trace instead; see Docs/own-network.md")
+        return (
+            "is a program of torch.export, which torch reads by unpickling: that can run "
+            "anything, so it is not read here. Export it with torch.jit.script or "
+            "torch.jit.trace instead; see Docs/own-network.md"
+        )
     if "data.pkl" in names:
         return f"{WEIGHTS_ONLY}. {EXPORT}"
     return f"is a zip file without a network's program. {EXPORT}"

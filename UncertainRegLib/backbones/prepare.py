@@ -28,8 +28,7 @@ ROOM_TO_MOVE = 0.2  # of the fixed image's length, on every side of what can cor
 ENOUGH_VOXELS = 1000  # of an overlap, to compare the images there
 
 
-def prepared(fixed: Image, moving: Image, voxels: int, affine: bool = True
-             ) -> tuple[Image, Image]:
+def prepared(fixed: Image, moving: Image, voxels: int, affine: bool = True) -> tuple[Image, Image]:
     """Both images cut to their content, normalised, on grids of at most about ``voxels`` voxels.
 
     A moving image that shows much more than the fixed one is cut to what can correspond, so that
@@ -77,8 +76,9 @@ def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
     """
     shown = [~none for none in empty]
     whole = [image.array[here] for image, here in zip(images, shown)]
-    windows = [_range(values, image.array[none])
-               for values, image, none in zip(whole, images, empty)]
+    windows = [
+        _range(values, image.array[none]) for values, image, none in zip(whole, images, empty)
+    ]
     masked = all(image.mask is not None for image in images)
     if masked:
         inside = [image.array[here & mask_of(image)] for image, here in zip(images, shown)]
@@ -104,8 +104,9 @@ def are_ct(fixed: Image, moving: Image) -> tuple[bool, bool]:
     lowest = []
     for image in (fixed, moving):
         image, empty = cropped_to_content(Image(image.array, image.grid))
-        lowest.append(float(np.percentile(image.array[~empty] if not empty.all() else image.array,
-                                          1)))
+        lowest.append(
+            float(np.percentile(image.array[~empty] if not empty.all() else image.array, 1))
+        )
     return tuple(min(lowest) < AIR_HU and low < 0 for low in lowest)
 
 
@@ -157,8 +158,12 @@ def _matched(images, windows, affine: bool) -> tuple[float, float]:
         change = ndimage.gaussian_gradient_magnitude(image.array, 1.0)
         both &= change <= np.median(change[image.array > 0], axis=None)
     first, second = fixed.array[both], moved.array[both]
-    if first.size < ENOUGH_VOXELS or first.std() == 0 or second.std() == 0 \
-            or np.corrcoef(first, second)[0, 1] < RELATED:
+    if (
+        first.size < ENOUGH_VOXELS
+        or first.std() == 0
+        or second.std() == 0
+        or np.corrcoef(first, second)[0, 1] < RELATED
+    ):
         return low, high
     factor = second.std() / first.std()
     ends = second.mean() + factor * (np.array([0.0, 1.0]) - first.mean())

@@ -62,12 +62,15 @@ def backbone_class(name: str) -> type[Backbone]:
 
         return class_of(name)
     if name.endswith((".pt", ".pth", ".pt2", ".onnx")):
-        raise BackboneError(f"{name} is the file of a network: give its manifest (.json), see "
-                            "Docs/own-network.md.")
+        raise BackboneError(
+            f"{name} is the file of a network: give its manifest (.json), see Docs/own-network.md."
+        )
     if name not in known():
-        raise BackboneError(f"Unknown backbone {name!r}; choose one of {', '.join(_listed())}, the "
-                            "manifest (.json) of a network of your own, or the folder of a model "
-                            "that you trained.")
+        raise BackboneError(
+            f"Unknown backbone {name!r}; choose one of {', '.join(_listed())}, the "
+            "manifest (.json) of a network of your own, or the folder of a model "
+            "that you trained."
+        )
     return known()[name]
 
 
@@ -116,8 +119,10 @@ def create(name: str, device: str = "cpu", **parameters) -> Backbone:
     except ValueError as error:
         raise BackboneError(str(error)) from None
     if parameters.get("voxels", FEWEST_VOXELS) < FEWEST_VOXELS:
-        raise BackboneError(f"Backbone {name!r}: voxels is {parameters['voxels']}; give the size "
-                            f"of the working grid, {FEWEST_VOXELS} voxels or more.")
+        raise BackboneError(
+            f"Backbone {name!r}: voxels is {parameters['voxels']}; give the size "
+            f"of the working grid, {FEWEST_VOXELS} voxels or more."
+        )
     if "device" in settings:
         parameters.setdefault("device", device)
     return cls(**parameters)

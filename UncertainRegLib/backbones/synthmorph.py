@@ -35,21 +35,29 @@ class SynthMorphCommand(Backbone):
 
     place = 10
     facts = Facts(
-        name="synthmorph", title="SynthMorph (FreeSurfer's mri_synthmorph)", anatomy="brain",
-        modality="any, also different ones", code_licence="FreeSurfer Software License",
-        commands=(COMMAND,), outside=0.0, working_grid="256 mm of 1 mm, its own",
+        name="synthmorph",
+        title="SynthMorph (FreeSurfer's mri_synthmorph)",
+        anatomy="brain",
+        modality="any, also different ones",
+        code_licence="FreeSurfer Software License",
+        commands=(COMMAND,),
+        outside=0.0,
+        working_grid="256 mm of 1 mm, its own",
     )
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
         """The images as they are: the command conforms and normalises them itself."""
-        return tuple(Image(image.array.astype(np.float32), image.grid, image.mask)
-                     for image in (fixed, moving))
+        return tuple(
+            Image(image.array.astype(np.float32), image.grid, image.mask)
+            for image in (fixed, moving)
+        )
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the fixed image."""
         with tempfile.TemporaryDirectory() as folder:
-            names = {part: str(Path(folder) / f"{part}.nii.gz")
-                     for part in ("fixed", "moving", "warp")}
+            names = {
+                part: str(Path(folder) / f"{part}.nii.gz") for part in ("fixed", "moving", "warp")
+            }
             for part, image in (("fixed", fixed), ("moving", moving)):
                 sitk.WriteImage(to_sitk(image), names[part])
             options = ["-m", self.model, "-t", names["warp"], names["moving"], names["fixed"]]
@@ -94,13 +102,22 @@ class SynthMorphBrains(VoxelMorph):
 
     place = 11
     facts = Facts(
-        name="synthmorph-brains", title="SynthMorph 2022, brains variant",
-        anatomy="brain, skull-stripped", modality="any MRI contrast, also different ones",
-        needs_affine=True, code_licence="Apache-2.0", packages={"torch": "torch", "h5py": "h5py"},
-        weights=Weights("synthmorph/brains-dice-vel-0.5-res-16-256f.h5",
-                        f"{FTP}/synthmorph/brains-dice-vel-0.5-res-16-256f.h5", 0, "",
-                        "Apache-2.0 (as its repository)"),
-        outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
+        name="synthmorph-brains",
+        title="SynthMorph 2022, brains variant",
+        anatomy="brain, skull-stripped",
+        modality="any MRI contrast, also different ones",
+        needs_affine=True,
+        code_licence="Apache-2.0",
+        packages={"torch": "torch", "h5py": "h5py"},
+        weights=Weights(
+            "synthmorph/brains-dice-vel-0.5-res-16-256f.h5",
+            f"{FTP}/synthmorph/brains-dice-vel-0.5-res-16-256f.h5",
+            0,
+            "",
+            "Apache-2.0 (as its repository)",
+        ),
+        outside=0.0,
+        working_grid="160 x 192 x 224 voxels of 1 mm",
     )
 
 
@@ -110,11 +127,19 @@ class SynthMorphShapes(VoxelMorph):
 
     place = 12
     facts = Facts(
-        name="synthmorph-shapes", title="SynthMorph 2022, shapes variant",
-        modality="any, also different ones", needs_affine=True, code_licence="Apache-2.0",
+        name="synthmorph-shapes",
+        title="SynthMorph 2022, shapes variant",
+        modality="any, also different ones",
+        needs_affine=True,
+        code_licence="Apache-2.0",
         packages={"torch": "torch", "h5py": "h5py"},
-        weights=Weights("synthmorph/shapes-dice-vel-3-res-8-16-32-256f.h5",
-                        f"{FTP}/synthmorph/shapes-dice-vel-3-res-8-16-32-256f.h5", 0, "",
-                        "Apache-2.0 (as its repository)"),
-        outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
+        weights=Weights(
+            "synthmorph/shapes-dice-vel-3-res-8-16-32-256f.h5",
+            f"{FTP}/synthmorph/shapes-dice-vel-3-res-8-16-32-256f.h5",
+            0,
+            "",
+            "Apache-2.0 (as its repository)",
+        ),
+        outside=0.0,
+        working_grid="160 x 192 x 224 voxels of 1 mm",
     )

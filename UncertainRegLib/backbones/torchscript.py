@@ -32,14 +32,23 @@ def class_of(path: str) -> type[TorchScript]:
     manifest = read_manifest(path)
     shape = "x".join(map(str, manifest.shape)) if manifest.shape else "its own shape"
     facts = Facts(
-        name=manifest.name, title=manifest.title or manifest.name, anatomy=manifest.anatomy,
-        modality=manifest.modality, needs_affine=manifest.needs_affine,
-        stochastic=manifest.stochastic, code_licence=manifest.licence, packages={"torch": "torch"},
-        outside=manifest.outside, working_grid=f"{shape}, {manifest.spacing_mm or 'any'} mm",
+        name=manifest.name,
+        title=manifest.title or manifest.name,
+        anatomy=manifest.anatomy,
+        modality=manifest.modality,
+        needs_affine=manifest.needs_affine,
+        stochastic=manifest.stochastic,
+        code_licence=manifest.licence,
+        packages={"torch": "torch"},
+        outside=manifest.outside,
+        working_grid=f"{shape}, {manifest.spacing_mm or 'any'} mm",
     )
     return make_dataclass(
-        "OwnNetwork", [("affine", bool, field(default=manifest.needs_affine))],
-        bases=(TorchScript,), namespace={"manifest": manifest, "facts": facts})
+        "OwnNetwork",
+        [("affine", bool, field(default=manifest.needs_affine))],
+        bases=(TorchScript,),
+        namespace={"manifest": manifest, "facts": facts},
+    )
 
 
 @dataclass
@@ -81,8 +90,9 @@ class TorchScript(Backbone):
         images = []
         for name, image, grid in zip(("fixed", "moving"), (fixed, moving), grids):
             scaled = Image(self._scaled(name, image), image.grid, image.mask)
-            images.append(scaled.resample(grid, outside=self.manifest.outside)
-                          .to_torch(self.device))
+            images.append(
+                scaled.resample(grid, outside=self.manifest.outside).to_torch(self.device)
+            )
         return tuple(images)
 
     def _scaled(self, name: str, image: Image) -> np.ndarray:
@@ -94,15 +104,20 @@ class TorchScript(Backbone):
             raise ValueError(
                 f"The {name} image ({least:g} to {most:g}) has no contrast within 'intensity' "
                 f"[{low:g}, {high:g}] of the manifest of {self.manifest.name}; state the window "
-                "that the network was trained with, or scale the image.")
+                "that the network was trained with, or scale the image."
+            )
         share = float((values > high).mean())
         if share > MUCH:
-            self.notes.append(f"{share:.0%} of the {name} image are above 'intensity' "
-                              f"[{low:g}, {high:g}] of the manifest and were cut off at {high:g}.")
+            self.notes.append(
+                f"{share:.0%} of the {name} image are above 'intensity' "
+                f"[{low:g}, {high:g}] of the manifest and were cut off at {high:g}."
+            )
         if most - least < MUCH * (high - low):
-            self.notes.append(f"The {name} image ({least:g} to {most:g}) fills little of "
-                              f"'intensity' [{low:g}, {high:g}] of the manifest: the network sees "
-                              "next to no contrast.")
+            self.notes.append(
+                f"The {name} image ({least:g} to {most:g}) fills little of "
+                f"'intensity' [{low:g}, {high:g}] of the manifest: the network sees "
+                "next to no contrast."
+            )
         array = (np.clip(image.array, low, high) - low) / max(high - low, 1e-6)
         return (array * mask_of(image)).astype(np.float32)
 
@@ -119,8 +134,7 @@ class TorchScript(Backbone):
         axes = m.axes or axes_of(fixed.grid)
         if m.spacing_mm is None:  # each image's own field of view
             reference = trained_grid(fixed, m.shape, 1.0, axes)
-            grids = [reordered(image, reference).grid.resized(m.shape)
-                     for image in (fixed, moving)]
+            grids = [reordered(image, reference).grid.resized(m.shape) for image in (fixed, moving)]
         else:
             shape = m.shape
             if shape is None:
@@ -128,9 +142,11 @@ class TorchScript(Backbone):
                 needed = turned.extent_mm[::-1] / (m.spacing_mm * m.multiple)
                 shape = tuple(np.ceil(needed - 1e-6).astype(int) * m.multiple)
                 if np.prod([float(size) for size in shape]) > MAX_VOXELS:
-                    raise ValueError(f"At 'spacing_mm' {m.spacing_mm:g} of the manifest of "
-                                     f"{m.name} the fixed image has {' x '.join(map(str, shape))} "
-                                     "voxels, more than 1024^3; crop the images.")
+                    raise ValueError(
+                        f"At 'spacing_mm' {m.spacing_mm:g} of the manifest of "
+                        f"{m.name} the fixed image has {' x '.join(map(str, shape))} "
+                        "voxels, more than 1024^3; crop the images."
+                    )
             grids = [trained_grid(fixed, shape, m.spacing_mm, axes)] * 2
         if self.affine:
             start = affine_alignment(fixed, moving)
@@ -162,9 +178,11 @@ class TorchScript(Backbone):
                 return self.network(*arguments)
         except Exception as error:  # a network is foreign code: it may raise anything
             shapes = " and ".join(str(tuple(tensor.shape)) for tensor in arguments)
-            raise RuntimeError(f"The network of {m.name} fails when it is called with "
-                               f"{'one tensor' if m.joined else 'two tensors'} {shapes}: "
-                               f"{last_words(error)}.") from error
+            raise RuntimeError(
+                f"The network of {m.name} fails when it is called with "
+                f"{'one tensor' if m.joined else 'two tensors'} {shapes}: "
+                f"{last_words(error)}."
+            ) from error
 
     def _chosen(self, out):
         """The tensor that is the displacement."""
@@ -173,19 +191,27 @@ class TorchScript(Backbone):
         m = self.manifest
         if isinstance(out, (tuple, list)):
             if m.output >= len(out):
-                raise ValueError(f"The network of {m.name} returns {len(out)} outputs, so 'output' "
-                                 f"{m.output} of its manifest does not exist; the first is 0.")
+                raise ValueError(
+                    f"The network of {m.name} returns {len(out)} outputs, so 'output' "
+                    f"{m.output} of its manifest does not exist; the first is 0."
+                )
             out = out[m.output]
         elif m.output:
-            raise ValueError(f"The network of {m.name} returns one output, so 'output' {m.output} "
-                             "of its manifest does not exist; state 0.")
+            raise ValueError(
+                f"The network of {m.name} returns one output, so 'output' {m.output} "
+                "of its manifest does not exist; state 0."
+            )
         if not isinstance(out, torch.Tensor):
-            raise ValueError(f"The network of {m.name} returns a {type(out).__name__} as its "
-                             "displacement; it must be a tensor, alone or in a tuple (see "
-                             "'output').")
+            raise ValueError(
+                f"The network of {m.name} returns a {type(out).__name__} as its "
+                "displacement; it must be a tensor, alone or in a tuple (see "
+                "'output')."
+            )
         if not out.is_floating_point():
-            raise ValueError(f"The network of {m.name} returns a displacement of {out.dtype}; it "
-                             "must be of floating point.")
+            raise ValueError(
+                f"The network of {m.name} returns a displacement of {out.dtype}; it "
+                "must be of floating point."
+            )
         return out
 
     def _voxels(self, out, moving: Image):
@@ -197,19 +223,25 @@ class TorchScript(Backbone):
             voxels = out[0]
         else:
             size = ", ".join(map(str, grid.shape))
-            raise ValueError(f"The network of {m.name} returns a displacement of shape "
-                             f"{tuple(out.shape)}; it must be (1, 3, {size}) or (1, {size}, 3) "
-                             "(see 'output' where it has several).")
+            raise ValueError(
+                f"The network of {m.name} returns a displacement of shape "
+                f"{tuple(out.shape)}; it must be (1, 3, {size}) or (1, {size}, 3) "
+                "(see 'output' where it has several)."
+            )
         if voxels.device != moving.array.device:
-            raise ValueError(f"The network of {m.name} returns its displacement on "
-                             f"{voxels.device}, for images on {moving.array.device}; a device is "
-                             "written into its program: export it on the CPU, with tensors made on "
-                             "the device of its inputs.")
+            raise ValueError(
+                f"The network of {m.name} returns its displacement on "
+                f"{voxels.device}, for images on {moving.array.device}; a device is "
+                "written into its program: export it on the CPU, with tensors made on "
+                "the device of its inputs."
+            )
         voxels = voxels.float()
         share = 1 - float(voxels.isfinite().all(-1).float().mean())
         if share > 0:
-            raise ValueError(f"The network of {m.name} returns values that are not finite (NaN or "
-                             f"infinite) in {share:.2g} of the voxels.")
+            raise ValueError(
+                f"The network of {m.name} returns values that are not finite (NaN or "
+                f"infinite) in {share:.2g} of the voxels."
+            )
         if m.channels == "reversed":
             voxels = voxels.flip(-1)
         if m.units == "mm":

@@ -20,9 +20,14 @@ from .prepare import PERCENTILES
 from .working_grid import centred_grid, field_from_voxels
 
 # The ways of asking for uncertainty that a kind of model was trained for, see samplers.registry
-METHODS = {"bootstrap": ("ensemble",), "snapshot": ("ensemble",), "predictive": ("predictive",),
-           "dropout": ("mc-dropout",), "heteroscedastic": ("image-noise",),
-           "adacs": ("correspondence-score",)}
+METHODS = {
+    "bootstrap": ("ensemble",),
+    "snapshot": ("ensemble",),
+    "predictive": ("predictive",),
+    "dropout": ("mc-dropout",),
+    "heteroscedastic": ("image-noise",),
+    "adacs": ("correspondence-score",),
+}
 
 
 class PredictedMap(NamedTuple):
@@ -41,19 +46,26 @@ def class_of(folder: Path) -> type[TrainedModel]:
     """
     manifest = read_model(folder)
     if manifest["kind"] == "sir":
-        raise ValueError(f"{folder} is a proposal network, no registration: use it with --method "
-                         f"sir --parameters '{{\"method\": {{\"weights\": \"{folder}\"}}}}'.")
+        raise ValueError(
+            f"{folder} is a proposal network, no registration: use it with --method "
+            f'sir --parameters \'{{"method": {{"weights": "{folder}"}}}}\'.'
+        )
     made_of, grid = manifest["provenance"], manifest["grid"]
     name = folder.resolve().name
     shape = " x ".join(map(str, grid["shape"]))
     facts = Facts(
-        name=name, title=made_of.get("title") or f"{name} ({manifest['kind']}, trained here)",
+        name=name,
+        title=made_of.get("title") or f"{name} ({manifest['kind']}, trained here)",
         anatomy=made_of.get("anatomy", "as in its training"),
         modality=made_of.get("modality", "as in its training"),
-        stochastic=manifest["kind"] == "dropout", packages={"torch": "torch"},
-        methods=_methods(manifest), working_grid=f"{shape} voxels of {grid['spacing_mm']:g} mm")
-    return type("TrainedModel", (TrainedModel,),
-                {"folder": folder, "manifest": manifest, "facts": facts})
+        stochastic=manifest["kind"] == "dropout",
+        packages={"torch": "torch"},
+        methods=_methods(manifest),
+        working_grid=f"{shape} voxels of {grid['spacing_mm']:g} mm",
+    )
+    return type(
+        "TrainedModel", (TrainedModel,), {"folder": folder, "manifest": manifest, "facts": facts}
+    )
 
 
 def _methods(manifest: dict) -> tuple[str, ...]:
@@ -100,8 +112,9 @@ class TrainedModel(Backbone):
         try:
             network.load_state_dict(state)
         except RuntimeError as error:
-            raise ValueError(f"The weights of {self.folder} do not fit its network: "
-                             f"{error}") from error
+            raise ValueError(
+                f"The weights of {self.folder} do not fit its network: {error}"
+            ) from error
         network = network.requires_grad_(False).to(self.device)
         return network.train(self.facts.stochastic)  # dropout is all that the mode changes
 
@@ -171,8 +184,10 @@ class TrainedModel(Backbone):
                     found["predicted_uncertainty_mm"] = mm * sd
             elif "score" in self._weights:
                 found = {"correspondence_score": self._network("score")(b).sigmoid()[0, 0]}
-        return {name: PredictedMap(Image(values, fixed.grid), MAPS[name].unit,
-                                   MAPS[name].meaning) for name, values in found.items()}
+        return {
+            name: PredictedMap(Image(values, fixed.grid), MAPS[name].unit, MAPS[name].meaning)
+            for name, values in found.items()
+        }
 
     def _network(self, name: str):
         from ..networks.unet import UNet

@@ -10,8 +10,10 @@ from .brain_network import BrainNetwork, ready
 from .facts import Facts, Weights
 from .weights import checked_path
 
-PAGE = ("https://github.com/junyuchen245/TransMorph_Transformer_for_Medical_Image_Registration/"
-        "blob/main/IXI/TransMorph_on_IXI.md")
+PAGE = (
+    "https://github.com/junyuchen245/TransMorph_Transformer_for_Medical_Image_Registration/"
+    "blob/main/IXI/TransMorph_on_IXI.md"
+)
 
 
 @dataclass
@@ -30,10 +32,16 @@ class TransMorph(BrainNetwork):
 
     place = 8
     facts = Facts(
-        name="transmorph", title="TransMorph (brain MRI)", anatomy="brain, skull-stripped",
-        modality="T1 MRI", needs_affine=True, code_licence="MIT", packages={"torch": "torch"},
+        name="transmorph",
+        title="TransMorph (brain MRI)",
+        anatomy="brain, skull-stripped",
+        modality="T1 MRI",
+        needs_affine=True,
+        code_licence="MIT",
+        packages={"torch": "torch"},
         weights=Weights("transmorph/TransMorph.pth.tar", "", 800_000_000, "", "MIT", PAGE),
-        outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
+        outside=0.0,
+        working_grid="160 x 192 x 224 voxels of 1 mm",
     )
 
     @cached_property
@@ -68,11 +76,17 @@ class TransMorphBayes(TransMorph):
 
     place = 9
     facts = Facts(
-        name="transmorph-bayes", title="TransMorph-Bayes (brain MRI)",
-        anatomy="brain, skull-stripped", modality="T1 MRI", needs_affine=True, stochastic=True,
-        code_licence="MIT", packages={"torch": "torch"},
+        name="transmorph-bayes",
+        title="TransMorph-Bayes (brain MRI)",
+        anatomy="brain, skull-stripped",
+        modality="T1 MRI",
+        needs_affine=True,
+        stochastic=True,
+        code_licence="MIT",
+        packages={"torch": "torch"},
         weights=Weights("transmorph/TransMorphBayes.pth.tar", "", 900_000_000, "", "MIT", PAGE),
-        outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
+        outside=0.0,
+        working_grid="160 x 192 x 224 voxels of 1 mm",
     )
 
     def displacement_voxels(self, moving, fixed):

@@ -38,18 +38,27 @@ class UniGradICON(Backbone):
     learned = True
     place = 4
     facts = Facts(
-        name="unigradicon", title="uniGradICON", anatomy="lung, brain, knee, abdomen and others",
-        modality="CT or MRI, the same in both images", packages={"torch": "torch"},
-        weights=Weights("unigradicon/Step_2_final.trch",
-                        f"{RELEASES}/unigradicon_weights/Step_2_final.trch", 283_000_000, "",
-                        "Apache-2.0"),
+        name="unigradicon",
+        title="uniGradICON",
+        anatomy="lung, brain, knee, abdomen and others",
+        modality="CT or MRI, the same in both images",
+        packages={"torch": "torch"},
+        weights=Weights(
+            "unigradicon/Step_2_final.trch",
+            f"{RELEASES}/unigradicon_weights/Step_2_final.trch",
+            283_000_000,
+            "",
+            "Apache-2.0",
+        ),
         working_grid="175 x 175 x 175 voxels over each image's own field of view",
     )
 
     def __post_init__(self) -> None:
         if self.modality not in ("auto", "ct", "mri"):
-            raise ValueError(f"The modality of {self.facts.title} is 'auto', 'ct' or 'mri', not "
-                             f"{self.modality!r}.")
+            raise ValueError(
+                f"The modality of {self.facts.title} is 'auto', 'ct' or 'mri', not "
+                f"{self.modality!r}."
+            )
 
     @cached_property
     def network(self):
@@ -92,11 +101,18 @@ class MultiGradICON(UniGradICON):
 
     place = 5
     facts = Facts(
-        name="multigradicon", title="multiGradICON", anatomy=UniGradICON.facts.anatomy,
-        modality="CT and MRI sequences, also different ones", packages={"torch": "torch"},
-        weights=Weights("multigradicon/Step_2_final.trch",
-                        f"{RELEASES}/multigradicon_weights/Step_2_final.trch", 283_000_000, "",
-                        "Apache-2.0"),
+        name="multigradicon",
+        title="multiGradICON",
+        anatomy=UniGradICON.facts.anatomy,
+        modality="CT and MRI sequences, also different ones",
+        packages={"torch": "torch"},
+        weights=Weights(
+            "multigradicon/Step_2_final.trch",
+            f"{RELEASES}/multigradicon_weights/Step_2_final.trch",
+            283_000_000,
+            "",
+            "Apache-2.0",
+        ),
         working_grid=UniGradICON.facts.working_grid,
     )
 

@@ -38,13 +38,22 @@ class VoxelMorph(BrainNetwork):
 
     place = 7
     facts = Facts(
-        name="voxelmorph", title="VoxelMorph (brain MRI)", anatomy="brain, skull-stripped",
-        modality="T1 MRI", needs_affine=True, code_licence="MIT",
+        name="voxelmorph",
+        title="VoxelMorph (brain MRI)",
+        anatomy="brain, skull-stripped",
+        modality="T1 MRI",
+        needs_affine=True,
+        code_licence="MIT",
         packages={"torch": "torch", "h5py": "h5py"},
-        weights=Weights("voxelmorph/vxm_dense_brain_T1_3D_mse.h5",
-                        f"{FTP}/models/vxm_dense_brain_T1_3D_mse.h5", 0, "",
-                        "Apache-2.0 (as its repository)"),
-        outside=0.0, working_grid="160 x 192 x 224 voxels of 1 mm",
+        weights=Weights(
+            "voxelmorph/vxm_dense_brain_T1_3D_mse.h5",
+            f"{FTP}/models/vxm_dense_brain_T1_3D_mse.h5",
+            0,
+            "",
+            "Apache-2.0 (as its repository)",
+        ),
+        outside=0.0,
+        working_grid="160 x 192 x 224 voxels of 1 mm",
     )
 
     @cached_property

@@ -67,8 +67,10 @@ def checked_path(weights: Weights) -> Path:
     expected = weights.sha256 or _recorded(path)
     found = sha256_of(path)
     if expected and found != expected:
-        raise WeightsError(f"{path} is damaged (its SHA-256 is {found[:12]}…, not "
-                           f"{expected[:12]}…): clear it and install it again.")
+        raise WeightsError(
+            f"{path} is damaged (its SHA-256 is {found[:12]}…, not "
+            f"{expected[:12]}…): clear it and install it again."
+        )
     if not expected:
         _record(path, found)
     return path
@@ -79,16 +81,19 @@ def remedy(weights: Weights, name: str = "NAME") -> str:
     size = f" ({size_text(weights.size_bytes)})" if weights.size_bytes else ""
     if weights.url:
         return f"run `backbones install {name}`{size}."
-    return (f"download them from {weights.page}{size}, then run `backbones install {name} "
-            "--from FILE`.")
+    return (
+        f"download them from {weights.page}{size}, then run `backbones install {name} --from FILE`."
+    )
 
 
 def consent_question(weights: Weights, title: str) -> str:
     """What is asked before anything is fetched: what, from where, how much, which licence."""
     host = weights.url.split("/")[2]
     size = size_text(weights.size_bytes) if weights.size_bytes else "of unknown size"
-    return (f"{title} needs trained weights from {host} ({size}, licence {weights.licence}). "
-            "Download them now?")
+    return (
+        f"{title} needs trained weights from {host} ({size}, licence {weights.licence}). "
+        "Download them now?"
+    )
 
 
 def download(weights: Weights, progress: Callable[[int, int], None] | None = None) -> Path:
@@ -105,25 +110,29 @@ def download(weights: Weights, progress: Callable[[int, int], None] | None = Non
             checksum other than the pinned one.
     """
     if not weights.url:
-        raise WeightsError(f"{weights.file} cannot be downloaded automatically: "
-                           f"{remedy(weights)}")
+        raise WeightsError(f"{weights.file} cannot be downloaded automatically: {remedy(weights)}")
     target = store() / weights.file
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         total = _fetch(weights.url, part, progress)
     except urllib.error.HTTPError as error:
-        raise WeightsError(f"{weights.url} answered {error.code} ({error.reason}): the file may "
-                           "have moved; download it by hand and use `backbones install "
-                           "--from FILE`.") from error
+        raise WeightsError(
+            f"{weights.url} answered {error.code} ({error.reason}): the file may "
+            "have moved; download it by hand and use `backbones install "
+            "--from FILE`."
+        ) from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise WeightsError(f"Downloading {weights.url} was interrupted ({reason}): run it again "
-                           "to continue, or check the network and proxy.") from error
+        raise WeightsError(
+            f"Downloading {weights.url} was interrupted ({reason}): run it again "
+            "to continue, or check the network and proxy."
+        ) from error
     if total and part.stat().st_size < total:
         raise WeightsError(
             f"Downloading {weights.url} stopped after {size_text(part.stat().st_size)} of "
-            f"{size_text(total)}: run it again to continue.")
+            f"{size_text(total)}: run it again to continue."
+        )
     return _accept(part, target, weights, weights.url)
 
 
@@ -142,8 +151,9 @@ def install_from(weights: Weights, source: str | Path) -> Path:
         # uniGradICON's and multiGradICON's files have one name: the folder tells them apart.
         ours = [path for path in found if Path(weights.file).parent.name in path.parts]
         if len(found) > 1 and len(ours) != 1:
-            raise WeightsError(f"The folder {source} contains {len(found)} files {name}: name one "
-                               "of them.")
+            raise WeightsError(
+                f"The folder {source} contains {len(found)} files {name}: name one of them."
+            )
         source = (ours or found)[0]
     if not source.is_file():
         raise WeightsError(f"{source} does not exist.")
@@ -157,8 +167,11 @@ def install_from(weights: Weights, source: str | Path) -> Path:
 def stored() -> list[Stored]:
     """All files in the store."""
     files = [path for path in sorted(store().rglob("*")) if path.is_file()]
-    return [Stored(path, path.stat().st_size, _recorded(path)) for path in files
-            if path.suffix not in (".sha256", ".part")]
+    return [
+        Stored(path, path.stat().st_size, _recorded(path))
+        for path in files
+        if path.suffix not in (".sha256", ".part")
+    ]
 
 
 def clear(weights: Weights) -> int:
@@ -210,8 +223,10 @@ def _accept(part: Path, target: Path, weights: Weights, source: str) -> Path:
     found = sha256_of(part)
     if weights.sha256 and found != weights.sha256:
         part.unlink()
-        raise WeightsError(f"{source} is not the expected file: its SHA-256 is {found[:12]}…, "
-                           f"not {weights.sha256[:12]}…; nothing was installed.")
+        raise WeightsError(
+            f"{source} is not the expected file: its SHA-256 is {found[:12]}…, "
+            f"not {weights.sha256[:12]}…; nothing was installed."
+        )
     part.replace(target)
     _record(target, found)
     return target

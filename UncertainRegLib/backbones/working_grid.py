@@ -11,8 +11,14 @@ from ..geometry import DisplacementField, Grid, Image
 from ..geometry.arrays import Array, turned
 from ..geometry.foreground import above_mean
 
-TOWARDS = {"L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "S": (0, 0, 1),
-           "I": (0, 0, -1)}
+TOWARDS = {
+    "L": (1, 0, 0),
+    "R": (-1, 0, 0),
+    "P": (0, 1, 0),
+    "A": (0, -1, 0),
+    "S": (0, 0, 1),
+    "I": (0, 0, -1),
+}
 
 
 def trained_grid(image: Image, shape: Sequence[int], spacing_mm: float, axes: str) -> Grid:
@@ -28,8 +34,9 @@ def trained_grid(image: Image, shape: Sequence[int], spacing_mm: float, axes: st
         A grid centred on the field of view, or on the foreground (mask, or intensities above the
         mean) where the field of view is larger than the network's.
     """
-    order, signs = _matching_axes(np.array([TOWARDS[letter] for letter in axes], float),
-                                  image.grid.direction)
+    order, signs = _matching_axes(
+        np.array([TOWARDS[letter] for letter in axes], float), image.grid.direction
+    )
     # columns of the affine are (i, j, k), array axes (k, j, i)
     columns = (image.grid.direction[:, order] * signs)[:, ::-1]
     size = np.array(tuple(shape)[::-1])
@@ -43,8 +50,9 @@ def trained_grid(image: Image, shape: Sequence[int], spacing_mm: float, axes: st
     return Grid(shape, affine)
 
 
-def centred_grid(image: Image, shape: Sequence[int], spacing_mm: float,
-                 axes: str | None = None) -> Grid:
+def centred_grid(
+    image: Image, shape: Sequence[int], spacing_mm: float, axes: str | None = None
+) -> Grid:
     """A grid with its centre at the image's centre; ``axes`` as for `trained_grid`, or None for
     the image's own."""
     grid = trained_grid(image, shape, spacing_mm, axes or axes_of(image.grid))
@@ -56,8 +64,10 @@ def centred_grid(image: Image, shape: Sequence[int], spacing_mm: float,
 def axes_of(grid: Grid) -> str:
     """The letters of the directions towards which the array axes run most nearly, e.g. "SPL"."""
     order, signs = _matching_axes(np.eye(3), grid.direction)
-    letter = {int(column): ("LPS" if sign > 0 else "RAI")[axis]
-              for axis, (column, sign) in enumerate(zip(order, signs))}
+    letter = {
+        int(column): ("LPS" if sign > 0 else "RAI")[axis]
+        for axis, (column, sign) in enumerate(zip(order, signs))
+    }
     return letter[2] + letter[1] + letter[0]  # array axes are (k, j, i)
 
 

@@ -32,9 +32,13 @@ def add_command(commands) -> None:
     add_json(action("list", list_backbones, "all methods, their licences, and what they need"))
     install = action("install", install_backbone, "fetch or import trained weights")
     install.add_argument("name", help="as in the list")
-    install.add_argument("--from", dest="source", default="", metavar="FILE_OR_FOLDER",
-                         help="import without network; a folder from `train` becomes a "
-                              "backbone of this name")
+    install.add_argument(
+        "--from",
+        dest="source",
+        default="",
+        metavar="FILE_OR_FOLDER",
+        help="import without network; a folder from `train` becomes a backbone of this name",
+    )
     install.add_argument("--yes", action="store_true", help="consent to the download")
     verify = action("verify", verify_backbone, "check a method, or a network of your own")
     verify.add_argument("name", help="as in the list, or the manifest (.json) of a network")
@@ -61,10 +65,14 @@ def list_backbones(options, report=None) -> int:
     total = store.size_text(sum(item.size_bytes for item in files))
     print(f"Weights: {store.store()} ({len(files)} files, {total})")
     for item in files:
-        print(f"  {item.path.relative_to(store.store())}  {store.size_text(item.size_bytes)}  "
-              f"sha256 {item.sha256[:12] or 'not recorded'}")
-    print("A network of your own: --backbone MANIFEST.json, checked by `backbones verify`; a model "
-          "you trained: --backbone FOLDER; `backbones install NAME --from FOLDER` lists it here.")
+        print(
+            f"  {item.path.relative_to(store.store())}  {store.size_text(item.size_bytes)}  "
+            f"sha256 {item.sha256[:12] or 'not recorded'}"
+        )
+    print(
+        "A network of your own: --backbone MANIFEST.json, checked by `backbones verify`; a model "
+        "you trained: --backbone FOLDER; `backbones install NAME --from FOLDER` lists it here."
+    )
     return COMPLETE
 
 
@@ -95,28 +103,29 @@ def install_backbone(options, report=None) -> int:
     facts = backbone_class(options.name).facts
     if facts.weights is None:
         missing = not_installed(facts.packages)
-        print(f"{facts.title} needs no trained weights"
-              + (f", but: pip install {' '.join(missing)}" if missing else "."))
+        print(
+            f"{facts.title} needs no trained weights"
+            + (f", but: pip install {' '.join(missing)}" if missing else ".")
+        )
         return COMPLETE
     if options.source:
         path = store.install_from(facts.weights, options.source)
     else:
         if not facts.weights.url:
-            raise BackboneError(f"{facts.title}: "
-                                f"{store.remedy(facts.weights, facts.name)}")
+            raise BackboneError(f"{facts.title}: {store.remedy(facts.weights, facts.name)}")
         if not options.yes and not _consent(store.consent_question(facts.weights, facts.title)):
             print("Nothing was downloaded.")
             return COMPLETE
         path = store.download(facts.weights, _progress)
-    print(f"Installed {path} ({store.size_text(path.stat().st_size)}, "
-          f"sha256 {sha256_of(path)}).")
+    print(f"Installed {path} ({store.size_text(path.stat().st_size)}, sha256 {sha256_of(path)}).")
     return COMPLETE
 
 
 def _consent(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise BackboneError(f"{question} Add --yes to consent, or --from FILE to import them "
-                            "without network.")
+        raise BackboneError(
+            f"{question} Add --yes to consent, or --from FILE to import them without network."
+        )
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
@@ -172,11 +181,18 @@ class _Registrations:
         self.clear()
         if sys.stderr.isatty():
             self.line = f"registration {done} of at most {at_most}"
-            print(f"{self.line}, about {seconds * (at_most - done):.0f} s left", end="",
-                  file=sys.stderr, flush=True)
+            print(
+                f"{self.line}, about {seconds * (at_most - done):.0f} s left",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
         elif done == 1:
-            print(f"At most {at_most} registrations of about {seconds:.1f} s.", file=sys.stderr,
-                  flush=True)
+            print(
+                f"At most {at_most} registrations of about {seconds:.1f} s.",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def clear(self) -> None:
         """Make room for a line of results."""

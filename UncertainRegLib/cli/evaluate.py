@@ -15,14 +15,14 @@ from ..results.schema import FILE
 from .exit_codes import CANCELLED, COMPLETE, REFUSED
 from .options import add_device, add_progress, json_object, reporter
 
-PROGRESS = ("on stderr a bar, or none; or JSON lines on stdout instead of all "
-            "text [bar]")
+PROGRESS = "on stderr a bar, or none; or JSON lines on stdout instead of all text [bar]"
 
 
 def add_command(commands) -> None:
     """Add ``evaluate`` and its actions to the command line (argparse sub-parsers)."""
-    top = commands.add_parser("evaluate", fill=_add_actions,
-                              help="can the millimetres be believed? studies, checks")
+    top = commands.add_parser(
+        "evaluate", fill=_add_actions, help="can the millimetres be believed? studies, checks"
+    )
     top.set_defaults(reporter=reporter)
 
 
@@ -48,22 +48,33 @@ def _common(study, families: tuple[str, ...]) -> None:
     study.add_argument("--out", required=True, help="folder of the study; rows there are kept")
     study.add_argument("--name", default="", help="what the rows say [the file name]")
     study.add_argument("--backbone", default="demons", help="registration method [demons]")
-    study.add_argument("--backbone-settings", default={}, type=json_object, metavar="JSON",
-                       help='e.g. {"affine": false}')
-    study.add_argument("--families", nargs="+", default=list(families),
-                       help=f"perturbation families [{' '.join(families)}]")
+    study.add_argument(
+        "--backbone-settings",
+        default={},
+        type=json_object,
+        metavar="JSON",
+        help='e.g. {"affine": false}',
+    )
+    study.add_argument(
+        "--families",
+        nargs="+",
+        default=list(families),
+        help=f"perturbation families [{' '.join(families)}]",
+    )
     study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
     add_device(study)
-    study.add_argument("--parquet", action="store_true",
-                       help="also write rows.parquet (needs pyarrow)")
+    study.add_argument(
+        "--parquet", action="store_true", help="also write rows.parquet (needs pyarrow)"
+    )
     add_progress(study, PROGRESS)
 
 
 def _add_calibrate(actions) -> None:
     study = actions.add_parser(
-        "calibrate", help="the factor that turns the disagreement of a result into a 95 %% bound, "
-                          "or a refusal")
+        "calibrate",
+        help="the factor that turns the disagreement of a result into a 95 %% bound, or a refusal",
+    )
     study.add_argument("folder", help="a complete result folder; its result.json is extended")
     study.add_argument("--warps", type=int, default=3, help="simulated deformations [3]")
     add_progress(study, PROGRESS)
@@ -109,9 +120,16 @@ def _calibrate(options, report) -> int:
     flag = CancelFlag(Path(options.folder))
     flag.listen()
     try:
-        entry = calibrate(backbone, sampler, inputs.fixed, inputs.moving, samples, options.warps,
-                          numpy_generator(job.seed, "calibration"),
-                          Counter(report, registrations(samples, options.warps), flag.check))
+        entry = calibrate(
+            backbone,
+            sampler,
+            inputs.fixed,
+            inputs.moving,
+            samples,
+            options.warps,
+            numpy_generator(job.seed, "calibration"),
+            Counter(report, registrations(samples, options.warps), flag.check),
+        )
     except Cancelled:
         return _stopped()
     finally:
@@ -133,12 +151,16 @@ def _stopped() -> int:
 
 
 def _calibration_in_words(calibration: Calibration) -> str:
-    lines = [f"{in_words(calibration)} The deformations were of {calibration.amplitude_mm:.1f} mm; "
-             f"with the factor that the others give, {100 * calibration.coverage_check:.0f} % of "
-             "each lie within."]
+    lines = [
+        f"{in_words(calibration)} The deformations were of {calibration.amplitude_mm:.1f} mm; "
+        f"with the factor that the others give, {100 * calibration.coverage_check:.0f} % of "
+        "each lie within."
+    ]
     if calibration.landmarks_within is not None:
-        lines.append(f"{100 * calibration.landmarks_within:.0f} % of the true landmarks lie within "
-                     "the bound.")
+        lines.append(
+            f"{100 * calibration.landmarks_within:.0f} % of the true landmarks lie within "
+            "the bound."
+        )
     return "\n".join([*lines, calibration.warning])
 
 

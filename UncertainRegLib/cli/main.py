@@ -61,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
 
     top = argparse.ArgumentParser(
         prog="python -m UncertainRegLib",
-        description="Where can a deformable registration be trusted, in millimetres?")
+        description="Where can a deformable registration be trusted, in millimetres?",
+    )
     top.set_defaults(reporter=no_reporter)
     commands = top.add_subparsers(required=True, metavar="command", parser_class=FilledParser)
     for add in (add_run, add_backbones, add_methods, add_train, add_evaluate, add_report):

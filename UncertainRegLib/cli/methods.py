@@ -19,8 +19,17 @@ def _list(options, report) -> int:
     from ..samplers import listing
 
     if options.json:
-        print_json([{"name": entry.name, "title": entry.title, "available": entry.available,
-                     "remedy": entry.remedy} for entry in listing()])
+        print_json(
+            [
+                {
+                    "name": entry.name,
+                    "title": entry.title,
+                    "available": entry.available,
+                    "remedy": entry.remedy,
+                }
+                for entry in listing()
+            ]
+        )
         return COMPLETE
     for entry in listing():
         state = "ready" if entry.available else f"not installed: {entry.remedy}"

@@ -17,8 +17,9 @@ class FilledParser(ArgumentParser):
         fill: takes the parser and adds them.
     """
 
-    def __init__(self, *args, fill: Callable[[ArgumentParser], None] = lambda parser: None,
-                 **settings) -> None:
+    def __init__(
+        self, *args, fill: Callable[[ArgumentParser], None] = lambda parser: None, **settings
+    ) -> None:
         super().__init__(*args, **settings)
         self._fill = fill
 

@@ -12,17 +12,22 @@ from ..perturbations import FAMILIES, PAPER
 from .exit_codes import CANCELLED, COMPLETE
 from .options import DEVICES, add_progress, json_object, reporter
 
-PROGRESS = ("on stderr a bar, or none (warnings and errors are always said); or, instead of all "
-            "text, one JSON object a line on stdout [bar]")
+PROGRESS = (
+    "on stderr a bar, or none (warnings and errors are always said); or, instead of all "
+    "text, one JSON object a line on stdout [bar]"
+)
 
 
 def add_command(commands) -> None:
     """Add ``run`` to the command line (argparse sub-parsers)."""
-    run = commands.add_parser("run", help="register one pair and map its uncertainty",
-                              argument_default=argparse.SUPPRESS)  # a job has the defaults
+    run = commands.add_parser(
+        "run", help="register one pair and map its uncertainty", argument_default=argparse.SUPPRESS
+    )  # a job has the defaults
     run.add_argument("--job", default="", help="a JSON job file, instead of the options below")
     for name, text in {
-        "fixed": "fixed image", "moving": "moving image", "out": "new folder for the result",
+        "fixed": "fixed image",
+        "moving": "moving image",
+        "out": "new folder for the result",
         "fixed-mask": "where the fixed image may be used",
         "moving-mask": "where the moving image may be used",
         "moving-labels": "segmentation of the moving image",
@@ -33,21 +38,35 @@ def add_command(commands) -> None:
         "scene": "also write a 3D Slicer scene (.mrb; needs slicer-core)",
     }.items():
         run.add_argument(f"--{name}", help=text)
-    run.add_argument("--backbone",
-                     help="registration method, or the folder of a trained model [demons]")
-    run.add_argument("--method",
-                     help="way of sampling, see `methods list` [equivariance]")
-    run.add_argument("--perturbation", metavar="FAMILY",
-                     help=f"perturbation family: {', '.join([*FAMILIES, *PAPER])} [deform]")
+    run.add_argument(
+        "--backbone", help="registration method, or the folder of a trained model [demons]"
+    )
+    run.add_argument("--method", help="way of sampling, see `methods list` [equivariance]")
+    run.add_argument(
+        "--perturbation",
+        metavar="FAMILY",
+        help=f"perturbation family: {', '.join([*FAMILIES, *PAPER])} [deform]",
+    )
     run.add_argument("--samples", type=int, help="number of registrations [16]")
     run.add_argument("--seed", type=int, help="of everything random [1]")
     run.add_argument("--device", choices=DEVICES, help="where to compute [auto]")
-    run.add_argument("--parameters", type=json_object, metavar="JSON",
-                     help='settings, e.g. {"backbone": {"voxels": 500000}}')
-    run.add_argument("--competence", action="store_true",
-                     help="first check that the method follows shifts of 1, 4 and 10 mm")
-    run.add_argument("--preflight", action="store_true", default=False,
-                     help="only say device, memory and minutes, from one registration")
+    run.add_argument(
+        "--parameters",
+        type=json_object,
+        metavar="JSON",
+        help='settings, e.g. {"backbone": {"voxels": 500000}}',
+    )
+    run.add_argument(
+        "--competence",
+        action="store_true",
+        help="first check that the method follows shifts of 1, 4 and 10 mm",
+    )
+    run.add_argument(
+        "--preflight",
+        action="store_true",
+        default=False,
+        help="only say device, memory and minutes, from one registration",
+    )
     add_progress(run, PROGRESS)
     run.set_defaults(command=_run, reporter=reporter, usage_error=run.error)
 
@@ -59,11 +78,17 @@ def _run(options, report) -> int:
     from ..report.text import in_words
     from ..results.record import Record
 
-    given = {field.name: getattr(options, field.name) for field in fields(Job)
-             if hasattr(options, field.name)}
+    given = {
+        field.name: getattr(options, field.name)
+        for field in fields(Job)
+        if hasattr(options, field.name)
+    }
     if options.job and given:
-        options.usage_error("--job goes without " + ", ".join(
-            f"--{name.replace('_', '-')}" for name in given) + ": put them into the file")
+        options.usage_error(
+            "--job goes without "
+            + ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            + ": put them into the file"
+        )
     missing = [f"--{name}" for name in ("fixed", "moving", "out") if not given.get(name)]
     if missing and not options.job:
         options.usage_error(f"the following arguments are required: {', '.join(missing)}")

@@ -17,32 +17,55 @@ def add_command(commands) -> None:
     add_gong(methods)
     add_two_networks(methods)
     train = methods.add_parser(
-        "sir", help="the proposal network of Structured SIR; goes on where it was stopped")
+        "sir", help="the proposal network of Structured SIR; goes on where it was stopped"
+    )
     source = train.add_mutually_exclusive_group(required=True)
     source.add_argument("--images", default="", help="folder of images; pairs are drawn inside")
-    source.add_argument("--synthetic", action="store_true",
-                        help="random shapes, contrasts and warps instead of images")
-    train.add_argument("--out", required=True,
-                       help="folder for the model and its checkpoints")
+    source.add_argument(
+        "--synthetic",
+        action="store_true",
+        help="random shapes, contrasts and warps instead of images",
+    )
+    train.add_argument("--out", required=True, help="folder for the model and its checkpoints")
     train.add_argument("--start", default="", help="model folder to begin with")
-    train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
-                       help="voxels of the network's images, multiples of 8 [48 64 48]")
-    train.add_argument("--spacing", type=positive, default=1.0,
-                       help="their voxel size in mm, with --images [1]")
+    train.add_argument(
+        "--shape",
+        type=int,
+        nargs=3,
+        default=(48, 64, 48),
+        metavar=("Z", "Y", "X"),
+        help="voxels of the network's images, multiples of 8 [48 64 48]",
+    )
+    train.add_argument(
+        "--spacing", type=positive, default=1.0, help="their voxel size in mm, with --images [1]"
+    )
     train.add_argument("--variant", default="S+LC", help="V or S, +, D, LD, C or LC [S+LC]")
-    train.add_argument("--objective", default="entropy",
-                       help="of the S variants: paper, entropy or wake [entropy]")
+    train.add_argument(
+        "--objective", default="entropy", help="of the S variants: paper, entropy or wake [entropy]"
+    )
     train.add_argument("--steps", type=count, default=50_000, help="all steps [50000]")
-    train.add_argument("--mean-steps", type=int, default=2_000,
-                       help="how many of them first train the mean alone [2000]")
-    train.add_argument("--decay-steps", type=int, default=30_000,
-                       help="steps in which the learning rate falls [30000]")
+    train.add_argument(
+        "--mean-steps",
+        type=int,
+        default=2_000,
+        help="how many of them first train the mean alone [2000]",
+    )
+    train.add_argument(
+        "--decay-steps",
+        type=int,
+        default=30_000,
+        help="steps in which the learning rate falls [30000]",
+    )
     train.add_argument("--proposals", type=count, default=32, help="weighed in a step [32]")
     train.add_argument("--keep", type=count, default=4, help="kept of them [4]")
     train.add_argument("--rank", type=count, default=25, help="columns of R [25]")
     train.add_argument("--optimiser", default="soap", choices=("soap", "adam"))
-    train.add_argument("--bfloat16", action="store_true", default=None,
-                       help="convolutions in bfloat16: fast on CPUs with AVX512-BF16; a GPU always")
+    train.add_argument(
+        "--bfloat16",
+        action="store_true",
+        default=None,
+        help="convolutions in bfloat16: fast on CPUs with AVX512-BF16; a GPU always",
+    )
     train.add_argument("--validate-every", type=count, default=500, help="steps [500]")
     train.add_argument("--save-every", type=count, default=500, help="steps [500]")
     train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
@@ -67,19 +90,35 @@ def _train_sir(options, report) -> int:
     if wrong:
         raise ValueError(f"--shape has {wrong[0]}; give multiples of 8.")
     shape = tuple(options.shape)
-    pairs = (SyntheticPairs(shape) if options.synthetic else
-             FolderPairs(options.images, shape, options.spacing))
+    pairs = (
+        SyntheticPairs(shape)
+        if options.synthetic
+        else FolderPairs(options.images, shape, options.spacing)
+    )
     config = SirTraining(
-        variant=options.variant, s_objective=options.objective, steps=options.steps,
-        mean_steps=options.mean_steps, decay_steps=options.decay_steps,
-        proposals=options.proposals, keep=options.keep, rank=options.rank,
-        optimiser=options.optimiser, bfloat16=options.bfloat16,
-        validate_every=options.validate_every, save_every=options.save_every, seed=options.seed,
-        device=choose_device(options.device))
+        variant=options.variant,
+        s_objective=options.objective,
+        steps=options.steps,
+        mean_steps=options.mean_steps,
+        decay_steps=options.decay_steps,
+        proposals=options.proposals,
+        keep=options.keep,
+        rank=options.rank,
+        optimiser=options.optimiser,
+        bfloat16=options.bfloat16,
+        validate_every=options.validate_every,
+        save_every=options.save_every,
+        seed=options.seed,
+        device=choose_device(options.device),
+    )
     start = proposal_network(options.start) if options.start else None
-    train_sir(config, pairs, options.out, options.progress == "bar", start=start,
-              on_step=on_step(options))
+    train_sir(
+        config, pairs, options.out, options.progress == "bar", start=start, on_step=on_step(options)
+    )
     if options.progress == "bar":
-        print(f"Trained: {options.out}. Use it with --method sir --parameters "
-              f"'{{\"method\": {{\"weights\": \"{options.out}\"}}}}'", file=sys.stderr)
+        print(
+            f"Trained: {options.out}. Use it with --method sir --parameters "
+            f'\'{{"method": {{"weights": "{options.out}"}}}}\'',
+            file=sys.stderr,
+        )
     return COMPLETE

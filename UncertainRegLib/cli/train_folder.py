@@ -27,17 +27,24 @@ def add_gong(methods) -> None:
         train.add_argument("--window", type=count, default=5, help="of NLCC, voxels [5]")
         train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
         if name != "predictive":
-            train.add_argument("--predictive", action="store_true",
-                               help="with the uncertainty head of `predictive`")
+            train.add_argument(
+                "--predictive",
+                action="store_true",
+                help="with the uncertainty head of `predictive`",
+            )
         if name in ("bootstrap", "snapshot"):
             train.add_argument("--members", type=count, default=8, help="of the ensemble [8]")
         if name == "snapshot":
-            train.add_argument("--cycles", type=count, default=20,
-                               help="of the learning rate [20]")
-            train.add_argument("--first-cycle", type=int, default=0,
-                               help="choose no snapshot before it [0]")
-            train.add_argument("--snapshot-rate", type=float, default=0.1,
-                               help="of SGD at the begin of a cycle [0.1]")
+            train.add_argument("--cycles", type=count, default=20, help="of the learning rate [20]")
+            train.add_argument(
+                "--first-cycle", type=int, default=0, help="choose no snapshot before it [0]"
+            )
+            train.add_argument(
+                "--snapshot-rate",
+                type=float,
+                default=0.1,
+                help="of SGD at the begin of a cycle [0.1]",
+            )
         train.set_defaults(command=_train_gong, kind=name)
 
 
@@ -45,34 +52,60 @@ def _train_gong(options, report) -> int:
     pairs, common = folder_settings(options)
     from ..training.gong import GongTraining, train_gong
 
-    given = {name: getattr(options, name) for name in
-             ("members", "cycles", "first_cycle", "snapshot_rate") if hasattr(options, name)}
+    given = {
+        name: getattr(options, name)
+        for name in ("members", "cycles", "first_cycle", "snapshot_rate")
+        if hasattr(options, name)
+    }
     plain = options.kind in ("voxelmorph", "predictive")
     config = GongTraining(
         predictive=options.kind == "predictive" or options.predictive,
-        ensemble="" if plain else options.kind, batch=options.batch,
-        network=network_settings(options), learning_rate=options.rate, window=options.window,
-        smoothness=options.smoothness, **common, **given)
-    train_gong(config, pairs, options.out, options.progress == "bar", on_step(options),
-               options.licence)
+        ensemble="" if plain else options.kind,
+        batch=options.batch,
+        network=network_settings(options),
+        learning_rate=options.rate,
+        window=options.window,
+        smoothness=options.smoothness,
+        **common,
+        **given,
+    )
+    train_gong(
+        config, pairs, options.out, options.progress == "bar", on_step(options), options.licence
+    )
     return trained(options)
 
 
-def folder_options(methods, name: str, text: str,
-                   backbones: tuple[str, ...] = ("voxelmorph", "transmorph")):
+def folder_options(
+    methods, name: str, text: str, backbones: tuple[str, ...] = ("voxelmorph", "transmorph")
+):
     """A command of ``train`` with the options that every training on a folder of images has."""
     train = methods.add_parser(name, help=f"{text}; goes on where it was stopped")
     train.set_defaults(labels=None)
     train.add_argument("--images", required=True, help="folder of images; pairs are drawn inside")
     train.add_argument("--out", required=True, help="folder for the model and its checkpoints")
-    train.add_argument("--shape", type=int, nargs=3, default=(48, 64, 48), metavar=("Z", "Y", "X"),
-                       help="voxels of the network's images; 1 Y X trains on slices [48 64 48]")
+    train.add_argument(
+        "--shape",
+        type=int,
+        nargs=3,
+        default=(48, 64, 48),
+        metavar=("Z", "Y", "X"),
+        help="voxels of the network's images; 1 Y X trains on slices [48 64 48]",
+    )
     train.add_argument("--spacing", type=positive, default=1.0, help="their voxel size in mm [1]")
-    train.add_argument("--shift", type=int, default=2,
-                       help="augmentation: voxels that images are moved at most [2]")
+    train.add_argument(
+        "--shift",
+        type=int,
+        default=2,
+        help="augmentation: voxels that images are moved at most [2]",
+    )
     train.add_argument("--backbone", default="voxelmorph", choices=backbones)
-    train.add_argument("--blocks", type=int, default=1, choices=(1, 2),
-                       help="2: the network sees blocks of voxels, eight times faster [1]")
+    train.add_argument(
+        "--blocks",
+        type=int,
+        default=1,
+        choices=(1, 2),
+        help="2: the network sees blocks of voxels, eight times faster [1]",
+    )
     train.add_argument("--batch", type=count, default=1, help="pairs a step [1]")
     train.add_argument("--steps", type=count, default=41_600, help="of each network [41600]")
     train.add_argument("--save-every", type=count, default=500, help="steps [500]")
@@ -96,10 +129,21 @@ def folder_settings(options):
     from ..environment import choose_device
     from ..training.folder import FolderPairs
 
-    pairs = FolderPairs(options.images, tuple(options.shape), options.spacing, options.labels,
-                        together=options.shift, apart=min(options.shift, 1), intensity="minmax")
-    return pairs, {"steps": options.steps, "save_every": options.save_every,
-                   "seed": options.seed, "device": choose_device(options.device)}
+    pairs = FolderPairs(
+        options.images,
+        tuple(options.shape),
+        options.spacing,
+        options.labels,
+        together=options.shift,
+        apart=min(options.shift, 1),
+        intensity="minmax",
+    )
+    return pairs, {
+        "steps": options.steps,
+        "save_every": options.save_every,
+        "seed": options.seed,
+        "device": choose_device(options.device),
+    }
 
 
 def network_settings(options) -> dict:
@@ -116,6 +160,9 @@ def trained(options) -> int:
     """Say how the model is used; the exit code."""
     if options.progress == "bar":
         name = Path(options.out).name
-        print(f"Trained: {options.out}. Use it as --backbone {options.out}, or have it in every "
-              f"list: backbones install {name} --from {options.out}", file=sys.stderr)
+        print(
+            f"Trained: {options.out}. Use it as --backbone {options.out}, or have it in every "
+            f"list: backbones install {name} --from {options.out}",
+            file=sys.stderr,
+        )
     return COMPLETE

@@ -10,33 +10,52 @@ BACKBONES = ("voxelmorph", "transmorph", "diffusemorph")
 
 def add_two_networks(methods) -> None:
     """``heteroscedastic`` (Zhang et al., MICCAI 2024) and ``adacs`` (Zhang et al., ECCV 2024)."""
-    train = folder_options(methods, "heteroscedastic",
-                           "a displacement network beside one that finds the noise of the images",
-                           BACKBONES)
+    train = folder_options(
+        methods,
+        "heteroscedastic",
+        "a displacement network beside one that finds the noise of the images",
+        BACKBONES,
+    )
     _common(train)
-    train.add_argument("--loss", default="snr",
-                       help="mse, nll, beta-nll, adaframe, adareg or snr [snr]")
+    train.add_argument(
+        "--loss", default="snr", help="mse, nll, beta-nll, adaframe, adareg or snr [snr]"
+    )
     train.add_argument("--gamma", type=float, default=0.5, help="confidence in the noise [0.5]")
     train.add_argument("--snr", default="paper", help="paper, or code: the authors' [paper]")
     train.add_argument("--beta", type=float, default=0.5, help="of beta-NLL [0.5]")
-    train.add_argument("--variance-window", type=count, default=1,
-                       help="voxels over which residuals are averaged for the variance [1]")
-    train.add_argument("--sigma-z", type=float, default=0.0, metavar="ALPHA",
-                       help="weight of the displacement's own variance [0: none]")
+    train.add_argument(
+        "--variance-window",
+        type=count,
+        default=1,
+        help="voxels over which residuals are averaged for the variance [1]",
+    )
+    train.add_argument(
+        "--sigma-z",
+        type=float,
+        default=0.0,
+        metavar="ALPHA",
+        help="weight of the displacement's own variance [0: none]",
+    )
     train.set_defaults(command=_train_heteroscedastic, steps=30_000)
-    train = folder_options(methods, "adacs",
-                           "a displacement network beside one that scores correspondence",
-                           BACKBONES)
+    train = folder_options(
+        methods, "adacs", "a displacement network beside one that scores correspondence", BACKBONES
+    )
     _common(train)
     train.add_argument("--alpha", type=float, default=0.02, help="against scores of zero [0.02]")
     train.add_argument("--beta", type=float, default=1.5, help="smoothness of the score [1.5]")
     train.add_argument("--kappa", type=float, default=50.0, help="of the momentum [50]")
-    train.add_argument("--constant-smoothness", action="store_true",
-                       help="without the momentum: m = 1")
-    train.add_argument("--motion-steps", type=int, default=2000,
-                       help="first steps, of the displacement alone [2000]")
-    train.add_argument("--scoring-steps", type=int, default=2000,
-                       help="next steps, of the score alone [2000]")
+    train.add_argument(
+        "--constant-smoothness", action="store_true", help="without the momentum: m = 1"
+    )
+    train.add_argument(
+        "--motion-steps",
+        type=int,
+        default=2000,
+        help="first steps, of the displacement alone [2000]",
+    )
+    train.add_argument(
+        "--scoring-steps", type=int, default=2000, help="next steps, of the score alone [2000]"
+    )
     train.add_argument("--epoch-steps", type=count, default=100, help="steps of an epoch [100]")
     train.set_defaults(command=_train_adacs, steps=34_000)
 
@@ -53,8 +72,14 @@ def _settings(options) -> tuple[object, dict]:
     network = {**network_settings(options), "ndim": ndim}
     if options.backbone == "diffusemorph" and options.blocks == 1:
         del network["blocks"]
-    return pairs, {**common, "network": network, "ndim": ndim, "learning_rate": options.rate,
-                   "smoothness": options.smoothness, "batch": options.batch}
+    return pairs, {
+        **common,
+        "network": network,
+        "ndim": ndim,
+        "learning_rate": options.rate,
+        "smoothness": options.smoothness,
+        "batch": options.batch,
+    }
 
 
 def _train_heteroscedastic(options, report) -> int:
@@ -62,10 +87,17 @@ def _train_heteroscedastic(options, report) -> int:
     from ..training.heteroscedastic import HeteroscedasticTraining, train_heteroscedastic
 
     config = HeteroscedasticTraining(
-        loss=options.loss, gamma=options.gamma, snr=options.snr, beta=options.beta,
-        window=options.variance_window, alpha=options.sigma_z, **common)
-    train_heteroscedastic(config, pairs, options.out, options.progress == "bar",
-                          on_step(options), options.licence)
+        loss=options.loss,
+        gamma=options.gamma,
+        snr=options.snr,
+        beta=options.beta,
+        window=options.variance_window,
+        alpha=options.sigma_z,
+        **common,
+    )
+    train_heteroscedastic(
+        config, pairs, options.out, options.progress == "bar", on_step(options), options.licence
+    )
     return trained(options)
 
 
@@ -74,9 +106,16 @@ def _train_adacs(options, report) -> int:
     from ..training.adacs import AdaCSTraining, train_adacs
 
     config = AdaCSTraining(
-        alpha=options.alpha, beta=options.beta, kappa=options.kappa,
-        momentum=not options.constant_smoothness, motion_steps=options.motion_steps,
-        scoring_steps=options.scoring_steps, epoch_steps=options.epoch_steps, **common)
-    train_adacs(config, pairs, options.out, options.progress == "bar", on_step(options),
-                options.licence)
+        alpha=options.alpha,
+        beta=options.beta,
+        kappa=options.kappa,
+        momentum=not options.constant_smoothness,
+        motion_steps=options.motion_steps,
+        scoring_steps=options.scoring_steps,
+        epoch_steps=options.epoch_steps,
+        **common,
+    )
+    train_adacs(
+        config, pairs, options.out, options.progress == "bar", on_step(options), options.licence
+    )
     return trained(options)

@@ -44,10 +44,7 @@ class StructuredGaussian:
     """
 
     def __init__(
-        self,
-        mean: Tensor,
-        factor: DiagonalFactor | SparseFactor,
-        low_rank: LowRank | None = None,
+        self, mean: Tensor, factor: DiagonalFactor | SparseFactor, low_rank: LowRank | None = None
     ):
         grids = [mean.shape, factor.shape]
         if low_rank is not None:

@@ -24,18 +24,27 @@ def open_dicom(folder: Path, say: Say) -> Stored:
     """
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
-        raise InputError(f"{folder}: is a folder without DICOM images (folders in it are not "
-                         "searched); give an image file or the folder of one DICOM series.")
+        raise InputError(
+            f"{folder}: is a folder without DICOM images (folders in it are not "
+            "searched); give an image file or the folder of one DICOM series."
+        )
     if len(series) > 1:
         listed = "; ".join(_described(folder, identity) for identity in series)
-        raise InputError(f"{folder}: holds {len(series)} DICOM series ({listed}); put the files of "
-                         "one into a folder of its own.")
+        raise InputError(
+            f"{folder}: holds {len(series)} DICOM series ({listed}); put the files of "
+            "one into a folder of its own."
+        )
     names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
     slices = [_header(name) for name in names]
     first = slices[0]
     if len(slices) == 1:
-        return Stored(first.GetSize(), first.GetNumberOfComponents(), _affine(first),
-                      lambda: sitk.GetArrayFromImage(first.Execute()), LPS)
+        return Stored(
+            first.GetSize(),
+            first.GetNumberOfComponents(),
+            _affine(first),
+            lambda: sitk.GetArrayFromImage(first.Execute()),
+            LPS,
+        )
     _check_alike(folder, slices)
     slices, affine = _ordered(folder, slices)
 
@@ -45,8 +54,9 @@ def open_dicom(folder: Path, say: Say) -> Stored:
         reader.SetOutputPixelType(sitk.sitkFloat32)  # each slice has a slope of its own
         return sitk.GetArrayFromImage(reader.Execute())
 
-    return Stored((*first.GetSize()[:2], len(slices)), first.GetNumberOfComponents(), affine, read,
-                  LPS)
+    return Stored(
+        (*first.GetSize()[:2], len(slices)), first.GetNumberOfComponents(), affine, read, LPS
+    )
 
 
 def _described(folder: Path, identity: str) -> str:
@@ -72,12 +82,16 @@ def _check_alike(folder: Path, slices: list[sitk.ImageFileReader]) -> None:
         name = Path(one.GetFileName()).name
         if not one.HasMetaDataKey(_POSITION):
             raise InputError(f"{folder}: {name} has no position in space; leave it out.")
-        if (one.GetSize() != first.GetSize()
-                or not np.allclose(one.GetDirection(), first.GetDirection(), atol=1e-3)
-                or not np.allclose(one.GetSpacing()[:2], first.GetSpacing()[:2], rtol=1e-3)):
-            raise InputError(f"{folder}: {name} has another size, voxel size or direction than "
-                             f"{Path(first.GetFileName()).name}; leave out what is no slice of the "
-                             "volume.")
+        if (
+            one.GetSize() != first.GetSize()
+            or not np.allclose(one.GetDirection(), first.GetDirection(), atol=1e-3)
+            or not np.allclose(one.GetSpacing()[:2], first.GetSpacing()[:2], rtol=1e-3)
+        ):
+            raise InputError(
+                f"{folder}: {name} has another size, voxel size or direction than "
+                f"{Path(first.GetFileName()).name}; leave out what is no slice of the "
+                "volume."
+            )
 
 
 def _ordered(folder: Path, slices: list[sitk.ImageFileReader]):
@@ -89,23 +103,28 @@ def _ordered(folder: Path, slices: list[sitk.ImageFileReader]):
     affine = _affine(slices[0])
     normal = np.cross(affine[:3, 0], affine[:3, 1])
     normal /= np.linalg.norm(normal)
-    positions = np.array([[float(value) for value in one.GetMetaData(_POSITION).split("\\")]
-                          for one in slices])
+    positions = np.array(
+        [[float(value) for value in one.GetMetaData(_POSITION).split("\\")] for one in slices]
+    )
     order = np.argsort(positions @ normal, kind="stable")
     positions, slices = positions[order], [slices[n] for n in order]
     steps = np.diff(positions @ normal)
     if steps.min() < 1e-3:
         name = Path(slices[int(steps.argmin()) + 1].GetFileName()).name
-        raise InputError(f"{folder}: has several slices at one place ({name} and another), as in a "
-                         "series over time; put one volume into a folder of its own.")
+        raise InputError(
+            f"{folder}: has several slices at one place ({name} and another), as in a "
+            "series over time; put one volume into a folder of its own."
+        )
     step = (positions[-1] - positions[0]) / (len(slices) - 1)
     even = positions[0] + np.arange(len(slices))[:, None] * step
     if np.linalg.norm(positions - even, axis=1).max() > UNEVEN_VOXELS * np.linalg.norm(step):
         widest = int(steps.argmax())
-        pair = " and ".join(Path(one.GetFileName()).name for one in slices[widest:widest + 2])
-        raise InputError(f"{folder}: its slices are {steps.min():.4g} to {steps.max():.4g} mm "
-                         f"apart (most between {pair}); one may be missing. Complete the series, "
-                         "or resample it to even slices first.")
+        pair = " and ".join(Path(one.GetFileName()).name for one in slices[widest : widest + 2])
+        raise InputError(
+            f"{folder}: its slices are {steps.min():.4g} to {steps.max():.4g} mm "
+            f"apart (most between {pair}); one may be missing. Complete the series, "
+            "or resample it to even slices first."
+        )
     affine[:3, 2], affine[:3, 3] = step, positions[0]
     return slices, affine
 

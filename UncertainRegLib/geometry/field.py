@@ -25,8 +25,10 @@ class DisplacementField:
 
     def __post_init__(self) -> None:
         if tuple(self.vectors.shape) != (*self.grid.shape, 3):
-            raise ValueError(f"Displacement vectors have shape {tuple(self.vectors.shape)}, "
-                             f"expected {(*self.grid.shape, 3)}.")
+            raise ValueError(
+                f"Displacement vectors have shape {tuple(self.vectors.shape)}, "
+                f"expected {(*self.grid.shape, 3)}."
+            )
 
     def at(self, points: Array) -> Array:
         """Displacement (..., 3) in mm at LPS mm points (..., 3), linear; clamped at the border."""
@@ -67,8 +69,12 @@ def compose(outer: DisplacementField, inner: DisplacementField) -> DisplacementF
     return DisplacementField(inner.vectors + moved, inner.grid)
 
 
-def invert(field: DisplacementField, grid: Grid | None = None, iterations: int = 30,
-           tolerance_mm: float = 0.01) -> tuple[DisplacementField, Array]:
+def invert(
+    field: DisplacementField,
+    grid: Grid | None = None,
+    iterations: int = 30,
+    tolerance_mm: float = 0.01,
+) -> tuple[DisplacementField, Array]:
     """The inverse map on ``grid`` (moving space; default the field's own) by fixed point.
 
     Returns:
@@ -82,8 +88,9 @@ def invert(field: DisplacementField, grid: Grid | None = None, iterations: int =
     return DisplacementField(inverse - points, grid), residual
 
 
-def invert_at(field: DisplacementField, points: Array, iterations: int = 30,
-              tolerance_mm: float = 0.01) -> tuple[Array, Array]:
+def invert_at(
+    field: DisplacementField, points: Array, iterations: int = 30, tolerance_mm: float = 0.01
+) -> tuple[Array, Array]:
     """Fixed-space points y with phi(y) = ``points`` (moving space, LPS mm, (..., 3)).
 
     Returns:
@@ -133,9 +140,11 @@ def determinant_of_slopes(slopes: list[Array], grid: Grid) -> Array:
             m[c][b] = sum(slopes[a][..., c] * float(to_index[a, b]) for a in range(3))
             if b == c:
                 m[c][b] = m[c][b] + 1.0
-    return (m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
-            - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
-            + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0]))
+    return (
+        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
+        - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+        + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+    )
 
 
 def _difference(values: Array, axis: int) -> Array:

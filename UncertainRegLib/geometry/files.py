@@ -27,16 +27,20 @@ def read_image(path: str | Path, say: Say = unsaid) -> Image:
     if array.min() == array.max():
         raise InputError(f"{path}: every voxel has the value {array.flat[0]}; the image is empty.")
     if _looks_like_labels(array):
-        raise InputError(f"{path}: only {len(np.unique(array))} distinct whole values; this looks "
-                         "like a segmentation. Give the intensity image instead.")
+        raise InputError(
+            f"{path}: only {len(np.unique(array))} distinct whole values; this looks "
+            "like a segmentation. Give the intensity image instead."
+        )
     return Image(array.astype(np.float32), image.grid)
 
 
 def _looks_like_labels(array: np.ndarray) -> bool:
     """Whole values, of any type, and few different ones (sorting a whole image takes seconds)."""
-    return (len(np.unique(array[::8, ::8, ::8])) <= MAX_LABELS_IN_AN_IMAGE
-            and np.array_equal(array, np.round(array))
-            and len(np.unique(array)) <= MAX_LABELS_IN_AN_IMAGE)
+    return (
+        len(np.unique(array[::8, ::8, ::8])) <= MAX_LABELS_IN_AN_IMAGE
+        and np.array_equal(array, np.round(array))
+        and len(np.unique(array)) <= MAX_LABELS_IN_AN_IMAGE
+    )
 
 
 def read_labels(path: str | Path, say: Say = unsaid) -> Image:
@@ -63,11 +67,15 @@ def check_labels(image: Image, path: str | Path) -> Image:
     if array.min() < 0:
         raise InputError(f"{path}: has negative labels; labels are whole numbers from 0.")
     if array.max() > np.iinfo(np.int32).max:
-        raise InputError(f"{path}: has the label {array.max():.0f}; labels go up to "
-                         f"{np.iinfo(np.int32).max}, so number the structures anew.")
+        raise InputError(
+            f"{path}: has the label {array.max():.0f}; labels go up to "
+            f"{np.iinfo(np.int32).max}, so number the structures anew."
+        )
     if len(np.unique(array)) > 2000:
-        raise InputError(f"{path}: has {len(np.unique(array))} distinct values; this looks like an "
-                         "intensity image. Give a segmentation instead.")
+        raise InputError(
+            f"{path}: has {len(np.unique(array))} distinct values; this looks like an "
+            "intensity image. Give a segmentation instead."
+        )
     return Image(array.astype(np.int32), image.grid)
 
 
@@ -90,5 +98,7 @@ def check_overlap(fixed: Grid, moving: Grid, fixed_name: str, moving_name: str) 
     a, b = fixed.corners(), moving.corners()
     gap = np.maximum(a.min(0) - b.max(0), b.min(0) - a.max(0)).max()
     if gap > 0:
-        raise InputError(f"{fixed_name} and {moving_name} do not overlap in space (they are "
-                         f"{gap:.0f} mm apart); align them roughly first.")
+        raise InputError(
+            f"{fixed_name} and {moving_name} do not overlap in space (they are "
+            f"{gap:.0f} mm apart); align them roughly first."
+        )

@@ -48,8 +48,9 @@ def not_air(array: np.ndarray, axis: int) -> np.ndarray | None:
     if air > (float(array.min()) + otsu.GetThreshold()) / 2:
         return None  # the patient fills the field of view
     dark = array < (air + otsu.GetThreshold()) / 2
-    parts = sitk.GetArrayFromImage(sitk.ConnectedComponent(
-        sitk.GetImageFromArray(dark.astype(np.uint8))))
+    parts = sitk.GetArrayFromImage(
+        sitk.ConnectedComponent(sitk.GetImageFromArray(dark.astype(np.uint8)))
+    )
     inside = np.ones(parts.max() + 1, bool)
     inside[parts[rim & dark]] = False
     return inside[parts]

@@ -104,8 +104,9 @@ class Grid:
         start, corners = self.origin @ axes, self.corners() @ axes
         first = np.floor((corners.min(0) - start) / spacing + 0.5 + 1e-6)
         last = np.ceil((corners.max(0) - start) / spacing - 0.5 - 1e-6)
-        return Grid.from_spacing(tuple((last - first + 1)[::-1]), spacing,
-                                 axes @ (start + first * spacing), axes)
+        return Grid.from_spacing(
+            tuple((last - first + 1)[::-1]), spacing, axes @ (start + first * spacing), axes
+        )
 
     def corners(self) -> np.ndarray:
         """(8, 3) LPS mm of the outer corners of the field of view."""
@@ -185,15 +186,18 @@ def largest_shift(affine: np.ndarray, other: np.ndarray, size) -> tuple[float, f
 def _corner_index(size: np.ndarray) -> np.ndarray:
     """(8, 3) voxel index of the outer corners of the field of view."""
     ends = np.stack([np.full(3, -0.5), size - 0.5])
-    return np.array([[ends[a, 0], ends[b, 1], ends[c, 2]]
-                     for c in (0, 1) for b in (0, 1) for a in (0, 1)])
+    return np.array(
+        [[ends[a, 0], ends[b, 1], ends[c, 2]] for c in (0, 1) for b in (0, 1) for a in (0, 1)]
+    )
 
 
 def _straightened(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Orthogonal axes (3, 3) for sheared ``columns``, and the voxel size along each."""
     unit = columns / np.linalg.norm(columns, axis=0)
-    straightest = min(((0, 1), (0, 2), (1, 2)),  # the slice plane, where several are straight
-                      key=lambda pair: round(abs(unit[:, pair[0]] @ unit[:, pair[1]]), 4))
+    straightest = min(
+        ((0, 1), (0, 2), (1, 2)),  # the slice plane, where several are straight
+        key=lambda pair: round(abs(unit[:, pair[0]] @ unit[:, pair[1]]), 4),
+    )
     axes, spacing = np.zeros((3, 3)), np.zeros(3)
     for axis in (*straightest, 3 - sum(straightest)):
         rest = columns[:, axis] - axes @ (axes.T @ columns[:, axis])

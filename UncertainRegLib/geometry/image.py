@@ -30,7 +30,8 @@ class Image:
         for name, values in (("array", self.array), ("mask", self.mask)):
             if values is not None and tuple(values.shape) != self.grid.shape:
                 raise ValueError(
-                    f"Image {name} has shape {tuple(values.shape)}, its grid {self.grid.shape}.")
+                    f"Image {name} has shape {tuple(values.shape)}, its grid {self.grid.shape}."
+                )
 
     def resample(self, grid: Grid, mode: str = "linear", outside: float | None = None) -> Image:
         """This image on another grid; coarser grids are smoothed first when ``mode`` is linear."""
@@ -88,8 +89,9 @@ def set_geometry(image: sitk.Image, grid: Grid) -> sitk.Image:
 
 def grid_from_sitk(image: sitk.Image) -> Grid:
     """Grid of a SimpleITK volume (LPS mm)."""
-    return Grid.from_spacing(image.GetSize()[::-1], image.GetSpacing(), image.GetOrigin(),
-                             image.GetDirection())
+    return Grid.from_spacing(
+        image.GetSize()[::-1], image.GetSpacing(), image.GetOrigin(), image.GetDirection()
+    )
 
 
 def mask_of(image: Image) -> Array:

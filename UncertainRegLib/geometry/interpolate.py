@@ -12,8 +12,9 @@ from scipy import ndimage
 from .arrays import Array, is_torch, namespace
 
 
-def interpolate(values: Array, index: Array, mode: str = "linear",
-                outside: float | None = None) -> Array:
+def interpolate(
+    values: Array, index: Array, mode: str = "linear", outside: float | None = None
+) -> Array:
     """Values at voxel index points.
 
     Args:
@@ -58,8 +59,9 @@ def _numpy(values: np.ndarray, index: np.ndarray, mode: str) -> np.ndarray:
     coordinates = np.moveaxis(index.reshape(-1, 3)[:, ::-1], -1, 0)
 
     def channel(one: np.ndarray) -> np.ndarray:
-        found = ndimage.map_coordinates(one, coordinates, order=order, mode="nearest",
-                                        prefilter=False)
+        found = ndimage.map_coordinates(
+            one, coordinates, order=order, mode="nearest", prefilter=False
+        )
         return found.reshape(index.shape[:-1])
 
     if values.ndim == 3:
@@ -76,8 +78,12 @@ def _torch(values, index, mode: str):
     unit = (index * (2.0 / torch.clamp(size - 1, min=1))).sub_(1.0)
     where = unit[None] if index.ndim == 4 else unit.reshape(1, 1, 1, -1, 3)
     result = torch.nn.functional.grid_sample(
-        channels, where.to(values.dtype), mode="bilinear" if mode == "linear" else "nearest",
-        padding_mode="border", align_corners=True)
+        channels,
+        where.to(values.dtype),
+        mode="bilinear" if mode == "linear" else "nearest",
+        padding_mode="border",
+        align_corners=True,
+    )
     result = result[0].permute(1, 2, 3, 0)
     result = result.reshape(*index.shape[:-1], channels.shape[1])
     result = result[..., 0] if values.ndim == 3 else result

@@ -10,15 +10,45 @@ import SimpleITK as sitk
 from .errors import InputError, Say, last_line
 from .stored import LPS, UNKNOWN_UNIT, Stored
 
-_MM = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "millimetre": 1.0, "millimetres": 1.0,
-       "cm": 10.0, "m": 1000.0, "meter": 1000.0, "meters": 1000.0, "metre": 1000.0,
-       "metres": 1000.0, "um": 0.001, "µm": 0.001, "μm": 0.001, "micron": 0.001, "microns": 0.001,
-       "micrometer": 0.001, "micrometers": 0.001, "nm": 1e-6}
-_AXES = {"right": (0, -1.0), "left": (0, 1.0), "anterior": (1, -1.0), "posterior": (1, 1.0),
-         "superior": (2, 1.0), "inferior": (2, -1.0)}
+_MM = {
+    "mm": 1.0,
+    "millimeter": 1.0,
+    "millimeters": 1.0,
+    "millimetre": 1.0,
+    "millimetres": 1.0,
+    "cm": 10.0,
+    "m": 1000.0,
+    "meter": 1000.0,
+    "meters": 1000.0,
+    "metre": 1000.0,
+    "metres": 1000.0,
+    "um": 0.001,
+    "µm": 0.001,
+    "μm": 0.001,
+    "micron": 0.001,
+    "microns": 0.001,
+    "micrometer": 0.001,
+    "micrometers": 0.001,
+    "nm": 1e-6,
+}
+_AXES = {
+    "right": (0, -1.0),
+    "left": (0, 1.0),
+    "anterior": (1, -1.0),
+    "posterior": (1, 1.0),
+    "superior": (2, 1.0),
+    "inferior": (2, -1.0),
+}
 _LETTERS = {name[0]: name for name in _AXES}
-_WITHOUT_ORIENTATION = ("VTKImageIO", "TIFFImageIO", "GiplImageIO", "LSMImageIO", "BioRadImageIO",
-                        "MRCImageIO", "StimulateImageIO")
+_WITHOUT_ORIENTATION = (
+    "VTKImageIO",
+    "TIFFImageIO",
+    "GiplImageIO",
+    "LSMImageIO",
+    "BioRadImageIO",
+    "MRCImageIO",
+    "StimulateImageIO",
+)
 _HEADER_BYTES = 1 << 20
 
 
@@ -33,8 +63,9 @@ def open_with_itk(path: Path, say: Say) -> Stored:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise InputError(f"{path}: cannot be read as an image ({last_line(error)}). Convert it "
-                         "to NRRD or NIfTI.") from None
+        raise InputError(
+            f"{path}: cannot be read as an image ({last_line(error)}). Convert it to NRRD or NIfTI."
+        ) from None
     size, kind = reader.GetSize(), reader.GetImageIOFromFileName(str(path))
     spacing = np.array((*reader.GetSpacing(), 1, 1)[:3])
     factor, stated, fields = 1.0, None, dict[str, str]()
@@ -51,8 +82,9 @@ def open_with_itk(path: Path, say: Say) -> Stored:
         if not {"transformmatrix", "rotation", "orientation"} & fields.keys():
             _say_unoriented(path, spacing * factor, say)
     elif kind == "GDCMImageIO" and size[2:3] == (1,):
-        raise InputError(f"{path}: is a single slice of a DICOM series; give the folder that holds "
-                         "the series.")
+        raise InputError(
+            f"{path}: is a single slice of a DICOM series; give the folder that holds the series."
+        )
     elif kind in _WITHOUT_ORIENTATION:
         _say_unoriented(path, spacing, say)
     if factor != 1.0:
@@ -85,8 +117,10 @@ def _affine(reader: sitk.ImageFileReader) -> np.ndarray:
 
 def _say_unoriented(path: Path, spacing: np.ndarray, say: Say, space: str | None = None) -> None:
     why = f"its space {space!r} is not anatomical" if space else "none is given"
-    say(f"{path}: has no orientation ({why}); its axes are taken as L, P and S and its voxels as "
-        f"{' x '.join(f'{s:.4g}' for s in spacing)} mm.")
+    say(
+        f"{path}: has no orientation ({why}); its axes are taken as L, P and S and its voxels as "
+        f"{' x '.join(f'{s:.4g}' for s in spacing)} mm."
+    )
 
 
 def _fields(path: Path, separator: str) -> dict[str, str]:
@@ -119,8 +153,10 @@ def _factor(path: Path, units: list[str]) -> float:
         return 1.0
     factors = {_MM[unit] for unit in known if unit in _MM}
     if not known <= _MM.keys() or len(factors) > 1:
-        raise InputError(f"{path}: its unit of length is {', '.join(sorted(known))!r}, which is "
-                         "not known; write the header in mm.")
+        raise InputError(
+            f"{path}: its unit of length is {', '.join(sorted(known))!r}, which is "
+            "not known; write the header in mm."
+        )
     return factors.pop()
 
 
@@ -157,8 +193,12 @@ def _nrrd_affine(fields: dict[str, str]) -> np.ndarray | None:
 def _vectors(text: str) -> np.ndarray:
     """The vectors ``(x,y,z)`` in a line of an NRRD header, one a row; ``none`` is left out."""
     try:
-        return np.array([[float(value) for value in vector.split(")")[0].split(",")]
-                         for vector in text.split("(")[1:]])
+        return np.array(
+            [
+                [float(value) for value in vector.split(")")[0].split(",")]
+                for vector in text.split("(")[1:]
+            ]
+        )
     except ValueError:
         return np.zeros((0, 0))
 
@@ -174,8 +214,10 @@ def _vector_frame(fields: dict[str, str]) -> np.ndarray | str:
     if not text:
         if space is not None and np.array_equal(space, LPS):
             return LPS
-        return ("its space is not LPS and it has no measurement frame, so the frame of its "
-                "vectors is not known; save it in the space left-posterior-superior")
+        return (
+            "its space is not LPS and it has no measurement frame, so the frame of its "
+            "vectors is not known; save it in the space left-posterior-superior"
+        )
     frame = _vectors(text).T
     if space is None or frame.shape != (3, 3) or not np.allclose(frame.T @ frame, LPS, atol=1e-3):
         return f"its measurement frame {text} in its space is no usable frame; correct the header"

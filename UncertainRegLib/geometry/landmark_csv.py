@@ -27,8 +27,7 @@ def parse_csv(text: str, note: Say) -> tuple[list[str], list[np.ndarray]]:
     Raises:
         ValueError: a heading without coordinates in mm, or a row that does not fit it.
     """
-    rows = [[cell.strip() for cell in row] for row in csv.reader(
-        io.StringIO(text, newline=""))]
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""))]
     rows = [row for row in rows if any(row)]
     heading = None
     while rows and heading is None and (_is_remark(rows[0]) or _is_heading(rows[0])):
@@ -39,13 +38,20 @@ def parse_csv(text: str, note: Say) -> tuple[list[str], list[np.ndarray]]:
     rows = [row for row in rows if not _is_remark(row)]
     for row in rows:
         if len(row) != (heading.width if heading else 4):
-            raise ValueError(f"the row {_quoted(row)} does not have "
-                             + (f"the columns of its heading {heading}" if heading else
-                                "the four columns label,x,y,z"))
+            raise ValueError(
+                f"the row {_quoted(row)} does not have "
+                + (
+                    f"the columns of its heading {heading}"
+                    if heading
+                    else "the four columns label,x,y,z"
+                )
+            )
     if heading is None:
         return [row[0] for row in rows], [position(row[1:]) for row in rows]
-    return ([heading.label(row, number) for number, row in enumerate(rows, 1)],
-            [heading.position(row) for row in rows])
+    return (
+        [heading.label(row, number) for number, row in enumerate(rows, 1)],
+        [heading.position(row) for row in rows],
+    )
 
 
 class _Heading:
@@ -69,8 +75,10 @@ class _Heading:
         self.factors = system_factors((systems or {"LPS"}).pop()) * unit_factor(units.pop(), note)
         others = {c: cells[c].lower() for c in range(len(cells)) if c not in self.columns}
         self.defined = next((c for c in others if others[c] == "defined"), None)
-        self.name = next((c for c in others if others[c] in ("label", "name")),
-                         next((c for c in others if others[c] not in KNOWN), None))
+        self.name = next(
+            (c for c in others if others[c] in ("label", "name")),
+            next((c for c in others if others[c] not in KNOWN), None),
+        )
         if self.name is None:
             note("has no column of names; its points are numbered in their order")
         unused = [cells[c] for c in others if c != self.name and others[c] not in KNOWN]
@@ -86,8 +94,9 @@ class _Heading:
         if found == [VOXELS]:
             raise ValueError(f"its heading {self} gives voxel indices, not millimetres")
         if len(usable) != 1:
-            raise ValueError(f"its heading {self} does not say which three columns are x,y,z, "
-                             "r,a,s or l,p,s")
+            raise ValueError(
+                f"its heading {self} does not say which three columns are x,y,z, r,a,s or l,p,s"
+            )
         if any(axes[letter].is_double for letter in usable[0]):
             raise ValueError(f"its heading {self} names a coordinate twice")
         return usable[0]
@@ -115,7 +124,8 @@ def _axes(heading: list[str]) -> dict[str, _Axis]:
     for column, cell in enumerate(heading):
         letter, *words = re.findall(r"[^\W_]+", cell.lower()) or [""]
         if letter in set("".join(TRIPLES) + VOXELS) and all(
-                word in UNITS_MM or word.upper() in SYSTEMS for word in words):
+            word in UNITS_MM or word.upper() in SYSTEMS for word in words
+        ):
             axes[letter] = _Axis(column, words, letter in axes)
     return axes
 

@@ -50,8 +50,10 @@ def read_landmarks(path: str | Path, say: Say = unsaid) -> tuple[list[str], np.n
         labels, positions = _parsed(path, notes.append)
     except READS as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{path}: cannot be read as landmarks ({words[-1][:160]}); use a CSV "
-                         "with columns label,x,y,z in LPS mm, .mrk.json or .fcsv.") from None
+        raise InputError(
+            f"{path}: cannot be read as landmarks ({words[-1][:160]}); use a CSV "
+            "with columns label,x,y,z in LPS mm, .mrk.json or .fcsv."
+        ) from None
     points = np.array(positions, dtype=np.float64).reshape(-1, 3)
     placed = np.all(np.isfinite(points), axis=1)
     if not placed.any():
@@ -60,8 +62,9 @@ def read_landmarks(path: str | Path, say: Say = unsaid) -> tuple[list[str], np.n
         say(f"{path.name}: {note}.")
     if not placed.all():
         without = [label for label, here in zip(labels, placed) if not here]
-        say(f"{path.name}: these landmarks have no position and are left out: "
-            f"{', '.join(without)}.")
+        say(
+            f"{path.name}: these landmarks have no position and are left out: {', '.join(without)}."
+        )
     return labels, np.where(placed[:, None], points, np.nan)
 
 
@@ -95,7 +98,8 @@ def _parse_json(content: dict, note: Say) -> tuple[list[str], list]:
             note(f"holds a markup of the type {kind}; its control points are taken as landmarks")
         unit = markup.get("coordinateUnits") or "mm"  # or a code: ["mm", "UCUM", "millimeter"]
         factors = system_factors(str(markup.get("coordinateSystem", "LPS"))) * unit_factor(
-            unit if isinstance(unit, str) else str(unit[0]), note)
+            unit if isinstance(unit, str) else str(unit[0]), note
+        )
         for point in markup["controlPoints"]:
             placed = point.get("positionStatus", "defined") == "defined" and point.get("position")
             labels.append(str(point.get("label") or len(labels) + 1))

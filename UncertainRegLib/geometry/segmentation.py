@@ -71,7 +71,8 @@ class Segmentation:
         return Segmentation(
             tuple(layers),
             {new[label]: name for label, name in self.names.items() if label in new},
-            {new[label]: color for label, color in self.colors.items() if label in new})
+            {new[label]: color for label, color in self.colors.items() if label in new},
+        )
 
     def _with(self, layers) -> Segmentation:
         return Segmentation(tuple(layers), self.names, self.colors)
@@ -81,8 +82,9 @@ class Segmentation:
         if not names:
             return self
         names = {**self.names, **{label: names[label] for label in self.labels if label in names}}
-        return Segmentation(self.layers, dict(zip(names, distinct(list(names.values())))),
-                            self.colors)
+        return Segmentation(
+            self.layers, dict(zip(names, distinct(list(names.values())))), self.colors
+        )
 
     def only_layer(self, what: str) -> Image:
         """The label map of a segmentation without overlaps.
@@ -91,8 +93,10 @@ class Segmentation:
             ValueError: structures overlap; the message says that ``what`` cannot be done.
         """
         if len(self.layers) > 1:
-            raise ValueError(f"{what} needs structures that do not overlap: give a label map, or a "
-                             "segmentation of one layer.")
+            raise ValueError(
+                f"{what} needs structures that do not overlap: give a label map, or a "
+                "segmentation of one layer."
+            )
         return self.layers[0]
 
 

@@ -52,12 +52,19 @@ def _header(path: Path) -> tuple[list[_Segment], int]:
     except RuntimeError:
         return [], 1  # whoever reads the voxels says what is wrong
     while reader.HasMetaDataKey(f"Segment{len(found)}_LabelValue"):
-        entry = {key: reader.GetMetaData(f"Segment{len(found)}_{key}")
-                 for key in ("LabelValue", "Layer", "Name", "Color")
-                 if reader.HasMetaDataKey(f"Segment{len(found)}_{key}")}
+        entry = {
+            key: reader.GetMetaData(f"Segment{len(found)}_{key}")
+            for key in ("LabelValue", "Layer", "Name", "Color")
+            if reader.HasMetaDataKey(f"Segment{len(found)}_{key}")
+        }
         color = [float(c) for c in entry["Color"].split()] if "Color" in entry else None
-        found.append(_Segment((int(entry.get("Layer", 0)), int(entry["LabelValue"])),
-                              entry.get("Name", "").strip(), color))
+        found.append(
+            _Segment(
+                (int(entry.get("Layer", 0)), int(entry["LabelValue"])),
+                entry.get("Name", "").strip(),
+                color,
+            )
+        )
     return found, reader.GetNumberOfComponents()
 
 
@@ -83,14 +90,19 @@ def _named(path: Path, images: list[Image], segments: list[_Segment], say: Say) 
     names = distinct(called)
     double = [name for name, old in zip(names, called) if name != old]
     if double:
-        say(f"{path.name}: has segments of the same name; the later ones are called "
-            f"{', '.join(double)}.")
-    layers = [layer.relabelled({value: label for (n, value), label in label_of.items()
-                                if n == number}) for number, layer in enumerate(layers)]
+        say(
+            f"{path.name}: has segments of the same name; the later ones are called "
+            f"{', '.join(double)}."
+        )
+    layers = [
+        layer.relabelled({value: label for (n, value), label in label_of.items() if n == number})
+        for number, layer in enumerate(layers)
+    ]
     return Segmentation(
         tuple(layer.layers[0] for layer in layers if layer.labels),
         {label_of[s.place]: name for s, name in zip(segments, names) if s.name},
-        {label_of[s.place]: s.color for s in segments if s.color is not None})
+        {label_of[s.place]: s.color for s in segments if s.color is not None},
+    )
 
 
 def _labels_of(values: list[list[int]]) -> dict[tuple[int, int], int]:
@@ -99,8 +111,11 @@ def _labels_of(values: list[list[int]]) -> dict[tuple[int, int], int]:
     for layer, inside in enumerate(values):
         for value in inside:
             taken = found.values()
-            found[layer, value] = value if value not in taken else 1 + max(
-                *taken, *(other for layer in values for other in layer))
+            found[layer, value] = (
+                value
+                if value not in taken
+                else 1 + max(*taken, *(other for layer in values for other in layer))
+            )
     return found
 
 
@@ -109,26 +124,36 @@ def _check_segments(path: Path, segments: list[_Segment], label_of: dict, say: S
     places = [segment.place for segment in segments]
     for segment in segments:
         if places.count(segment.place) > 1:
-            raise InputError(f"{path}: gives the label {segment.place[1]} to more than one segment "
-                             f"({segment.name} is one); save it again with Slicer.")
-    empty = [segment.name or str(segment.place[1]) for segment in segments
-             if segment.place not in label_of]
+            raise InputError(
+                f"{path}: gives the label {segment.place[1]} to more than one segment "
+                f"({segment.name} is one); save it again with Slicer."
+            )
+    empty = [
+        segment.name or str(segment.place[1])
+        for segment in segments
+        if segment.place not in label_of
+    ]
     if empty:
         say(f"{path.name}: these segments are empty and left out: {', '.join(empty)}.")
-    renamed = [str(label) for place, label in label_of.items()
-               if label != place[1] and place not in places]
+    renamed = [
+        str(label) for place, label in label_of.items() if label != place[1] and place not in places
+    ]
     if renamed:
-        say(f"{path.name}: has a label in two layers without a name for each; the later ones are "
-            f"called {', '.join(renamed)}.")
+        say(
+            f"{path.name}: has a label in two layers without a name for each; the later ones are "
+            f"called {', '.join(renamed)}."
+        )
 
 
-def write_segmentation(segmentation: Segmentation, path: str | Path,
-                       compress: bool = True) -> None:
+def write_segmentation(segmentation: Segmentation, path: str | Path, compress: bool = True) -> None:
     """Write a ``.seg.nrrd`` as Slicer does: layers as components, names and colours beside them."""
     kind = np.uint8 if max(segmentation.labels, default=0) < 256 else np.int32
     arrays = [layer.array.astype(kind) for layer in segmentation.layers]
-    image = sitk.GetImageFromArray(np.stack(arrays, -1), isVector=True) if len(arrays) > 1 \
+    image = (
+        sitk.GetImageFromArray(np.stack(arrays, -1), isVector=True)
+        if len(arrays) > 1
         else sitk.GetImageFromArray(arrays[0])
+    )
     set_geometry(image, segmentation.grid)
     extent = " ".join(f"0 {n - 1}" for n in segmentation.grid.size)
     layer_of = dict.fromkeys(segmentation.names, 0)  # also of those that are empty

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 LPS = np.eye(3)
-UNKNOWN_UNIT = ("its header is not in millimetres, so the unit of its vectors is not known; write "
-                "both in millimetres")
+UNKNOWN_UNIT = (
+    "its header is not in millimetres, so the unit of its vectors is not known; write "
+    "both in millimetres"
+)
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 

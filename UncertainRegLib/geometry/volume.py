@@ -38,11 +38,15 @@ def read_volume(path: str | Path, say: Say = unsaid, mode: str = "linear") -> Im
     stored = open_volume(path, say)
     size = stored.size
     if stored.components != 1:
-        raise InputError(f"{path}: has {stored.components} values per voxel (a vector or colour "
-                         "image); give a scalar volume.")
+        raise InputError(
+            f"{path}: has {stored.components} values per voxel (a vector or colour "
+            "image); give a scalar volume."
+        )
     if len(size) == 3 and min(size) < 4:
-        raise InputError(f"{path}: is only {size[0]}x{size[1]}x{size[2]} voxels; give a 3D volume "
-                         "with at least 4 voxels along each axis.")
+        raise InputError(
+            f"{path}: is only {size[0]}x{size[1]}x{size[2]} voxels; give a 3D volume "
+            "with at least 4 voxels along each axis."
+        )
     return straightened(Image(*read_voxels(path, stored)), path, say, mode)
 
 
@@ -51,8 +55,10 @@ def straightened(image: Image, path: str | Path, say: Say, mode: str) -> Image:
     if image.grid.is_right_angled:
         return image
     grid = image.grid.right_angled()
-    say(f"{path}: is sheared (its axes are not at right angles, as with a tilted gantry); it was "
-        f"resampled to a right-angled grid of {'x'.join(map(str, grid.size))} voxels around it.")
+    say(
+        f"{path}: is sheared (its axes are not at right angles, as with a tilted gantry); it was "
+        f"resampled to a right-angled grid of {'x'.join(map(str, grid.size))} voxels around it."
+    )
     values = image.resample(grid, mode, outside=float(image.array.min())).array
     if mode == "nearest" or image.array.dtype.kind == "f":
         values = values.astype(image.array.dtype, copy=False)
@@ -73,8 +79,9 @@ def open_volume(path: str | Path, say: Say) -> Stored:
     try:
         header = read_header(path)
     except DAMAGE as error:
-        raise InputError(f"{path}: is damaged or truncated ({last_line(error)}); export it "
-                         "again.") from None
+        raise InputError(
+            f"{path}: is damaged or truncated ({last_line(error)}); export it again."
+        ) from None
     return open_with_itk(path, say) if header is None else open_nifti(header, say)
 
 
@@ -88,23 +95,30 @@ def read_voxels(path: str | Path, stored: Stored) -> tuple[np.ndarray, Grid]:
     if len(size) != 3:
         raise InputError(f"{path}: has {len(size)} dimensions; give a single 3D volume.")
     if np.prod([float(n) for n in size]) > MAX_VOXELS:
-        raise InputError(f"{path}: {size[0]}x{size[1]}x{size[2]} voxels are more than the limit of "
-                         "1024^3; crop or resample it first.")
+        raise InputError(
+            f"{path}: {size[0]}x{size[1]}x{size[2]} voxels are more than the limit of "
+            "1024^3; crop or resample it first."
+        )
     extent = np.array(size) * np.linalg.norm(stored.affine[:3, :3], axis=0)
     if not 2.0 <= extent.max() <= 5000.0:
-        raise InputError(f"{path}: the image is {extent.max():.4g} mm long, so its voxel size is "
-                         "probably not in millimetres; correct the spacing in the header.")
+        raise InputError(
+            f"{path}: the image is {extent.max():.4g} mm long, so its voxel size is "
+            "probably not in millimetres; correct the spacing in the header."
+        )
     try:
         grid = Grid(size[::-1], stored.affine)
         array = stored.read()
     except InputError:
         raise
     except DAMAGE as error:
-        raise InputError(f"{path}: is damaged or truncated ({last_line(error)}); export it "
-                         "again.") from None
+        raise InputError(
+            f"{path}: is damaged or truncated ({last_line(error)}); export it again."
+        ) from None
     bad = int((~np.isfinite(array)).sum()) if array.dtype.kind == "f" else 0
     if bad:
         what = "voxels" if stored.components == 1 else "values"
-        raise InputError(f"{path}: {bad} {what} are NaN or infinite; replace them by the "
-                         f"{'background value' if stored.components == 1 else 'right ones'} first.")
+        raise InputError(
+            f"{path}: {bad} {what} are NaN or infinite; replace them by the "
+            f"{'background value' if stored.components == 1 else 'right ones'} first."
+        )
     return array, grid

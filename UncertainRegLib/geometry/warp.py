@@ -8,8 +8,9 @@ from .image import Image
 from .interpolate import interpolate
 
 
-def warp(image: Image, field: DisplacementField, outside: float | None = 0.0,
-         mode: str = "linear") -> Image:
+def warp(
+    image: Image, field: DisplacementField, outside: float | None = 0.0, mode: str = "linear"
+) -> Image:
     """image after phi, sampled on ``field.grid``: value(x) = image(x + d(x)).
 
     Args:

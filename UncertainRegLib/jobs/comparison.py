@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import (
-    DisplacementField,
-    Grid,
-    Image,
-    identity,
-    inside_index,
-    warp,
-)
+from ..geometry import DisplacementField, Grid, Image, identity, inside_index, warp
 from ..geometry.image import mask_of
 from ..metrics.landmarks import target_registration_error
 from ..metrics.overlap import dice_per_label
@@ -55,10 +48,13 @@ def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Gr
         vectors = np.broadcast_to(shift.astype(np.float32), registration.vectors.shape)
         maps["centred"] = DisplacementField(vectors.copy(), registration.grid)
     overlaps = {name: _dice(inputs, field, label_grid) for name, field in maps.items()}
-    structures = {label: {name: overlaps[name][label] for name in ("before", "after")}
-                  for label in overlaps["before"]}
+    structures = {
+        label: {name: overlaps[name][label] for name in ("before", "after")}
+        for label in overlaps["before"]
+    }
     return {
-        "before": BEFORE, "centred": None if shift is None else CENTRED,
+        "before": BEFORE,
+        "centred": None if shift is None else CENTRED,
         "similarity": _similarity(inputs, maps),
         "dice": _of_each({name: _mean(found.values()) for name, found in overlaps.items()}),
         "structures": structures,
@@ -74,8 +70,10 @@ def _between_masks(inputs: Inputs) -> np.ndarray | None:
     """From the centre of the fixed mask to that of the moving one, mm LPS; None without both."""
     if inputs.fixed.mask is None or inputs.moving.mask is None:
         return None
-    fixed, moving = (image.grid.to_world(np.argwhere(mask_of(image))[:, ::-1].mean(axis=0))
-                     for image in (inputs.fixed, inputs.moving))
+    fixed, moving = (
+        image.grid.to_world(np.argwhere(mask_of(image))[:, ::-1].mean(axis=0))
+        for image in (inputs.fixed, inputs.moving)
+    )
     return moving - fixed
 
 
@@ -91,9 +89,14 @@ def _similarity(inputs: Inputs, maps: dict[str, DisplacementField]) -> dict | No
     if here.sum() < FEWEST_VOXELS:
         return None
     reference, window = _scaled(fixed.array), np.percentile(moving.array, PERCENTILES)
-    return {"measure": MEASURE, "centred": None, **{
-        name: local_ncc(reference, _scaled(array, window), here, WINDOW)
-        for name, array in warped.items()}}
+    return {
+        "measure": MEASURE,
+        "centred": None,
+        **{
+            name: local_ncc(reference, _scaled(array, window), here, WINDOW)
+            for name, array in warped.items()
+        },
+    }
 
 
 def _scaled(array: np.ndarray, window=None) -> np.ndarray:
@@ -108,8 +111,9 @@ def _dice(inputs: Inputs, field: DisplacementField, grid: Grid) -> dict[int, flo
     warped = inputs.moving_labels.warp(field.resample(grid))
     true = inputs.fixed_labels.resample(grid)
     found = {}
-    for ours, theirs, moving in zip(warped.layers, true.layers,
-                                    inputs.moving_labels.labels_of_layers):
+    for ours, theirs, moving in zip(
+        warped.layers, true.layers, inputs.moving_labels.labels_of_layers
+    ):
         labels = sorted({*moving} & {*np.unique(theirs.array).tolist()})
         found |= dice_per_label(ours.array, theirs.array, labels)
     return found
@@ -122,8 +126,11 @@ def _tre(inputs: Inputs, field: DisplacementField) -> float | None:
     known = inputs.known_points
     if not known.any():
         return None
-    return float(target_registration_error(field, inputs.fixed_points[known],
-                                           inputs.moving_points[known]).mean())
+    return float(
+        target_registration_error(
+            field, inputs.fixed_points[known], inputs.moving_points[known]
+        ).mean()
+    )
 
 
 def _mean(values) -> float | None:

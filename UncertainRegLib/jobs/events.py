@@ -74,14 +74,17 @@ class Bar:
 
 def preflight_in_words(facts: dict) -> str:
     """What a run will need: "device", "minutes" and "memory_mb"."""
-    return (f"Running on {facts['device']}; about {facts['minutes']:.1f} minutes and "
-            f"{facts['memory_mb']:.0f} MB of memory.")
+    return (
+        f"Running on {facts['device']}; about {facts['minutes']:.1f} minutes and "
+        f"{facts['memory_mb']:.0f} MB of memory."
+    )
 
 
 def _in_words(event: str, facts: dict) -> str:
     """A warning or a refusal as a sentence; empty for other events."""
     return {"warning": "Warning: {text}", "refused": "Refused: {text}"}.get(event, "").format(
-        **facts)
+        **facts
+    )
 
 
 REPORTERS = {"bar": Bar, "json": JsonLines, "none": Quiet}

@@ -54,16 +54,20 @@ class Inputs:
     def warnings(self) -> list[str]:
         """What is odd about the files, a sentence each, but no reason to refuse them."""
         found = list(self.notes)
-        for points, image, name in ((self.moving_points, self.moving, "moving"),
-                                    (self.fixed_points, self.fixed, "fixed")):
+        for points, image, name in (
+            (self.moving_points, self.moving, "moving"),
+            (self.fixed_points, self.fixed, "fixed"),
+        ):
             if points is None:
                 continue
             known = np.isfinite(points).all(axis=1)
             inside = inside_index(image.grid.shape, image.grid.to_index(points))
             outside = [label for label, here in zip(self.point_names, inside | ~known) if not here]
             if outside:
-                found.append(f"These landmarks lie outside the {name} image, so their numbers mean "
-                             f"nothing: {some_of(outside)}.")
+                found.append(
+                    f"These landmarks lie outside the {name} image, so their numbers mean "
+                    f"nothing: {some_of(outside)}."
+                )
         return found
 
 
@@ -77,19 +81,34 @@ def read_inputs(job: Job) -> Inputs:
     say = notes.append
     fixed, moving = read_image(job.fixed, say), read_image(job.moving, say)
     check_overlap(fixed.grid, moving.grid, job.fixed, job.moving)
-    inputs = Inputs(_masked(fixed, job.fixed_mask, job.fixed, say),
-                    _masked(moving, job.moving_mask, job.moving, say), notes=notes)
+    inputs = Inputs(
+        _masked(fixed, job.fixed_mask, job.fixed, say),
+        _masked(moving, job.moving_mask, job.moving, say),
+        notes=notes,
+    )
     if job.moving_labels:
         inputs.moving_labels, inputs.fixed_labels = read_structures(
-            job.moving_labels, job.fixed_labels, job.label_names, say)
+            job.moving_labels, job.fixed_labels, job.label_names, say
+        )
         check_overlap(moving.grid, inputs.moving_labels.grid, job.moving, job.moving_labels)
     if job.fixed_labels:
         check_overlap(fixed.grid, inputs.fixed_labels.grid, job.fixed, job.fixed_labels)
     if job.moving_points:
         _read_points(inputs, job, say)
-    inputs.record = {name: _file_record(getattr(job, name)) for name in (
-        "fixed", "moving", "fixed_mask", "moving_mask", "moving_labels", "fixed_labels",
-        "moving_points", "fixed_points") if getattr(job, name)}
+    inputs.record = {
+        name: _file_record(getattr(job, name))
+        for name in (
+            "fixed",
+            "moving",
+            "fixed_mask",
+            "moving_mask",
+            "moving_labels",
+            "fixed_labels",
+            "moving_points",
+            "fixed_points",
+        )
+        if getattr(job, name)
+    }
     inputs.record["fixed"]["shape"] = list(fixed.grid.shape)
     inputs.record["moving"]["shape"] = list(moving.grid.shape)
     return inputs
@@ -115,11 +134,13 @@ def _read_points(inputs: Inputs, job: Job, say: Say) -> None:
     if job.fixed_points:
         titles = (job.moving_points, job.fixed_points)
         inputs.fixed_points = pair_points(
-            (names, points), read_landmarks(job.fixed_points, say), titles, say)[placed]
+            (names, points), read_landmarks(job.fixed_points, say), titles, say
+        )[placed]
 
 
-def read_structures(moving_file: str, fixed_file: str, label_names: dict, say: Say
-                    ) -> tuple[Segmentation, Segmentation | None]:
+def read_structures(
+    moving_file: str, fixed_file: str, label_names: dict, say: Say
+) -> tuple[Segmentation, Segmentation | None]:
     """The moving segmentation, and the true one (None without a file) with the same labels.
 
     Args:
@@ -131,11 +152,16 @@ def read_structures(moving_file: str, fixed_file: str, label_names: dict, say: S
     """
     given = {int(label): str(name) for label, name in label_names.items()}
     moving = read_segmentation(moving_file, say)
-    other = [f"{given[label]} ({name} in the file)" for label, name in moving.names.items()
-             if given.get(label, name) != name]
+    other = [
+        f"{given[label]} ({name} in the file)"
+        for label, name in moving.names.items()
+        if given.get(label, name) != name
+    ]
     if other:
-        say(f"The label names that were given are not those of {Path(moving_file).name}: "
-            f"{some_of(other)}.")
+        say(
+            f"The label names that were given are not those of {Path(moving_file).name}: "
+            f"{some_of(other)}."
+        )
     moving = moving.named(given)
     if not fixed_file:
         return moving, None
@@ -160,8 +186,11 @@ def read_label_names(path: str) -> dict[str, str]:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {str(int(value)): str(entry["name"] if isinstance(entry, dict) else entry)
-                for value, entry in content.items()}
+        return {
+            str(int(value)): str(entry["name"] if isinstance(entry, dict) else entry)
+            for value, entry in content.items()
+        }
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{path}: cannot be read as label names ({error}); give JSON like "
-                         '{"10": "Thalamus"}.') from None
+        raise InputError(
+            f'{path}: cannot be read as label names ({error}); give JSON like {{"10": "Thalamus"}}.'
+        ) from None

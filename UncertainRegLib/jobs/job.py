@@ -6,10 +6,24 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-PATHS = ("fixed", "moving", "out", "fixed_mask", "moving_mask", "moving_labels", "fixed_labels",
-         "moving_points", "fixed_points", "scene")
-KINDS = {"str": (str, "text"), "dict": (dict, "an object, like {}"),
-         "int": (int, "a whole number"), "bool": (bool, "true or false")}
+PATHS = (
+    "fixed",
+    "moving",
+    "out",
+    "fixed_mask",
+    "moving_mask",
+    "moving_labels",
+    "fixed_labels",
+    "moving_points",
+    "fixed_points",
+    "scene",
+)
+KINDS = {
+    "str": (str, "text"),
+    "dict": (dict, "an object, like {}"),
+    "int": (int, "a whole number"),
+    "bool": (bool, "true or false"),
+}
 
 
 class JobError(ValueError):
@@ -82,8 +96,10 @@ class Job:
                 raise JobError(f"{mine} is given without {other}; give both.")
         unknown = set(self.parameters) - {"backbone", "perturbation", "method"}
         if unknown:
-            raise JobError(f"parameters has unknown entries {', '.join(sorted(unknown))}; it takes "
-                           "backbone, perturbation and method.")
+            raise JobError(
+                f"parameters has unknown entries {', '.join(sorted(unknown))}; it takes "
+                "backbone, perturbation and method."
+            )
 
     def check_kinds(self) -> None:
         """Refuse entries of a wrong kind, such as "4" for 4.
@@ -100,8 +116,9 @@ class Job:
                 raise JobError(f"parameters: {name} is {value!r}; give an object, like {{}}.")
         for value in self.label_names:
             if not str(value).isdecimal():
-                raise JobError(f"label_names has {value!r}; give label values, like "
-                               '{"10": "Thalamus"}.')
+                raise JobError(
+                    f'label_names has {value!r}; give label values, like {{"10": "Thalamus"}}.'
+                )
 
     def as_dict(self) -> dict:
         """Plain dictionary, as in a job file."""

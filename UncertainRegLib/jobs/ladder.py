@@ -29,10 +29,14 @@ class Step:
             MemoryError: there is none.
         """
         if voxels > FEWEST_VOXELS:
-            return (replace(self, settings={**self.settings, "voxels": voxels // 2}),
-                    f"Out of memory on {self.device}: the working grid was halved to "
-                    f"{voxels // 2} voxels.")
+            return (
+                replace(self, settings={**self.settings, "voxels": voxels // 2}),
+                f"Out of memory on {self.device}: the working grid was halved to "
+                f"{voxels // 2} voxels.",
+            )
         if self.device != "cpu":
-            return (replace(self, device="cpu"),
-                    "Out of memory on the GPU: the run goes on on the CPU.")
+            return (
+                replace(self, device="cpu"),
+                "Out of memory on the GPU: the run goes on on the CPU.",
+            )
         raise MemoryError("There is not enough memory for this pair; crop or resample the images.")

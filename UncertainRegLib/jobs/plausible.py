@@ -22,12 +22,16 @@ def warnings(summary: Summary) -> tuple[str, ...]:
     fixed = summary.inputs.fixed
     inside = Image(above_mean(fixed).astype(np.float32), fixed.grid)
     inside = inside.resample(stream.grid, "nearest", 0.0)
-    return too_certain(stream.uncertainty_mm(), (inside.array > 0) & stream.validity.inside,
-                       float(np.cbrt(np.prod(fixed.grid.spacing))))
+    return too_certain(
+        stream.uncertainty_mm(),
+        (inside.array > 0) & stream.validity.inside,
+        float(np.cbrt(np.prod(fixed.grid.spacing))),
+    )
 
 
-def too_certain(uncertainty_mm: np.ndarray, anatomy: np.ndarray,
-                voxel_mm: float) -> tuple[str, ...]:
+def too_certain(
+    uncertainty_mm: np.ndarray, anatomy: np.ndarray, voxel_mm: float
+) -> tuple[str, ...]:
     """The sentence, from a map.
 
     Args:
@@ -40,6 +44,8 @@ def too_certain(uncertainty_mm: np.ndarray, anatomy: np.ndarray,
     median = float(np.median(uncertainty_mm[anatomy]))
     if median >= LEAST_VOXELS * voxel_mm:
         return ()
-    return (f"The samples differ by only {median:.2g} mm (median), {median / voxel_mm:.2g} of a "
-            "voxel of the fixed image: no registration is known to be that exact, so small values "
-            "say nothing here. Ask in another way, too (equivariance under deform), or calibrate.",)
+    return (
+        f"The samples differ by only {median:.2g} mm (median), {median / voxel_mm:.2g} of a "
+        "voxel of the fixed image: no registration is known to be that exact, so small values "
+        "say nothing here. Ask in another way, too (equivariance under deform), or calibrate.",
+    )

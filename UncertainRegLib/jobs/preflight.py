@@ -14,11 +14,14 @@ SUM_UP_S = 4e-7  # a voxel of a sample, one CPU thread
 def predict_memory_mb(inputs: Inputs, working_voxels: int) -> float:
     """Rough peak memory of the run in MB, beyond what the backbone itself takes."""
     fixed, moving = (int(np.prod(image.grid.shape)) for image in (inputs.fixed, inputs.moving))
-    total = (BYTES_PER_FIXED_VOXEL * fixed + 12 * moving + BYTES_PER_WORKING_VOXEL * working_voxels)
+    total = BYTES_PER_FIXED_VOXEL * fixed + 12 * moving + BYTES_PER_WORKING_VOXEL * working_voxels
     return 250 + total / 2**20
 
 
 def predict_seconds(sampler, samples: int, register_s: float, working_voxels: int) -> float:
     """Rough duration of a run after its first registration, which took ``register_s``."""
-    return (register_s + sampler.expected_seconds(samples, register_s)
-            + SUM_UP_S * working_voxels * samples)
+    return (
+        register_s
+        + sampler.expected_seconds(samples, register_s)
+        + SUM_UP_S * working_voxels * samples
+    )

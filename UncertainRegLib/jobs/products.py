@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import (
-    Grid,
-    Image,
-    Segmentation,
-    interpolate,
-    jacobian_determinant,
-    warp,
-)
+from ..geometry import Grid, Image, Segmentation, interpolate, jacobian_determinant, warp
 from ..geometry.arrays import as_like, to_numpy
 from ..metrics.landmarks import distances, target_registration_error
 from ..posterior.label_map import label_map
@@ -32,14 +25,17 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
         of_samples |= {
             "uncertainty_mm": uncertainty(covariance),
             "largest_axis_mm": largest_axis(covariance),
-            "axis_rl_mm": axes[..., 0], "axis_ap_mm": axes[..., 1],
+            "axis_rl_mm": axes[..., 0],
+            "axis_ap_mm": axes[..., 1],
             "axis_si_mm": axes[..., 2],
             "displacement_entropy": displacement_entropy(covariance),
         }
     if stream.nested is not None:
         parts = stream.nested.summary()
-        of_samples |= {"spread_mm": uncertainty(parts.spread),
-                       "jitter_mm": uncertainty(parts.jitter)}
+        of_samples |= {
+            "spread_mm": uncertainty(parts.spread),
+            "jitter_mm": uncertainty(parts.jitter),
+        }
     fixed = summary.inputs.fixed.grid
     found = {name: _on(fixed, values, stream.grid) for name, values in of_samples.items()}
     jacobian = jacobian_determinant(registration)
@@ -47,8 +43,10 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
         found[name] = _on(fixed, values, registration.grid)
     if stream.labels and stream.has_spread:
         grid = stream.labels[0].grid
-        entropy = [label_map(layer, warped.array).score for layer, warped in
-                   zip(stream.labels, warped_labels(summary, grid).layers)]
+        entropy = [
+            label_map(layer, warped.array).score
+            for layer, warped in zip(stream.labels, warped_labels(summary, grid).layers)
+        ]
         information = [layer.information() for layer in stream.labels]
         found["label_entropy"] = _on(fixed, np.max(entropy, axis=0), grid)
         found["label_information"] = _on(fixed, np.max(information, axis=0), grid)
@@ -72,18 +70,21 @@ def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarra
     if not layers:
         return []
     grid = layers[0].grid
-    uncertainty_mm, validity = (Image(values, inputs.fixed.grid).resample(grid).array
-                                for values in (uncertainty_mm, validity))
+    uncertainty_mm, validity = (
+        Image(values, inputs.fixed.grid).resample(grid).array
+        for values in (uncertainty_mm, validity)
+    )
     judged = np.where(validity >= INSIDE, uncertainty_mm, np.nan)
     warped, moving = warped_labels(summary, grid), inputs.moving_labels
     true = [None] * len(layers)
     if inputs.fixed_labels is not None:
         true = [layer.array for layer in inputs.fixed_labels.resample(grid).layers]
     structures = summary.before_after["structures"]
-    rows = [{**row, "dice_before": structures.get(row["label"], {}).get("before")}
-            for layer, found, truth in zip(layers, warped.layers, true)
-            for row in label_table(layer, judged, found.array, truth, moving.names,
-                                   moving.colors)]
+    rows = [
+        {**row, "dice_before": structures.get(row["label"], {}).get("before")}
+        for layer, found, truth in zip(layers, warped.layers, true)
+        for row in label_table(layer, judged, found.array, truth, moving.names, moving.colors)
+    ]
     return most_uncertain_first(rows)
 
 
@@ -93,14 +94,21 @@ def landmark_rows(summary: Summary) -> list[dict]:
     if inputs.moving_points is None:
         return []
     rows = landmark_table(
-        np.stack(stream.positions), inputs.moving_points, inputs.point_names,
-        inputs.fixed_points, map_to_fixed(registration, inputs.moving_points), stream.weights())
+        np.stack(stream.positions),
+        inputs.moving_points,
+        inputs.point_names,
+        inputs.fixed_points,
+        map_to_fixed(registration, inputs.moving_points),
+        stream.weights(),
+    )
     if inputs.fixed_points is not None:
         # The usual target registration error needs no inverse: |phi(fixed) − moving|.
         known = inputs.known_points
         true, moving = inputs.fixed_points[known], inputs.moving_points[known]
-        errors = (target_registration_error(registration.to_numpy(), true, moving),
-                  distances(true, moving))
+        errors = (
+            target_registration_error(registration.to_numpy(), true, moving),
+            distances(true, moving),
+        )
         for place, after, before in zip(np.flatnonzero(known), *errors):
             rows[place]["tre_mm"], rows[place]["tre_before_mm"] = float(after), float(before)
     return rows

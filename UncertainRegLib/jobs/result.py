@@ -38,8 +38,9 @@ class RunWriter(ResultWriter):
         registration = summary.registration.to_numpy()
         write_field(registration.resample(fixed), self.path / "transform.nrrd")
         write_image(products.warped_moving(summary), self.path / "warped_moving.nrrd")
-        self.update(transform="transform.nrrd", transform_meaning=MEANING,
-                    warped="warped_moving.nrrd")
+        self.update(
+            transform="transform.nrrd", transform_meaning=MEANING, warped="warped_moving.nrrd"
+        )
         if _is_coarser(registration.grid, fixed):
             write_field(registration, self.path / "transform_working.nrrd")
             self.update(transform_working="transform_working.nrrd")
@@ -75,14 +76,21 @@ class RunWriter(ResultWriter):
         others.before_after = summary.before_after  # of the registration: the same
         for index in kept:
             facts = samples.status[index]
-            others.add(Sample(read_field(self.path / samples.files[index]),
-                              samples.log_weights[index], facts.get("group", 0), facts))
+            others.add(
+                Sample(
+                    read_field(self.path / samples.files[index]),
+                    samples.log_weights[index],
+                    facts.get("group", 0),
+                    facts,
+                )
+            )
         entries, _ = self._write(others, "-without-strays", True, kept)
         self.update(without_strays={"left_out": strays, **entries})
         return others
 
-    def _write(self, summary: Summary, suffix: str, final: bool, numbers: list[int] | None = None
-               ) -> tuple[dict, set[str]]:
+    def _write(
+        self, summary: Summary, suffix: str, final: bool, numbers: list[int] | None = None
+    ) -> tuple[dict, set[str]]:
         """Write maps, tables and mean; returns their entries and the names of the files.
 
         Args:
@@ -114,14 +122,17 @@ class RunWriter(ResultWriter):
         if summary.stream.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
             values, grid = products.covariance(summary)
-            sitk.WriteImage(set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
-                            str(new(covariance)))
+            sitk.WriteImage(
+                set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
+                str(new(covariance)),
+            )
             entries.update(
                 covariance=covariance,
                 labels=products.label_rows(summary, maps["uncertainty_mm"], maps["validity"]),
                 landmarks=products.landmark_rows(summary),
                 **summary.coarse.representatives(numbers),
-                oracle_sample=summary.truth.nearest(numbers))
+                oracle_sample=summary.truth.nearest(numbers),
+            )
         return entries, names
 
 

@@ -62,12 +62,22 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
     report("stage", text="Reading images")
     inputs = read_inputs(job)
     was_there = os.path.isdir(job.out)
-    folder = RunWriter(job.out, new_record(
-        inputs=inputs.record, backbone={"name": job.backbone, "title": facts.title,
-                                        "facts": facts.as_dict()},
-        method=job.method, parameters={"perturbation": job.perturbation if perturbs else None,
-                                       "settings": job.parameters},
-        seed=job.seed, asked=job.samples, device=device, versions=versions()))
+    folder = RunWriter(
+        job.out,
+        new_record(
+            inputs=inputs.record,
+            backbone={"name": job.backbone, "title": facts.title, "facts": facts.as_dict()},
+            method=job.method,
+            parameters={
+                "perturbation": job.perturbation if perturbs else None,
+                "settings": job.parameters,
+            },
+            seed=job.seed,
+            asked=job.samples,
+            device=device,
+            versions=versions(),
+        ),
+    )
     flag = CancelFlag(folder.path, job.parent_pid)
     flag.listen()
     course = _Run(job, inputs, folder, report, flag)
@@ -96,8 +106,9 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
 class _Run:
     """The state of a run between its steps."""
 
-    def __init__(self, job: Job, inputs: Inputs, folder: RunWriter, report,
-                 flag: CancelFlag) -> None:
+    def __init__(
+        self, job: Job, inputs: Inputs, folder: RunWriter, report, flag: CancelFlag
+    ) -> None:
         self.job, self.inputs, self.folder = job, inputs, folder
         self.report, self.flag = report, flag
         self.summary: Summary | None = None
@@ -112,8 +123,7 @@ class _Run:
             self._check_competence(sampler.backbone, fixed, moving, registration)
         if preflight_only:
             return
-        self.summary = Summary(self.inputs, registration,
-                               sampler.draws_per_perturbation > 1)
+        self.summary = Summary(self.inputs, registration, sampler.draws_per_perturbation > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
         self.folder.update(before_after=self.summary.before_after)
         self.folder.write_registration(self.summary)
@@ -147,8 +157,10 @@ class _Run:
     def finish(self, status: str) -> None:
         """Write what there is under ``status``."""
         self.folder.update(status=status)  # on disk with the files, in one step
-        if self.summary is not None and (self.summary.stream.count >= FIRST_SUMMARY
-                                         or (self.summary.stream.count and self.summary.predicted)):
+        if self.summary is not None and (
+            self.summary.stream.count >= FIRST_SUMMARY
+            or (self.summary.stream.count and self.summary.predicted)
+        ):
             self.report("stage", text="Writing maps and tables")
             started = perf_counter()
             self._warn_late()
@@ -157,8 +169,7 @@ class _Run:
             self._warn(*warnings.of_lost(self.folder.view.labels))
             self.timings["summary_s"] = perf_counter() - started
         else:
-            self._warn("Stopped before two samples were finished: there is no map of "
-                       "disagreement.")
+            self._warn("Stopped before two samples were finished: there is no map of disagreement.")
         self.folder.update(peak_memory_mb=peak_memory_mb())
         self.folder.commit()
 
@@ -168,8 +179,14 @@ class _Run:
         while True:
             try:
                 backbone = backbones.create(self.job.backbone, step.device, **step.settings)
-                sampler = create_sampler(self.job.method, backbone, self.job.perturbation,
-                                         self.job.parameters, step.device, self._progress)
+                sampler = create_sampler(
+                    self.job.method,
+                    backbone,
+                    self.job.perturbation,
+                    self.job.parameters,
+                    step.device,
+                    self._progress,
+                )
                 self.report("stage", text=f"Registering with {backbone.facts.title}")
                 started = perf_counter()
                 fixed, moving = backbone.prepare(self.inputs.fixed, self.inputs.moving)
@@ -189,8 +206,11 @@ class _Run:
         voxels = int(np.prod(registration.grid.shape))
         memory = predict_memory_mb(self.inputs, voxels)
         memory = max(memory, peak_memory_mb() or 0.0) + sampler.memory_mb
-        needed = {"device": step.device, "memory_mb": memory,
-                  "minutes": predict_seconds(sampler, self.job.samples, seconds, voxels) / 60}
+        needed = {
+            "device": step.device,
+            "memory_mb": memory,
+            "minutes": predict_seconds(sampler, self.job.samples, seconds, voxels) / 60,
+        }
         self.folder.update(preflight=needed)
         self.report("preflight", **needed)
         self._warn(*warnings.of_memory(memory, available_memory_mb(), peak_memory_mb() or 0.0))
@@ -223,16 +243,19 @@ class _Run:
         family = None if sampler.family is None else sampler.family.name
         structures = self.inputs.moving_labels
         names = {} if structures is None else structures.names
-        self._warn(*warnings.of_method(sampler.backbone, family),
-                   *warnings.of_folding(folding_fraction(self.summary.registration)),
-                   *warnings.of_loss(self.summary.before_after, names),
-                   *self.inputs.warnings())
+        self._warn(
+            *warnings.of_method(sampler.backbone, family),
+            *warnings.of_folding(folding_fraction(self.summary.registration)),
+            *warnings.of_loss(self.summary.before_after, names),
+            *self.inputs.warnings(),
+        )
 
     def _warn_of_sample(self, index: int, sample) -> None:
         """Of the first sample that lies too far off the registration."""
         if not self.is_astray:
-            found = warnings.of_one_sample(index + 1, sample, self.summary.coarse.apart_mm(),
-                                           self.summary.registration.grid)
+            found = warnings.of_one_sample(
+                index + 1, sample, self.summary.coarse.apart_mm(), self.summary.registration.grid
+            )
             self.is_astray = bool(found)
             self._warn(*found)
 
@@ -241,10 +264,14 @@ class _Run:
         summary, samples = self.summary, self.folder.samples
         stream = summary.stream
         outside = float((~stream.validity.inside).mean())
-        self._warn(*warnings.of_view(outside), *warnings.of_failures(samples),
-                   *warnings.of_weights(samples), *plausible.warnings(summary),
-                   *warnings.of_effective(stream.effective(), stream.count),
-                   *warnings.of_mean(*summary.offset_and_spread_mm(), stream.count))
+        self._warn(
+            *warnings.of_view(outside),
+            *warnings.of_failures(samples),
+            *warnings.of_weights(samples),
+            *plausible.warnings(summary),
+            *warnings.of_effective(stream.effective(), stream.count),
+            *warnings.of_mean(*summary.offset_and_spread_mm(), stream.count),
+        )
 
     def _leave_out_strays(self) -> None:
         """Name the samples far from the others, and keep maps and tables without them, too."""
@@ -253,8 +280,11 @@ class _Run:
             return
         self.folder.mark_strays(strays)
         others = self.folder.write_without(self.summary, sorted(strays))
-        self._warn(*warnings.of_strays(strays, *(s.offset_and_spread_mm()[1]
-                                                 for s in (self.summary, others))))
+        self._warn(
+            *warnings.of_strays(
+                strays, *(s.offset_and_spread_mm()[1] for s in (self.summary, others))
+            )
+        )
 
     def _warn(self, *sentences: str) -> None:
         for text in sentences:

@@ -40,8 +40,9 @@ class Summary:
             (`backbones.trained.PredictedMap`).
     """
 
-    def __init__(self, inputs: Inputs, registration: DisplacementField,
-                 nested: bool = False) -> None:
+    def __init__(
+        self, inputs: Inputs, registration: DisplacementField, nested: bool = False
+    ) -> None:
         self.inputs, self.registration = inputs, registration
         self.predicted: dict = {}
         self.animation_grid = registration.grid.at_most(ANIMATION_VOXELS)
@@ -49,20 +50,23 @@ class Summary:
         self.label_grid = inputs.fixed.grid.at_most(LABEL_VOXELS)
         moving = inputs.moving.grid
         self.stream = SampleStream(
-            moving, [LabelProbabilities(layer, self.label_grid) for layer in layers],
-            inputs.moving_points, nested)
+            moving,
+            [LabelProbabilities(layer, self.label_grid) for layer in layers],
+            inputs.moving_points,
+            nested,
+        )
         self.coarse = CoarseSamples(self.animation_grid.at_most(MODE_VOXELS), registration, moving)
         self.truth = Truth(inputs)
 
     def add(self, sample: Sample) -> DisplacementField:
         """Take in one sample; returns it on the animation grid (float32 numpy)."""
         field, facts = sample.field, sample.facts
-        self.stream.add(field, sample.log_weight, sample.group, sample.voxel_log_weight,
-                        facts.get("proposal"))
+        self.stream.add(
+            field, sample.log_weight, sample.group, sample.voxel_log_weight, facts.get("proposal")
+        )
         self.truth.add(field)
         kept = field.resample(self.animation_grid).to_numpy()
-        self.coarse.add(kept, float(sample.log_weight),
-                        facts.get("log_weight", sample.log_weight))
+        self.coarse.add(kept, float(sample.log_weight), facts.get("log_weight", sample.log_weight))
         return kept
 
     @cached_property

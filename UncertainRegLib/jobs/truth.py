@@ -47,8 +47,11 @@ class Truth:
         inputs = self.inputs
         if inputs.fixed_points is not None:
             known = inputs.known_points
-            return float(target_registration_error(field, inputs.fixed_points[known],
-                                                   inputs.moving_points[known]).mean())
+            return float(
+                target_registration_error(
+                    field, inputs.fixed_points[known], inputs.moving_points[known]
+                ).mean()
+            )
         if inputs.fixed_labels is None:
             return None
         true = self._labels

@@ -21,8 +21,10 @@ def of_method(backbone: Backbone, family: str | None) -> list[str]:
     facts = backbone.facts
     found = []
     if family in facts.equivariant_to:
-        found.append(f"{facts.title} is equivariant to {family} by construction: its "
-                     "disagreement is near zero whatever its error. Choose another family.")
+        found.append(
+            f"{facts.title} is equivariant to {family} by construction: its "
+            "disagreement is near zero whatever its error. Choose another family."
+        )
     if facts.needs_affine and not backbone.affine:
         found.append(f"{facts.title} expects affinely aligned images.")
     return found + list(backbone.notes)
@@ -49,34 +51,48 @@ def of_loss(found: dict, names: dict[int, str]) -> list[str]:
         if begin == "before":
             worse += _worse_structures(found["structures"], names)
         if worse:
-            sentences.append(f"After the registration this is worse than with {found[begin]}: "
-                             f"{'; '.join(worse)}. Check it before you use it, or try another "
-                             "registration.")
+            sentences.append(
+                f"After the registration this is worse than with {found[begin]}: "
+                f"{'; '.join(worse)}. Check it before you use it, or try another "
+                "registration."
+            )
     return sentences
 
 
 def _worse(found: dict, begin: str) -> list[str]:
     worse = []
     for key, title, better, digits in (
-            ("dice", "mean Dice", 1, 3), ("tre_mm", "mean landmark error in mm", -1, 2),
-            ("similarity", "similarity of the images", 1, 3)):
+        ("dice", "mean Dice", 1, 3),
+        ("tre_mm", "mean landmark error in mm", -1, 2),
+        ("similarity", "similarity of the images", 1, 3),
+    ):
         values = found[key]
         if not values or values[begin] is None:
             continue
         if better * (values["after"] - values[begin]) < -VISIBLE[key]:
-            worse.append(f"{title} {values['after']:.{digits}f} instead of "
-                         f"{values[begin]:.{digits}f}")
+            worse.append(
+                f"{title} {values['after']:.{digits}f} instead of {values[begin]:.{digits}f}"
+            )
     return worse
 
 
 def _worse_structures(structures: dict, names: dict[int, str]) -> list[str]:
-    lost = [(dice["after"] - dice["before"], label, dice) for label, dice in structures.items()
-            if dice["after"] < dice["before"] - SMALLEST_LOSS]
+    lost = [
+        (dice["after"] - dice["before"], label, dice)
+        for label, dice in structures.items()
+        if dice["after"] < dice["before"] - SMALLEST_LOSS
+    ]
     if not lost:
         return []
-    return ["Dice of " + some_of([
-        f"{names.get(label, label)} {dice['after']:.2f} instead of {dice['before']:.2f}"
-        for _, label, dice in sorted(lost, key=lambda one: one[0])])]
+    return [
+        "Dice of "
+        + some_of(
+            [
+                f"{names.get(label, label)} {dice['after']:.2f} instead of {dice['before']:.2f}"
+                for _, label, dice in sorted(lost, key=lambda one: one[0])
+            ]
+        )
+    ]
 
 
 def of_one_sample(number: int, sample: Sample, apart_mm: float, grid: Grid) -> list[str]:
@@ -92,23 +108,29 @@ def of_one_sample(number: int, sample: Sample, apart_mm: float, grid: Grid) -> l
         grid: of the registration.
     """
     moved, noise = sample.facts.get("moved_mm"), NOISE_VOXELS * float(grid.spacing.mean())
-    limit = (UNDISTURBED_SHARE * float(grid.extent_mm.mean()) if moved is None
-             else moved + noise)
+    limit = UNDISTURBED_SHARE * float(grid.extent_mm.mean()) if moved is None else moved + noise
     if apart_mm <= limit:
         return []
-    why = (f"more than {limit:.1f} mm, a twentieth of the image" if moved is None else
-           f"more than the {moved:.1f} mm by which the moving image was perturbed for it and "
-           f"another {noise:.1f} mm, {NOISE_VOXELS} voxels")
-    return [f"Sample {number} lies {apart_mm:.1f} mm (median) off the registration, {why}: one of "
-            "the two has gone astray. Look at both."]
+    why = (
+        f"more than {limit:.1f} mm, a twentieth of the image"
+        if moved is None
+        else f"more than the {moved:.1f} mm by which the moving image was perturbed for it and "
+        f"another {noise:.1f} mm, {NOISE_VOXELS} voxels"
+    )
+    return [
+        f"Sample {number} lies {apart_mm:.1f} mm (median) off the registration, {why}: one of "
+        "the two has gone astray. Look at both."
+    ]
 
 
 def of_view(outside: float) -> list[str]:
     """A share of the fixed image that lies outside the moving one."""
     if outside <= 0.05:
         return []
-    return [f"{100 * outside:.0f} % of the fixed image lie outside the moving image in "
-            "most samples: the map says nothing there."]
+    return [
+        f"{100 * outside:.0f} % of the fixed image lie outside the moving image in "
+        "most samples: the map says nothing there."
+    ]
 
 
 def of_failures(samples: Samples) -> list[str]:
@@ -116,10 +138,17 @@ def of_failures(samples: Samples) -> list[str]:
     failed = samples.failed
     if not failed["count"]:
         return []
-    reasons = some_of([f"{reason.rstrip('.')} ({times} times)" if times > 1 else
-                       reason.rstrip(".") for reason, times in failed["reasons"].items()], 2)
-    return [f"{failed['count']} registrations failed and were drawn again, so the samples are "
-            f"those that succeeded: {reasons}."]
+    reasons = some_of(
+        [
+            f"{reason.rstrip('.')} ({times} times)" if times > 1 else reason.rstrip(".")
+            for reason, times in failed["reasons"].items()
+        ],
+        2,
+    )
+    return [
+        f"{failed['count']} registrations failed and were drawn again, so the samples are "
+        f"those that succeeded: {reasons}."
+    ]
 
 
 def of_weights(samples: Samples) -> list[str]:
@@ -127,12 +156,16 @@ def of_weights(samples: Samples) -> list[str]:
     raw = samples.ess_raw
     if raw is None or raw >= samples.finished:
         return []
-    text = (f"Of {samples.proposals} weighed proposals the weight lies on {raw:.1f} (effective "
-            f"number), fewer than the {samples.finished} samples kept")
+    text = (
+        f"Of {samples.proposals} weighed proposals the weight lies on {raw:.1f} (effective "
+        f"number), fewer than the {samples.finished} samples kept"
+    )
     exponent = samples.tempering_exponent
     if exponent < 1:
-        text += (f". The weights were flattened by an exponent of {exponent:.2g}, to "
-                 f"{samples.ess_tempered:.1f}")
+        text += (
+            f". The weights were flattened by an exponent of {exponent:.2g}, to "
+            f"{samples.ess_tempered:.1f}"
+        )
     return [f"{text}: the samples show the spread of the proposals more than what the images say."]
 
 
@@ -140,8 +173,10 @@ def of_effective(effective: float, count: int) -> list[str]:
     """Samples that are mostly copies of each other."""
     if effective >= min(4, count / 2):
         return []
-    return [f"The {count} samples are only {effective:.1f} different "
-            "registrations (effective number): weigh more proposals."]
+    return [
+        f"The {count} samples are only {effective:.1f} different "
+        "registrations (effective number): weigh more proposals."
+    ]
 
 
 def of_mean(apart_mm: float, spread_mm: float, count: int) -> list[str]:
@@ -150,8 +185,10 @@ def of_mean(apart_mm: float, spread_mm: float, count: int) -> list[str]:
         return [f"Only {count} samples: the map is noisy; use 16 or more."]
     if not apart_mm > spread_mm > 0:
         return []
-    return [f"The samples surround a place {apart_mm:.1f} mm (median) off the "
-            f"registration and differ by {spread_mm:.1f} mm alone: look at their mean, too."]
+    return [
+        f"The samples surround a place {apart_mm:.1f} mm (median) off the "
+        f"registration and differ by {spread_mm:.1f} mm alone: look at their mean, too."
+    ]
 
 
 def of_strays(strays: dict[int, float], with_mm: float, without_mm: float) -> list[str]:
@@ -163,12 +200,18 @@ def of_strays(strays: dict[int, float], with_mm: float, without_mm: float) -> li
     """
     if not strays:
         return []
-    each = some_of([f"{index + 1} ({mm:.1f} mm)" for index, mm in
-                    sorted(strays.items(), key=lambda one: -one[1])])
-    are = ("1 sample lies" if len(strays) == 1 else f"{len(strays)} samples lie")
-    return [f"{are} far from the others (number and distance from their median: {each}). The "
-            f"median disagreement is {with_mm:.2f} mm with and {without_mm:.2f} mm without: both "
-            "maps and tables are kept."]
+    each = some_of(
+        [
+            f"{index + 1} ({mm:.1f} mm)"
+            for index, mm in sorted(strays.items(), key=lambda one: -one[1])
+        ]
+    )
+    are = "1 sample lies" if len(strays) == 1 else f"{len(strays)} samples lie"
+    return [
+        f"{are} far from the others (number and distance from their median: {each}). The "
+        f"median disagreement is {with_mm:.2f} mm with and {without_mm:.2f} mm without: both "
+        "maps and tables are kept."
+    ]
 
 
 def of_lost(rows: list[dict]) -> list[str]:
@@ -176,8 +219,10 @@ def of_lost(rows: list[dict]) -> list[str]:
     lost = [row["name"] for row in rows if row["voxels"] == 0]
     if not lost:
         return []
-    return ["These structures are not in the registered image, so their numbers "
-            f"mean nothing: {some_of(lost)}."]
+    return [
+        "These structures are not in the registered image, so their numbers "
+        f"mean nothing: {some_of(lost)}."
+    ]
 
 
 def of_memory(needed_mb: float, free_mb: float | None, used_mb: float) -> list[str]:

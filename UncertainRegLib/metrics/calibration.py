@@ -70,10 +70,7 @@ def reliability(
 
 
 def conformal_factor(
-    uncertainty: np.ndarray,
-    error: np.ndarray,
-    mask: np.ndarray | None = None,
-    level: float = 0.95,
+    uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray | None = None, level: float = 0.95
 ) -> float:
     """The factor q that makes P(‖error‖ <= q u) = ``level`` on voxels like these.
 

@@ -101,8 +101,7 @@ class Protocol:
             ValueError: see `mask` and `sparsification.sparsification_curve`.
         """
         mask, bins = self.mask(labels), self.bins or 50
-        removed, curve = sparsification_curve(
-            uncertainty, error, mask, bins=bins, ties=self.ties)
+        removed, curve = sparsification_curve(uncertainty, error, mask, bins=bins, ties=self.ties)
         _, best = sparsification_curve(error, error, mask, bins=bins, ties=self.ties)
         if self.ends_at_zero:
             removed = np.append(removed, 1.0)

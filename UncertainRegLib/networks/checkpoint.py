@@ -36,8 +36,11 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             content = content[wrapper]
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path} holds no state dict.")
-    tensors = {name.removeprefix("module."): value for name, value in content.items()
-               if isinstance(value, Tensor)}
+    tensors = {
+        name.removeprefix("module."): value
+        for name, value in content.items()
+        if isinstance(value, Tensor)
+    }
     if len(tensors) != len(content):
         raise ValueError(f"{path} holds other things than named tensors.")
     return tensors
@@ -57,8 +60,10 @@ def load_state(network: nn.Module, state: dict[str, Tensor], what: str) -> None:
         elif name not in wanted:
             problem = f"there is no layer {name} in that network"
         elif wanted[name].shape != state[name].shape:
-            problem = (f"the layer {name} has the shape {tuple(state[name].shape)}, not "
-                       f"{tuple(wanted[name].shape)}")
+            problem = (
+                f"the layer {name} has the shape {tuple(state[name].shape)}, not "
+                f"{tuple(wanted[name].shape)}"
+            )
         else:
             continue
         raise ValueError(f"These are not the weights of {what}: {problem}.")

@@ -29,17 +29,28 @@ class DiffuseMorph(nn.Module):
         ndim: 3, or 2 for images of one slice.
     """
 
-    def __init__(self, encoder: Sequence[int] = (16, 32, 32),
-                 decoder: Sequence[int] = (32, 32, 32, 16), times: int = 2000,
-                 int_steps: int = 0, ndim: int = 3) -> None:
+    def __init__(
+        self,
+        encoder: Sequence[int] = (16, 32, 32),
+        decoder: Sequence[int] = (32, 32, 32, 16),
+        times: int = 2000,
+        int_steps: int = 0,
+        ndim: int = 3,
+    ) -> None:
         super().__init__()
-        self.settings = {"backbone": "diffusemorph", "encoder": list(encoder),
-                         "decoder": list(decoder), "times": times, "int_steps": int_steps,
-                         "ndim": ndim}
+        self.settings = {
+            "backbone": "diffusemorph",
+            "encoder": list(encoder),
+            "decoder": list(decoder),
+            "times": times,
+            "int_steps": int_steps,
+            "ndim": ndim,
+        }
         # moving, fixed, noisy image, and how noisy it is (the paper embeds the time instead)
         self.diffusion = UNet(4, 1, encoder, decoder, ndim=ndim)
-        self.displacement = DisplacementNet("voxelmorph", encoder, decoder, int_steps=int_steps,
-                                            ndim=ndim)
+        self.displacement = DisplacementNet(
+            "voxelmorph", encoder, decoder, int_steps=int_steps, ndim=ndim
+        )
         variance = torch.linspace(FIRST_VARIANCE, LAST_VARIANCE, times, dtype=torch.float64)
         kept = torch.cumprod(1 - variance, 0).float()  # share of the image's variance by time
         self.register_buffer("kept", kept, persistent=False)

@@ -19,8 +19,13 @@ LOG_START = -5.0  # log u before training: most labels are right, and to learn t
 # drive the features, and with them the displacement, far away
 LOG_SCALE = 7.0  # log u stays within plus and minus this: an error of nothing cannot reach log 0
 # Sizes of the small TransMorph: the widths and windows that 32 to 64 voxels a side deserve.
-SMALL_TRANSMORPH = {"channels": 16, "depths": (2, 2, 2, 2), "heads": (2, 2, 4, 4),
-                    "window": (4, 4, 4), "head_channels": 16}
+SMALL_TRANSMORPH = {
+    "channels": 16,
+    "depths": (2, 2, 2, 2),
+    "heads": (2, 2, 4, 4),
+    "window": (4, 4, 4),
+    "head_channels": 16,
+}
 
 
 class Prediction(NamedTuple):
@@ -61,10 +66,19 @@ class DisplacementNet(nn.Module):
         ValueError: unknown backbone, or settings it cannot have.
     """
 
-    def __init__(self, backbone: str = "voxelmorph", encoder: Sequence[int] = (16, 16, 32),
-                 decoder: Sequence[int] = (32, 32, 16, 16), transmorph: dict | None = None,
-                 int_steps: int = 0, dropout: float = 0.0, ndim: int = 3, classes: int = 0,
-                 refine: bool = False, blocks: int = 1) -> None:
+    def __init__(
+        self,
+        backbone: str = "voxelmorph",
+        encoder: Sequence[int] = (16, 16, 32),
+        decoder: Sequence[int] = (32, 32, 16, 16),
+        transmorph: dict | None = None,
+        int_steps: int = 0,
+        dropout: float = 0.0,
+        ndim: int = 3,
+        classes: int = 0,
+        refine: bool = False,
+        blocks: int = 1,
+    ) -> None:
         super().__init__()
         if backbone not in BACKBONES:
             raise ValueError(f"Backbone {backbone!r} is not one of {', '.join(BACKBONES)}.")
@@ -72,10 +86,18 @@ class DisplacementNet(nn.Module):
             raise ValueError("TransMorph is made for three dimensions; choose voxelmorph.")
         if blocks != 1 and (backbone, ndim, int_steps) != ("voxelmorph", 3, 0):
             raise ValueError("Blocks are for VoxelMorph in three dimensions without integration.")
-        self.settings = {"backbone": backbone, "encoder": list(encoder), "decoder": list(decoder),
-                         "transmorph": transmorph, "int_steps": int_steps, "dropout": dropout,
-                         "ndim": ndim, "classes": classes, "refine": refine,
-                         "blocks": blocks}
+        self.settings = {
+            "backbone": backbone,
+            "encoder": list(encoder),
+            "decoder": list(decoder),
+            "transmorph": transmorph,
+            "int_steps": int_steps,
+            "dropout": dropout,
+            "ndim": ndim,
+            "classes": classes,
+            "refine": refine,
+            "blocks": blocks,
+        }
         self.int_steps, self.ndim, self.blocks = int_steps, ndim, blocks
         if backbone == "voxelmorph":
             self.trunk = UNet(2 * blocks**3, 0, encoder, decoder, dropout, ndim)
@@ -107,8 +129,10 @@ class DisplacementNet(nn.Module):
         x = instance_norm(torch.cat((moving, fixed), 1))
         if self.blocks != 1:
             if any(pads):
-                raise ValueError(f"Images of {tuple(sizes)} voxels do not divide into blocks; give "
-                                 f"multiples of {self.multiple}.")
+                raise ValueError(
+                    f"Images of {tuple(sizes)} voxels do not divide into blocks; give "
+                    f"multiples of {self.multiple}."
+                )
             return self.trunk(fold(x, self.blocks))
         if any(pads):
             x = F.pad(x, (0, pads[2], 0, pads[1], 0, pads[0]), mode="replicate")
@@ -125,8 +149,9 @@ class DisplacementNet(nn.Module):
         """log u, (B, classes, Z, Y, X): the expected error |Ŝ - S| of each class, Eq. 6."""
         return unfold(self.uncertainty(features), self.blocks).clamp(-LOG_SCALE, LOG_SCALE)
 
-    def predict(self, moving: Tensor, fixed: Tensor,
-                memberships: Tensor | None = None) -> Prediction:
+    def predict(
+        self, moving: Tensor, fixed: Tensor, memberships: Tensor | None = None
+    ) -> Prediction:
         """All there is to know of a pair; ``memberships`` of the moving labels are warped along."""
         features = self.features(moving, fixed).float()
         with torch.autocast(features.device.type, enabled=False):  # voxels need all their digits

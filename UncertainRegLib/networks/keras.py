@@ -25,8 +25,10 @@ def read_settings(path: str | Path) -> dict:
     with _opened(path) as file:
         text = file.attrs.get("model_config", "{}")
     config = json.loads(text).get("config", {})
-    settings = {"int_steps": config.get("int_steps"),
-                "int_downsize": config.get("int_downsize") or config.get("int_resolution")}
+    settings = {
+        "int_steps": config.get("int_steps"),
+        "int_downsize": config.get("int_downsize") or config.get("int_resolution"),
+    }
     return {name: int(value) for name, value in settings.items() if value is not None}
 
 

@@ -49,11 +49,16 @@ class SirUNet(nn.Module):
         if covariance not in COVARIANCES:
             raise ValueError(f"Covariance {covariance!r} is not one of {', '.join(COVARIANCES)}.")
         self.covariance, self.bound = covariance, bound
-        self.settings = {"covariance": covariance, "rank": rank, "bound": bound,
-                         "start_sd": start_sd}
+        self.settings = {
+            "covariance": covariance,
+            "rank": rank,
+            "bound": bound,
+            "start_sd": start_sd,
+        }
         self.shift = math.log(math.expm1(1 / start_sd))  # softplus(shift) = 1 / start_sd
-        self.encoder = nn.ModuleList([_block(2, 16), _block(16, 24), _block(24, 24),
-                                      _block(24, 24)])
+        self.encoder = nn.ModuleList(
+            [_block(2, 16), _block(16, 24), _block(24, 24), _block(24, 24)]
+        )
         self.to_quarter, self.to_half = _block(48, 24), _block(48, 24)
         self.mean = _head(24, 3)
         self.diag = _head(24, 3)
@@ -115,8 +120,9 @@ def stable(factor: DiagonalFactor | SparseFactor) -> DiagonalFactor | SparseFact
     if isinstance(factor, DiagonalFactor):
         return factor
     shrink = (STABLE * factor.diag / _row_sums(factor.off, factor.cross)).clamp(max=1.0)
-    return SparseFactor(factor.diag, factor.off * shrink[:, :, None],
-                        factor.cross * shrink[:, (0, 0, 1)])
+    return SparseFactor(
+        factor.diag, factor.off * shrink[:, :, None], factor.cross * shrink[:, (0, 0, 1)]
+    )
 
 
 def _row_sums(off: Tensor, cross: Tensor) -> Tensor:

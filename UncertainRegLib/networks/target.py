@@ -39,8 +39,9 @@ class RegistrationTarget:
         sigma: likelihood scale; smoothness: lambda; window: edge of the windows, voxels of fixed.
     """
 
-    def __init__(self, fixed, moving, start=None, linear=None, *, sigma=0.5, smoothness=4.0,
-                 window=9):
+    def __init__(
+        self, fixed, moving, start=None, linear=None, *, sigma=0.5, smoothness=4.0, window=9
+    ):
         self.fixed, self.moving = fixed, moving
         self.sigma, self.smoothness, self.window = sigma, smoothness, window
         if start is None:
@@ -77,8 +78,12 @@ class RegistrationTarget:
         fine = upsample_cubic(fields, shape).flatten(3)
         points = (linear.to(fine) @ fine).movedim(2, -1).unflatten(2, shape) + self.start
         moved = [
-            F.grid_sample(self.moving[b : b + 1].expand(n, -1, -1, -1, -1), points[b],
-                          padding_mode="border", align_corners=True)[:, 0]
+            F.grid_sample(
+                self.moving[b : b + 1].expand(n, -1, -1, -1, -1),
+                points[b],
+                padding_mode="border",
+                align_corners=True,
+            )[:, 0]
             for b in range(batch)
         ]
         return torch.stack(moved)
@@ -107,8 +112,12 @@ def _window_mean(n: int, window: int) -> Tensor:
     return inside / inside.sum(1, keepdim=True)
 
 
-def climb(target: RegistrationTarget, start: Tensor, steps: int,
-          on_step: Callable[[int], None] = lambda step: None) -> Tensor:
+def climb(
+    target: RegistrationTarget,
+    start: Tensor,
+    steps: int,
+    on_step: Callable[[int], None] = lambda step: None,
+) -> Tensor:
     """A field (B, 3, Z, Y, X) uphill of ``start`` in log-density, by steps of Adam.
 
     Steps begin at CLIMB voxels and shrink to nothing.

@@ -102,8 +102,9 @@ def _partition(x: Tensor, window: Sequence[int]) -> Tensor:
     """(B, Z, Y, X, C) to the tokens of each window, (B * windows, N, C)."""
     counts = [size // w for size, w in zip(x.shape[1:4], window)]
     x = x.view(len(x), counts[0], window[0], counts[1], window[1], counts[2], window[2], -1)
-    return x.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(-1, window[0] * window[1] * window[2],
-                                                     x.shape[-1])
+    return x.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(
+        -1, window[0] * window[1] * window[2], x.shape[-1]
+    )
 
 
 def _merge(tokens: Tensor, window: Sequence[int], shape: Sequence[int]) -> Tensor:
@@ -123,8 +124,16 @@ class PatchMerging(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, Z, Y, X, C), even sizes, to (B, Z/2, Y/2, X/2, 2C)."""
-        corners = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1),
-                   (1, 1, 0), (0, 1, 1), (1, 0, 1), (1, 1, 1))
+        corners = (
+            (0, 0, 0),
+            (1, 0, 0),
+            (0, 1, 0),
+            (0, 0, 1),
+            (1, 1, 0),
+            (0, 1, 1),
+            (1, 0, 1),
+            (1, 1, 1),
+        )
         x = torch.cat([x[:, k::2, j::2, i::2] for k, j, i in corners], -1)
         return self.reduction(self.norm(x))
 
@@ -132,8 +141,9 @@ class PatchMerging(nn.Module):
 class Stage(nn.Module):
     """Blocks of one resolution, alternately in plain and in shifted windows."""
 
-    def __init__(self, channels: int, depth: int, heads: int, window: Sequence[int],
-                 last: bool) -> None:
+    def __init__(
+        self, channels: int, depth: int, heads: int, window: Sequence[int], last: bool
+    ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             [Block(channels, window, heads, shifted=index % 2 == 1) for index in range(depth)]
@@ -150,16 +160,19 @@ class Stage(nn.Module):
 class Swin(nn.Module):
     """The transformer encoder: features at 1/4, 1/8, 1/16 and 1/32 of the resolution."""
 
-    def __init__(self, channels: int, depths: Sequence[int], heads: Sequence[int],
-                 window: Sequence[int]) -> None:
+    def __init__(
+        self, channels: int, depths: Sequence[int], heads: Sequence[int], window: Sequence[int]
+    ) -> None:
         super().__init__()
         self.patch_embed = nn.ModuleDict(
             {"proj": nn.Conv3d(2, channels, 4, stride=4), "norm": nn.LayerNorm(channels)}
         )
         widths = [channels * 2**stage for stage in range(len(depths))]
         self.layers = nn.ModuleList(
-            [Stage(width, depth, head, window, last=width == widths[-1])
-             for width, depth, head in zip(widths, depths, heads)]
+            [
+                Stage(width, depth, head, window, last=width == widths[-1])
+                for width, depth, head in zip(widths, depths, heads)
+            ]
         )
         for stage, width in enumerate(widths):
             self.add_module(f"norm{stage}", nn.LayerNorm(width))
@@ -211,9 +224,14 @@ class TransMorph(nn.Module):
         head_channels: of the last convolutions.
     """
 
-    def __init__(self, channels: int = 96, depths: Sequence[int] = (2, 2, 4, 2),
-                 heads: Sequence[int] = (4, 4, 8, 8), window: Sequence[int] = (5, 6, 7),
-                 head_channels: int = 16) -> None:
+    def __init__(
+        self,
+        channels: int = 96,
+        depths: Sequence[int] = (2, 2, 4, 2),
+        heads: Sequence[int] = (4, 4, 8, 8),
+        window: Sequence[int] = (5, 6, 7),
+        head_channels: int = 16,
+    ) -> None:
         super().__init__()
         c = channels
         self.transformer = Swin(c, depths, heads, window)
@@ -234,9 +252,11 @@ class TransMorph(nn.Module):
         Raises:
             ValueError: when names or shapes are not those of these networks.
         """
-        wanted = {name.removeprefix("net."): value for name, value in state.items()
-                  if not any(part in name for part in UNUSED)
-                  or (name.startswith("reg_head."))}
+        wanted = {
+            name.removeprefix("net."): value
+            for name, value in state.items()
+            if not any(part in name for part in UNUSED) or (name.startswith("reg_head."))
+        }
         load_state(self, wanted, "TransMorph")
 
     def forward(self, moving: Tensor, fixed: Tensor, rate: float = 0.0) -> Tensor:

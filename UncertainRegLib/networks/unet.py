@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 SLOPE = 0.2  # of the leaky ReLU
 
+
 class UNet(nn.Module):
     """VoxelMorph's U-Net: one convolution a level, pooling, skip connections.
 
@@ -29,14 +30,27 @@ class UNet(nn.Module):
         ValueError: the decoder has not more entries than the encoder.
     """
 
-    def __init__(self, inputs: int, outputs: int, encoder: Sequence[int] = (16, 16, 32),
-                 decoder: Sequence[int] = (32, 32, 16, 16), dropout: float = 0.0, ndim: int = 3,
-                 start: float = 0.0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        encoder: Sequence[int] = (16, 16, 32),
+        decoder: Sequence[int] = (32, 32, 16, 16),
+        dropout: float = 0.0,
+        ndim: int = 3,
+        start: float = 0.0,
+    ) -> None:
         super().__init__()
         if len(decoder) <= len(encoder):
             raise ValueError("The decoder of a U-Net needs more entries than its encoder.")
-        self.settings = {"inputs": inputs, "outputs": outputs, "encoder": list(encoder),
-                         "decoder": list(decoder), "dropout": dropout, "ndim": ndim}
+        self.settings = {
+            "inputs": inputs,
+            "outputs": outputs,
+            "encoder": list(encoder),
+            "decoder": list(decoder),
+            "dropout": dropout,
+            "ndim": ndim,
+        }
         self.halved = (2, 2, 2) if ndim == 3 else (1, 2, 2)
         self.multiple = tuple(n ** len(encoder) for n in self.halved)  # of sizes without rest
         self.dropout = nn.Dropout(dropout)
@@ -44,8 +58,9 @@ class UNet(nn.Module):
         self.down = nn.ModuleList([conv(i, o, ndim) for i, o in zip(before, encoder)])
         joined = (0, *encoder[::-1], *[0] * len(decoder))  # channels of the skip before each
         before = (encoder[-1], *decoder[:-1])
-        self.up = nn.ModuleList([conv(i + skip, o, ndim)
-                                 for i, skip, o in zip(before, joined, decoder)])
+        self.up = nn.ModuleList(
+            [conv(i + skip, o, ndim) for i, skip, o in zip(before, joined, decoder)]
+        )
         self.out = None
         if outputs:
             for layer in (*self.down, *self.up):  # keeps a signal's size from layer to layer

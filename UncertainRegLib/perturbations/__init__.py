@@ -41,13 +41,25 @@ def family(name: str, **parameters) -> Family:
     if name in PAPER and not parameters:
         return PAPER[name]
     if name not in FAMILIES:
-        raise ValueError(f"Unknown perturbation family {name!r}; choose one of "
-                         f"{', '.join([*FAMILIES, *PAPER])}.")
+        raise ValueError(
+            f"Unknown perturbation family {name!r}; choose one of {', '.join([*FAMILIES, *PAPER])}."
+        )
     check_settings(f"Perturbation family {name!r}", parameters, defaults(FAMILIES[name]))
     return FAMILIES[name](**parameters)
 
 
 __all__ = [
-    "FAMILIES", "PAPER", "PAPER_SAMPLES", "Affine", "Deform", "LinearMap", "Mixture", "Rigid",
-    "Scale", "Shear", "SplineMap", "Translation", "family",
+    "FAMILIES",
+    "PAPER",
+    "PAPER_SAMPLES",
+    "Affine",
+    "Deform",
+    "LinearMap",
+    "Mixture",
+    "Rigid",
+    "Scale",
+    "Shear",
+    "SplineMap",
+    "Translation",
+    "family",
 ]

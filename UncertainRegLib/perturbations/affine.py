@@ -6,14 +6,7 @@ import numpy as np
 
 from ..contracts import Family
 from ..geometry import Grid
-from .linear import (
-    LinearMap,
-    about_center,
-    draw_rotation,
-    draw_scale,
-    draw_shear,
-    draw_translation,
-)
+from .linear import LinearMap, about_center, draw_rotation, draw_scale, draw_shear, draw_translation
 
 
 @dataclass(frozen=True)
@@ -30,8 +23,15 @@ class Affine(Family):
 
     def draw(self, grid: Grid, generator: np.random.Generator) -> LinearMap:
         """One perturbation for a moving image on ``grid``."""
-        matrix = (draw_rotation(self.degrees, generator) @ draw_shear(self.shear, generator)
-                  @ draw_scale(self.low, self.high, generator))
+        matrix = (
+            draw_rotation(self.degrees, generator)
+            @ draw_shear(self.shear, generator)
+            @ draw_scale(self.low, self.high, generator)
+        )
         shift = draw_translation(self.fraction, grid, generator)
-        return about_center(grid, matrix, shift, {"family": self.name, "matrix": matrix.tolist(),
-                                                  "shift_mm": shift.tolist()})
+        return about_center(
+            grid,
+            matrix,
+            shift,
+            {"family": self.name, "matrix": matrix.tolist(), "shift_mm": shift.tolist()},
+        )

@@ -35,8 +35,10 @@ class SplineMap(Perturbation):
         ``grid`` must share the field of view and axes of the moving grid (any resolution).
         """
         like = np.zeros(0, np.float32) if like is None else like
-        weights = [as_like(_basis(at, n), like) for at, n in
-                   zip(self._cells_of_axes(grid), self.coefficients.shape[:3])]
+        weights = [
+            as_like(_basis(at, n), like)
+            for at, n in zip(self._cells_of_axes(grid), self.coefficients.shape[:3])
+        ]
         return DisplacementField(_separable(as_like(self.coefficients, like), weights), grid)
 
     def points(self, points: Array) -> Array:
@@ -63,8 +65,11 @@ class SplineMap(Perturbation):
             for b in range(4):
                 ab = weight[0][a] * weight[1][b]
                 for c in range(4):
-                    total = total + (ab * weight[2][c])[:, None] * coefficients[
-                        first[0] + a, first[1] + b, first[2] + c]
+                    total = (
+                        total
+                        + (ab * weight[2][c])[:, None]
+                        * coefficients[first[0] + a, first[1] + b, first[2] + c]
+                    )
         return (flat + total).reshape(shape)
 
     def push(self, field: DisplacementField) -> DisplacementField:
@@ -89,8 +94,7 @@ class SplineMap(Perturbation):
         along = []
         for axis in (2, 1, 0):  # the array axes of (i, j, k)
             weights = [slopes[a] if a == axis else values[a] for a in range(3)]
-            per_voxel = ((self.coefficients.shape[axis] - BORDER)
-                         / max(self.grid.shape[axis] - 1, 1))
+            per_voxel = (self.coefficients.shape[axis] - BORDER) / max(self.grid.shape[axis] - 1, 1)
             along.append(_separable(self.coefficients, weights) * per_voxel)
         return float(determinant_of_slopes(along, self.grid).min())
 
@@ -128,8 +132,10 @@ class Deform(Family):
     def draw(self, grid: Grid, generator: np.random.Generator) -> SplineMap:
         """One fold-free perturbation for a moving image on ``grid``."""
         if self.control_points <= BORDER:
-            raise ValueError(f"deform needs at least {BORDER + 1} control points per axis, got "
-                             f"{self.control_points}.")
+            raise ValueError(
+                f"deform needs at least {BORDER + 1} control points per axis, got "
+                f"{self.control_points}."
+            )
         spacing = (grid.size - 1) * grid.spacing / (self.control_points - BORDER)
         fraction, redraws = self.fraction, 0
         while True:
@@ -138,8 +144,9 @@ class Deform(Family):
             tau = SplineMap(coefficients, grid, {})
             smallest = tau.min_jacobian()
             if smallest > 0:
-                tau.facts.update(family=self.name, fraction=fraction, redraws=redraws,
-                                 min_jacobian=smallest)
+                tau.facts.update(
+                    family=self.name, fraction=fraction, redraws=redraws, min_jacobian=smallest
+                )
                 return tau
             redraws += 1
             if redraws % MAX_REDRAWS == 0:

@@ -24,7 +24,8 @@ class Mixture(Family):
     """
 
     families: tuple[Family, ...] = field(
-        default_factory=lambda: (Translation(), Shear(), Scale(), Deform()))
+        default_factory=lambda: (Translation(), Shear(), Scale(), Deform())
+    )
     weights: tuple[float, ...] | None = None
     name, place = "mixture", 7
     title, tip = "Mixture", "Shift, shear, scaling and deformation in turn"

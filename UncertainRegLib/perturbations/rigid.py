@@ -22,5 +22,9 @@ class Rigid(Family):
         """One perturbation for a moving image on ``grid``."""
         matrix = draw_rotation(self.degrees, generator)
         shift = draw_translation(self.fraction, grid, generator)
-        return about_center(grid, matrix, shift, {"family": self.name, "matrix": matrix.tolist(),
-                                                  "shift_mm": shift.tolist()})
+        return about_center(
+            grid,
+            matrix,
+            shift,
+            {"family": self.name, "matrix": matrix.tolist(), "shift_mm": shift.tolist()},
+        )

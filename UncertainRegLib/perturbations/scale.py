@@ -21,5 +21,6 @@ class Scale(Family):
     def draw(self, grid: Grid, generator: np.random.Generator) -> LinearMap:
         """One perturbation for a moving image on ``grid``."""
         matrix = draw_scale(self.low, self.high, generator)
-        return about_center(grid, matrix, np.zeros(3), {"family": self.name,
-                                                        "factors": np.diag(matrix).tolist()})
+        return about_center(
+            grid, matrix, np.zeros(3), {"family": self.name, "factors": np.diag(matrix).tolist()}
+        )

@@ -20,5 +20,6 @@ class Shear(Family):
     def draw(self, grid: Grid, generator: np.random.Generator) -> LinearMap:
         """One perturbation for a moving image on ``grid``."""
         matrix = draw_shear(self.amount, generator)
-        return about_center(grid, matrix, np.zeros(3), {"family": self.name,
-                                                        "matrix": matrix.tolist()})
+        return about_center(
+            grid, matrix, np.zeros(3), {"family": self.name, "matrix": matrix.tolist()}
+        )

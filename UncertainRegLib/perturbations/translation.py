@@ -20,5 +20,6 @@ class Translation(Family):
     def draw(self, grid: Grid, generator: np.random.Generator) -> LinearMap:
         """One perturbation for a moving image on ``grid``."""
         shift = draw_translation(self.fraction, grid, generator)
-        return about_center(grid, np.eye(3), shift, {"family": self.name,
-                                                     "shift_mm": shift.tolist()})
+        return about_center(
+            grid, np.eye(3), shift, {"family": self.name, "shift_mm": shift.tolist()}
+        )

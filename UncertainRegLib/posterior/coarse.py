@@ -56,8 +56,13 @@ class CoarseSamples:
         components = principal_components(self.fields, self._log_weights)
         distance = [float(np.square(field - components.mean).sum()) for field in self.fields]
         best = max(range(count), key=lambda i: (self._evidence[i], -distance[i]))
-        return {"modes": [{"weight": mode.weight, "sample": numbers[mode.sample]}
-                          for mode in find_modes(components)], "best_sample": numbers[best]}
+        return {
+            "modes": [
+                {"weight": mode.weight, "sample": numbers[mode.sample]}
+                for mode in find_modes(components)
+            ],
+            "best_sample": numbers[best],
+        }
 
     def apart_mm(self) -> float:
         """Median distance in mm of the last sample from the registration, where the registration

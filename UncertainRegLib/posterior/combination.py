@@ -15,8 +15,9 @@ def ensemble_moments(members: Array) -> tuple[Array, Array]:
     return mean, ((members - mean) ** 2).mean(0)
 
 
-def combine(memberships: Array, scales: Array | None = None,
-            laplace_variance: bool = False) -> tuple[Array, Array]:
+def combine(
+    memberships: Array, scales: Array | None = None, laplace_variance: bool = False
+) -> tuple[Array, Array]:
     """The Bayesian combination of an ensemble, Eq. 9, in label space: Ŝ and u.
 
     u² = mean over n of (Ŝ - Ŝ_n)² + u_n². The paper adds the variance of the flow to the scale of

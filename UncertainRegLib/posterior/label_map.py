@@ -43,8 +43,12 @@ class LabelMap:
     confidence: np.ndarray | None = None
 
 
-def label_map(probabilities: LabelProbabilities, warped: np.ndarray,
-              share: float = SAMPLES_SHARE, within_mm: float = WITHIN_MM) -> LabelMap:
+def label_map(
+    probabilities: LabelProbabilities,
+    warped: np.ndarray,
+    share: float = SAMPLES_SHARE,
+    within_mm: float = WITHIN_MM,
+) -> LabelMap:
     """Entropy (nats) and top label of samples and registration together.
 
     Args:
@@ -55,8 +59,7 @@ def label_map(probabilities: LabelProbabilities, warped: np.ndarray,
     """
     grid = probabilities.grid
     own = _widened(_of_registration(warped), grid, within_mm)
-    both = merge(_scaled(_of_samples(probabilities), share),
-                 _scaled(own, 1.0 - share), key=_label)
+    both = merge(_scaled(_of_samples(probabilities), share), _scaled(own, 1.0 - share), key=_label)
     return _sum_up((_added(list(parts)) for _, parts in groupby(both, _label)), grid)
 
 
@@ -103,8 +106,10 @@ def _widened(parts: Iterable[Part], grid: Grid, width_mm: float) -> Iterator[Par
     sigma = width_mm / grid.spacing[::-1]
     margin = np.ceil(4 * sigma).astype(int).tolist()
     for value, box, inside in parts:
-        wide = tuple(slice(max(s.start - m, 0), min(s.stop + m, n))
-                     for s, m, n in zip(box, margin, grid.shape))
+        wide = tuple(
+            slice(max(s.start - m, 0), min(s.stop + m, n))
+            for s, m, n in zip(box, margin, grid.shape)
+        )
         p = np.zeros([s.stop - s.start for s in wide], np.float32)
         p[_inside(box, wide)] = inside
         yield value, wide, ndimage.gaussian_filter(p, sigma, mode="nearest")
@@ -122,8 +127,10 @@ def _label(part: Part) -> int:
 def _added(parts: list[Part]) -> Part:
     """The sum of parts of one label, in a box that holds them all."""
     boxes = [box for _, box, _ in parts]
-    wide = tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes))
-                 for axis in range(3))
+    wide = tuple(
+        slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes))
+        for axis in range(3)
+    )
     total = np.zeros([s.stop - s.start for s in wide], np.float32)
     for _, box, p in parts:
         total[_inside(box, wide)] += p

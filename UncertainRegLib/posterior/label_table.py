@@ -64,8 +64,7 @@ def label_table(
     shell = boundary_shell(warped)
     boxes = _boxes(warped)
     over_samples = _over_samples(probabilities)
-    truth = {} if fixed is None else _against_truth(
-        probabilities.labels, how_sure, warped, fixed)
+    truth = {} if fixed is None else _against_truth(probabilities.labels, how_sure, warped, fixed)
     rows = []
     for label in probabilities.labels:
         row = {
@@ -108,8 +107,13 @@ def _over_samples(probabilities: LabelProbabilities) -> dict[int, dict]:
     mean = weights @ volumes
     sd = np.sqrt(weights @ (volumes - mean) ** 2)
     # The interval is the samples' own: with few of them their extremes.
-    low, high = np.quantile(volumes, (0.025, 0.975), axis=0, weights=np.tile(
-        weights[:, None], (1, volumes.shape[1])), method="inverted_cdf")
+    low, high = np.quantile(
+        volumes,
+        (0.025, 0.975),
+        axis=0,
+        weights=np.tile(weights[:, None], (1, volumes.shape[1])),
+        method="inverted_cdf",
+    )
     overlap = probabilities.pairwise_dice()
     result = {}
     for place, label in enumerate(probabilities.labels):
@@ -121,7 +125,8 @@ def _over_samples(probabilities: LabelProbabilities) -> dict[int, dict]:
             "volume_sd_ml": _number(sd[place]),
             "volume_low_ml": _number(low[place]),
             "volume_high_ml": _number(high[place]),
-            "centroid_sd_mm": _number(np.sqrt(share @ (offset**2).sum(axis=1))) if share.any()
+            "centroid_sd_mm": _number(np.sqrt(share @ (offset**2).sum(axis=1)))
+            if share.any()
             else None,
             "pairwise_dice": _number(overlap[place]),
         }
@@ -147,9 +152,13 @@ def _against_truth(labels, how_sure: LabelMap, warped, fixed) -> dict[int, dict]
 
 def _boxes(labels: np.ndarray) -> dict[int, tuple[slice, slice, slice]]:
     """Bounding box of each label, grown so that it holds the label's whole ring."""
-    return {label: tuple(slice(max(s.start - RING - 1, 0), min(s.stop + RING + 1, n))
-                         for s, n in zip(box, labels.shape))
-            for label, box in boxes_of(labels).items()}
+    return {
+        label: tuple(
+            slice(max(s.start - RING - 1, 0), min(s.stop + RING + 1, n))
+            for s, n in zip(box, labels.shape)
+        )
+        for label, box in boxes_of(labels).items()
+    }
 
 
 def _number(value: float) -> float | None:

@@ -62,8 +62,12 @@ class LabelProbabilities:
         self._hard_sizes: list[np.ndarray] = []
         self._centroids: list[np.ndarray] = []
 
-    def add(self, field: DisplacementField, log_weight: float = 0.0,
-            voxel_log_weight: Image | None = None) -> None:
+    def add(
+        self,
+        field: DisplacementField,
+        log_weight: float = 0.0,
+        voxel_log_weight: Image | None = None,
+    ) -> None:
         """Take in one sample.
 
         Args:
@@ -289,10 +293,12 @@ class LabelProbabilities:
         bricks, total, weights = self._filled(), self._total(), self.weights
         sizes = np.stack(self._hard_sizes)
         pairs = (weights * (1.0 - weights)) @ sizes
-        squares = np.array([
-            float(np.sum(np.square(bricks.blockwise(place, HARD)[1] / total, dtype=np.float64)))
-            for place in range(1, len(self.labels) + 1)
-        ])
+        squares = np.array(
+            [
+                float(np.sum(np.square(bricks.blockwise(place, HARD)[1] / total, dtype=np.float64)))
+                for place in range(1, len(self.labels) + 1)
+            ]
+        )
         shared = squares - np.square(weights) @ sizes
         return np.divide(shared, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 1e-9)
 

@@ -77,8 +77,10 @@ def principal_components(
     """
     shapes = {tuple(sample.shape) for sample in samples}
     if len(samples) < 2 or len(shapes) != 1:
-        raise ValueError(f"components need two samples or more of one shape, got {len(samples)} "
-                         f"of shapes {sorted(shapes)}")
+        raise ValueError(
+            f"components need two samples or more of one shape, got {len(samples)} "
+            f"of shapes {sorted(shapes)}"
+        )
     weights = np.zeros(len(samples)) if log_weights is None else np.array(log_weights, float)
     weights = np.exp(weights - weights.max())
     weights /= weights.sum()

@@ -79,17 +79,19 @@ def landmark_table(
     for p, label in enumerate(labels):
         known = fixed_points is not None and bool(np.isfinite(fixed_points[p]).all())
         judged = known and solid
-        rows.append({
-            "label": str(label),
-            "fixed_lps": fixed_points[p].tolist() if known else None,
-            "moving_lps": moving_points[p].tolist(),
-            "mean_lps": mean[p].tolist(),
-            "covariance_mm2": covariance[p].tolist(),
-            "axes_mm": axes[p].tolist() if solid else None,
-            "directions": directions[p].tolist() if solid else None,
-            "u_mm": float(np.sqrt(variances[p].sum())),
-            "tre_mm": float(tre[p]) if known else None,
-            "mahalanobis": float(np.sqrt(squared[p])) if judged else None,
-            "inside95": bool(squared[p] <= radius**2) if judged else None,
-        })
+        rows.append(
+            {
+                "label": str(label),
+                "fixed_lps": fixed_points[p].tolist() if known else None,
+                "moving_lps": moving_points[p].tolist(),
+                "mean_lps": mean[p].tolist(),
+                "covariance_mm2": covariance[p].tolist(),
+                "axes_mm": axes[p].tolist() if solid else None,
+                "directions": directions[p].tolist() if solid else None,
+                "u_mm": float(np.sqrt(variances[p].sum())),
+                "tre_mm": float(tre[p]) if known else None,
+                "mahalanobis": float(np.sqrt(squared[p])) if judged else None,
+                "inside95": bool(squared[p] <= radius**2) if judged else None,
+            }
+        )
     return rows

@@ -26,12 +26,16 @@ def stray_samples(samples: Sequence[np.ndarray], smallest_mm: float) -> dict[int
     Returns:
         Number of the sample, from 0 -> its distance in mm.
     """
-    different, of_sample = np.unique(np.stack([np.ravel(sample) for sample in samples]), axis=0,
-                                     return_inverse=True)
+    different, of_sample = np.unique(
+        np.stack([np.ravel(sample) for sample in samples]), axis=0, return_inverse=True
+    )
     if len(different) < FEWEST:
         return {}
     offset = (different - np.median(different, axis=0)).reshape(len(different), -1, 3)
     distance = np.sqrt(np.square(offset).sum(-1).mean(-1))
     far = (CONSISTENT * distance > LIMIT * np.median(distance)) & (distance > smallest_mm)
-    return {index: float(distance[one]) for index, one in enumerate(of_sample.ravel().tolist())
-            if far[one]}
+    return {
+        index: float(distance[one])
+        for index, one in enumerate(of_sample.ravel().tolist())
+        if far[one]
+    }

@@ -60,8 +60,13 @@ class SampleStream:
         nested: `NestedMoments`, or None.
     """
 
-    def __init__(self, moving: Grid, labels: Sequence[LabelProbabilities] = (),
-                 points: np.ndarray | None = None, nested: bool = False) -> None:
+    def __init__(
+        self,
+        moving: Grid,
+        labels: Sequence[LabelProbabilities] = (),
+        points: np.ndarray | None = None,
+        nested: bool = False,
+    ) -> None:
         self.labels, self.points = list(labels), points
         self.moments, self.validity = Moments(), Validity(moving)
         self.nested = NestedMoments() if nested else None
@@ -71,8 +76,14 @@ class SampleStream:
         self.weighs_voxels = False
         self._draws: list[int] = []
 
-    def add(self, field: DisplacementField, log_weight: float = 0.0, group: int = 0,
-            voxel_log_weight: Array | None = None, draw: int | None = None) -> None:
+    def add(
+        self,
+        field: DisplacementField,
+        log_weight: float = 0.0,
+        group: int = 0,
+        voxel_log_weight: Array | None = None,
+        draw: int | None = None,
+    ) -> None:
         """Take in one sample.
 
         Args:

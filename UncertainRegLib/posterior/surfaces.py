@@ -47,6 +47,4 @@ def quantile_masks(
         ValueError: there is no such label, or no sample met it.
     """
     image = probability_volume(probabilities, label)
-    return {
-        level: Image((image.array >= level).astype(np.uint8), image.grid) for level in levels
-    }
+    return {level: Image((image.array >= level).astype(np.uint8), image.grid) for level in levels}

@@ -32,7 +32,8 @@ HOW_TO_READ = (
     "method would put a point about this far away. It is <b>not the error</b>: low values are not "
     "a proof of correctness, because where a method cannot follow a motion at all, its answers "
     "agree on the wrong place. High values are a reason not to rely on the registration there. "
-    "In homogeneous tissue high values are normal and say little about the borders.")
+    "In homogeneous tissue high values are normal and say little about the borders."
+)
 
 
 def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
@@ -55,25 +56,35 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     title = title_of(record)
     parts = [f"<h1>{escape(title)}</h1>", _heading(record)]
     if record.status != "complete":
-        parts.append(f'<p class="warn">This result is <b>{record.status}</b>: '
-                     f"{escape(record.error or 'it was stopped early')}.</p>")
+        parts.append(
+            f'<p class="warn">This result is <b>{record.status}</b>: '
+            f"{escape(record.error or 'it was stopped early')}.</p>"
+        )
     parts += [f'<p class="warn">{escape(text)}</p>' for text in record.warnings]
     if "uncertainty_mm" in record.maps:
         parts += _pictures(folder, record)
     parts.append(f"<h2>How to read this</h2><p>{HOW_TO_READ}</p>{_calibration(record)}")
     parts += [f"<p>{escape(text)}</p>" for text in whole(record)]
-    parts += [_tables(record), _without_strays(record), _run(record),
-              '<p class="note">For research use only. Not a medical device.</p>']
-    page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
-            f"</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>")
+    parts += [
+        _tables(record),
+        _without_strays(record),
+        _run(record),
+        '<p class="note">For research use only. Not a medical device.</p>',
+    ]
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
+        f"</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>"
+    )
     path.write_text(page, encoding="utf-8")
     return path
 
 
 def _heading(record: Record) -> str:
     samples = record.samples
-    return (f"<p>{escape(record.backbone.title)}, {escape(record.method)}"
-            f" <span class=tag>{samples.finished} of {samples.asked} samples</span></p>")
+    return (
+        f"<p>{escape(record.backbone.title)}, {escape(record.method)}"
+        f" <span class=tag>{samples.finished} of {samples.asked} samples</span></p>"
+    )
 
 
 def _pictures(folder: Path, record: Record) -> list[str]:
@@ -93,19 +104,29 @@ def _pictures(folder: Path, record: Record) -> list[str]:
     figures = []
     for name, (_, _, letters) in PLANES.items():
         data = base64.b64encode(png(overlay.plane(name))).decode("ascii")
-        places = ("left:3px;top:48%", "right:3px;top:48%", "left:49%;top:2px",
-                  "left:49%;bottom:18px")
-        marks = "".join(f'<b style="{place}">{letter}</b>'
-                        for letter, place in zip(letters, places))
-        figures.append(f'<figure><img alt="{name} plane" src="data:image/png;base64,{data}">'
-                       f"{marks}<figcaption>{name}</figcaption></figure>")
+        places = (
+            "left:3px;top:48%",
+            "right:3px;top:48%",
+            "left:49%;top:2px",
+            "left:49%;bottom:18px",
+        )
+        marks = "".join(
+            f'<b style="{place}">{letter}</b>' for letter, place in zip(letters, places)
+        )
+        figures.append(
+            f'<figure><img alt="{name} plane" src="data:image/png;base64,{data}">'
+            f"{marks}<figcaption>{name}</figcaption></figure>"
+        )
     ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
-    return [*missing, '<h2>Where the samples disagree</h2>'
-            f'<div class="planes">{"".join(figures)}</div><div class="scale"><span>0 mm</span>'
-            f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
-            f"<span>{overlay.high:.1f} mm</span>"
-            f'<span class="note">not drawn below {overlay.hidden:.1f} mm (the median); outlines: '
-            f"registered structures; cross: {escape(overlay.what)}</span></div>"]
+    return [
+        *missing,
+        "<h2>Where the samples disagree</h2>"
+        f'<div class="planes">{"".join(figures)}</div><div class="scale"><span>0 mm</span>'
+        f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
+        f"<span>{overlay.high:.1f} mm</span>"
+        f'<span class="note">not drawn below {overlay.hidden:.1f} mm (the median); outlines: '
+        f"registered structures; cross: {escape(overlay.what)}</span></div>",
+    ]
 
 
 def _calibration(record: Record) -> str:
@@ -115,14 +136,18 @@ def _calibration(record: Record) -> str:
         return f'<p class="note">{text}</p>'
     if calibration.refused:
         return f'<p class="warn">{text}</p>'
-    return (f"<p>{text} Simulated truth has no missing correspondence; expect more where tissue is "
-            "absent in one image.</p>")
+    return (
+        f"<p>{text} Simulated truth has no missing correspondence; expect more where tissue is "
+        "absent in one image.</p>"
+    )
 
 
 def _tables(record: Record) -> str:
     """Structures and landmarks, with the bound where one may be stated."""
-    return "".join(make(with_bound(rows, record.calibration)) for make, rows in (
-        (_labels, record.labels), (_landmarks, record.landmarks)))
+    return "".join(
+        make(with_bound(rows, record.calibration))
+        for make, rows in ((_labels, record.labels), (_landmarks, record.landmarks))
+    )
 
 
 def _labels(rows: list[dict]) -> str:
@@ -130,22 +155,41 @@ def _labels(rows: list[dict]) -> str:
         return ""
     largest = max((row["u_p95_mm"] or 0.0 for row in rows), default=1.0) or 1.0
     bound = ["bound_mm"] if "bound_mm" in rows[0] else []
-    truth = (["dice_before", "dice", "ece"] if any(row["dice"] is not None for row in rows)
-             else [])
-    head = _heads(columns.STRUCTURES, "name", "u_p50_mm", "u_p95_mm", None, *bound, "mean_entropy",
-                  "volume_ml", "volume_interval_ml", "centroid_sd_mm", *truth)
+    truth = ["dice_before", "dice", "ece"] if any(row["dice"] is not None for row in rows) else []
+    head = _heads(
+        columns.STRUCTURES,
+        "name",
+        "u_p50_mm",
+        "u_p95_mm",
+        None,
+        *bound,
+        "mean_entropy",
+        "volume_ml",
+        "volume_interval_ml",
+        "centroid_sd_mm",
+        *truth,
+    )
     body = []
     for row in rows:
         width = 120 * (row["u_p95_mm"] or 0.0) / largest
-        body.append([
-            escape(str(row["name"])), _number(row["u_p50_mm"]), _number(row["u_p95_mm"]),
-            f'<span class="bar" style="width:{width:.0f}px"></span>',
-            *[_number(row[name]) for name in bound],
-            _number(row["mean_entropy"]), _number(row["volume_ml"]),
-            f"{_number(row['volume_low_ml'])} – {_number(row['volume_high_ml'])}",
-            _number(row["centroid_sd_mm"]), *[_number(row.get(name), 3) for name in truth]])
-    return ("<h2>Structures</h2><p class=note>Disagreement at the boundary of each structure, the "
-            f"most uncertain first.</p>{_table(head, body, bar=3)}")
+        body.append(
+            [
+                escape(str(row["name"])),
+                _number(row["u_p50_mm"]),
+                _number(row["u_p95_mm"]),
+                f'<span class="bar" style="width:{width:.0f}px"></span>',
+                *[_number(row[name]) for name in bound],
+                _number(row["mean_entropy"]),
+                _number(row["volume_ml"]),
+                f"{_number(row['volume_low_ml'])} – {_number(row['volume_high_ml'])}",
+                _number(row["centroid_sd_mm"]),
+                *[_number(row.get(name), 3) for name in truth],
+            ]
+        )
+    return (
+        "<h2>Structures</h2><p class=note>Disagreement at the boundary of each structure, the "
+        f"most uncertain first.</p>{_table(head, body, bar=3)}"
+    )
 
 
 def _landmarks(rows: list[dict]) -> str:
@@ -155,14 +199,25 @@ def _landmarks(rows: list[dict]) -> str:
     bound = ["bound_mm"] if "bound_mm" in rows[0] else []
     truth = ["tre_before_mm", "tre_mm", "inside95"] if errors else []
     head = _heads(columns.LANDMARKS, "label", "u_mm", *bound, "axes_mm", *truth)
-    body = [[escape(row["label"]), _number(row["u_mm"]), *[_number(row[name]) for name in bound],
-             " × ".join(_number(axis) for axis in row["axes_mm"] or []),
-             *([_number(row.get("tre_before_mm")), _number(row["tre_mm"]),
-                {True: "yes", False: "no", None: ""}[row["inside95"]]]
-               if truth else [])]
-            for row in rows]
-    return (f"<h2>Landmarks</h2>{f'<p>{errors}</p>' if errors else ''}"
-            f"{_table(head, body)}")
+    body = [
+        [
+            escape(row["label"]),
+            _number(row["u_mm"]),
+            *[_number(row[name]) for name in bound],
+            " × ".join(_number(axis) for axis in row["axes_mm"] or []),
+            *(
+                [
+                    _number(row.get("tre_before_mm")),
+                    _number(row["tre_mm"]),
+                    {True: "yes", False: "no", None: ""}[row["inside95"]],
+                ]
+                if truth
+                else []
+            ),
+        ]
+        for row in rows
+    ]
+    return f"<h2>Landmarks</h2>{f'<p>{errors}</p>' if errors else ''}{_table(head, body)}"
 
 
 def _heads(catalogue: dict[str, columns.Column], *names: str | None) -> list[str]:
@@ -174,25 +229,40 @@ def _without_strays(record: Record) -> str:
     without = record.without_strays
     if without is None:
         return ""
-    names = ", ".join(f"{number + 1} ({record.samples.strays_mm[number]:.1f} mm)"
-                      for number in without.left_out)
-    return (f"<h2>Without stray samples</h2><p>Left out (number, and distance from the median of "
-            f"all): {names}.</p>{_tables(without)}")
+    names = ", ".join(
+        f"{number + 1} ({record.samples.strays_mm[number]:.1f} mm)" for number in without.left_out
+    )
+    return (
+        f"<h2>Without stray samples</h2><p>Left out (number, and distance from the median of "
+        f"all): {names}.</p>{_tables(without)}"
+    )
 
 
 def _run(record: Record) -> str:
     """Parameters, inputs and versions: what is needed to repeat the run."""
-    rows = [["Registration", escape(record.backbone.title)],
-            ["Method", escape(record.method)],
-            *[[escape(str(key)), escape(str(value))]
-              for key, value in record.parameters.items() if value is not None],
-            ["Seed", str(record.seed)], ["Device", escape(record.device)],
-            *[[f"{escape(name)} file", f"{escape(one.file)}<br><span class=note>sha256 "
-               f"{one.sha256[:16]}…</span>"] for name, one in record.inputs.items()],
-            *[[f"{escape(name)} version", escape(value)]
-              for name, value in record.versions.items()],
-            *[[f"time {escape(name.removesuffix('_s'))}", f"{seconds:.1f} s"]
-              for name, seconds in record.timings.items()]]
+    rows = [
+        ["Registration", escape(record.backbone.title)],
+        ["Method", escape(record.method)],
+        *[
+            [escape(str(key)), escape(str(value))]
+            for key, value in record.parameters.items()
+            if value is not None
+        ],
+        ["Seed", str(record.seed)],
+        ["Device", escape(record.device)],
+        *[
+            [
+                f"{escape(name)} file",
+                f"{escape(one.file)}<br><span class=note>sha256 {one.sha256[:16]}…</span>",
+            ]
+            for name, one in record.inputs.items()
+        ],
+        *[[f"{escape(name)} version", escape(value)] for name, value in record.versions.items()],
+        *[
+            [f"time {escape(name.removesuffix('_s'))}", f"{seconds:.1f} s"]
+            for name, seconds in record.timings.items()
+        ],
+    ]
     if record.peak_memory_mb:
         rows.append(["Peak memory", f"{record.peak_memory_mb:.0f} MB"])
     return f"<h2>How it was made</h2>{_table(['', ''], rows)}"
@@ -200,9 +270,15 @@ def _run(record: Record) -> str:
 
 def _table(head: list[str], body: list[list[str]], bar: int | None = None) -> str:
     top = "".join(f"<th>{cell}</th>" for cell in head)
-    rows = "".join("<tr>" + "".join(
-        f"<td{' style=text-align:left' if place == bar else ''}>{cell}</td>"
-        for place, cell in enumerate(row)) + "</tr>" for row in body)
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{' style=text-align:left' if place == bar else ''}>{cell}</td>"
+            for place, cell in enumerate(row)
+        )
+        + "</tr>"
+        for row in body
+    )
     return f"<table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
 
 

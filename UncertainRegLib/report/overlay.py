@@ -41,8 +41,9 @@ class Overlay:
 
     def plane(self, name: str) -> np.ndarray:
         """One plane through the point, (H, W, 3) uint8; see ``planes.PLANES``."""
-        return draw(name, self.point, self.fixed, self.values, (0.0, self.high, self.hidden),
-                    self.labels)
+        return draw(
+            name, self.point, self.fixed, self.values, (0.0, self.high, self.hidden), self.labels
+        )
 
 
 def read_overlay(folder: Path, record: Record) -> Overlay | None:
@@ -64,8 +65,10 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
             mask = read_segmentation(record.inputs["fixed_mask"].file).foreground()
             array[mask.resample(values.grid, "nearest", 0).array == 0] = np.nan
         except InputError as error:
-            missing.append(f"The mask of the fixed image cannot be read ({error}) The map is also "
-                           "drawn outside it, where it means nothing.")
+            missing.append(
+                f"The mask of the fixed image cannot be read ({error}) The map is also "
+                "drawn outside it, where it means nothing."
+            )
     labels, body = None, fixed.array > np.percentile(fixed.array, 20)
     if record.warped_labels:
         labels = read_segmentation(folder / record.warped_labels)
@@ -82,8 +85,16 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
         point = fixed.grid.to_world(np.argwhere(body)[array[body].argmax()][::-1])
         what = "most uncertain place"
     array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
-    return Overlay(fixed, Image(array, values.grid), labels, np.asarray(point, float), what,
-                   float(high), float(hidden), tuple(missing))
+    return Overlay(
+        fixed,
+        Image(array, values.grid),
+        labels,
+        np.asarray(point, float),
+        what,
+        float(high),
+        float(hidden),
+        tuple(missing),
+    )
 
 
 def _anatomy(folder: Path, record: Record, grid: Grid, missing: list[str]) -> Image:
@@ -96,8 +107,10 @@ def _anatomy(folder: Path, record: Record, grid: Grid, missing: list[str]) -> Im
         why = f"{file}: is another image now."
     except InputError as error:
         why = str(error)
-    missing.append(f"The fixed image cannot be shown ({why}) The pictures show the registered "
-                   "moving image instead.")
+    missing.append(
+        f"The fixed image cannot be shown ({why}) The pictures show the registered "
+        "moving image instead."
+    )
     return read_image(folder / (record.warped or "warped_moving.nrrd"))
 
 

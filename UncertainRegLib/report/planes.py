@@ -37,8 +37,15 @@ def plane_grid(grid: Grid, point, name: str) -> Grid:
     return Grid.from_spacing((1, height, width), (spacing,) * 3, origin, direction)
 
 
-def draw(name: str, point, fixed: Image, overlay: Image, window: tuple[float, float, float],
-         labels: Segmentation | None = None, opacity: float = 0.6) -> np.ndarray:
+def draw(
+    name: str,
+    point,
+    fixed: Image,
+    overlay: Image,
+    window: tuple[float, float, float],
+    labels: Segmentation | None = None,
+    opacity: float = 0.6,
+) -> np.ndarray:
     """One plane as (H, W, 3) uint8.
 
     Args:

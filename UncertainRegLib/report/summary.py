@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 WIDTH, MARGIN, PLANE, BAR = 1680, 36, 500, 130  # pixels: page, edge, height of planes, colour bar
 ROWS = 6  # worst structures and landmarks that are listed
 INK, SOFT, WARN, PAPER = (28, 36, 48), (96, 106, 120), (176, 84, 10), (255, 255, 255)
-NOTE = ("Disagreement of the samples, not the error of the registration: high values are a reason "
-        "not to rely on it there, low values are no proof. For research use only.")
+NOTE = (
+    "Disagreement of the samples, not the error of the registration: high values are a reason "
+    "not to rely on it there, low values are no proof. For research use only."
+)
 
 
 def write_summary_picture(folder: str | Path, path: str | Path | None = None) -> Path:
@@ -48,11 +50,14 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
 
         overlay = read_overlay(folder, record)
     if overlay is None:
-        raise ValueError(f"{folder}: has no map of disagreement to draw; let the run finish two "
-                         "samples or more.")
+        raise ValueError(
+            f"{folder}: has no map of disagreement to draw; let the run finish two samples or more."
+        )
     if find_spec("PIL") is None:
-        raise ValueError("A summary picture needs the package Pillow: pip install pillow. The "
-                         "report (without --picture) has the same numbers.")
+        raise ValueError(
+            "A summary picture needs the package Pillow: pip install pillow. The "
+            "report (without --picture) has the same numbers."
+        )
     page = _Page(1500)
     page.text(title_of(record), 30)
     page.text(_subtitle(record), 19, SOFT)
@@ -104,8 +109,9 @@ class _Page:
         self.draw.text((MARGIN, self.y), line, color, font)
         self.y += round(1.4 * size)
 
-    def table(self, title: str, columns: dict[str, float], rows: list[list[str]],
-              left: int) -> None:
+    def table(
+        self, title: str, columns: dict[str, float], rows: list[list[str]], left: int
+    ) -> None:
         """A table in one half of the page: the first column to the left, numbers to the right.
 
         ``columns``: heading -> where its right edge is, as a share of the width.
@@ -120,11 +126,18 @@ class _Page:
             color = SOFT if number == 0 else INK
             for column, cell in enumerate(row):
                 if column == 0:
-                    self.draw.text((left, self.y), _fitting(self, cell, font, edges[0]), color,
-                                   font)
+                    self.draw.text(
+                        (left, self.y), _fitting(self, cell, font, edges[0]), color, font
+                    )
                 else:
-                    self.draw.text((left + edges[column], self.y), cell, color, font,
-                                   anchor="ra", align="right")
+                    self.draw.text(
+                        (left + edges[column], self.y),
+                        cell,
+                        color,
+                        font,
+                        anchor="ra",
+                        align="right",
+                    )
             self.y += 28
             if number == 0:  # a heading has two lines
                 self.y += 22
@@ -148,8 +161,10 @@ def _planes(page: _Page, overlay: Overlay) -> None:
 
     pictures = [Image.fromarray(_cropped(overlay.plane(name))) for name in PLANES]
     inner = WIDTH - 2 * MARGIN
-    scale = min((PLANE - 20) / max(p.height for p in pictures),
-                (inner - BAR - 4 * 56) / sum(p.width for p in pictures))
+    scale = min(
+        (PLANE - 20) / max(p.height for p in pictures),
+        (inner - BAR - 4 * 56) / sum(p.width for p in pictures),
+    )
     page.draw.rectangle((MARGIN, page.y, WIDTH - MARGIN, page.y + PLANE + 40), (0, 0, 0))
     font, white = page.font(17), (235, 235, 235)
     gap = (inner - BAR - scale * sum(p.width for p in pictures)) / 4
@@ -160,8 +175,10 @@ def _planes(page: _Page, overlay: Overlay) -> None:
         page.image.paste(picture.resize(size, Image.Resampling.BICUBIC), (round(left), top))
         letters = PLANES[name][2]
         middle = (left + size[0] / 2, top + size[1] / 2)
-        for letter, place in zip(letters, ((left - 14, middle[1]), (left + size[0] + 14, middle[1]),
-                                           (middle[0], top - 12))):
+        for letter, place in zip(
+            letters,
+            ((left - 14, middle[1]), (left + size[0] + 14, middle[1]), (middle[0], top - 12)),
+        ):
             page.draw.text(place, letter, white, font, anchor="mm")
         page.draw.text((middle[0], page.y + PLANE + 26), f"{name}", white, font, anchor="mm")
         left += size[0] + gap
@@ -170,11 +187,20 @@ def _planes(page: _Page, overlay: Overlay) -> None:
     page.image.paste(Image.fromarray(bar).resize((22, height)), (x, y))
     page.draw.text((x + 40, y - 34), "mm", white, page.font(20), anchor="mm")
     for share in np.linspace(0, 1, 5):
-        page.draw.text((x + 32, y + height * (1 - share)), f"{share * overlay.high:.1f}", white,
-                       font, anchor="lm")
+        page.draw.text(
+            (x + 32, y + height * (1 - share)),
+            f"{share * overlay.high:.1f}",
+            white,
+            font,
+            anchor="lm",
+        )
     page.down(PLANE + 52)
-    page.text(f"Disagreement in mm over the fixed image; not drawn below {overlay.hidden:.1f} mm "
-              f"(the median). Blue: registered structures. Cross: {overlay.what}.", 16, SOFT)
+    page.text(
+        f"Disagreement in mm over the fixed image; not drawn below {overlay.hidden:.1f} mm "
+        f"(the median). Blue: registered structures. Cross: {overlay.what}.",
+        16,
+        SOFT,
+    )
     page.down(10)
 
 
@@ -183,13 +209,15 @@ def _cropped(picture: np.ndarray) -> np.ndarray:
     rows, columns = (np.flatnonzero((picture.max(-1) > 24).any(axis)) for axis in (1, 0))
     if rows.size == 0 or columns.size == 0:
         return picture
-    return picture[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _subtitle(record: Record) -> str:
     samples = record.samples
-    return (f"{record.backbone.title}, {record.method}, {samples.finished} of {samples.asked} "
-            f"samples, {record.status}")
+    return (
+        f"{record.backbone.title}, {record.method}, {samples.finished} of {samples.asked} "
+        f"samples, {record.status}"
+    )
 
 
 def _sentences(record: Record) -> list[str]:
@@ -197,32 +225,67 @@ def _sentences(record: Record) -> list[str]:
     found, calibration = [of_landmarks(record.landmarks)], record.calibration
     if calibration is not None:
         found.append(f"{'!' if calibration.refused else ''}{in_words(calibration)}")
-    return [text for text in found if text] + whole(record) + [
-        f"!{text}" for text in record.warnings[:4]]
+    return (
+        [text for text in found if text]
+        + whole(record)
+        + [f"!{text}" for text in record.warnings[:4]]
+    )
 
 
 def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
-    worst = sorted((row for row in rows if row["u_p95_mm"] is not None),
-                   key=lambda row: -row["u_p95_mm"])[:ROWS]
-    edges = {"name": 0.26, "u_p50_mm": 0.42, "u_p95_mm": 0.59, "volume_ml": 0.73,
-             "volume_interval_ml": 1.0}
-    return (_headings(columns.STRUCTURES, edges),
-            [[str(row["name"]), f"{row['u_p50_mm']:.1f}", f"{row['u_p95_mm']:.1f}",
-              f"{row['volume_ml']:.1f}",
-              f"{row['volume_low_ml']:.1f} to {row['volume_high_ml']:.1f}"] for row in worst])
+    worst = sorted(
+        (row for row in rows if row["u_p95_mm"] is not None), key=lambda row: -row["u_p95_mm"]
+    )[:ROWS]
+    edges = {
+        "name": 0.26,
+        "u_p50_mm": 0.42,
+        "u_p95_mm": 0.59,
+        "volume_ml": 0.73,
+        "volume_interval_ml": 1.0,
+    }
+    return (
+        _headings(columns.STRUCTURES, edges),
+        [
+            [
+                str(row["name"]),
+                f"{row['u_p50_mm']:.1f}",
+                f"{row['u_p95_mm']:.1f}",
+                f"{row['volume_ml']:.1f}",
+                f"{row['volume_low_ml']:.1f} to {row['volume_high_ml']:.1f}",
+            ]
+            for row in worst
+        ],
+    )
 
 
 def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     worst = sorted(rows, key=lambda row: -row["u_mm"])[:ROWS]
     truth = any(row.get("tre_mm") is not None for row in worst)
-    edges = {"label": 0.2, "u_mm": 0.36, "axes_mm": 0.66,
-             **({"tre_mm": 0.82, "inside95": 1.0} if truth else {})}
-    return (_headings(columns.LANDMARKS, edges),
-            [[str(row["label"]), f"{row['u_mm']:.1f}",
-              " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-",
-              *(["-" if row["tre_mm"] is None else f"{row['tre_mm']:.1f}",
-                 {True: "yes", False: "no", None: "-"}[row["inside95"]]] if truth else [])]
-             for row in worst])
+    edges = {
+        "label": 0.2,
+        "u_mm": 0.36,
+        "axes_mm": 0.66,
+        **({"tre_mm": 0.82, "inside95": 1.0} if truth else {}),
+    }
+    return (
+        _headings(columns.LANDMARKS, edges),
+        [
+            [
+                str(row["label"]),
+                f"{row['u_mm']:.1f}",
+                " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-",
+                *(
+                    [
+                        "-" if row["tre_mm"] is None else f"{row['tre_mm']:.1f}",
+                        {True: "yes", False: "no", None: "-"}[row["inside95"]],
+                    ]
+                    if truth
+                    else []
+                ),
+            ]
+            for row in worst
+        ],
+    )
 
 
 def _headings(catalogue: dict[str, columns.Column], edges: dict[str, float]) -> dict[str, float]:

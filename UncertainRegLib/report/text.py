@@ -10,25 +10,44 @@ from .whole import of_landmarks, whole
 
 ROWS = 20
 # column: width
-WIDTHS = {"name": 24, "u_p50_mm": 14, "u_p95_mm": 14, "volume_ml": 8, "volume_interval_ml": 19,
-          "dice_before": 12, "dice": 11}
+WIDTHS = {
+    "name": 24,
+    "u_p50_mm": 14,
+    "u_p95_mm": 14,
+    "volume_ml": 8,
+    "volume_interval_ml": 19,
+    "dice_before": 12,
+    "dice": 11,
+}
 
 
 def in_words(record: Record, folder: str | Path) -> str:
     """What a person wants to read after a run."""
     samples = record.samples
-    lines = [f"{record.status.capitalize()}: {samples.finished} of {samples.asked} samples, "
-             f"{record.backbone.title}, {folder}"]
+    lines = [
+        f"{record.status.capitalize()}: {samples.finished} of {samples.asked} samples, "
+        f"{record.backbone.title}, {folder}"
+    ]
     if record.labels:
         headings = [in_two_lines(STRUCTURES[name].heading).split("\n") for name in WIDTHS]
-        lines += [_line([heading[place] if place < len(heading) else "" for heading in headings])
-                  for place in (0, 1)]
+        lines += [
+            _line([heading[place] if place < len(heading) else "" for heading in headings])
+            for place in (0, 1)
+        ]
     for row in record.labels[:ROWS]:
-        lines.append(_line([
-            row["name"][:24], _number(row["u_p50_mm"]), _number(row["u_p95_mm"]),
-            _number(row["volume_ml"]),
-            f"{row['volume_low_ml']:.2f} … {row['volume_high_ml']:.2f}",
-            _number(row["dice_before"], 3), _number(row["dice"], 3)]))
+        lines.append(
+            _line(
+                [
+                    row["name"][:24],
+                    _number(row["u_p50_mm"]),
+                    _number(row["u_p95_mm"]),
+                    _number(row["volume_ml"]),
+                    f"{row['volume_low_ml']:.2f} … {row['volume_high_ml']:.2f}",
+                    _number(row["dice_before"], 3),
+                    _number(row["dice"], 3),
+                ]
+            )
+        )
     lines += [text for text in (of_landmarks(record.landmarks),) if text]
     lines += whole(record)
     lines.append("Disagreement is not error: where all samples agree, all can be wrong.")
@@ -37,8 +56,10 @@ def in_words(record: Record, folder: str | Path) -> str:
 
 def _line(cells: list[str]) -> str:
     """The first cell to the left, the others to the right."""
-    first, *others = (f"{cell:{'>' if place else '<'}{width}}"
-                      for place, (cell, width) in enumerate(zip(cells, WIDTHS.values())))
+    first, *others = (
+        f"{cell:{'>' if place else '<'}{width}}"
+        for place, (cell, width) in enumerate(zip(cells, WIDTHS.values()))
+    )
     return "".join([first, *others]).rstrip()
 
 

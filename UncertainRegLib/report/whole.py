@@ -10,7 +10,8 @@ from ..results.record import Record
 
 AROUND = {  # where samples of Structured SIR come from, if not from the registration itself
     "optimised": "a distribution fitted to this pair, which starts at the registration",
-    "trained": "a trained network's distribution, which starts at the registration"}
+    "trained": "a trained network's distribution, which starts at the registration",
+}
 
 
 def whole(record: Record) -> list[str]:
@@ -19,18 +20,23 @@ def whole(record: Record) -> list[str]:
     found = in_words(record.before_after) if record.before_after else []
     competence, samples = record.competence, record.samples
     if competence and not competence.warnings:  # the warnings are listed anyway
-        parts = ", ".join(f"{100 * part:.0f} % of {float(mm):g} mm"
-                          for mm, part in competence.followed.items())
+        parts = ", ".join(
+            f"{100 * part:.0f} % of {float(mm):g} mm" for mm, part in competence.followed.items()
+        )
         found.append(f"The registration follows known shifts of the moving image: {parts}.")
     if samples.source in AROUND:
-        found.append(f"The samples come from {AROUND[samples.source]}. The transform, its "
-                     "overlap and landmark errors, and the check with known shifts are those of "
-                     f"{record.backbone.title}.")
+        found.append(
+            f"The samples come from {AROUND[samples.source]}. The transform, its "
+            "overlap and landmark errors, and the check with known shifts are those of "
+            f"{record.backbone.title}."
+        )
     if samples.ess_raw is not None:
-        found.append(f"Of {samples.proposals} weighed alternatives the weight lies on "
-                     f"{samples.ess_raw:.1f} (raw effective number); flattened by the exponent "
-                     f"{samples.tempering_exponent:.2g}, to keep more of them: "
-                     f"{samples.ess_tempered:.0f}.")
+        found.append(
+            f"Of {samples.proposals} weighed alternatives the weight lies on "
+            f"{samples.ess_raw:.1f} (raw effective number); flattened by the exponent "
+            f"{samples.tempering_exponent:.2g}, to keep more of them: "
+            f"{samples.ess_tempered:.0f}."
+        )
     return found
 
 
@@ -46,7 +52,12 @@ def of_landmarks(rows: list[dict]) -> str:
     if not errors:
         return ""
     inside = [row["inside95"] for row in rows if row["inside95"] is not None]
-    return (f"{len(errors)} landmarks with a known truth: mean error (TRE) {mean(errors):.2f} mm, "
-            f"median {median(errors):.2f} mm"
-            + (f"; {sum(inside)} of {len(inside)} true points lie inside their 95 % ellipsoid."
-               if inside else "."))
+    return (
+        f"{len(errors)} landmarks with a known truth: mean error (TRE) {mean(errors):.2f} mm, "
+        f"median {median(errors):.2f} mm"
+        + (
+            f"; {sum(inside)} of {len(inside)} true points lie inside their 95 % ellipsoid."
+            if inside
+            else "."
+        )
+    )

@@ -59,13 +59,17 @@ def with_bound(rows: list[dict], calibration: Calibration | None) -> list[dict]:
 def in_words(calibration: Calibration | None) -> str:
     """What may be said about the error, one sentence (a refusal has as many as its reason)."""
     if calibration is None:
-        return ('This map has not been calibrated: no statement of the kind "95 % lie within" can '
-                "be made from it.")
+        return (
+            'This map has not been calibrated: no statement of the kind "95 % lie within" can '
+            "be made from it."
+        )
     if calibration.refused:
         reason = calibration.refused.removesuffix(" No bound is stated.")  # in older results
         return f"No bound is stated: {reason}"
-    return (f"On simulated deformations of this image, {100 * calibration.level:.0f} % of the "
-            f"voxels had an error below {calibration.factor:.2f} times the disagreement.")
+    return (
+        f"On simulated deformations of this image, {100 * calibration.level:.0f} % of the "
+        f"voxels had an error below {calibration.factor:.2f} times the disagreement."
+    )
 
 
 def on_legend(calibration: Calibration | None) -> str:

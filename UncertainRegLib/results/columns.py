@@ -30,24 +30,28 @@ STRUCTURES = {
     "name": Column("Structure"),
     "label": Column("Label", "", "Number in the segmentation", is_hidden=True),
     "u_p50_mm": Column("Disagreement, median", "mm", "Median disagreement at the boundary"),
-    "u_p95_mm": Column("Disagreement, 95 %", "mm",
-                       "95th percentile of the disagreement at the boundary"),
-    "bound_mm": Column("95 % bound", "mm", "Calibrated: 95 % of such places are within this "
-                       "distance; of the 95th percentile of the disagreement at the boundary"),
-    "worst_u_mm": Column("Disagreement, worst", "mm",
-                         "Largest disagreement at the boundary"),
+    "u_p95_mm": Column(
+        "Disagreement, 95 %", "mm", "95th percentile of the disagreement at the boundary"
+    ),
+    "bound_mm": Column(
+        "95 % bound",
+        "mm",
+        "Calibrated: 95 % of such places are within this "
+        "distance; of the 95th percentile of the disagreement at the boundary",
+    ),
+    "worst_u_mm": Column("Disagreement, worst", "mm", "Largest disagreement at the boundary"),
     "volume_ml": Column("Volume", "mL", "Mean volume over the samples"),
     "volume_low_ml": Column("Volume, low", "mL", "Lower end of the 95 % interval of the volume"),
     "volume_high_ml": Column("Volume, high", "mL", "Upper end of the 95 % interval of the volume"),
     # Both ends in one cell, where a page has no room for two columns; no entry of a row.
     "volume_interval_ml": Column("Volume, 95 % interval", "mL", "95 % interval of the volume"),
-    "volume_sd_ml": Column("Volume, SD", "mL",
-                           "Standard deviation of the volume over the samples"),
+    "volume_sd_ml": Column("Volume, SD", "mL", "Standard deviation of the volume over the samples"),
     "centroid_sd_mm": Column("Centroid, SD", "mm", "Spread of the centre over the samples"),
     "pairwise_dice": Column("Agreement", "", "Mean Dice overlap between two samples"),
     "mean_entropy": Column("Entropy", "nats", "Mean label entropy"),
-    "dice_before": Column("Dice before", "",
-                          "Overlap with the true structure of the images as they lie"),
+    "dice_before": Column(
+        "Dice before", "", "Overlap with the true structure of the images as they lie"
+    ),
     "dice": Column("Dice after", "", "Overlap with the true structure"),
     "ece": Column("ECE", "", "Expected calibration error of the label probability"),
     "ause": Column("AUSE", "", "Area under the sparsification error curve"),
@@ -58,16 +62,22 @@ STRUCTURES = {
 LANDMARKS = {
     "label": Column("Landmark"),
     "u_mm": Column("Disagreement", "mm", "Root of the trace of the covariance of the samples"),
-    "bound_mm": Column("95 % bound", "mm",
-                       "Calibrated: 95 % of such places are within this distance"),
+    "bound_mm": Column(
+        "95 % bound", "mm", "Calibrated: 95 % of such places are within this distance"
+    ),
     "tre_before_mm": Column("TRE before", "mm", "Distance of the points of the images as they lie"),
     "tre_mm": Column("TRE after", "mm", "Distance of the registered from the true point"),
     "inside95": Column("Inside 95 %", "", "Is the true point inside the ellipsoid"),
-    "axes_mm": Column("95 % ellipsoid", "mm", "Semi-axes of the ellipsoid that would hold "
-                      "a further sample in 95 % of cases, longest first; no bound of the error"),
+    "axes_mm": Column(
+        "95 % ellipsoid",
+        "mm",
+        "Semi-axes of the ellipsoid that would hold "
+        "a further sample in 95 % of cases, longest first; no bound of the error",
+    ),
     "mean_lps": Column("Mean", "mm", "Mean position in the fixed image (R, A, S)"),
-    "mahalanobis": Column("Mahalanobis", "", "Distance of the mean from the true point in units "
-                          "of the disagreement"),
+    "mahalanobis": Column(
+        "Mahalanobis", "", "Distance of the mean from the true point in units of the disagreement"
+    ),
 }
 
 MEASURES = {  # of a validation
@@ -93,5 +103,7 @@ def in_two_lines(text: str) -> str:
 
 def is_hidden(name: str) -> bool:
     """Is a column of the table of structures only for programs? Also one component of a vector."""
-    return any(column.is_hidden and (name == key or name.startswith(f"{key}_"))
-               for key, column in STRUCTURES.items())
+    return any(
+        column.is_hidden and (name == key or name.startswith(f"{key}_"))
+        for key, column in STRUCTURES.items()
+    )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 # entry: (title, digits, unit, 1 where more is better or -1)
-NUMBERS = {"similarity": ("similarity", 3, "", 1), "dice": ("mean Dice", 3, "", 1),
-           "tre_mm": ("mean landmark error", 2, " mm", -1)}
+NUMBERS = {
+    "similarity": ("similarity", 3, "", 1),
+    "dice": ("mean Dice", 3, "", 1),
+    "tre_mm": ("mean landmark error", 2, " mm", -1),
+}
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,15 @@ class BeforeAfter:
         """The view of the entry; None where there is none."""
         if not content:
             return None
-        changes = {name: Change(**content[name]) if content.get(name) else None
-                   for name in NUMBERS}
-        return cls(content.get("before", ""), content.get("centred"), changes["similarity"],
-                   changes["dice"], content.get("structures", {}), changes["tre_mm"])
+        changes = {name: Change(**content[name]) if content.get(name) else None for name in NUMBERS}
+        return cls(
+            content.get("before", ""),
+            content.get("centred"),
+            changes["similarity"],
+            changes["dice"],
+            content.get("structures", {}),
+            changes["tre_mm"],
+        )
 
     @property
     def changes(self) -> dict[str, Change]:
@@ -52,8 +60,10 @@ class BeforeAfter:
 
 def in_words(found: BeforeAfter) -> list[str]:
     """The numbers before and after a registration, and what "before" means; empty with none."""
-    parts = [f"{NUMBERS[name][0]} {_pair(change, NUMBERS[name][1])}{NUMBERS[name][2]}"
-             for name, change in found.changes.items()]
+    parts = [
+        f"{NUMBERS[name][0]} {_pair(change, NUMBERS[name][1])}{NUMBERS[name][2]}"
+        for name, change in found.changes.items()
+    ]
     if not parts:
         return []
     text = f"Before (with {found.before}) and after the registration: {', '.join(parts)}."
@@ -65,6 +75,8 @@ def in_words(found: BeforeAfter) -> list[str]:
 
 
 def _pair(change: Change, digits: int) -> str:
-    before, after, centred = (None if value is None else f"{value:.{digits}f}"
-                              for value in (change.before, change.after, change.centred))
+    before, after, centred = (
+        None if value is None else f"{value:.{digits}f}"
+        for value in (change.before, change.after, change.centred)
+    )
     return f"{before} / {after}" if centred is None else f"{before} [{centred}] / {after}"

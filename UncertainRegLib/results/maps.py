@@ -38,69 +38,118 @@ EVERYTHING = -1e9  # a limit below which nothing lies
 
 MAPS = {  # in the order in which people look for them
     "uncertainty_mm": MapKind(
-        "Disagreement", "mm", "disagreement: sqrt of the trace of the covariance of the samples",
-        "inferno", is_said=True),
+        "Disagreement",
+        "mm",
+        "disagreement: sqrt of the trace of the covariance of the samples",
+        "inferno",
+        is_said=True,
+    ),
     "spread_mm": MapKind(
-        "Intrinsic spread", "mm",
-        "intrinsic spread: what the method's own randomness does to its answer", "inferno"),
+        "Intrinsic spread",
+        "mm",
+        "intrinsic spread: what the method's own randomness does to its answer",
+        "inferno",
+    ),
     "jitter_mm": MapKind(
-        "Bias jitter", "mm",
-        "bias jitter: how much its mean answer depends on the perturbation", "inferno"),
+        "Bias jitter",
+        "mm",
+        "bias jitter: how much its mean answer depends on the perturbation",
+        "inferno",
+    ),
     "largest_axis_mm": MapKind(
-        "Largest axis", "mm", "standard deviation along the direction of largest disagreement",
-        "inferno"),
-    "axis_rl_mm": MapKind(
-        "Right-left", "mm", "standard deviation along right-left", "inferno"),
+        "Largest axis",
+        "mm",
+        "standard deviation along the direction of largest disagreement",
+        "inferno",
+    ),
+    "axis_rl_mm": MapKind("Right-left", "mm", "standard deviation along right-left", "inferno"),
     "axis_ap_mm": MapKind(
-        "Anterior-posterior", "mm", "standard deviation along anterior-posterior", "inferno"),
+        "Anterior-posterior", "mm", "standard deviation along anterior-posterior", "inferno"
+    ),
     "axis_si_mm": MapKind(
-        "Superior-inferior", "mm", "standard deviation along superior-inferior", "inferno"),
+        "Superior-inferior", "mm", "standard deviation along superior-inferior", "inferno"
+    ),
     "mode_difference_mm": MapKind(  # of a scene: made on demand from two samples
-        "Modes A and B differ by", "mm", "", "diverging"),
+        "Modes A and B differ by", "mm", "", "diverging"
+    ),
     "displacement_entropy": MapKind(
-        "Displacement entropy", "nats", "entropy of a Gaussian with the samples' covariance",
-        "viridis"),
+        "Displacement entropy",
+        "nats",
+        "entropy of a Gaussian with the samples' covariance",
+        "viridis",
+    ),
     "label_entropy": MapKind(  # the numbers are those of posterior.label_map
-        "Label entropy", "nats",
+        "Label entropy",
+        "nats",
         "how unsure the label is in all, above 0 at every boundary: entropy of label "
         "probabilities, 50 % by the samples and the rest by the registration, taken as right "
         "within 1.25 mm (standard deviation); where structures overlap, the largest of their "
-        "layers", "viridis"),
+        "layers",
+        "viridis",
+    ),
     "label_information": MapKind(
-        "Disagreement about the label", "nats",
+        "Disagreement about the label",
+        "nats",
         "how much the samples disagree about the label: their mutual information, 0 where all "
-        "agree, right or wrong; where structures overlap, the largest of their layers", "viridis"),
+        "agree, right or wrong; where structures overlap, the largest of their layers",
+        "viridis",
+    ),
     "predictive_uncertainty": MapKind(
-        "Predicted error of the labels", "",
+        "Predicted error of the labels",
+        "",
         "error of the warped labels (0 to 1) that the network expects, the largest of the "
-        "structures", "inferno"),
+        "structures",
+        "inferno",
+    ),
     "predictive_residual": MapKind(
-        "Predicted difference of the images", "",
+        "Predicted difference of the images",
+        "",
         "difference of the warped and the fixed image that the network expects, as a share of the "
-        "intensity range", "inferno"),
+        "intensity range",
+        "inferno",
+    ),
     "predicted_uncertainty_mm": MapKind(
-        "Predicted uncertainty", "mm",
+        "Predicted uncertainty",
+        "mm",
         "standard deviation of the displacement that the network predicts, over all three axes",
-        "inferno"),
+        "inferno",
+    ),
     "image_noise": MapKind(
-        "Image noise (share of the range)", "",
+        "Image noise (share of the range)",
+        "",
         "standard deviation of the noise that the network finds in the images, as a share of the "
-        "intensity range", "inferno"),
+        "intensity range",
+        "inferno",
+    ),
     "correspondence_score": MapKind(
-        "Correspondence score", "",
+        "Correspondence score",
+        "",
         "how well the moving image can correspond to this place: 1 fully, 0 where it shows "
-        "something else", "viridis", SHARE),
+        "something else",
+        "viridis",
+        SHARE,
+    ),
     "folding": MapKind(
-        "Folding", "", "1 where the registration folds", "inferno", (0.0, 1.0, 0.01)),
+        "Folding", "", "1 where the registration folds", "inferno", (0.0, 1.0, 0.01)
+    ),
     "validity": MapKind(
-        "Share of samples inside", "",
-        "fraction of samples whose point stays inside the moving image", "viridis", SHARE),
+        "Share of samples inside",
+        "",
+        "fraction of samples whose point stays inside the moving image",
+        "viridis",
+        SHARE,
+    ),
     "jacobian": MapKind(
-        "Local volume change (Jacobian)", "",
-        "local volume change of the registration; 0 or less is folding", "diverging",
-        (0.0, 2.0, EVERYTHING), is_said=True),
+        "Local volume change (Jacobian)",
+        "",
+        "local volume change of the registration; 0 or less is folding",
+        "diverging",
+        (0.0, 2.0, EVERYTHING),
+        is_said=True,
+    ),
     "probability": MapKind(  # of a scene: made on demand for one structure
-        "Probability of the structure", "", "", "viridis", (0.0, 1.0, 0.05)),
+        "Probability of the structure", "", "", "viridis", (0.0, 1.0, 0.05)
+    ),
 }
 
 

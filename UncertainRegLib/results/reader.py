@@ -88,8 +88,10 @@ def _checked(text: str, path: Path) -> dict:
         raise _damaged(path) from None
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
-        raise ResultError(f"{path}: has schema {schema!r} but this version of UncertainReg "
-                          f"reads {SCHEMA!r}; update it or run the registration again.")
+        raise ResultError(
+            f"{path}: has schema {schema!r} but this version of UncertainReg "
+            f"reads {SCHEMA!r}; update it or run the registration again."
+        )
     if "samples" not in content:  # made with the folder; the schema alone is no result
         raise _damaged(path)
     return content

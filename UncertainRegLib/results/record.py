@@ -72,8 +72,11 @@ class Samples:
     @property
     def strays_mm(self) -> dict[int, float]:
         """Samples far from all others: number from 0 -> distance in mm from the median of all."""
-        return {number: one["from_median_mm"] for number, one in enumerate(self.status)
-                if one.get("stray")}
+        return {
+            number: one["from_median_mm"]
+            for number, one in enumerate(self.status)
+            if one.get("stray")
+        }
 
 
 @dataclass(frozen=True)
@@ -147,16 +150,19 @@ class Record:
         """The view of the whole content."""
         values = known(cls, content)
         values |= {
-            "inputs": {name: InputFile(**known(InputFile, one))
-                       for name, one in values.get("inputs", {}).items()},
+            "inputs": {
+                name: InputFile(**known(InputFile, one))
+                for name, one in values.get("inputs", {}).items()
+            },
             "backbone": BackboneEntry(**known(BackboneEntry, values.get("backbone", {}))),
             "samples": Samples.from_dict(content.get("samples")),
             "before_after": BeforeAfter.from_dict(content.get("before_after")),
             "competence": Competence.from_dict(content.get("competence")),
             "calibration": Calibration.from_dict(content.get("calibration")),
             "validation": Validation.from_dict(content.get("validation")),
-            "maps": {name: MapFile(**known(MapFile, one))
-                     for name, one in values.get("maps", {}).items()},
+            "maps": {
+                name: MapFile(**known(MapFile, one)) for name, one in values.get("maps", {}).items()
+            },
             "modes": [Mode(**known(Mode, one)) for one in values.get("modes", [])],
         }
         return cls(content, **values)
@@ -176,5 +182,7 @@ class Record:
     @property
     def log_weights(self) -> list[float]:
         """Log-weights of the samples; -inf for those left out."""
-        return [-math.inf if number in self.left_out else weight
-                for number, weight in enumerate(self.samples.log_weights)]
+        return [
+            -math.inf if number in self.left_out else weight
+            for number, weight in enumerate(self.samples.log_weights)
+        ]

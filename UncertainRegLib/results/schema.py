@@ -6,8 +6,17 @@ SCHEMA = "uncertainreg-result/1"
 FILE = "result.json"
 
 
-def new_record(*, inputs: dict, backbone: dict, method: str, parameters: dict, seed: int,
-               asked: int, device: str, versions: dict) -> dict:
+def new_record(
+    *,
+    inputs: dict,
+    backbone: dict,
+    method: str,
+    parameters: dict,
+    seed: int,
+    asked: int,
+    device: str,
+    versions: dict,
+) -> dict:
     """The content of a ``result.json`` before the first sample.
 
     Args:
@@ -21,15 +30,39 @@ def new_record(*, inputs: dict, backbone: dict, method: str, parameters: dict, s
         versions: of the software, by name.
     """
     return {
-        "schema": SCHEMA, "status": "partial", "error": None,
-        "inputs": inputs, "backbone": backbone, "method": method, "parameters": parameters,
+        "schema": SCHEMA,
+        "status": "partial",
+        "error": None,
+        "inputs": inputs,
+        "backbone": backbone,
+        "method": method,
+        "parameters": parameters,
         "seed": seed,
-        "samples": {"asked": asked, "finished": 0, "effective": 0.0, "files": [],
-                    "log_weights": [], "status": [], "failed": {"count": 0, "reasons": {}}},
-        "before_after": None, "without_strays": None,
-        "transform": None, "mean_transform": None, "maps": {}, "warped": None,
-        "warped_labels": None, "covariance": None, "labels": [], "landmarks": [],
-        "modes": [], "best_sample": None, "oracle_sample": None,
-        "timings": {}, "peak_memory_mb": None, "device": device, "versions": versions,
+        "samples": {
+            "asked": asked,
+            "finished": 0,
+            "effective": 0.0,
+            "files": [],
+            "log_weights": [],
+            "status": [],
+            "failed": {"count": 0, "reasons": {}},
+        },
+        "before_after": None,
+        "without_strays": None,
+        "transform": None,
+        "mean_transform": None,
+        "maps": {},
+        "warped": None,
+        "warped_labels": None,
+        "covariance": None,
+        "labels": [],
+        "landmarks": [],
+        "modes": [],
+        "best_sample": None,
+        "oracle_sample": None,
+        "timings": {},
+        "peak_memory_mb": None,
+        "device": device,
+        "versions": versions,
         "warnings": [],
     }

@@ -54,6 +54,13 @@ class Validation:
             return None
         labels, landmarks = content["labels"], content["landmarks"]
         return cls(
-            labels and LabelScores(**{**labels, "maps": {
-                name: MapScores(**one) for name, one in labels["maps"].items()}}),
-            landmarks and LandmarkScores(**landmarks), content["curves"])
+            labels
+            and LabelScores(
+                **{
+                    **labels,
+                    "maps": {name: MapScores(**one) for name, one in labels["maps"].items()},
+                }
+            ),
+            landmarks and LandmarkScores(**landmarks),
+            content["curves"],
+        )

@@ -34,8 +34,9 @@ class ResultWriter:
 
     def __init__(self, path: str | Path, record: dict, may_hold: tuple[str, ...] = ()) -> None:
         self.path, self.record = Path(path), record
-        if self.path.exists() and (not self.path.is_dir() or any(
-                item.name not in may_hold for item in self.path.iterdir())):
+        if self.path.exists() and (
+            not self.path.is_dir() or any(item.name not in may_hold for item in self.path.iterdir())
+        ):
             raise ResultError(f"{path}: is not empty; choose a new folder for the result.")
         try:
             for folder in ("maps", "samples"):
@@ -77,8 +78,7 @@ class ResultWriter:
         self.record["samples"].update(entries)
 
     def mark_strays(self, strays_mm: dict[int, float]) -> None:
-        """Name the samples far from all others: number from 0 -> distance in mm from their median.
-        """
+        """Name the samples far from all others: number from 0 -> distance in mm from their median."""
         for number, distance in strays_mm.items():
             self.record["samples"]["status"][number].update(stray=True, from_median_mm=distance)
 
@@ -116,9 +116,13 @@ def extend(folder: str | Path, record: Record, **entries) -> Record:
         record: what it says now.
         entries: by name; plain JSON, or views.
     """
-    content = {**record.content, **{
-        name: asdict(one) if is_dataclass(one) and not isinstance(one, type) else one
-        for name, one in entries.items()}}
+    content = {
+        **record.content,
+        **{
+            name: asdict(one) if is_dataclass(one) and not isinstance(one, type) else one
+            for name, one in entries.items()
+        },
+    }
     _write(Path(folder) / FILE, content)
     return Record.from_dict(content)
 

@@ -7,5 +7,14 @@ from .predictive import Predictive
 from .registry import create_sampler, listing, method, sampler_class
 from .sample import Sample
 
-__all__ = ["Dropout", "Ensemble", "Equivariance", "Predictive", "Sample", "create_sampler",
-           "listing", "method", "sampler_class"]
+__all__ = [
+    "Dropout",
+    "Ensemble",
+    "Equivariance",
+    "Predictive",
+    "Sample",
+    "create_sampler",
+    "listing",
+    "method",
+    "sampler_class",
+]

@@ -29,23 +29,28 @@ class Dropout(Sampler):
     backbone: Backbone
 
     name, title, place = "mc-dropout", "Repeated draws (MC dropout)", 3
-    tip = ("Register again and again with a network that draws each time: the map is how much its "
-           "answers differ.")
+    tip = (
+        "Register again and again with a network that draws each time: the map is how much its "
+        "answers differ."
+    )
 
     @classmethod
     def refuses(cls, facts: Facts) -> str:
         """Why a backbone cannot be asked this way; empty when its calls differ."""
         if facts.stochastic:
             return ""
-        return (f"{facts.title} gives the same answer every time, so that repeating it shows "
-                "nothing; choose a backbone with dropout, or the method equivariance.")
+        return (
+            f"{facts.title} gives the same answer every time, so that repeating it shows "
+            "nothing; choose a backbone with dropout, or the method equivariance."
+        )
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, from the time of one registration."""
         return n * register_s
 
-    def sample(self, fixed: Image, moving: Image, n: int,
-               generator: np.random.Generator) -> Iterator[Sample]:
+    def sample(
+        self, fixed: Image, moving: Image, n: int, generator: np.random.Generator
+    ) -> Iterator[Sample]:
         """n draws for two prepared images; the randomness is that of the backbone, reseeded.
 
         One that fails is drawn again, and counted in ``of_all``.
@@ -59,5 +64,8 @@ class Dropout(Sampler):
             started = perf_counter()
             field = failures.attempt(self.backbone.register, fixed, moving)
             if field is not None:
-                yield Sample(field, facts={"seconds": perf_counter() - started},
-                             of_all={"failed": failures.record()})
+                yield Sample(
+                    field,
+                    facts={"seconds": perf_counter() - started},
+                    of_all={"failed": failures.record()},
+                )

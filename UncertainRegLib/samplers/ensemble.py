@@ -40,10 +40,13 @@ class Ensemble(Sampler):
         """Rough time of n samples, from the time of one registration, which asks all members."""
         return min(n / self.at_most, 1) * register_s
 
-    def sample(self, fixed: Image, moving: Image, n: int,
-               generator: np.random.Generator) -> Iterator[Sample]:
+    def sample(
+        self, fixed: Image, moving: Image, n: int, generator: np.random.Generator
+    ) -> Iterator[Sample]:
         """A sample of each of the first n members, for two prepared images; nothing is random."""
         for member in range(min(n, self.at_most)):
             started = perf_counter()
-            yield Sample(self.backbone.register_member(fixed, moving, member),
-                         facts={"member": member, "seconds": perf_counter() - started})
+            yield Sample(
+                self.backbone.register_member(fixed, moving, member),
+                facts={"member": member, "seconds": perf_counter() - started},
+            )

@@ -37,8 +37,10 @@ class Equivariance(Sampler):
     draws_per_perturbation: int = 1
 
     name, title, place = "equivariance", "Equivariance under perturbations", 1
-    tip = ("Disturb the moving image a little, register again, undo the disturbance: a reliable "
-           "registration gives the same answer each time.")
+    tip = (
+        "Disturb the moving image a little, register again, undo the disturbance: a reliable "
+        "registration gives the same answer each time."
+    )
 
     @classmethod
     def perturbs(cls, settings: Mapping) -> bool:
@@ -46,15 +48,22 @@ class Equivariance(Sampler):
         return True
 
     @classmethod
-    def create(cls, backbone: Backbone, family: Family, settings: dict, device: str,
-               on_progress: OnProgress) -> Equivariance:
+    def create(
+        cls,
+        backbone: Backbone,
+        family: Family,
+        settings: dict,
+        device: str,
+        on_progress: OnProgress,
+    ) -> Equivariance:
         """A sampler; a stochastic backbone is asked twice a perturbation unless told otherwise.
 
         Raises:
             ValueError: no such setting, or a value that does not fit.
         """
-        check_settings(f"Method {cls.name!r}", settings,
-                       defaults(cls, hidden=("backbone", "family")))
+        check_settings(
+            f"Method {cls.name!r}", settings, defaults(cls, hidden=("backbone", "family"))
+        )
         if backbone.facts.stochastic:
             settings = {"draws_per_perturbation": OF_STOCHASTIC, **settings}
         return cls(backbone, family, **settings)
@@ -63,8 +72,9 @@ class Equivariance(Sampler):
         """Rough time of n samples, from the time of one registration."""
         return n * register_s
 
-    def sample(self, fixed: Image, moving: Image, n: int,
-               generator: np.random.Generator) -> Iterator[Sample]:
+    def sample(
+        self, fixed: Image, moving: Image, n: int, generator: np.random.Generator
+    ) -> Iterator[Sample]:
         """n samples of the registration of two prepared images, one at a time.
 
         Args:
@@ -93,8 +103,12 @@ class Equivariance(Sampler):
             field = failures.attempt(self.backbone.register, fixed, perturbed)
             left = 0 if field is None else left - 1
             if field is not None:
-                facts = {**tau.facts, "moved_mm": moved_mm, "group": group,
-                         "seconds": perf_counter() - started}
+                facts = {
+                    **tau.facts,
+                    "moved_mm": moved_mm,
+                    "group": group,
+                    "seconds": perf_counter() - started,
+                }
                 yield Sample(tau.push(field), 0.0, group, facts, {"failed": failures.record()})
 
 

@@ -28,20 +28,24 @@ class Predictive(Sampler):
     at_most = 1
 
     name, title, place = "predictive", "Predictive", 5
-    tip = ("One registration; its map is the error of the structures' outlines that the network "
-           "itself expects.")
+    tip = (
+        "One registration; its map is the error of the structures' outlines that the network "
+        "itself expects."
+    )
     trained_by = "`train predictive`"
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time, from the time of one registration."""
         return register_s
 
-    def sample(self, fixed: Image, moving: Image, n: int,
-               generator: np.random.Generator) -> Iterator[Sample]:
+    def sample(
+        self, fixed: Image, moving: Image, n: int, generator: np.random.Generator
+    ) -> Iterator[Sample]:
         """The registration of two prepared images."""
         started = perf_counter()
-        yield Sample(self.backbone.register(fixed, moving),
-                     facts={"seconds": perf_counter() - started})
+        yield Sample(
+            self.backbone.register(fixed, moving), facts={"seconds": perf_counter() - started}
+        )
 
 
 class ImageNoise(Predictive):

@@ -62,12 +62,19 @@ def listing(facts: Facts | None = None) -> list[Method]:
     Args:
         facts: of a backbone; leaves out the methods that do not work with it.
     """
-    return [method(name) for name, cls in SAMPLERS.items()
-            if facts is None or not cls.refuses(facts)]
+    return [
+        method(name) for name, cls in SAMPLERS.items() if facts is None or not cls.refuses(facts)
+    ]
 
 
-def create_sampler(name: str, backbone: Backbone, perturbation: str, parameters: dict,
-                   device: str = "cpu", on_progress: OnProgress = ignore) -> Sampler:
+def create_sampler(
+    name: str,
+    backbone: Backbone,
+    perturbation: str,
+    parameters: dict,
+    device: str = "cpu",
+    on_progress: OnProgress = ignore,
+) -> Sampler:
     """A sampler for a backbone.
 
     Args:

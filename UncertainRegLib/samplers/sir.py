@@ -61,8 +61,10 @@ class SIR(Sampler):
     on_progress: OnProgress = ignore
 
     name, title, place = "sir", "Structured SIR", 2
-    tip = ("Draw many alternatives, weigh them by how well they match the images, and keep the "
-           "samples the images support.")
+    tip = (
+        "Draw many alternatives, weigh them by how well they match the images, and keep the "
+        "samples the images support."
+    )
     packages: ClassVar[dict[str, str]] = {"torch": "torch"}
 
     def __post_init__(self) -> None:
@@ -80,8 +82,14 @@ class SIR(Sampler):
         return _source(settings).perturbs
 
     @classmethod
-    def create(cls, backbone: Backbone, family: Family, settings: dict, device: str,
-               on_progress: OnProgress) -> SIR:
+    def create(
+        cls,
+        backbone: Backbone,
+        family: Family,
+        settings: dict,
+        device: str,
+        on_progress: OnProgress,
+    ) -> SIR:
         """A sampler from "source" (of proposals, by name) and the fields of it and of this class.
 
         Raises:
@@ -89,14 +97,18 @@ class SIR(Sampler):
         """
         source = _source(settings)
         of_source, of_sir = (defaults(each, NOT_SETTINGS) for each in (source, cls))
-        check_settings(f"Method 'sir' with source {source.name!r}", settings,
-                       {"source": DEFAULT_SOURCE, **of_source, **of_sir})
+        check_settings(
+            f"Method 'sir' with source {source.name!r}",
+            settings,
+            {"source": DEFAULT_SOURCE, **of_source, **of_sir},
+        )
         mine = {name: settings[name] for name in of_source if name in settings}
         if source.perturbs:
             mine["family"] = family
         rest = {name: settings[name] for name in of_sir if name in settings}
-        return cls(source(backbone, device=device, **mine), device=device,
-                   on_progress=on_progress, **rest)
+        return cls(
+            source(backbone, device=device, **mine), device=device, on_progress=on_progress, **rest
+        )
 
     @property
     def backbone(self) -> Backbone:
@@ -113,8 +125,9 @@ class SIR(Sampler):
         weighed = n if self.weighting == "voxel" else self.proposals
         return self.proposal.expected_seconds(register_s) + weighed * WEIGH_S
 
-    def sample(self, fixed: Image, moving: Image, n: int,
-               generator: np.random.Generator) -> Iterator[Sample]:
+    def sample(
+        self, fixed: Image, moving: Image, n: int, generator: np.random.Generator
+    ) -> Iterator[Sample]:
         """n registrations of two prepared images, of equal weight (as wholes).
 
         ``facts`` of a resampled one: its proposal's number (``group`` too) and raw log-weight;
@@ -139,10 +152,14 @@ class SIR(Sampler):
             with torch.no_grad():
                 z = proposal.gaussian.sample(proposal.gaussian.noise([seed]))
                 log_weight = self.voxel_beta * target.squared_ncc(target.warp(z))[0, 0]
-            yield Sample(proposal.field(z[0, 0]), 0.0, index,
-                         {"seconds": perf_counter() - started},
-                         {"source": self.proposal.name, "weighting": "voxel", **proposal.of_all},
-                         Image(log_weight.cpu().numpy(), proposal.grid))
+            yield Sample(
+                proposal.field(z[0, 0]),
+                0.0,
+                index,
+                {"seconds": perf_counter() - started},
+                {"source": self.proposal.name, "weighting": "voxel", **proposal.of_all},
+                Image(log_weight.cpu().numpy(), proposal.grid),
+            )
 
     def _resampled(self, fixed, moving, n, generator, proposal) -> Iterator[Sample]:
         import torch
@@ -164,17 +181,26 @@ class SIR(Sampler):
                 with torch.no_grad():
                     voxels = q.sample(q.noise([seeds[index]]))[0, 0]
                 last, field = index, proposal.field(voxels)
-            yield Sample(field, 0.0, index, {
-                "proposal": index, "log_weight": float(log_weights[index]),
-                "seconds": perf_counter() - started}, of_all)
+            yield Sample(
+                field,
+                0.0,
+                index,
+                {
+                    "proposal": index,
+                    "log_weight": float(log_weights[index]),
+                    "seconds": perf_counter() - started,
+                },
+                of_all,
+            )
 
     def _log_weights(self, fixed: Image, moving: Image, proposal: Proposal, seeds):
         """Raw log-weights of all proposals, (N,) float64."""
         import torch
 
         q = proposal.gaussian
-        target = proposal.target(fixed, moving, self.device, sigma=self.sigma,
-                                 smoothness=self.smoothness)
+        target = proposal.target(
+            fixed, moving, self.device, sigma=self.sigma, smoothness=self.smoothness
+        )
         each = BYTES_PER_VOXEL * q.dimension / 3
         size = int(min(LARGEST_BATCH, max(1, self.memory_mb * 2**20 / each)))
         parts = []
@@ -210,6 +236,7 @@ class SIR(Sampler):
 def _source(settings: Mapping) -> type[ProposalSource]:
     name = settings.get("source", DEFAULT_SOURCE)
     if name not in SOURCES:
-        raise ValueError(f"Unknown source {name!r} of proposals; choose one of "
-                         f"{', '.join(SOURCES)}.")
+        raise ValueError(
+            f"Unknown source {name!r} of proposals; choose one of {', '.join(SOURCES)}."
+        )
     return SOURCES[name]

@@ -40,8 +40,9 @@ def show_axes(result: ResultNodes) -> slicer.vtkMRMLModelNode:
     views = [view for view in views if view.IsMappedInLayout()] or views  # outside Slicer: all
     if not views:
         raise ValueError("Axes need a slice view.")
-    node, is_new = nodes.find_or_add(result.scene, result.run, _ROLE, "vtkMRMLModelNode",
-                                     "Ellipsoids in the slices")
+    node, is_new = nodes.find_or_add(
+        result.scene, result.run, _ROLE, "vtkMRMLModelNode", "Ellipsoids in the slices"
+    )
     if is_new:
         landmarks.style_ellipsoids(node, legend=False)
         display = node.GetDisplayNode()
@@ -76,8 +77,10 @@ def _in_plane(result: ResultNodes, view: slicer.vtkMRMLSliceNode) -> np.ndarray:
     step = (high - low).max() / ACROSS
     corners = np.array(np.meshgrid(*zip(low, high), indexing="ij")).reshape(3, -1).T
     along = (corners - to_ras[:3, 3]) @ to_ras[:3, :2]
-    ticks = [np.arange(np.floor(along[:, a].min() / step), along[:, a].max() / step + 1) * step
-             for a in (0, 1)]
+    ticks = [
+        np.arange(np.floor(along[:, a].min() / step), along[:, a].max() / step + 1) * step
+        for a in (0, 1)
+    ]
     u, v = (axis.ravel() for axis in np.meshgrid(*ticks))
     points = to_ras[:3, 3] + u[:, None] * to_ras[:3, 0] + v[:, None] * to_ras[:3, 1]
     return points[((points >= low) & (points <= high)).all(-1)]
@@ -89,8 +92,12 @@ def _ellipsoids(result: ResultNodes, points: np.ndarray):
     matrix = vtk.vtkMatrix4x4()
     volume.GetRASToIJKMatrix(matrix)
     to_index = slicer.util.arrayFromVTKMatrix(matrix)
-    u = interpolate(slicer.util.arrayFromVolume(volume),
-                    points @ to_index[:3, :3].T + to_index[:3, 3], "nearest", np.nan)
+    u = interpolate(
+        slicer.util.arrayFromVolume(volume),
+        points @ to_index[:3, :3].T + to_index[:3, 3],
+        "nearest",
+        np.nan,
+    )
     points = points[np.isfinite(u)]
     sequence = result.sample_sequence
     fields = [field_of(sequence.GetNthDataNode(i)) for i in range(sequence.GetNumberOfDataNodes())]

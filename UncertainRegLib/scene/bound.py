@@ -8,8 +8,9 @@ from ..results.calibration import Calibration, on_legend
 from .colors import legend_of
 
 
-def show_bound(node: slicer.vtkMRMLScalarVolumeNode | None,
-               calibration: Calibration | None) -> None:
+def show_bound(
+    node: slicer.vtkMRMLScalarVolumeNode | None, calibration: Calibration | None
+) -> None:
     """State the bound on the legend of the disagreement map, or take it away again."""
     legend = legend_of(node) if node is not None else None
     if legend is None:

@@ -16,8 +16,9 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: str | Path) -> None:
         OSError: it could not be written.
     """
     if not scene.WriteToMRB(str(Path(path).absolute())):
-        raise OSError(f"{path}: the scene could not be written; is the folder there, and the disk "
-                      "not full?")
+        raise OSError(
+            f"{path}: the scene could not be written; is the folder there, and the disk not full?"
+        )
 
 
 def read_bundle(path: str | Path, scene: slicer.vtkMRMLScene) -> None:

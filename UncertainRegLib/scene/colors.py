@@ -50,11 +50,11 @@ def table_name(display: slicer.vtkMRMLDisplayNode) -> str:
     return (node.GetAttribute(_ATTRIBUTE) or "") if node is not None else ""
 
 
-def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str, label_format: str = "%.1f"
-               ) -> None:
+def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str, label_format: str = "%.1f") -> None:
     """Give a node with one display node a colour legend at the right edge of the views."""
     legend = node.GetScene().AddNewNodeByClass(
-        "vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend")
+        "vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend"
+    )
     legend.SetAndObservePrimaryDisplayNode(node.GetDisplayNode())
     node.AddAndObserveDisplayNodeID(legend.GetID())
     legend.SetTitleText(title)

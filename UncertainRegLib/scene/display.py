@@ -102,9 +102,11 @@ def show_moving(result: ResultNodes, under: str | None) -> list[str]:
     left_alone = []
     for node in (result.moving, result.moving_segmentation, result.moving_points):
         if node is not None and not put_under(node, parent, result.fixed):
-            left_alone.append(f"{node.GetName()} is under the transform "
-                              f"{users_parents(node)[-1].GetName()} and was left there; harden "
-                              "that transform to see it registered.")
+            left_alone.append(
+                f"{node.GetName()} is under the transform "
+                f"{users_parents(node)[-1].GetName()} and was left there; harden "
+                "that transform to see it registered."
+            )
     return left_alone
 
 
@@ -119,8 +121,9 @@ def show_sample(result: ResultNodes, index: int) -> None:
     show_moving(result, "sample_transform")
 
 
-def play_samples(result: ResultNodes, play: bool,
-                 frames_per_second: float = FRAMES_PER_SECOND) -> None:
+def play_samples(
+    result: ResultNodes, play: bool, frames_per_second: float = FRAMES_PER_SECOND
+) -> None:
     """Let Slicer cycle through the samples, or stop (the moving image stays at the last one).
 
     Raises:
@@ -188,9 +191,16 @@ class Views:
 
 def remember_views(scene: slicer.vtkMRMLScene) -> Views:
     """Take note of every slice view, for ``restore_views``."""
-    layers = {view.GetID(): (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID(),
-                             view.GetForegroundOpacity(), view.GetLabelVolumeID(),
-                             view.GetLabelOpacity()) for view in slice_views(scene)}
+    layers = {
+        view.GetID(): (
+            view.GetBackgroundVolumeID(),
+            view.GetForegroundVolumeID(),
+            view.GetForegroundOpacity(),
+            view.GetLabelVolumeID(),
+            view.GetLabelOpacity(),
+        )
+        for view in slice_views(scene)
+    }
     slices = {}
     for view in slice_nodes(scene):
         matrix = vtk.vtkMatrix4x4()
@@ -207,7 +217,8 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
             continue
         background, foreground, label = (
             name if name and scene.GetNodeByID(name) else None
-            for name in (background, foreground, label))
+            for name in (background, foreground, label)
+        )
         view.SetBackgroundVolumeID(background)
         view.SetForegroundVolumeID(foreground)
         view.SetForegroundOpacity(opacity)
@@ -247,8 +258,9 @@ def worst_point(result: ResultNodes) -> np.ndarray:
 def jump_to(scene: slicer.vtkMRMLScene, point, centered: bool = True) -> None:
     """Bring every slice view to a point, RAS mm; ``centered`` also pans the point to the middle."""
     node = slicer.vtkMRMLSliceNode
-    node.JumpAllSlices(scene, *map(float, point),
-                       node.CenteredJumpSlice if centered else node.OffsetJumpSlice)
+    node.JumpAllSlices(
+        scene, *map(float, point), node.CenteredJumpSlice if centered else node.OffsetJumpSlice
+    )
 
 
 def _column(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray:

@@ -35,7 +35,8 @@ def link(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder, given: dict
     the files named in result.json are read into new nodes of the run.
     """
     transform, _ = nodes.find_or_add(
-        scene, run, "transform", "vtkMRMLGridTransformNode", "Registration")
+        scene, run, "transform", "vtkMRMLGridTransformNode", "Registration"
+    )
     for name, node in given.items():
         if node is None or node.GetScene() is None:
             node = _read(scene, run, source, name)
@@ -45,8 +46,10 @@ def link(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder, given: dict
 
 def linked(transform: slicer.vtkMRMLTransformNode | None) -> dict[str, slicer.vtkMRMLNode | None]:
     """The inputs a run's transform refers to, by name."""
-    return {name: transform.GetNodeReference(role) if transform else None
-            for name, role in _ROLES.items()}
+    return {
+        name: transform.GetNodeReference(role) if transform else None
+        for name, role in _ROLES.items()
+    }
 
 
 def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder) -> Image | None:
@@ -83,7 +86,8 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
         if not rows:
             return None
         node, _ = nodes.find_or_add(
-            scene, run, name, "vtkMRMLMarkupsFiducialNode", "Moving landmarks")
+            scene, run, name, "vtkMRMLMarkupsFiducialNode", "Moving landmarks"
+        )
         landmarks.set_points(node, rows, "moving_lps")
         landmarks.style_points(node, len(rows))
         node.GetDisplayNode().SetVisibility(False)  # the mean points say it better
@@ -92,12 +96,15 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
     if path is None:
         return None
     if name == "moving_segmentation":
-        class_name, read = "vtkMRMLSegmentationNode", partial(
-            _set_segments, rows=source.record.labels)
+        class_name, read = (
+            "vtkMRMLSegmentationNode",
+            partial(_set_segments, rows=source.record.labels),
+        )
     else:
         class_name, read = "vtkMRMLScalarVolumeNode", _set_image
-    return nodes.fill(scene, run, name, class_name, path.name.split(".")[0], path, read,
-                      source.warnings)
+    return nodes.fill(
+        scene, run, name, class_name, path.name.split(".")[0], path, read, source.warnings
+    )
 
 
 def _set_image(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
@@ -112,8 +119,9 @@ def _set_segments(node: slicer.vtkMRMLSegmentationNode, path: Path, rows: list[d
     for layer, labels in zip(found.layers, found.labels_of_layers):
         labelmap = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
         # The import counts up to the largest label, and there are atlases with huge ones.
-        set_image(labelmap, Image(np.searchsorted([0, *labels], layer.array).astype(np.int32),
-                                  layer.grid))
+        set_image(
+            labelmap, Image(np.searchsorted([0, *labels], layer.array).astype(np.int32), layer.grid)
+        )
         first = segmentation.GetNumberOfSegments()
         slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labelmap, node)
         scene.RemoveNode(labelmap)
@@ -121,8 +129,9 @@ def _set_segments(node: slicer.vtkMRMLSegmentationNode, path: Path, rows: list[d
             segment, row = segmentation.GetNthSegment(index), known.get(label, {})
             segment.SetName(row.get("name") or found.names.get(label) or f"Label {label}")
             code = bytes.fromhex(_COLORS[index % len(_COLORS)])
-            segment.SetColor(*(row.get("color") or found.colors.get(label)
-                               or [value / 255.0 for value in code]))
+            segment.SetColor(
+                *(row.get("color") or found.colors.get(label) or [value / 255.0 for value in code])
+            )
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetVisibility2DFill(False)

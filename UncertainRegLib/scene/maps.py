@@ -30,8 +30,13 @@ def set_scalars(node: slicer.vtkMRMLScalarVolumeNode, path: Path, dtype=None) ->
     set_image(node, Image(array, image.grid))
 
 
-def set_map(node: slicer.vtkMRMLScalarVolumeNode, path: Path, name: str, unit: str | None = None,
-            inside: Image | None = None) -> None:
+def set_map(
+    node: slicer.vtkMRMLScalarVolumeNode,
+    path: Path,
+    name: str,
+    unit: str | None = None,
+    inside: Image | None = None,
+) -> None:
     """Fill a volume node with a scalar map (float32); a new one gets its colours and its legend.
 
     Voxels where ``inside`` is 0 become NaN: they are not drawn, and nobody takes them for certain.
@@ -53,8 +58,9 @@ def area_of(node: slicer.vtkMRMLScalarVolumeNode) -> Image:
     return Image(shown.astype(np.uint8), grid_of(node))
 
 
-def set_values(node: slicer.vtkMRMLScalarVolumeNode, image: Image, name: str,
-               unit: str | None = None) -> None:
+def set_values(
+    node: slicer.vtkMRMLScalarVolumeNode, image: Image, name: str, unit: str | None = None
+) -> None:
     """Fill a volume node with the values of a map; a new one gets its colours and its legend."""
     if node.GetDisplayNode() is None:  # before the values: an automatic window costs a histogram
         _style(node, name, unit)

@@ -11,9 +11,16 @@ RUN = "UncertainReg.Run"
 ROLE = "UncertainReg.Role"
 _FILE = "UncertainReg.File"
 # Sequences and browsers have no place in the data tree of Slicer
-_LISTED = ("vtkMRMLVolumeNode", "vtkMRMLTransformNode", "vtkMRMLTableNode", "vtkMRMLModelNode",
-           "vtkMRMLMarkupsNode", "vtkMRMLSegmentationNode", "vtkMRMLPlotSeriesNode",
-           "vtkMRMLPlotChartNode")
+_LISTED = (
+    "vtkMRMLVolumeNode",
+    "vtkMRMLTransformNode",
+    "vtkMRMLTableNode",
+    "vtkMRMLModelNode",
+    "vtkMRMLMarkupsNode",
+    "vtkMRMLSegmentationNode",
+    "vtkMRMLPlotSeriesNode",
+    "vtkMRMLPlotChartNode",
+)
 
 
 def runs(scene: slicer.vtkMRMLScene) -> list[str]:
@@ -60,8 +67,16 @@ def tag(node: slicer.vtkMRMLNode, run: str, role: str) -> None:
     node.SetAttribute(ROLE, role)
 
 
-def fill(scene: slicer.vtkMRMLScene, run: str, role: str, class_name: str, name: str, path: Path,
-         read, warnings: list[str]) -> slicer.vtkMRMLNode | None:
+def fill(
+    scene: slicer.vtkMRMLScene,
+    run: str,
+    role: str,
+    class_name: str,
+    name: str,
+    path: Path,
+    read,
+    warnings: list[str],
+) -> slicer.vtkMRMLNode | None:
     """The node with this role, filled by ``read(node, path)`` unless it is from that very file.
 
     A file that cannot be read becomes a warning, and the node keeps what it had; None if there was
@@ -102,8 +117,9 @@ def _version(path: Path) -> str:
     return f"{path.name} {status.st_size} {status.st_mtime_ns}"
 
 
-def put_in_folder(scene: slicer.vtkMRMLScene, run: str, name: str,
-                  beside: slicer.vtkMRMLNode | None) -> int:
+def put_in_folder(
+    scene: slicer.vtkMRMLScene, run: str, name: str, beside: slicer.vtkMRMLNode | None
+) -> int:
     """Gather the run in its folder, made next to the node ``beside``. Returns its item id."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folder = find_folder(scene, run)

@@ -45,8 +45,9 @@ def native_matrix(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
     result = np.eye(4)
     for parent in users_parents(node):
         if not parent.IsLinear():
-            raise ValueError(f"{node.GetName()} is under the deformable transform "
-                             f"{parent.GetName()}; harden it.")
+            raise ValueError(
+                f"{node.GetName()} is under the deformable transform {parent.GetName()}; harden it."
+            )
         step = vtk.vtkMatrix4x4()
         parent.GetMatrixTransformToParent(step)
         result = slicer.util.arrayFromVTKMatrix(step) @ result
@@ -68,8 +69,11 @@ def release(node: slicer.vtkMRMLTransformableNode) -> None:
             other.SetAndObserveTransformNodeID(None)
 
 
-def put_under(node: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode | None,
-              fixed: slicer.vtkMRMLTransformableNode | None) -> bool:
+def put_under(
+    node: slicer.vtkMRMLTransformableNode,
+    transform: slicer.vtkMRMLTransformNode | None,
+    fixed: slicer.vtkMRMLTransformableNode | None,
+) -> bool:
     """Put a moving node, with the user's linear transforms above it, under one of a run.
 
     What else the user keeps under those transforms comes along: it belongs to the moving image.

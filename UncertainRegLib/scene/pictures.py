@@ -33,8 +33,14 @@ class Panel:
             view.node.SetRulerType(view.node.RulerTypeThin)
             view.node.SetOrientationMarkerType(view.node.OrientationMarkerTypeAxes)
 
-    def save_picture(self, result: ResultNodes, path: str | Path, name: str = "uncertainty_mm",
-                     point=None, opacity: float = 0.6) -> None:
+    def save_picture(
+        self,
+        result: ResultNodes,
+        path: str | Path,
+        name: str = "uncertainty_mm",
+        point=None,
+        opacity: float = 0.6,
+    ) -> None:
         """Write a PNG: fixed image, map with legend, outlines, landmarks, crosshair at ``point``.
 
         Args:

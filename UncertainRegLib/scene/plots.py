@@ -23,29 +23,47 @@ CHART = "plot:"  # start of the role of a chart; the name of its curve follows
 # curve: title, titles of the axes, column of x, {column of y: legend}
 CURVES = {
     "landmarks_risk_coverage": (
-        "Landmarks: risk and coverage", "Fraction of landmarks kept, most certain first",
-        "Mean TRE of those kept (mm)", "coverage",
-        {"risk": "sorted by disagreement", "oracle": "sorted by the error itself"}),
+        "Landmarks: risk and coverage",
+        "Fraction of landmarks kept, most certain first",
+        "Mean TRE of those kept (mm)",
+        "coverage",
+        {"risk": "sorted by disagreement", "oracle": "sorted by the error itself"},
+    ),
     "landmarks_sparsification": (
-        "Landmarks: sparsification", "Fraction of landmarks removed, most uncertain first",
-        "Mean TRE of the rest (mm)", "removed",
-        {"remaining_error": "sorted by disagreement", "oracle": "sorted by the error itself"}),
+        "Landmarks: sparsification",
+        "Fraction of landmarks removed, most uncertain first",
+        "Mean TRE of the rest (mm)",
+        "removed",
+        {"remaining_error": "sorted by disagreement", "oracle": "sorted by the error itself"},
+    ),
     "ellipsoids": (
-        "Landmarks: ellipsoids", "Nominal content of the ellipsoid",
-        "Fraction of true points inside", "nominal",
-        {"observed": "observed", "nominal": "perfect"}),
+        "Landmarks: ellipsoids",
+        "Nominal content of the ellipsoid",
+        "Fraction of true points inside",
+        "nominal",
+        {"observed": "observed", "nominal": "perfect"},
+    ),
     "labels_risk_coverage": (
-        "Labels: risk and coverage", "Fraction of boundary voxels kept, most certain first",
-        "Mislabelled fraction of those kept", "coverage",
-        {"risk": "sorted by label entropy", "oracle": "sorted by the error itself"}),
+        "Labels: risk and coverage",
+        "Fraction of boundary voxels kept, most certain first",
+        "Mislabelled fraction of those kept",
+        "coverage",
+        {"risk": "sorted by label entropy", "oracle": "sorted by the error itself"},
+    ),
     "labels_sparsification": (
-        "Labels: sparsification", "Fraction of boundary voxels removed, most uncertain first",
-        "Mislabelled fraction of the rest", "removed",
-        {"remaining_error": "sorted by label entropy", "oracle": "sorted by the error itself"}),
+        "Labels: sparsification",
+        "Fraction of boundary voxels removed, most uncertain first",
+        "Mislabelled fraction of the rest",
+        "removed",
+        {"remaining_error": "sorted by label entropy", "oracle": "sorted by the error itself"},
+    ),
     "reliability": (
-        "Labels: reliability", "Probability of the most probable label",
-        "Fraction of voxels where it is true", "confidence",
-        {"accuracy": "observed", "confidence": "perfect"}),
+        "Labels: reliability",
+        "Probability of the most probable label",
+        "Fraction of voxels where it is true",
+        "confidence",
+        {"accuracy": "observed", "confidence": "perfect"},
+    ),
 }
 _COLORS = ((0.12, 0.38, 0.71), (0.5, 0.5, 0.5))  # what was found, what would be perfect
 
@@ -76,24 +94,41 @@ def measures(entry: Validation) -> list[dict]:
         found, maps = entry.labels, entry.labels.maps
         add("Dice", found.dice, "", "mean over the structures, of the registered segmentation")
         add("Mislabelled", found.mislabelled, "%", "of the voxels near a true boundary")
-        for name, title in (("label entropy", "label entropy"), ("u", "disagreement"),
-                            ("blur 2 mm", "constant blur")):
-            add(f"AUROC, {title}", maps[name].auroc, "",
-                "finds mislabelled voxels near a boundary: 0.5 is chance, 1 perfect")
-        for name, title in (("label entropy", "label probabilities"),
-                            ("label entropy, broadened", "broadened by the calibration"),
-                            ("one-hot", "segmentation alone")):
+        for name, title in (
+            ("label entropy", "label entropy"),
+            ("u", "disagreement"),
+            ("blur 2 mm", "constant blur"),
+        ):
+            add(
+                f"AUROC, {title}",
+                maps[name].auroc,
+                "",
+                "finds mislabelled voxels near a boundary: 0.5 is chance, 1 perfect",
+            )
+        for name, title in (
+            ("label entropy", "label probabilities"),
+            ("label entropy, broadened", "broadened by the calibration"),
+            ("one-hot", "segmentation alone"),
+        ):
             if name in maps:
-                add(f"ECE, {title}", maps[name].ece, "",
-                    "gap between probability and truth near a boundary: 0 is perfect")
+                add(
+                    f"ECE, {title}",
+                    maps[name].ece,
+                    "",
+                    "gap between probability and truth near a boundary: 0 is perfect",
+                )
     if entry.landmarks:
         found = entry.landmarks
         add("Landmarks", found.count, "", "with a true position")
         add("TRE, mean", found.tre_mean_mm, "mm", "distance to the true position")
         add("TRE, median", found.tre_median_mm, "mm", "half of the landmarks are nearer")
         add("TRE, 95 %", found.tre_p95_mm, "mm", "95 % of the landmarks are nearer")
-        add("In 95 % ellipsoid", found.inside95, "%",
-            "coverage: less than 95 % means that the disagreement is too small")
+        add(
+            "In 95 % ellipsoid",
+            found.inside95,
+            "%",
+            "coverage: less than 95 % means that the disagreement is too small",
+        )
         add("In calibrated bound", found.bound_coverage, "%", "95 % were simulated")
         add("Spearman", found.spearman, "", "rank correlation of disagreement and TRE")
         add("Normalised AURC", found.naurc, "", "0: sorts like the error itself, 1: like chance")
@@ -102,9 +137,11 @@ def measures(entry: Validation) -> list[dict]:
 
 def charts(scene: slicer.vtkMRMLScene, run: str) -> dict[str, slicer.vtkMRMLPlotChartNode]:
     """The charts of a run by the name of their curve, in the order of CURVES."""
-    found = {node.GetAttribute(nodes.ROLE).removeprefix(CHART): node
-             for node in nodes.of_run(scene, run)
-             if node.GetAttribute(nodes.ROLE).startswith(CHART)}
+    found = {
+        node.GetAttribute(nodes.ROLE).removeprefix(CHART): node
+        for node in nodes.of_run(scene, run)
+        if node.GetAttribute(nodes.ROLE).startswith(CHART)
+    }
     return {name: found[name] for name in CURVES if name in found}
 
 
@@ -139,14 +176,16 @@ def _fill_chart(scene: slicer.vtkMRMLScene, run: str, path: Path, warnings: list
     """A curve as a table, one series a column, and a chart; made once, then refilled."""
     name = path.stem
     title, x_title, y_title, x, legends = CURVES[name]
-    table = nodes.fill(scene, run, f"curve:{name}", "vtkMRMLTableNode", title, path, _read_curve,
-                       warnings)
+    table = nodes.fill(
+        scene, run, f"curve:{name}", "vtkMRMLTableNode", title, path, _read_curve, warnings
+    )
     if table is None:
         return
     chart, is_new = nodes.find_or_add(scene, run, CHART + name, "vtkMRMLPlotChartNode", title)
     for number, (column, legend) in enumerate(legends.items()):
-        series, made = nodes.find_or_add(scene, run, f"series:{name}:{column}",
-                                         "vtkMRMLPlotSeriesNode", legend)
+        series, made = nodes.find_or_add(
+            scene, run, f"series:{name}:{column}", "vtkMRMLPlotSeriesNode", legend
+        )
         if made:
             series.SetName(legend)  # the legend shows it: it need not be unique
             series.SetPlotType(series.PlotTypeScatter)
@@ -171,8 +210,9 @@ def _read_curve(node: slicer.vtkMRMLTableNode, path: Path) -> None:
         ValueError: the file holds no numbers.
     """
     with open(path, newline="", encoding="utf-8") as stream:
-        rows = [{name: float(value) for name, value in row.items()}
-                for row in csv.DictReader(stream)]
+        rows = [
+            {name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)
+        ]
     rows = [row for row in rows if all(map(math.isfinite, row.values()))]
     if not rows:
         raise ValueError("it holds no numbers")

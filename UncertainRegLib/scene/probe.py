@@ -62,28 +62,36 @@ class Probe:
         self._layers = _layers(result.moving_segmentation)
         sequence = result.sample_sequence
         count = sequence.GetNumberOfDataNodes() if sequence else 0
-        self._transforms = [sequence.GetNthDataNode(index).GetTransformFromParent()
-                            for index in range(count)]
+        self._transforms = [
+            sequence.GetNthDataNode(index).GetTransformFromParent() for index in range(count)
+        ]
         self._weights = sample_weights(sequence) if count else np.zeros(0)
         self._factor = bound_factor(result.calibration)
-        self._maps = {name: _map(node) for name, node in result.maps.items()
-                      if node.GetImageData() is not None}
+        self._maps = {
+            name: _map(node)
+            for name, node in result.maps.items()
+            if node.GetImageData() is not None
+        }
 
     def read(self, point) -> Reading:
         """What is known at a point (RAS mm)."""
         point = np.asarray(point, dtype=float)
-        values = {name: _value(array, matrix, point)
-                  for name, (array, matrix) in self._maps.items()}
+        values = {
+            name: _value(array, matrix, point) for name, (array, matrix) in self._maps.items()
+        }
         axes, directions, labels = np.full(3, np.nan), np.eye(3), []
         if len(self._transforms) > 1 and np.isfinite(values.get("uncertainty_mm", np.nan)):
             near = around(point[None])[0]
-            moved = np.array([[transform.TransformPoint(each) for each in near]
-                              for transform in self._transforms])
+            moved = np.array(
+                [
+                    [transform.TransformPoint(each) for each in near]
+                    for transform in self._transforms
+                ]
+            )
             (axes,), (directions,) = ellipsoids(moved[:, None], self._weights)
             labels = self._labels(moved[:, 0])
         bound = values.get("uncertainty_mm", np.nan) * (self._factor or np.nan)
-        return Reading(point, values, axes, directions, _main_axes(axes, directions), labels,
-                       bound)
+        return Reading(point, values, axes, directions, _main_axes(axes, directions), labels, bound)
 
     def _labels(self, moving: np.ndarray) -> list[tuple[str, float]]:
         """Weighted votes of the samples; with overlapping segments they may sum to more than 1."""
@@ -108,17 +116,25 @@ def show_ellipsoid(result: ResultNodes, reading: Reading) -> slicer.vtkMRMLModel
     It replaces the one shown before; where nothing is known it is hidden.
     """
     node, is_new = nodes.find_or_add(
-        result.scene, result.run, "probe_ellipsoid", "vtkMRMLModelNode", "Ellipsoid at the probe")
+        result.scene, result.run, "probe_ellipsoid", "vtkMRMLModelNode", "Ellipsoid at the probe"
+    )
     if is_new:
         landmarks.style_ellipsoids(node, legend=False)
         for each in (node, node.GetDisplayNode()):
             each.SetSaveWithScene(False)  # it is where the mouse was last
     known = bool(np.isfinite(reading.axes_mm).all())
     if known:
-        landmarks.set_ellipsoids(node, [{
-            "mean_lps": lps_to_ras(reading.point), "axes_mm": reading.axes_mm,
-            "directions": lps_to_ras(reading.directions),
-            "u_mm": reading.values["uncertainty_mm"]}])
+        landmarks.set_ellipsoids(
+            node,
+            [
+                {
+                    "mean_lps": lps_to_ras(reading.point),
+                    "axes_mm": reading.axes_mm,
+                    "directions": lps_to_ras(reading.directions),
+                    "u_mm": reading.values["uncertainty_mm"],
+                }
+            ],
+        )
         node.GetDisplayNode().SetScalarRange(*_window(result))
     node.GetDisplayNode().SetVisibility(known)
     return node
@@ -131,11 +147,13 @@ def hide_ellipsoid(result: ResultNodes) -> None:
         result.scene.RemoveNode(node)
 
 
-def pin(result: ResultNodes, reading: Reading, label: str,
-        text: str) -> slicer.vtkMRMLMarkupsFiducialNode:
+def pin(
+    result: ResultNodes, reading: Reading, label: str, text: str
+) -> slicer.vtkMRMLMarkupsFiducialNode:
     """Leave a point with a short label and the whole text as its description."""
     node, is_new = nodes.find_or_add(
-        result.scene, result.run, "pins", "vtkMRMLMarkupsFiducialNode", "Pinned readings")
+        result.scene, result.run, "pins", "vtkMRMLMarkupsFiducialNode", "Pinned readings"
+    )
     if is_new:
         landmarks.style_points(node, 0)
     index = node.AddControlPoint(vtk.vtkVector3d(*reading.point.tolist()), label)

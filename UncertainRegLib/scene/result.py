@@ -53,10 +53,17 @@ def load_result(
     """
     source = ResultFolder(folder)
     run = uuid.uuid4().hex[:12]
-    inputs.link(scene, run, source, {
-        "fixed": fixed_node, "moving": moving_node,
-        "moving_segmentation": moving_segmentation_node, "moving_points": moving_points_node,
-    })
+    inputs.link(
+        scene,
+        run,
+        source,
+        {
+            "fixed": fixed_node,
+            "moving": moving_node,
+            "moving_segmentation": moving_segmentation_node,
+            "moving_points": moving_points_node,
+        },
+    )
     warnings = _fill_latest(scene, run, source, map_names)
     result = _collect(scene, run)
     result.warnings = warnings + show_moving(result, "transform")
@@ -77,8 +84,12 @@ def update_result(
     source = ResultFolder(folder)
     is_unlinked = nodes.find(result.scene, result.run, "transform") is None
     if is_unlinked:  # the user deleted it
-        inputs.link(result.scene, result.run, source, {
-            name: getattr(result, name) for name in inputs.linked(None)})
+        inputs.link(
+            result.scene,
+            result.run,
+            source,
+            {name: getattr(result, name) for name in inputs.linked(None)},
+        )
     warnings = _fill_latest(result.scene, result.run, source, map_names)
     result = _collect(result.scene, result.run)
     result.warnings = warnings
@@ -101,8 +112,10 @@ def leave_out_strays(result: ResultNodes, leave_out: bool) -> ResultNodes:
         ValueError: there are none, or the folder is gone.
     """
     if not strays.can_leave_out(result):
-        raise ValueError("Stray samples can only be left out of a run that has some and whose "
-                         "files are still there; press Apply again.")
+        raise ValueError(
+            "Stray samples can only be left out of a run that has some and whose "
+            "files are still there; press Apply again."
+        )
     strays.set_left_out(result.transform, leave_out)
     return update_result(result, result.folder)
 
@@ -124,8 +137,12 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
         result.sample_transform = result.sample_browser.GetProxyNode(result.sample_sequence)
     if result.sweep_browser is not None:
         result.sweep_transform = result.sweep_browser.GetProxyNode(result.sweep_sequence)
-    for node in (result.transform, result.mean_transform, result.sample_transform,
-                 result.sweep_transform):
+    for node in (
+        result.transform,
+        result.mean_transform,
+        result.sample_transform,
+        result.sweep_transform,
+    ):
         make_linear(node)
     result.maps = {name: result.maps[name] for name in in_order(result.maps)}
     if result.transform is not None:
@@ -133,15 +150,23 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
         result.modes = [(mode["weight"], mode["sample"]) for mode in modes]
         result.best_sample, result.oracle_sample = (
             json.loads(result.transform.GetAttribute(f"UncertainReg.{which}Sample") or "null")
-            for which in ("Best", "Oracle"))
+            for which in ("Best", "Oracle")
+        )
         result.calibration, result.competence, result.before_after, result.sampling = (
             view.from_dict(json.loads(result.transform.GetAttribute(name) or "null"))
-            for name, view in (("UncertainReg.Calibration", Calibration),
-                               ("UncertainReg.Competence", Competence),
-                               ("UncertainReg.BeforeAfter", BeforeAfter),
-                               ("UncertainReg.Sampling", Samples)))
-        result.strays = {int(number): mm for number, mm in json.loads(
-            result.transform.GetAttribute("UncertainReg.Strays") or "{}").items()}
+            for name, view in (
+                ("UncertainReg.Calibration", Calibration),
+                ("UncertainReg.Competence", Competence),
+                ("UncertainReg.BeforeAfter", BeforeAfter),
+                ("UncertainReg.Sampling", Samples),
+            )
+        )
+        result.strays = {
+            int(number): mm
+            for number, mm in json.loads(
+                result.transform.GetAttribute("UncertainReg.Strays") or "{}"
+            ).items()
+        }
         result.leaves_out_strays = strays.are_left_out(result.transform)
         result.folder = result.transform.GetAttribute("UncertainReg.Folder") or ""
     for name, node in inputs.linked(result.transform).items():
@@ -149,8 +174,9 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
     return result
 
 
-def _fill_latest(scene, run: str, source: ResultFolder,
-                 map_names: Iterable[str] | None) -> list[str]:
+def _fill_latest(
+    scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
+) -> list[str]:
     """Fill from the newest snapshot; returns the warnings.
 
     A running worker removes the files of a snapshot once the next one is there, so files that are
@@ -171,16 +197,22 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     """Bring every part of a run up to date; parts the folder does not have are left alone."""
     source.record = record = strays.shown(source.record, nodes.find(scene, run, "transform"))
     for role, name, on_own_grid, on_fixed_grid in (
-            ("transform", "Registration", record.transform_working, record.transform),
-            ("mean_transform", "Mean registration", record.mean_transform_working,
-             record.mean_transform)):
+        ("transform", "Registration", record.transform_working, record.transform),
+        (
+            "mean_transform",
+            "Mean registration",
+            record.mean_transform_working,
+            record.mean_transform,
+        ),
+    ):
         if role == "mean_transform" and map_names is not None:
             continue  # large, new with each sample, and not shown by itself
         # On its own grid a field is the same map with an eighth of the voxels, or fewer.
         path = source.file(on_own_grid or on_fixed_grid)
         if path is not None:
-            nodes.fill(scene, run, role, "vtkMRMLGridTransformNode", name, path, set_field,
-                       source.warnings)
+            nodes.fill(
+                scene, run, role, "vtkMRMLGridTransformNode", name, path, set_field, source.warnings
+            )
     _fill_maps(scene, run, source, map_names)
     _fill_samples(scene, run, source)
     for role, name, rows, titles in (
@@ -212,10 +244,19 @@ def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] |
         path, unit = source.file(listed[name].file), listed[name].unit
         if path is None:
             continue
-        read = partial(maps.set_map, name=name, unit=unit,
-                       inside=None if name == "validity" else inside)
-        node = nodes.fill(scene, run, f"map:{name}", "vtkMRMLScalarVolumeNode",
-                          kind_of(name, unit).heading, path, read, source.warnings)
+        read = partial(
+            maps.set_map, name=name, unit=unit, inside=None if name == "validity" else inside
+        )
+        node = nodes.fill(
+            scene,
+            run,
+            f"map:{name}",
+            "vtkMRMLScalarVolumeNode",
+            kind_of(name, unit).heading,
+            path,
+            read,
+            source.warnings,
+        )
         if node is not None:
             node.SetDescription(listed[name].meaning)
             node.SetAttribute("UncertainReg.Unit", unit)
@@ -247,12 +288,14 @@ def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
     if not rows:
         return
     points, is_new = nodes.find_or_add(
-        scene, run, "landmarks", "vtkMRMLMarkupsFiducialNode", "Landmarks in the fixed image")
+        scene, run, "landmarks", "vtkMRMLMarkupsFiducialNode", "Landmarks in the fixed image"
+    )
     landmarks.set_points(points, rows, "mean_lps")
     if is_new:
         landmarks.style_points(points, len(rows))
     ellipsoids, is_new = nodes.find_or_add(
-        scene, run, "ellipsoids", "vtkMRMLModelNode", "Ellipsoids (95 percent)")
+        scene, run, "ellipsoids", "vtkMRMLModelNode", "Ellipsoids (95 percent)"
+    )
     if is_new:
         landmarks.style_ellipsoids(ellipsoids)
     landmarks.set_ellipsoids(ellipsoids, rows)
@@ -289,6 +332,8 @@ def _json(entry) -> str:
 
 
 def _title(record: Record) -> str:
-    names = [Path(record.inputs[key].file).name.split(".")[0] if key in record.inputs else "?"
-             for key in ("fixed", "moving")]
+    names = [
+        Path(record.inputs[key].file).name.split(".")[0] if key in record.inputs else "?"
+        for key in ("fixed", "moving")
+    ]
     return f"UncertainReg: {names[0]} from {names[1]} ({record.backbone.title or 'registration'})"

@@ -14,8 +14,9 @@ from .transform import set_field
 FRAMES_PER_SECOND = 4.0
 
 
-def update_samples(scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Path, float]],
-                   warnings: list[str]) -> None:
+def update_samples(
+    scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Path, float]], warnings: list[str]
+) -> None:
     """Bring the sample sequence and its browser up to date from (file, log-weight) pairs.
 
     The browser keeps one proxy transform that always holds the selected sample. Only new or
@@ -23,7 +24,8 @@ def update_samples(scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Pat
     sample out of everything that is made of them.
     """
     sequence, _ = nodes.find_or_add(
-        scene, run, "sample_sequence", "vtkMRMLSequenceNode", "Registration samples")
+        scene, run, "sample_sequence", "vtkMRMLSequenceNode", "Registration samples"
+    )
     blocked = sequence.StartModify()
     sequence.SetIndexName("sample")
     sequence.SetIndexUnit("")
@@ -51,12 +53,17 @@ def update_samples(scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Pat
 def sample_weights(sequence: slicer.vtkMRMLSequenceNode) -> np.ndarray:
     """(N,) normalised weights of the samples in a sequence."""
     items = [sequence.GetNthDataNode(n) for n in range(sequence.GetNumberOfDataNodes())]
-    return normalised([float(item.GetAttribute("UncertainReg.LogWeight") or 0.0)
-                       for item in items])
+    return normalised([float(item.GetAttribute("UncertainReg.LogWeight") or 0.0) for item in items])
 
 
-def add_browser(scene: slicer.vtkMRMLScene, run: str, sequence: slicer.vtkMRMLSequenceNode,
-                role: str, name: str, frames_per_second: float) -> None:
+def add_browser(
+    scene: slicer.vtkMRMLScene,
+    run: str,
+    sequence: slicer.vtkMRMLSequenceNode,
+    role: str,
+    name: str,
+    frames_per_second: float,
+) -> None:
     """Give a sequence of transforms its browser, looped and without skipping."""
     browser, is_new = nodes.find_or_add(scene, run, role, "vtkMRMLSequenceBrowserNode", name)
     if is_new:

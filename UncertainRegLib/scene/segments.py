@@ -49,10 +49,13 @@ def layers_of(node: slicer.vtkMRMLSegmentationNode) -> list[Layer]:
 def names_of(node: slicer.vtkMRMLSegmentationNode) -> dict[str, str]:
     """Segment identifier -> what the structure is called in a result: no name occurs twice."""
     segmentation = node.GetSegmentation()
-    identifiers = [segmentation.GetNthSegmentID(index)
-                   for index in range(segmentation.GetNumberOfSegments())]
-    names = [segmentation.GetSegment(each).GetName().strip() or str(number)
-             for number, each in enumerate(identifiers, 1)]
+    identifiers = [
+        segmentation.GetNthSegmentID(index) for index in range(segmentation.GetNumberOfSegments())
+    ]
+    names = [
+        segmentation.GetSegment(each).GetName().strip() or str(number)
+        for number, each in enumerate(identifiers, 1)
+    ]
     return dict(zip(identifiers, distinct(names)))
 
 

@@ -37,13 +37,19 @@ def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmenta
         ValueError: the scene lacks samples, segmentation or that structure.
     """
     probability = probability_of(result, structure)
-    volume, _ = nodes.find_or_add(result.scene, result.run, f"map:{_MAP}",
-                                  "vtkMRMLScalarVolumeNode", "Structure probability")
+    volume, _ = nodes.find_or_add(
+        result.scene, result.run, f"map:{_MAP}", "vtkMRMLScalarVolumeNode", "Structure probability"
+    )
     maps.set_values(volume, probability, _MAP)
     volume.SetAttribute("UncertainReg.Structure", structure)
     volume.SetDescription(f"Probability of {structure} over the samples")
-    node, is_new = nodes.find_or_add(result.scene, result.run, "surfaces",
-                                     "vtkMRMLSegmentationNode", "Surfaces (5, 50, 95 percent)")
+    node, is_new = nodes.find_or_add(
+        result.scene,
+        result.run,
+        "surfaces",
+        "vtkMRMLSegmentationNode",
+        "Surfaces (5, 50, 95 percent)",
+    )
     segmentation = node.GetSegmentation()
     if is_new:
         node.CreateDefaultDisplayNodes()

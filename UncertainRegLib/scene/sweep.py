@@ -44,8 +44,9 @@ def add_sweep(result: ResultNodes) -> None:
     weights = [float(item.GetAttribute("UncertainReg.LogWeight") or 0.0) for item in items]
     components = principal_components([field.vectors for field in fields], weights, 1)
     mean, step = components.mean, components.field(0, 1.0) - components.mean
-    sequence, _ = nodes.find_or_add(result.scene, result.run, "sweep_sequence",
-                                    "vtkMRMLSequenceNode", "Main movement")
+    sequence, _ = nodes.find_or_add(
+        result.scene, result.run, "sweep_sequence", "vtkMRMLSequenceNode", "Main movement"
+    )
     sequence.SetIndexName("frame")
     sequence.SetIndexUnit("")
     sequence.SetAttribute(_MADE_OF, _made_of(result))
@@ -59,8 +60,14 @@ def add_sweep(result: ResultNodes) -> None:
         field = DisplacementField((mean + sd * step).astype(np.float32), fields[0].grid)
         item.SetAndObserveTransformFromParent(grid_transform(field))
         sequence.SetDataNodeAtValue(item, str(frame))
-    add_browser(result.scene, result.run, sequence, "sweep_browser", "Main movement browser",
-                FRAMES_PER_SECOND)
+    add_browser(
+        result.scene,
+        result.run,
+        sequence,
+        "sweep_browser",
+        "Main movement browser",
+        FRAMES_PER_SECOND,
+    )
     result.sweep_sequence = sequence
     result.sweep_browser = nodes.find(result.scene, result.run, "sweep_browser")
     result.sweep_transform = result.sweep_browser.GetProxyNode(sequence)
@@ -102,13 +109,20 @@ def add_difference(result: ResultNodes, first: int, second: int) -> str:
         inside &= length >= np.median(length[inside])
     values[~inside] = np.nan
     direction = ("left", "posterior", "superior")[axis]
-    node, _ = nodes.find_or_add(result.scene, result.run, f"map:{DIFFERENCE}",
-                                "vtkMRMLScalarVolumeNode", "Modes A and B differ by (mm)")
+    node, _ = nodes.find_or_add(
+        result.scene,
+        result.run,
+        f"map:{DIFFERENCE}",
+        "vtkMRMLScalarVolumeNode",
+        "Modes A and B differ by (mm)",
+    )
     maps.set_values(node, Image(values, grid), DIFFERENCE, "mm")
     legend_of(node).SetTitleText(f"{direction.capitalize()} (mm)\n+ A    - B")
     node.SetAttribute("UncertainReg.Unit", "mm")
-    node.SetDescription(f"Distance between samples {first + 1} (A) and {second + 1} (B): orange "
-                        f"where A puts the anatomy further {direction}, blue where B does")
+    node.SetDescription(
+        f"Distance between samples {first + 1} (A) and {second + 1} (B): orange "
+        f"where A puts the anatomy further {direction}, blue where B does"
+    )
     nodes.put_in_folder(result.scene, result.run, "UncertainReg", result.fixed)
     return direction
 

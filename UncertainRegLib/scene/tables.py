@@ -13,8 +13,7 @@ from ..results.columns import Column, heading
 from .frames import lps_to_ras
 
 
-def fill_table(node: slicer.vtkMRMLTableNode, rows: list[dict],
-               columns: dict[str, Column]) -> None:
+def fill_table(node: slicer.vtkMRMLTableNode, rows: list[dict], columns: dict[str, Column]) -> None:
     """Replace the content of a table node by rows of result.json.
 
     Columns without a single value are left out; points become three columns in RAS mm.
@@ -52,8 +51,12 @@ def write_csv(node: slicer.vtkMRMLTableNode, path: str | Path) -> None:
         writer.writerow([node.GetColumnTitle(c.GetName()) or c.GetName() for c in columns])
         for row in range(table.GetNumberOfRows()):
             values = [column.GetValue(row) for column in columns]
-            writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value
-                             for value in values])
+            writer.writerow(
+                [
+                    "" if isinstance(value, float) and math.isnan(value) else value
+                    for value in values
+                ]
+            )
 
 
 def _components(key: str, values: list) -> list[tuple[str, list]]:

@@ -22,8 +22,9 @@ def set_field(node: slicer.vtkMRMLTransformNode, path: Path) -> None:
     """
     node.SetAndObserveTransformFromParent(grid_transform(read_field(path)))
     # A saved scene cannot hold the interpolation; Slicer shows this text in its data tree.
-    node.SetDescription(f"Displacement field: {MEANING['vectors']}. Between voxels: "
-                        f"{MEANING['between_voxels']}.")
+    node.SetDescription(
+        f"Displacement field: {MEANING['vectors']}. Between voxels: {MEANING['between_voxels']}."
+    )
     if node.GetScene() is not None and node.GetStorageNode() is None:
         storage = slicer.vtkMRMLTransformStorageNode()
         storage.SetDefaultWriteFileExtension("nii.gz")  # the usual .h5 is twice as large

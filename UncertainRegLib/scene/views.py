@@ -62,18 +62,24 @@ def check_opengl() -> None:
     Raises:
         NoOpenGLError: they cannot.
     """
-    trial = subprocess.run([sys.executable, "-c", _TRIAL.format(name=_window_class())],
-                           capture_output=True, check=False)
+    trial = subprocess.run(
+        [sys.executable, "-c", _TRIAL.format(name=_window_class())],
+        capture_output=True,
+        check=False,
+    )
     if trial.returncode != 0:
-        raise NoOpenGLError("No picture can be drawn because offscreen OpenGL is missing; install "
-                            "it (on Debian and Ubuntu: libegl1 and libgl1-mesa-dri).")
+        raise NoOpenGLError(
+            "No picture can be drawn because offscreen OpenGL is missing; install "
+            "it (on Debian and Ubuntu: libegl1 and libgl1-mesa-dri)."
+        )
 
 
 def _window_class() -> str:
     """EGL needs no display; asking for it by name saves the detour over a missing X server."""
     bare = sys.platform.startswith("linux") and not os.environ.get("DISPLAY")
-    return "vtkEGLRenderWindow" if bare and hasattr(vtk, "vtkEGLRenderWindow") else (
-        "vtkRenderWindow")
+    return (
+        "vtkEGLRenderWindow" if bare and hasattr(vtk, "vtkEGLRenderWindow") else ("vtkRenderWindow")
+    )
 
 
 class _View:
@@ -112,8 +118,9 @@ class _View:
 class SliceView(_View):
     """One slice of a headless scene ('Red', 'Yellow', 'Green'); ``size`` is (width, height)."""
 
-    def __init__(self, headless: HeadlessScene, name: str = "Red",
-                 size: tuple[int, int] = (500, 500)) -> None:
+    def __init__(
+        self, headless: HeadlessScene, name: str = "Red", size: tuple[int, int] = (500, 500)
+    ) -> None:
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         super().__init__(headless, size, factory, _SLICE_MANAGERS)
         self.logic = headless.slices[name]

@@ -35,8 +35,13 @@ MASS_EFFECT = 0.2  # of the radius: how far the wall of the cavity has moved in
 EDGE_VOXELS = 0.5  # scale of the smooth edge: 10 to 90 % over about two voxels
 FLUID_PERCENTILE = 5.0  # of the body's intensities
 KEPT = 0.75  # of the moving image along its longest axis
-COLUMNS = {"auroc": "AUROC", "control_auroc": "control AUROC", "inside_mm": "u inside",
-           "outside_mm": "u outside", "control_inside_mm": "control u inside"}
+COLUMNS = {
+    "auroc": "AUROC",
+    "control_auroc": "control AUROC",
+    "inside_mm": "u inside",
+    "outside_mm": "u outside",
+    "control_inside_mm": "control u inside",
+}
 
 
 @dataclass
@@ -77,10 +82,14 @@ class Anatomy(ImageStudy):
     @staticmethod
     def table(rows: Rows) -> str:
         """The summary table."""
-        return "\n".join([
-            table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS), "",
-            "AUROC of the map inside against outside what has no counterpart; u in mm (the image "
-            "residual in intensities), medians; intervals: 95 % bootstrap over pairs."])
+        return "\n".join(
+            [
+                table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS),
+                "",
+                "AUROC of the map inside against outside what has no counterpart; u in mm (the image "
+                "residual in intensities), medians; intervals: 95 % bootstrap over pairs.",
+            ]
+        )
 
 
 def _pair(study: Anatomy, backbone, case, pair, maps, rows, advance) -> None:
@@ -101,26 +110,36 @@ def _pair(study: Anatomy, backbone, case, pair, maps, rows, advance) -> None:
             if name == RESIDUAL:
                 found.append(image_residual(fixed, moving, registration))
                 continue
-            found.append(disagreement(
-                create_sampler("equivariance", backbone, name, {}), fixed, moving, study.samples,
-                study.generator(pair, name),
-                lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"),
-            ).uncertainty_mm)
+            found.append(
+                disagreement(
+                    create_sampler("equivariance", backbone, name, {}),
+                    fixed,
+                    moving,
+                    study.samples,
+                    study.generator(pair, name),
+                    lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"),
+                ).uncertainty_mm
+            )
         mine, other = found
-        rows.add({
-            **{column: {**pair, "map": name}[column] for column in KEY},
-            "auroc": auroc(mine, inside, region), "control_auroc": auroc(other, inside, region),
-            "inside_mm": float(np.median(mine[region & inside])),
-            "outside_mm": float(np.median(mine[region & ~inside])),
-            "control_inside_mm": float(np.median(other[region & inside])),
-            "inside_voxels": int((region & inside).sum())})
+        rows.add(
+            {
+                **{column: {**pair, "map": name}[column] for column in KEY},
+                "auroc": auroc(mine, inside, region),
+                "control_auroc": auroc(other, inside, region),
+                "inside_mm": float(np.median(mine[region & inside])),
+                "outside_mm": float(np.median(mine[region & ~inside])),
+                "control_inside_mm": float(np.median(other[region & inside])),
+                "inside_voxels": int((region & inside).sum()),
+            }
+        )
 
 
 Pair = tuple[Image, Image]
 
 
-def simulate(image: Image, case: str, generator: np.random.Generator
-             ) -> tuple[Pair, Pair, np.ndarray, DisplacementField]:
+def simulate(
+    image: Image, case: str, generator: np.random.Generator
+) -> tuple[Pair, Pair, np.ndarray, DisplacementField]:
     """An inconsistent pair and its control.
 
     Args:
@@ -148,8 +167,12 @@ def simulate(image: Image, case: str, generator: np.random.Generator
     depth = np.linalg.norm(image.grid.points() - center.astype(np.float32), axis=-1) - radius
     share = 1 / (1 + np.exp(depth / (EDGE_VOXELS * image.grid.spacing.mean())))
     fixed = control[0].array * (1 - share) + fluid * share
-    return (Image(fixed.astype(np.float32), image.grid, control[0].mask), image), control, \
-        depth < 0, truth
+    return (
+        (Image(fixed.astype(np.float32), image.grid, control[0].mask), image),
+        control,
+        depth < 0,
+        truth,
+    )
 
 
 def _place(image: Image, generator: np.random.Generator) -> tuple[np.ndarray, float]:
@@ -175,7 +198,8 @@ def _collapse(grid: Grid, center: np.ndarray, radius: float) -> DisplacementFiel
     distance = np.linalg.norm(away, axis=-1)
     size = MASS_EFFECT * radius * np.exp(-0.5 * ((distance - radius) / (0.5 * radius)) ** 2)
     return DisplacementField(
-        (away * (size / np.maximum(distance, 1e-3))[..., None]).astype(np.float32), grid)
+        (away * (size / np.maximum(distance, 1e-3))[..., None]).astype(np.float32), grid
+    )
 
 
 def _beyond(grid: Grid) -> np.ndarray:

@@ -29,9 +29,11 @@ ELASTIC = Deform(10, 0.4)  # the largest that cannot fold
 MOST_COMPOSED = 4  # for larger deformations several are composed: that does not fold either
 SMALLEST_VOXELS = 0.5  # a simulated deformation below half a voxel would calibrate nothing
 VOXELS_A_WARP = 200_000  # drawn from each simulated pair
-WARNING = ("Simulated truth: the same image deformed smoothly. It has no missing or changed "
-           "anatomy and no other noise, so the bound does not hold where the two real images "
-           "differ in more than shape.")
+WARNING = (
+    "Simulated truth: the same image deformed smoothly. It has no missing or changed "
+    "anatomy and no other noise, so the bound does not hold where the two real images "
+    "differ in more than shape."
+)
 
 
 def registrations(samples: int, warps: int) -> int:
@@ -39,9 +41,16 @@ def registrations(samples: int, warps: int) -> int:
     return 2 + len(DISTANCES_MM) + warps * (1 + samples)
 
 
-def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warps: int,
-              generator: np.random.Generator,
-              advance: Callable[[], None] = lambda: None) -> dict:
+def calibrate(
+    backbone,
+    sampler,
+    fixed: Image,
+    moving: Image,
+    samples: int,
+    warps: int,
+    generator: np.random.Generator,
+    advance: Callable[[], None] = lambda: None,
+) -> dict:
     """Self-calibration of one pair.
 
     Args:
@@ -65,8 +74,10 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
         ValueError: fewer than two warps.
     """
     if warps < 2:
-        raise ValueError(f"warps is {warps}; calibration needs at least 2 simulated deformations, "
-                         "to check one by the others.")
+        raise ValueError(
+            f"warps is {warps}; calibration needs at least 2 simulated deformations, "
+            "to check one by the others."
+        )
     begun = perf_counter()
     prepared = backbone.prepare(fixed, moving)
     registration = backbone.register(*prepared)
@@ -76,13 +87,25 @@ def calibrate(backbone, sampler, fixed: Image, moving: Image, samples: int, warp
     for _ in range(1 + len(DISTANCES_MM)):
         advance()
     own = nonaffine_mm(registration.to_numpy(), region)
-    entry = {"level": LEVEL, "factor": None, "warps": 0, "samples": samples,
-             "pair_amplitude_mm": own, "amplitude_mm": None, "missing_mm": None,
-             "coverage_check": None,
-             "coverages": [], "competence": {
-                 "followed": {f"{mm:g}": part for mm, part in competence.followed.items()},
-                 "enough": ENOUGH, "warnings": list(competence.warnings)},
-             "failed": Failures().record(), "refused": None, "warning": WARNING}
+    entry = {
+        "level": LEVEL,
+        "factor": None,
+        "warps": 0,
+        "samples": samples,
+        "pair_amplitude_mm": own,
+        "amplitude_mm": None,
+        "missing_mm": None,
+        "coverage_check": None,
+        "coverages": [],
+        "competence": {
+            "followed": {f"{mm:g}": part for mm, part in competence.followed.items()},
+            "enough": ENOUGH,
+            "warnings": list(competence.warnings),
+        },
+        "failed": Failures().record(),
+        "refused": None,
+        "warning": WARNING,
+    }
     if competence.warnings:
         entry["refused"] = " ".join(competence.warnings)
     else:
@@ -96,8 +119,9 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
     failures = Failures("simulated deformations")
     while failures.finished < warps:
         try:
-            found = failures.attempt(_simulated, backbone, sampler, fixed, own, entry["samples"],
-                                     generator, advance)
+            found = failures.attempt(
+                _simulated, backbone, sampler, fixed, own, entry["samples"], generator, advance
+            )
         except TooManyFailedError as error:
             entry["failed"] = failures.record()
             entry["refused"] = str(error)
@@ -108,9 +132,11 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
             redrawn += found[2]
     entry["failed"] = failures.record()
     if failures.count:
-        entry["warning"] += (f" {failures.count} of {failures.count + warps} simulated "
-                             "deformations could not be registered and were left out: the bound "
-                             "does not hold where the registration fails.")
+        entry["warning"] += (
+            f" {failures.count} of {failures.count + warps} simulated "
+            "deformations could not be registered and were left out: the bound "
+            "does not hold where the registration fails."
+        )
     if redrawn:
         entry["warning"] += f" {redrawn} of their samples failed and were drawn again."
     entry["warps"], entry["amplitude_mm"] = warps, float(np.mean(sizes))
@@ -124,12 +150,16 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
         entry["factor"] = factor
     else:
         entry["coverages"], entry["coverage_check"] = [], None
-        entry["refused"] = ("More than 5 % of voxels have an error and no disagreement at all on "
-                            "simulated truth: no factor can bound them.")
+        entry["refused"] = (
+            "More than 5 % of voxels have an error and no disagreement at all on "
+            "simulated truth: no factor can bound them."
+        )
     if entry["amplitude_mm"] < 0.8 * own:
-        entry["warning"] += (f" The pair's own deformation, {own:.1f} mm on average beyond an "
-                             f"affine map, is larger than the {entry['amplitude_mm']:.1f} mm that "
-                             "can be simulated without folding.")
+        entry["warning"] += (
+            f" The pair's own deformation, {own:.1f} mm on average beyond an "
+            f"affine map, is larger than the {entry['amplitude_mm']:.1f} mm that "
+            "can be simulated without folding."
+        )
 
 
 def _simulated(backbone, sampler, fixed: Image, own: float, samples: int, generator, advance):
@@ -146,8 +176,11 @@ def _simulated(backbone, sampler, fixed: Image, own: float, samples: int, genera
     here &= seen(truth.resample(registration.grid), fixed.grid)
     error = error_mm(registration, truth)
     keep = generator.permutation(np.flatnonzero(here))[:VOXELS_A_WARP]
-    return ((found.uncertainty_mm.ravel()[keep], error.ravel()[keep]),
-            nonaffine_mm(truth.resample(registration.grid), here), found.failed)
+    return (
+        (found.uncertainty_mm.ravel()[keep], error.ravel()[keep]),
+        nonaffine_mm(truth.resample(registration.grid), here),
+        found.failed,
+    )
 
 
 def _factor(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
@@ -168,8 +201,9 @@ def missing_mm(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
     return float(np.sqrt(max(0.0, (error**2).mean() - (u**2).mean()) / 3))
 
 
-def matched_truth(image: Image, amplitude_mm: float,
-                  generator: np.random.Generator) -> DisplacementField:
+def matched_truth(
+    image: Image, amplitude_mm: float, generator: np.random.Generator
+) -> DisplacementField:
     """A random elastic field on the grid of ``image`` with a mean non-affine displacement of
     about ``amplitude_mm`` in its body: at least half a voxel, and never more than cannot fold."""
     amplitude_mm = max(amplitude_mm, SMALLEST_VOXELS * float(image.grid.spacing.mean()))

@@ -38,9 +38,15 @@ class Disagreement:
     failed: int = 0
 
 
-def disagreement(sampler, fixed: Image, moving: Image, samples: int,
-                 generator: np.random.Generator, advance: Callable[[], None] = lambda: None,
-                 each: Callable[[DisplacementField, float], None] | None = None) -> Disagreement:
+def disagreement(
+    sampler,
+    fixed: Image,
+    moving: Image,
+    samples: int,
+    generator: np.random.Generator,
+    advance: Callable[[], None] = lambda: None,
+    each: Callable[[DisplacementField, float], None] | None = None,
+) -> Disagreement:
     """Sample the registration of a prepared pair and sum the samples up.
 
     Args:
@@ -66,9 +72,14 @@ def disagreement(sampler, fixed: Image, moving: Image, samples: int,
         all_samples.merge(half)
     maps = [to_numpy(uncertainty(m.covariance)) for m in (all_samples, *halves)]
     mean = DisplacementField(all_samples.mean, sample.field.grid).to_numpy()
-    return Disagreement(maps[0], mean, to_numpy(all_samples.covariance),
-                        validity.inside, (maps[1], maps[2]),
-                        sample.of_all.get("failed", {"count": 0})["count"])
+    return Disagreement(
+        maps[0],
+        mean,
+        to_numpy(all_samples.covariance),
+        validity.inside,
+        (maps[1], maps[2]),
+        sample.of_all.get("failed", {"count": 0})["count"],
+    )
 
 
 def image_residual(fixed: Image, moving: Image, registration: DisplacementField) -> np.ndarray:
@@ -79,6 +90,5 @@ def image_residual(fixed: Image, moving: Image, registration: DisplacementField)
     """
     registration = registration.to_numpy()
     fixed, moving = fixed.to_numpy(), moving.to_numpy()
-    gap = (warp(moving, registration, outside=None).array
-           - fixed.resample(registration.grid).array)
+    gap = warp(moving, registration, outside=None).array - fixed.resample(registration.grid).array
     return ndimage.gaussian_filter(np.abs(gap), RESIDUAL_SIGMA)

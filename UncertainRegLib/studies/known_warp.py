@@ -19,13 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from .. import backbones
-from ..geometry import (
-    DisplacementField,
-    Image,
-    jacobian_determinant,
-    read_image,
-    write_field,
-)
+from ..geometry import DisplacementField, Image, jacobian_determinant, read_image, write_field
 from ..geometry.arrays import to_numpy
 from ..metrics.calibration import conformal_factor
 from ..metrics.correlation import pearson, spearman
@@ -39,9 +33,15 @@ from .variant import ABOUT, SMOOTHED, variant
 
 BINS = 20
 COLUMNS = {
-    "mean_error": "mean error", "aurc": "AURC", "naurc": "nAURC", "spearman": "Spearman",
-    "pearson": "Pearson", "p95_error": "p95 error", "oracle_aurc": "oracle AURC",
-    "repeatability": "repeatability", "factor95": "q95",
+    "mean_error": "mean error",
+    "aurc": "AURC",
+    "naurc": "nAURC",
+    "spearman": "Spearman",
+    "pearson": "Pearson",
+    "p95_error": "p95 error",
+    "oracle_aurc": "oracle AURC",
+    "repeatability": "repeatability",
+    "factor95": "q95",
 }
 
 
@@ -55,21 +55,32 @@ class KnownWarp(ImageStudy):
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """The image and its truths."""
-        cls.add_image_arguments(parser, "truths", ("elastic", "affine", "translation"),
-                                "translation, affine, elastic, elastic2, registration (with "
-                                "--truth-moving), or files of displacement fields")
-        parser.add_argument("--truth-moving", default="", metavar="FILE",
-                            help="another real image: what demons finds between the two, without "
-                                 "its affine part, is the truth named registration")
+        cls.add_image_arguments(
+            parser,
+            "truths",
+            ("elastic", "affine", "translation"),
+            "translation, affine, elastic, elastic2, registration (with "
+            "--truth-moving), or files of displacement fields",
+        )
+        parser.add_argument(
+            "--truth-moving",
+            default="",
+            metavar="FILE",
+            help="another real image: what demons finds between the two, without "
+            "its affine part, is the truth named registration",
+        )
         cls.add_repeats(parser)
 
     @classmethod
-    def cases_of(cls, options: Namespace, image: Image, say: Callable[[str], None]
-                 ) -> tuple[str, ...]:
+    def cases_of(
+        cls, options: Namespace, image: Image, say: Callable[[str], None]
+    ) -> tuple[str, ...]:
         """The truths; "registration" is estimated, and a bad file refused before hours are
         spent."""
-        cases = tuple(_registration(options, image, say) if case == "registration" else case
-                      for case in options.cases)
+        cases = tuple(
+            _registration(options, image, say) if case == "registration" else case
+            for case in options.cases
+        )
         for file in (case for case in cases if Path(case).suffix):
             draw_truth(file, image.grid, None, say)
         return cases
@@ -133,8 +144,10 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
     region = study.region(fixed_image, truth)
     error = error_mm(registration, truth)
     jacobian = to_numpy(jacobian_determinant(registration))
-    about = {"true_displacement": float(np.linalg.norm(truth.vectors, axis=-1)[region].mean()),
-             "folding": float((jacobian[region] <= 0).mean())}
+    about = {
+        "true_displacement": float(np.linalg.norm(truth.vectors, axis=-1)[region].mean()),
+        "folding": float((jacobian[region] <= 0).mean()),
+    }
     for name in maps:
         begun = perf_counter()
         if name == RESIDUAL:
@@ -142,9 +155,13 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
             here, mean_error = region, ""
         else:
             found = disagreement(
-                create_sampler("equivariance", backbone, name, {}), fixed, moving, study.samples,
+                create_sampler("equivariance", backbone, name, {}),
+                fixed,
+                moving,
+                study.samples,
                 study.generator(pair, name),
-                lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"))
+                lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"),
+            )
             here = region & found.inside
             scored = variants(name, found, registration, here)
             mean_error = float(error_mm(found.mean, truth)[here].mean())
@@ -157,14 +174,23 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
                 if {**key, **one} not in bins:
                     bins.add({**key, **one})
             # Last, and of the variants the map itself: its row says that all is done.
-            rows.add({**key, **scores(score, error, here), "repeatability": repeatability,
-                      "mean_field_error": mean_error, **about,
-                      "validity": float(here.sum() / region.sum()), "voxels": int(here.sum()),
-                      "seconds": seconds})
+            rows.add(
+                {
+                    **key,
+                    **scores(score, error, here),
+                    "repeatability": repeatability,
+                    "mean_field_error": mean_error,
+                    **about,
+                    "validity": float(here.sum() / region.sum()),
+                    "voxels": int(here.sum()),
+                    "seconds": seconds,
+                }
+            )
 
 
-def variants(name: str, found: Disagreement, registration: DisplacementField, mask: np.ndarray
-             ) -> dict[str, tuple[np.ndarray, float | str]]:
+def variants(
+    name: str, found: Disagreement, registration: DisplacementField, mask: np.ndarray
+) -> dict[str, tuple[np.ndarray, float | str]]:
     """Maps of the same samples by name, the plain one last, with their repeatability.
 
     Args:
@@ -173,16 +199,17 @@ def variants(name: str, found: Disagreement, registration: DisplacementField, ma
         registration: the unperturbed one.
         mask: where the maps of independent halves of the samples are compared (Spearman).
     """
+
     def smooth(u: np.ndarray) -> np.ndarray:
         return ndimage.gaussian_filter(u, RESIDUAL_SIGMA)
 
     gap = found.mean.vectors - registration.to_numpy().vectors
     about = np.sqrt(found.uncertainty_mm**2 + (gap**2).sum(axis=-1))
     return {
-        name + SMOOTHED: (smooth(found.uncertainty_mm),
-                          spearman(*map(smooth, found.halves), mask)),
+        name + SMOOTHED: (smooth(found.uncertainty_mm), spearman(*map(smooth, found.halves), mask)),
         name + ABOUT: (about, ""),
-        name: (found.uncertainty_mm, spearman(*found.halves, mask))}
+        name: (found.uncertainty_mm, spearman(*found.halves, mask)),
+    }
 
 
 def scores(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -191,8 +218,11 @@ def scores(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray) -> dict
     return {
         "spearman": spearman(uncertainty, error, mask),
         "pearson": pearson(uncertainty, error, mask),
-        "aurc": areas.aurc, "oracle_aurc": areas.oracle, "naurc": areas.normalised,
-        "mean_error": areas.mean_error, "p95_error": float(np.percentile(error[mask], 95)),
+        "aurc": areas.aurc,
+        "oracle_aurc": areas.oracle,
+        "naurc": areas.normalised,
+        "mean_error": areas.mean_error,
+        "p95_error": float(np.percentile(error[mask], 95)),
         "factor95": conformal_factor(uncertainty, error, mask),
     }
 
@@ -201,14 +231,17 @@ def binned(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray) -> list
     """Mean error in bins of equal count, from certain to uncertain (Tian et al., Fig. 8)."""
     u, e = uncertainty[mask], error[mask]
     order = np.argsort(u)
-    return [{"bin": number, "uncertainty": float(u[part].mean()), "error": float(e[part].mean())}
-            for number, part in enumerate(np.array_split(order, BINS))]
+    return [
+        {"bin": number, "uncertainty": float(u[part].mean()), "error": float(e[part].mean())}
+        for number, part in enumerate(np.array_split(order, BINS))
+    ]
 
 
 def _in_words(rows: Rows) -> str:
     entries = summary(rows.all, GROUP, tuple(COLUMNS))
-    baseline = {tuple(e[name] for name in GROUP[:-1]): e["naurc"]
-                for e in entries if e["map"] == RESIDUAL}
+    baseline = {
+        tuple(e[name] for name in GROUP[:-1]): e["naurc"] for e in entries if e["map"] == RESIDUAL
+    }
     maps = [e for e in entries if e["map"] != RESIDUAL]
 
     def named(cells: list[dict]) -> str:
@@ -218,14 +251,21 @@ def _in_words(rows: Rows) -> str:
     for ending in ("", SMOOTHED, ABOUT):
         mine = [e for e in maps if variant(e["map"]) == ending]
         worse = [e for e in mine if not e["aurc"] < e["mean_error"]]
-        behind = [e for e in mine if e["naurc"] > baseline.get(
-            tuple(e[n] for n in GROUP[:-1]), float("inf"))]
+        behind = [
+            e
+            for e in mine
+            if e["naurc"] > baseline.get(tuple(e[n] for n in GROUP[:-1]), float("inf"))
+        ]
         lines += [
             f"Maps{ending}: AURC below the mean error in {len(mine) - len(worse)} of {len(mine)} "
             f"cells; not in: {named(worse)}.",
             f"Maps{ending}: nAURC better than the image residual's in {len(mine) - len(behind)} "
-            f"of {len(mine)} cells; not in: {named(behind)}."]
-    return "\n".join([
-        *lines,
-        "Errors in mm; intervals: 95 % bootstrap over pairs; repeatability: Spearman of two maps "
-        "of half the samples each; q95: factor that makes 95 % of errors lie within q u."])
+            f"of {len(mine)} cells; not in: {named(behind)}.",
+        ]
+    return "\n".join(
+        [
+            *lines,
+            "Errors in mm; intervals: 95 % bootstrap over pairs; repeatability: Spearman of two maps "
+            "of half the samples each; q95: factor that makes 95 % of errors lie within q u.",
+        ]
+    )

@@ -21,20 +21,19 @@ from ..posterior.maps import displacement_entropy
 from ..randomness import numpy_generator
 from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
-from .labels import (
-    BROADENED_MM,
-    baselines,
-    image_on,
-    judge,
-    mean_dice,
-)
+from .labels import BROADENED_MM, baselines, image_on, judge, mean_dice
 from .rows import Rows, summary, table
 from .study import RESIDUAL, settings_of, stem
 
 KEY = ("pair", "backbone", "family", "map", "samples", "seed")
 GROUP = ("backbone", "family", "map")
-COLUMNS = {"auroc": "ring AUROC", "ece": "ring ECE", "ause": "ring AUSE", "mean": "mean score",
-           "dice": "Dice"}
+COLUMNS = {
+    "auroc": "ring AUROC",
+    "ece": "ring ECE",
+    "ause": "ring AUSE",
+    "mean": "mean score",
+    "dice": "Dice",
+}
 ENTROPY = "label entropy"  # the map of a run
 OF_SAMPLES = "label entropy of the samples"
 INFORMATION = "label information"
@@ -95,11 +94,18 @@ class LabelStudy(Study):
         inputs = read_inputs(Job(**{name: vars(options)[name] for name in files}))
         for text in inputs.warnings():
             say(text)
-        labels = (each.only_layer("The label study")
-                  for each in (inputs.fixed_labels, inputs.moving_labels))
-        return cls(options.name or f"{stem(options.fixed)} from {stem(options.moving)}",
-                   Path(options.out), inputs.fixed, inputs.moving, *labels,
-                   **settings_of(options))
+        labels = (
+            each.only_layer("The label study")
+            for each in (inputs.fixed_labels, inputs.moving_labels)
+        )
+        return cls(
+            options.name or f"{stem(options.fixed)} from {stem(options.moving)}",
+            Path(options.out),
+            inputs.fixed,
+            inputs.moving,
+            *labels,
+            **settings_of(options),
+        )
 
     def rows(self) -> Rows:
         """The rows computed so far."""
@@ -108,14 +114,21 @@ class LabelStudy(Study):
 
     def missing(self, rows: Rows) -> list[str]:
         """Families without rows."""
-        return [name for name in self.families
-                if {**self.pair(), "family": name, "map": ENTROPY} not in rows]
+        return [
+            name
+            for name in self.families
+            if {**self.pair(), "family": name, "map": ENTROPY} not in rows
+        ]
 
     def pair(self) -> dict:
         """The columns that name the pair."""
         settings = json.dumps(self.backbone_settings) if self.backbone_settings else ""
-        return {"pair": self.name, "backbone": f"{self.backbone} {settings}".strip(),
-                "samples": self.samples, "seed": self.seed}
+        return {
+            "pair": self.name,
+            "backbone": f"{self.backbone} {settings}".strip(),
+            "samples": self.samples,
+            "seed": self.seed,
+        }
 
     def registrations(self) -> int:
         """How many registrations are still to do."""
@@ -138,14 +151,19 @@ class LabelStudy(Study):
     @staticmethod
     def table(rows: Rows) -> str:
         """The summary table; with enough pairs also the correlation of entropy and Dice."""
-        lines = [table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS), "",
-                 "In the ring around the true label boundaries; mean score over the whole image; "
-                 f"intervals: 95 % bootstrap over pairs; {RESIDUAL} in intensities."]
+        lines = [
+            table(summary(rows.all, GROUP, tuple(COLUMNS)), GROUP, COLUMNS),
+            "",
+            "In the ring around the true label boundaries; mean score over the whole image; "
+            f"intervals: 95 % bootstrap over pairs; {RESIDUAL} in intensities.",
+        ]
         entropy = [row for row in rows.all if row["map"] == ENTROPY]
         if len(entropy) >= FEW_PAIRS:
             found = spearmanr(*([float(row[name]) for row in entropy] for name in ("mean", "dice")))
-            lines.append(f"Spearman of mean label entropy and Dice over {len(entropy)} pairs: "
-                         f"{found.statistic:.2f} (p = {found.pvalue:.2g}).")
+            lines.append(
+                f"Spearman of mean label entropy and Dice over {len(entropy)} pairs: "
+                f"{found.statistic:.2f} (p = {found.pvalue:.2g})."
+            )
         return "\n".join(lines)
 
 
@@ -158,24 +176,37 @@ def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
     grid, truth = study.fixed_labels.grid, study.fixed_labels.array
     warped = warp_labels(study.moving_labels, registration.to_numpy().resample(grid)).array
     if not set(np.unique(truth)) & set(np.unique(warped)) - {0}:
-        raise ValueError(f"{study.name}: the two segmentations share no label after registration; "
-                         "give the same values to the same structures.")
+        raise ValueError(
+            f"{study.name}: the two segmentations share no label after registration; "
+            "give the same values to the same structures."
+        )
     residual = image_on(image_residual(fixed, moving, registration), registration.grid, grid)
     _add(study, "", baselines(warped, grid, residual), warped, truth, rows)
     for name in families:
         probabilities = LabelProbabilities(study.moving_labels, grid)
         found = disagreement(
-            create_sampler("equivariance", backbone, name, {}), fixed, moving, study.samples,
-            numpy_generator(study.seed, "label study", name), lambda name=name: advance(name),
-            probabilities.add)
-        on_grid = {text: image_on(values, registration.grid, grid) for text, values in (
-            ("u", found.uncertainty_mm),
-            ("displacement entropy", to_numpy(displacement_entropy(found.covariance))))}
+            create_sampler("equivariance", backbone, name, {}),
+            fixed,
+            moving,
+            study.samples,
+            numpy_generator(study.seed, "label study", name),
+            lambda name=name: advance(name),
+            probabilities.add,
+        )
+        on_grid = {
+            text: image_on(values, registration.grid, grid)
+            for text, values in (
+                ("u", found.uncertainty_mm),
+                ("displacement entropy", to_numpy(displacement_entropy(found.covariance))),
+            )
+        }
         maps = {text: LabelMap(values) for text, values in on_grid.items()}
         maps[INFORMATION] = LabelMap(probabilities.information())
         maps[OF_SAMPLES] = LabelMap(probabilities.entropy(), *probabilities.top_label())
-        maps |= {f"{ENTROPY}, broadened {width:g} mm": broadened(probabilities, width)
-                 for width in BROADENED_MM}
+        maps |= {
+            f"{ENTROPY}, broadened {width:g} mm": broadened(probabilities, width)
+            for width in BROADENED_MM
+        }
         # Last, because its row says that the family is done.
         maps[ENTROPY] = label_map(probabilities, warped)
         _add(study, name, maps, warped, truth, rows)
@@ -186,6 +217,11 @@ def _add(study, family: str, maps: dict[str, LabelMap], warped, truth, rows: Row
     for name, scores in judge(maps, warped, truth).items():
         row = {**study.pair(), "family": family, "map": name}
         if row not in rows:
-            rows.add({**{column: row[column] for column in KEY},
-                      **{k: "" if v is None else v for k, v in scores.items()},
-                      "mean": float(maps[name].score.mean()), "dice": dice})
+            rows.add(
+                {
+                    **{column: row[column] for column in KEY},
+                    **{k: "" if v is None else v for k, v in scores.items()},
+                    "mean": float(maps[name].score.mean()),
+                    "dice": dice,
+                }
+            )

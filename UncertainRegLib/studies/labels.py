@@ -24,16 +24,20 @@ BROADENED_MM = (0.5, 1.0, 1.5, 2.0)  # on top of the samples
 
 def pooled(maps: list[dict[str, LabelMap]]) -> dict[str, LabelMap]:
     """Maps of the layers of a segmentation as one, a layer after the other along the first axis."""
+
     def joined(name: str, part: str) -> np.ndarray | None:
         arrays = [getattr(layer[name], part) for layer in maps]
         return None if arrays[0] is None else np.concatenate(arrays)
 
-    return {name: LabelMap(*(joined(name, part) for part in ("score", "top", "confidence")))
-            for name in maps[0]}
+    return {
+        name: LabelMap(*(joined(name, part) for part in ("score", "top", "confidence")))
+        for name in maps[0]
+    }
 
 
-def judge(maps: dict[str, LabelMap], warped: np.ndarray, truth: np.ndarray,
-          ring: np.ndarray | None = None) -> dict[str, dict]:
+def judge(
+    maps: dict[str, LabelMap], warped: np.ndarray, truth: np.ndarray, ring: np.ndarray | None = None
+) -> dict[str, dict]:
     """Scores of label maps against the true labels, in the ring around these.
 
     Args:
@@ -54,14 +58,17 @@ def judge(maps: dict[str, LabelMap], warped: np.ndarray, truth: np.ndarray,
         if one.confidence is not None:
             diagram = reliability(one.confidence, one.top == truth, ring, SIR.ece_bins)
         result[name] = {
-            "auroc": auroc(one.score, wrong, ring), "ause": ause(one.score, wrong, ring),
+            "auroc": auroc(one.score, wrong, ring),
+            "ause": ause(one.score, wrong, ring),
             "ece": None if diagram is None else diagram.ece,
-            "mce": None if diagram is None else diagram.mce}
+            "mce": None if diagram is None else diagram.mce,
+        }
     return result
 
 
-def baselines(warped: np.ndarray, grid: Grid, residual: np.ndarray | None = None
-              ) -> dict[str, LabelMap]:
+def baselines(
+    warped: np.ndarray, grid: Grid, residual: np.ndarray | None = None
+) -> dict[str, LabelMap]:
     """The maps that one registration gives.
 
     Args:

@@ -54,8 +54,10 @@ def validate(folder: str | Path, record: Record) -> dict:
     folder = Path(folder)
     if record.status == "failed" or "uncertainty_mm" not in record.maps:
         why = f" ({record.error})" if record.error else ""
-        raise InputError(f"{folder}: is a {record.status} result{why} without a map of "
-                         "disagreement to judge; run it again.")
+        raise InputError(
+            f"{folder}: is a {record.status} result{why} without a map of "
+            "disagreement to judge; run it again."
+        )
     labels = landmarks = None
     curves: list[str] = []
     if "fixed_labels" in record.inputs:
@@ -63,15 +65,18 @@ def validate(folder: str | Path, record: Record) -> dict:
     if "fixed_points" in record.inputs:
         landmarks = _landmarks(folder, record, curves)
     if labels is None and landmarks is None:
-        raise InputError(f"{folder}: was made without a fixed segmentation or true landmarks; run "
-                         "again with --fixed-labels or --fixed-points.")
+        raise InputError(
+            f"{folder}: was made without a fixed segmentation or true landmarks; run "
+            "again with --fixed-labels or --fixed-points."
+        )
     return _plain({"labels": labels, "landmarks": landmarks, "curves": curves})
 
 
 def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
     inputs, samples = record.inputs, record.samples
     moving, fixed = read_structures(
-        inputs["moving_labels"].file, inputs["fixed_labels"].file, _names(record), unsaid)
+        inputs["moving_labels"].file, inputs["fixed_labels"].file, _names(record), unsaid
+    )
     u = read_image(folder / record.maps["uncertainty_mm"].file)
     grid = u.grid
     warped = moving.warp(read_field(folder / record.transform).resample(grid))
@@ -84,29 +89,45 @@ def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
     missing = record.calibration.missing_mm if record.calibration else None
     maps = []
     for layer, labels in zip(layers, warped.layers):
-        maps.append({ENTROPY: label_map(layer, labels.array),
-                     "u": LabelMap(u.array), **baselines(labels.array, grid)})
+        maps.append(
+            {
+                ENTROPY: label_map(layer, labels.array),
+                "u": LabelMap(u.array),
+                **baselines(labels.array, grid),
+            }
+        )
         if missing:
             maps[-1][BROADENED] = broadened(layer, missing)
     maps = pooled(maps)
-    found, truth = (np.concatenate([layer.array for layer in each.layers])
-                    for each in (warped, fixed))
+    found, truth = (
+        np.concatenate([layer.array for layer in each.layers]) for each in (warped, fixed)
+    )
     ring = np.concatenate([SIR.mask(layer.array) for layer in fixed.layers])
     wrong, entropy = (found != truth).astype(float), maps[ENTROPY]
     _risk_curves(folder, "labels", entropy.score, wrong, ring, curves)
     diagram = reliability(entropy.confidence, entropy.top == truth, ring, SIR.ece_bins)
-    bins = np.stack([diagram.edges[:-1], diagram.edges[1:], diagram.count, diagram.confidence,
-                     diagram.accuracy])
-    _write(folder, "reliability", ("low", "high", "voxels", "confidence", "accuracy"),
-           bins[:, diagram.count > 0], curves)
-    return {"dice": mean_dice(found, truth), "mislabelled": float(wrong[ring].mean()),
-            "maps": judge(maps, found, truth, ring)}
+    bins = np.stack(
+        [diagram.edges[:-1], diagram.edges[1:], diagram.count, diagram.confidence, diagram.accuracy]
+    )
+    _write(
+        folder,
+        "reliability",
+        ("low", "high", "voxels", "confidence", "accuracy"),
+        bins[:, diagram.count > 0],
+        curves,
+    )
+    return {
+        "dice": mean_dice(found, truth),
+        "mislabelled": float(wrong[ring].mean()),
+        "maps": judge(maps, found, truth, ring),
+    }
 
 
 def _names(record: Record) -> dict[str, str]:
     """Label -> name of the structures of a result, where they have one."""
-    return {str(row["label"]): row["name"] for row in record.labels
-            if row["name"] != str(row["label"])}
+    return {
+        str(row["label"]): row["name"] for row in record.labels if row["name"] != str(row["label"])
+    }
 
 
 def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
@@ -119,22 +140,38 @@ def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
         squared = np.square([row["mahalanobis"] for row in judged])
         _write(folder, "ellipsoids", ("nominal", "observed"), chi2_calibration(squared), curves)
     return {
-        "count": len(rows), "tre_mean_mm": float(tre.mean()),
-        "tre_median_mm": float(np.median(tre)), "tre_p95_mm": float(np.percentile(tre, 95)),
+        "count": len(rows),
+        "tre_mean_mm": float(tre.mean()),
+        "tre_median_mm": float(np.median(tre)),
+        "tre_p95_mm": float(np.percentile(tre, 95)),
         "inside95": float(np.mean([row["inside95"] for row in judged])) if judged else None,
-        "spearman": spearman(u, tre), "aurc_mm": areas.aurc, "naurc": areas.normalised,
+        "spearman": spearman(u, tre),
+        "aurc_mm": areas.aurc,
+        "naurc": areas.normalised,
         "bound_coverage": landmarks_within(
-            record, record.calibration.factor if record.calibration else None)}
+            record, record.calibration.factor if record.calibration else None
+        ),
+    }
 
 
 def _risk_curves(folder: Path, name: str, score, error, mask, curves: list[str]) -> None:
     """Sparsification of a map and of its oracle; risk-coverage is the same, read backwards."""
     removed, remaining = sparsification_curve(score, error, mask)
     _, oracle = sparsification_curve(error, error, mask)
-    _write(folder, f"{name}_sparsification", ("removed", "remaining_error", "oracle"),
-           (removed, remaining, oracle), curves)
-    _write(folder, f"{name}_risk_coverage", ("coverage", "risk", "oracle"),
-           (1 - removed[::-1], remaining[::-1], oracle[::-1]), curves)
+    _write(
+        folder,
+        f"{name}_sparsification",
+        ("removed", "remaining_error", "oracle"),
+        (removed, remaining, oracle),
+        curves,
+    )
+    _write(
+        folder,
+        f"{name}_risk_coverage",
+        ("coverage", "risk", "oracle"),
+        (1 - removed[::-1], remaining[::-1], oracle[::-1]),
+        curves,
+    )
 
 
 def _write(folder: Path, name: str, head: tuple[str, ...], columns, curves: list[str]) -> None:
@@ -150,16 +187,21 @@ def in_words(entry: Validation) -> str:
     """The numbers of a validation, for a person."""
     lines, labels, landmarks = [], entry.labels, entry.landmarks
     if labels:
-        lines += [f"Mean Dice {labels.dice:.3f}; {100 * labels.mislabelled:.1f} % of the ring "
-                  "voxels mislabelled",
-                  f"{'map':16} {'ring AUROC':>10} {'ring AUSE':>10} {'ring ECE':>9}"]
+        lines += [
+            f"Mean Dice {labels.dice:.3f}; {100 * labels.mislabelled:.1f} % of the ring "
+            "voxels mislabelled",
+            f"{'map':16} {'ring AUROC':>10} {'ring AUSE':>10} {'ring ECE':>9}",
+        ]
         for name, one in labels.maps.items():
-            auroc, ause, ece = ("" if value is None else f"{value:.3f}"
-                                for value in (one.auroc, one.ause, one.ece))
+            auroc, ause, ece = (
+                "" if value is None else f"{value:.3f}" for value in (one.auroc, one.ause, one.ece)
+            )
             lines.append(f"{name:16} {auroc:>10} {ause:>10} {ece:>9}")
     if landmarks:
-        lines.append(f"{landmarks.count} landmarks: TRE mean {landmarks.tre_mean_mm:.2f}, median "
-                     f"{landmarks.tre_median_mm:.2f}, 95 % {landmarks.tre_p95_mm:.2f} mm")
+        lines.append(
+            f"{landmarks.count} landmarks: TRE mean {landmarks.tre_mean_mm:.2f}, median "
+            f"{landmarks.tre_median_mm:.2f}, 95 % {landmarks.tre_p95_mm:.2f} mm"
+        )
         if landmarks.inside95 is not None:
             lines.append(f"{100 * landmarks.inside95:.0f} % inside their 95 % ellipsoid")
         if landmarks.bound_coverage is not None:
@@ -183,11 +225,17 @@ def job_of(folder: str | Path, record: Record) -> Job:
     if record.status != "complete":
         raise InputError(f"{folder}: is a {record.status} result; run it to the end first.")
     return Job(
-        out=str(folder), backbone=record.backbone.name, method=record.method,
-        perturbation=record.parameters["perturbation"] or Job.perturbation, seed=record.seed,
-        samples=record.samples.asked, device=record.device,
-        parameters=record.parameters["settings"], label_names=_names(record),
-        **{name: one.file for name, one in record.inputs.items()})
+        out=str(folder),
+        backbone=record.backbone.name,
+        method=record.method,
+        perturbation=record.parameters["perturbation"] or Job.perturbation,
+        seed=record.seed,
+        samples=record.samples.asked,
+        device=record.device,
+        parameters=record.parameters["settings"],
+        label_names=_names(record),
+        **{name: one.file for name, one in record.inputs.items()},
+    )
 
 
 def check_unchanged(folder: str | Path, record: Record, inputs: dict) -> None:
@@ -214,14 +262,14 @@ def of_calibration(record: Record, entry: dict) -> dict:
     validation = record.validation
     if validation and validation.landmarks:
         entries["validation"] = replace(
-            validation, landmarks=replace(validation.landmarks, bound_coverage=within))
+            validation, landmarks=replace(validation.landmarks, bound_coverage=within)
+        )
     return entries
 
 
 def landmarks_within(record: Record, factor: float | None) -> float | None:
     """Fraction of true landmarks whose TRE is at most ``factor`` u; None where unknown."""
-    pairs = [(row["u_mm"], row["tre_mm"]) for row in record.landmarks
-             if row["tre_mm"] is not None]
+    pairs = [(row["u_mm"], row["tre_mm"]) for row in record.landmarks if row["tre_mm"] is not None]
     if factor is None or not pairs:
         return None
     return bound_coverage(*np.array(pairs).T, factor)

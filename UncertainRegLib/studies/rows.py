@@ -39,8 +39,10 @@ class Rows:
 
     def add(self, row: dict) -> None:
         """Append one row to the file at once: an interrupted study loses one row at most."""
-        row = {name: f"{value:.6g}" if isinstance(value, float) else str(value)
-               for name, value in row.items()}
+        row = {
+            name: f"{value:.6g}" if isinstance(value, float) else str(value)
+            for name, value in row.items()
+        }
         new = not self.all
         columns = list(row) if new else list(self.all[0])
         with open(self.path, "a", newline="", encoding="utf-8") as stream:
@@ -65,8 +67,9 @@ def write_parquet(rows: list[dict], path: Path) -> None:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise ValueError("Parquet needs the package pyarrow: pip install pyarrow. rows.csv holds "
-                         "the same rows.") from None
+        raise ValueError(
+            "Parquet needs the package pyarrow: pip install pyarrow. rows.csv holds the same rows."
+        ) from None
     columns = {}
     for name in rows[0]:
         texts = [row[name] for row in rows]
@@ -117,9 +120,11 @@ def table(entries: list[dict], group: tuple[str, ...], columns: dict[str, str]) 
         for name in columns:
             interval = entry[f"{name}_interval"]
             text = "" if np.isnan(entry[name]) else f"{entry[name]:.3f}"
-            line.append(text if interval is None else
-                        f"{text} [{interval[0]:.3f}, {interval[1]:.3f}]")
+            line.append(
+                text if interval is None else f"{text} [{interval[0]:.3f}, {interval[1]:.3f}]"
+            )
         lines.append(line)
     widths = [max(len(line[c]) for line in lines) for c in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip()
-                     for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines
+    )

@@ -37,8 +37,9 @@ TRUTHS = {
 }
 
 
-def draw_truth(name: str, grid: Grid, generator: np.random.Generator,
-               say: Say = unsaid) -> DisplacementField:
+def draw_truth(
+    name: str, grid: Grid, generator: np.random.Generator, say: Say = unsaid
+) -> DisplacementField:
     """A known deformation phi, fixed to moving, mm LPS on ``grid``.
 
     Args:
@@ -53,8 +54,10 @@ def draw_truth(name: str, grid: Grid, generator: np.random.Generator,
     if name in TRUTHS:
         return TRUTHS[name](grid, generator)
     if not Path(name).suffix:
-        raise ValueError(f"Unknown truth {name!r}; choose one of {', '.join(TRUTHS)}, or the file "
-                         "of a displacement field.")
+        raise ValueError(
+            f"Unknown truth {name!r}; choose one of {', '.join(TRUTHS)}, or the file "
+            "of a displacement field."
+        )
     field = read_field(name, say)
     check_cover(field.grid, grid, name, "the image", say)
     return field.resample(grid)

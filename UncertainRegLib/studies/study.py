@@ -67,8 +67,9 @@ class ImageStudy(Study):
             raise ValueError(f"repeats (--warps) is {self.repeats}; a study needs at least 1.")
 
     @classmethod
-    def add_image_arguments(cls, parser: ArgumentParser, option: str, cases: tuple[str, ...],
-                            choices: str) -> None:
+    def add_image_arguments(
+        cls, parser: ArgumentParser, option: str, cases: tuple[str, ...], choices: str
+    ) -> None:
         """The image, where it is judged, and the cases, which have an option of the study's name.
 
         Args:
@@ -76,18 +77,27 @@ class ImageStudy(Study):
         """
         parser.add_argument("--image", required=True, help="a real image; it is deformed")
         region = parser.add_mutually_exclusive_group()
-        region.add_argument("--labels", default="",
-                            help="its segmentation: judge inside its labels")
-        region.add_argument("--roi", default="body", choices=("body",),
-                            help="judge inside the largest component above a threshold [body]")
-        parser.add_argument(f"--{option}", dest="cases", nargs="+", default=list(cases),
-                            help=f"{choices} [{' '.join(cases)}]")
+        region.add_argument(
+            "--labels", default="", help="its segmentation: judge inside its labels"
+        )
+        region.add_argument(
+            "--roi",
+            default="body",
+            choices=("body",),
+            help="judge inside the largest component above a threshold [body]",
+        )
+        parser.add_argument(
+            f"--{option}",
+            dest="cases",
+            nargs="+",
+            default=list(cases),
+            help=f"{choices} [{' '.join(cases)}]",
+        )
 
     @staticmethod
     def add_repeats(parser: ArgumentParser) -> None:
         """How often each kind of pair is drawn."""
-        parser.add_argument("--warps", type=int, default=3,
-                            help="random pairs of every kind [3]")
+        parser.add_argument("--warps", type=int, default=3, help="random pairs of every kind [3]")
 
     @classmethod
     def of(cls, options: Namespace, say: Callable[[str], None]) -> ImageStudy:
@@ -100,13 +110,20 @@ class ImageStudy(Study):
         labels = read_segmentation(options.labels, say).foreground() if options.labels else None
         if labels is not None:
             check_overlap(image.grid, labels.grid, options.image, options.labels)
-        return cls(image, options.name or stem(options.image), Path(options.out),
-                   cls.cases_of(options, image, say), labels, repeats=options.warps,
-                   **settings_of(options))
+        return cls(
+            image,
+            options.name or stem(options.image),
+            Path(options.out),
+            cls.cases_of(options, image, say),
+            labels,
+            repeats=options.warps,
+            **settings_of(options),
+        )
 
     @classmethod
-    def cases_of(cls, options: Namespace, image: Image, say: Callable[[str], None]
-                 ) -> tuple[str, ...]:
+    def cases_of(
+        cls, options: Namespace, image: Image, say: Callable[[str], None]
+    ) -> tuple[str, ...]:
         """The cases that were asked for."""
         return tuple(options.cases)
 
@@ -126,19 +143,27 @@ class ImageStudy(Study):
         for case in self.cases:
             file = bool(Path(case).suffix)
             for number in range(1 if file else self.repeats):
-                pair = {"image": self.name, "backbone": f"{self.backbone} {settings}".strip(),
-                        "case": Path(case).stem if file else case, "number": number,
-                        "samples": self.samples, "seed": self.seed}
-                maps = [name for name in (RESIDUAL, *self.families)
-                        if {**pair, "map": name} not in rows]
+                pair = {
+                    "image": self.name,
+                    "backbone": f"{self.backbone} {settings}".strip(),
+                    "case": Path(case).stem if file else case,
+                    "number": number,
+                    "samples": self.samples,
+                    "seed": self.seed,
+                }
+                maps = [
+                    name for name in (RESIDUAL, *self.families) if {**pair, "map": name} not in rows
+                ]
                 if maps:
                     todo.append((case, pair, maps))
         return todo
 
     def registrations(self) -> int:
         """How many registrations of one pair for every missing map are still to do."""
-        return sum(1 + self.samples * len(set(maps) - {RESIDUAL})
-                   for _, _, maps in self.missing(self.rows()))
+        return sum(
+            1 + self.samples * len(set(maps) - {RESIDUAL})
+            for _, _, maps in self.missing(self.rows())
+        )
 
     def generator(self, pair: dict, name: str = "") -> np.random.Generator:
         """The random numbers of a pair, or of one map of it: the same in whatever order."""
@@ -160,17 +185,24 @@ class ImageStudy(Study):
             region = warp_labels(self.labels, truth).array > 0
         region &= seen(truth, self.image.grid)
         if not region.any():
-            raise ValueError(f"{self.name}: no voxel of the region of interest is left; give "
-                             "labels of this image.")
+            raise ValueError(
+                f"{self.name}: no voxel of the region of interest is left; give "
+                "labels of this image."
+            )
         return region
 
 
 def settings_of(options: Namespace) -> dict:
     """The settings that all studies have, by name."""
     uses_torch = "torch" in backbone_class(options.backbone).facts.packages
-    return {"backbone": options.backbone, "backbone_settings": options.backbone_settings,
-            "families": tuple(options.families), "samples": options.samples,
-            "seed": options.seed, "device": choose_device(options.device, uses_torch)}
+    return {
+        "backbone": options.backbone,
+        "backbone_settings": options.backbone_settings,
+        "families": tuple(options.families),
+        "samples": options.samples,
+        "seed": options.seed,
+        "device": choose_device(options.device, uses_torch),
+    }
 
 
 def stem(path: str) -> str:

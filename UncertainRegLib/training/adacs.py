@@ -156,8 +156,13 @@ def train_adacs(
             if learns_motion:
                 momentum.update(mean_residual)
             of_score = scoring_loss(config, score, residual.detach(), momentum.value)
-        log = {"loss": float(loss.detach()), "mse": mean_residual, "momentum": momentum.value,
-               "score": float(score.detach().mean()), "score_loss": float(of_score.detach())}
+        log = {
+            "loss": float(loss.detach()),
+            "mse": mean_residual,
+            "momentum": momentum.value,
+            "score": float(score.detach().mean()),
+            "score_loss": float(of_score.detach()),
+        }
         if learns_motion:
             descend(loss, optimisers["displacement"])
         if learns_score:

@@ -58,15 +58,20 @@ class FolderPairs:
         files = sorted(f for f in Path(self.folder).iterdir() if f.name.endswith(ENDINGS))
         self.files = [f for f in files if self.names is None or f.name in self.names]
         if len(self.files) < 2:
-            raise ValueError(f"{self.folder} holds {len(self.files)} of the images asked for; "
-                             "training needs at least two.")
+            raise ValueError(
+                f"{self.folder} holds {len(self.files)} of the images asked for; "
+                "training needs at least two."
+            )
         axes = set()
         for file in self.files:
             image = read_image(file)
             axes.add(axes_of(image.grid))
             grid = centred_grid(image, self.shape, self.spacing_mm)
-            low, high = np.percentile(image.array, PERCENTILES) if (
-                self.intensity == "percentiles") else (image.array.min(), image.array.max())
+            low, high = (
+                np.percentile(image.array, PERCENTILES)
+                if (self.intensity == "percentiles")
+                else (image.array.min(), image.array.max())
+            )
             array = np.clip((image.resample(grid).array - low) / max(high - low, 1e-6), 0, 1)
             labels = labels_sum = None
             if self.labels is not None:
@@ -92,9 +97,14 @@ class FolderPairs:
         """What a checkpoint records about its pairs: files by name and content, not by folder."""
         names = [file.name for file in self.files]
         images, labels = (dict(zip(names, sums)) for sums in zip(*self._sums))
-        return {"shape": self.shape, "spacing": self.spacing_mm, "intensity": self.intensity,
-                "shift": (self.together, self.apart), "images": images,
-                "segmentations": None if self.labels is None else labels}
+        return {
+            "shape": self.shape,
+            "spacing": self.spacing_mm,
+            "intensity": self.intensity,
+            "shift": (self.together, self.apart),
+            "images": images,
+            "segmentations": None if self.labels is None else labels,
+        }
 
     def label_values(self) -> tuple[int, ...]:
         """Every label that occurs, without 0; empty without segmentations."""
@@ -109,11 +119,14 @@ class FolderPairs:
         shifts = [common + rng.integers(-self.apart, self.apart + 1, 3) for _ in range(2)]
         return self.of(moving, fixed, device, shifts)
 
-    def of(self, moving: int, fixed: int, device: str = "cpu",
-           shifts=((0, 0, 0), (0, 0, 0))) -> Pair:
+    def of(
+        self, moving: int, fixed: int, device: str = "cpu", shifts=((0, 0, 0), (0, 0, 0))
+    ) -> Pair:
         """The pair of two images by number (in order of file names), moved by whole voxels."""
-        tensors = [[None if a is None else _shifted(a, shift, device) for a in self._images[index]]
-                   for index, shift in zip((moving, fixed), shifts)]
+        tensors = [
+            [None if a is None else _shifted(a, shift, device) for a in self._images[index]]
+            for index, shift in zip((moving, fixed), shifts)
+        ]
         (moving, moving_labels), (fixed, fixed_labels) = tensors
         return Pair(moving, fixed, moving_labels, fixed_labels)
 

@@ -68,12 +68,15 @@ class GongTraining:
 
     def __post_init__(self) -> None:
         if self.ensemble not in ENSEMBLES:
-            raise ValueError(f"Ensemble {self.ensemble!r} is not one of "
-                             f"{', '.join(ENSEMBLES[1:])}.")
+            raise ValueError(
+                f"Ensemble {self.ensemble!r} is not one of {', '.join(ENSEMBLES[1:])}."
+            )
         left = math.ceil(self.steps / max(math.ceil(self.steps / self.cycles), 1))
         if self.ensemble == "snapshot" and self.members > left - self.first_cycle:
-            raise ValueError(f"{self.members} snapshots need as many cycles; {self.steps} steps in "
-                             f"{self.cycles} cycles leave {left - self.first_cycle}.")
+            raise ValueError(
+                f"{self.members} snapshots need as many cycles; {self.steps} steps in "
+                f"{self.cycles} cycles leave {left - self.first_cycle}."
+            )
 
     @property
     def kind(self) -> str:
@@ -81,15 +84,18 @@ class GongTraining:
         return self.ensemble or ("predictive" if self.predictive else "voxelmorph")
 
 
-def gong_loss(config: GongTraining, found: Prediction, fixed: Tensor,
-              truth: Tensor | None) -> tuple[Tensor, dict[str, float]]:
+def gong_loss(
+    config: GongTraining, found: Prediction, fixed: Tensor, truth: Tensor | None
+) -> tuple[Tensor, dict[str, float]]:
     """L_reg + 0.1 L_uncert (Eq. 4 and 6), and its parts for the log.
 
     Without segmentations (``truth`` None) Eq. 6 learns the image residual |A∘φ - B| instead of the
     label error.
     """
-    parts = {"nlcc": nlcc(found.image, fixed, config.window),
-             "smoothness": smoothness(found.displacement)}
+    parts = {
+        "nlcc": nlcc(found.image, fixed, config.window),
+        "smoothness": smoothness(found.displacement),
+    }
     loss = config.smoothness * parts["smoothness"] - parts["nlcc"]
     error = found.image - fixed
     if truth is not None:
@@ -127,9 +133,14 @@ class Snapshots:
         self.taken = [state[str(index)] for index in range(len(state))]
 
 
-def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = True,
-               on_step: Callable[[dict], None] | None = None,
-               licence: str = "not stated") -> Path:
+def train_gong(
+    config: GongTraining,
+    pairs,
+    out: str | Path,
+    progress: bool = True,
+    on_step: Callable[[dict], None] | None = None,
+    licence: str = "not stated",
+) -> Path:
     """Train one network or an ensemble, or resume where it stopped; returns its ``model.json``.
 
     A bootstrap ensemble has a folder for each member inside ``out``, others train in ``out``.
@@ -153,13 +164,20 @@ def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = Tr
                 count = max(2, round(config.share * len(pairs)))
                 seen = np.sort(rng.choice(len(pairs), count, replace=False))
                 network, _, threads = _train_one(
-                    config, pairs.only(seen), values, seed_of(config.seed, "member", m),
-                    out / f"member-{m}", progress, on_step)
+                    config,
+                    pairs.only(seen),
+                    values,
+                    seed_of(config.seed, "member", m),
+                    out / f"member-{m}",
+                    progress,
+                    on_step,
+                )
                 weights[f"member-{m}"] = network.state_dict()
                 torch.set_num_threads(threads)  # the other members as the first one
     else:
-        network, snapshots, threads = _train_one(config, pairs, values, config.seed, out, progress,
-                                                 on_step)
+        network, snapshots, threads = _train_one(
+            config, pairs, values, config.seed, out, progress, on_step
+        )
         weights = {"member-0": network.state_dict()}
         if config.ensemble == "snapshot":
             rng = numpy_generator(config.seed, "choice of snapshots")
@@ -169,34 +187,68 @@ def train_gong(config: GongTraining, pairs, out: str | Path, progress: bool = Tr
     loss = f"-NLCC {config.window}^3 + {config.smoothness} smoothness"
     loss += " - soft Dice" * bool(classes)
     loss += f" + {config.uncertainty_weight} Laplace NLL" * config.predictive
-    made_of = provenance(pairs.files, steps=config.steps, seed=config.seed, threads=threads,
-                         loss=loss, licence=licence, labels=list(classes), settings=asdict(config))
-    return save_model(out, config.kind, network.settings, weights, pairs.shape, pairs.spacing_mm,
-                      pairs.intensity, made_of, pairs.axes)
+    made_of = provenance(
+        pairs.files,
+        steps=config.steps,
+        seed=config.seed,
+        threads=threads,
+        loss=loss,
+        licence=licence,
+        labels=list(classes),
+        settings=asdict(config),
+    )
+    return save_model(
+        out,
+        config.kind,
+        network.settings,
+        weights,
+        pairs.shape,
+        pairs.spacing_mm,
+        pairs.intensity,
+        made_of,
+        pairs.axes,
+    )
 
 
-def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, out: Path,
-               progress: bool, on_step) -> tuple[DisplacementNet, Snapshots, int]:
+def _train_one(
+    config: GongTraining,
+    pairs,
+    values: tuple[int, ...],
+    seed: int,
+    out: Path,
+    progress: bool,
+    on_step,
+) -> tuple[DisplacementNet, Snapshots, int]:
     """One network, and its threads; ``values`` are the labels with the background, or nothing."""
     keep_freed_memory()
     with torch_seeded(seed, "initial weights"):
         network = DisplacementNet(
-            **config.network, dropout=config.dropout if config.ensemble == "dropout" else 0.0,
+            **config.network,
+            dropout=config.dropout if config.ensemble == "dropout" else 0.0,
             ndim=2 if pairs.shape[0] == 1 else 3,
             classes=max(len(values), 1) if config.predictive else 0,
-            refine=config.predictive and bool(values)).to(config.device)
+            refine=config.predictive and bool(values),
+        ).to(config.device)
     cyclic, snapshots = config.ensemble == "snapshot", Snapshots()
-    optimiser = (torch.optim.SGD(network.parameters(), config.snapshot_rate)
-                 if cyclic else torch.optim.Adam(network.parameters(), config.learning_rate))
+    optimiser = (
+        torch.optim.SGD(network.parameters(), config.snapshot_rate)
+        if cyclic
+        else torch.optim.Adam(network.parameters(), config.learning_rate)
+    )
     length = math.ceil(config.steps / config.cycles)
 
     def step(n: int) -> dict:
-        drawn = [pairs.pair(seed_of(seed, "training pair", n * config.batch + i), config.device)
-                 for i in range(config.batch)]
-        moving, fixed = (torch.cat([getattr(pair, name) for pair in drawn])
-                         for name in ("moving", "fixed"))
-        moving_labels, truth = (one_hot(torch.cat([getattr(pair, name) for pair in drawn]), values)
-                                if values else None for name in ("moving_labels", "fixed_labels"))
+        drawn = [
+            pairs.pair(seed_of(seed, "training pair", n * config.batch + i), config.device)
+            for i in range(config.batch)
+        ]
+        moving, fixed = (
+            torch.cat([getattr(pair, name) for pair in drawn]) for name in ("moving", "fixed")
+        )
+        moving_labels, truth = (
+            one_hot(torch.cat([getattr(pair, name) for pair in drawn]), values) if values else None
+            for name in ("moving_labels", "fixed_labels")
+        )
         if cyclic:
             rate = cyclic_rate(n, config.steps, config.cycles, config.snapshot_rate)
             optimiser.param_groups[0]["lr"] = rate
@@ -211,9 +263,17 @@ def _train_one(config: GongTraining, pairs, values: tuple[int, ...], seed: int, 
     free = [name for name in MAY_CHANGE if not (cyclic and name == "steps")]
     settings = {k: v for k, v in asdict(config).items() if k not in free and k != "seed"}
     state = {"network": network, "optimiser": optimiser, "snapshots": snapshots}
-    threads = run_steps(step, state, config.steps, out,
-                        {**settings, **pairs.record(), "labels": list(values)}, seed=seed,
-                        save_every=config.save_every, progress=progress, on_step=on_step)
+    threads = run_steps(
+        step,
+        state,
+        config.steps,
+        out,
+        {**settings, **pairs.record(), "labels": list(values)},
+        seed=seed,
+        save_every=config.save_every,
+        progress=progress,
+        on_step=on_step,
+    )
     return network, snapshots, threads
 
 
@@ -223,6 +283,8 @@ def nearest_atlas(fixed: Tensor, pairs, window: int = 5) -> int:
     Args:
         fixed: (1, 1, Z, Y, X), prepared as the images of ``pairs``.
     """
-    likeness = [float(nlcc(pairs.of(k, k, str(fixed.device)).moving, fixed, window))
-                for k in range(len(pairs))]
+    likeness = [
+        float(nlcc(pairs.of(k, k, str(fixed.device)).moving, fixed, window))
+        for k in range(len(pairs))
+    ]
     return int(np.argmax(likeness))

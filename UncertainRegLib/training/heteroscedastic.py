@@ -126,19 +126,21 @@ def train_heteroscedastic(
             residual = (fixed - moved).square()
             loss = displacement_loss(config, fixed, residual, log_variance, z) + extra
             beta = 0.0 if config.loss == "nll" else config.beta
-            of_variance = beta_nll(_local_mean(residual.detach(), config.window), log_variance,
-                                   beta)
-        return {"loss": descend(loss, optimisers["displacement"]),
-                "variance_loss": descend(of_variance, optimisers["variance"]),
-                "mse": float(residual.detach().mean()),
-                "sigma": float((0.5 * log_variance.detach()).exp().mean())}
+            of_variance = beta_nll(
+                _local_mean(residual.detach(), config.window), log_variance, beta
+            )
+        return {
+            "loss": descend(loss, optimisers["displacement"]),
+            "variance_loss": descend(of_variance, optimisers["variance"]),
+            "mse": float(residual.detach().mean()),
+            "sigma": float((0.5 * log_variance.detach()).exp().mean()),
+        }
 
     loss = f"{config.loss} + {config.smoothness} smoothness; beta-NLL"
     return training.train(step, pairs, out, loss, progress, on_step, licence)
 
 
-def _displacement(net: nn.Module, moving: Tensor, fixed: Tensor,
-                  config: HeteroscedasticTraining):
+def _displacement(net: nn.Module, moving: Tensor, fixed: Tensor, config: HeteroscedasticTraining):
     """The displacement, and what else is to be minimised.
 
     With sigma_z the displacement is drawn, mean + sigma_z * noise, so that gradients reach both.
@@ -157,8 +159,13 @@ def predict_log_variance(net: nn.Module, moved: Tensor, fixed: Tensor) -> Tensor
     return net(images).float().clamp(-LOG_VARIANCE, LOG_VARIANCE)
 
 
-def displacement_loss(config: HeteroscedasticTraining, fixed: Tensor, residual: Tensor,
-                      log_variance: Tensor, z: Tensor) -> Tensor:
+def displacement_loss(
+    config: HeteroscedasticTraining,
+    fixed: Tensor,
+    residual: Tensor,
+    log_variance: Tensor,
+    z: Tensor,
+) -> Tensor:
     """Weighted squared residual plus lambda ||grad z||² (Eq. 4 for the loss "snr").
 
     Args:
@@ -172,8 +179,9 @@ def displacement_loss(config: HeteroscedasticTraining, fixed: Tensor, residual: 
     return data + config.smoothness * _smoothness(z, regular)
 
 
-def data_weight(config: HeteroscedasticTraining, fixed: Tensor, residual: Tensor,
-                log_variance: Tensor) -> Tensor | None:
+def data_weight(
+    config: HeteroscedasticTraining, fixed: Tensor, residual: Tensor, log_variance: Tensor
+) -> Tensor | None:
     """The weight of each voxel's squared residual; None where all weigh 1.
 
     nll: 1 / sigma² (Kendall and Gal); beta-nll: sigma^(2 beta) / sigma² (Seitzer et al.);
@@ -190,8 +198,9 @@ def data_weight(config: HeteroscedasticTraining, fixed: Tensor, residual: Tensor
     return None
 
 
-def snr_weight(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5,
-               snr: str = "paper") -> Tensor:
+def snr_weight(
+    fixed: Tensor, log_variance: Tensor, gamma: float = 0.5, snr: str = "paper"
+) -> Tensor:
     """sigmoid of the relative signal-to-noise ratio, 0.5 ... 0.73 (Eq. 4).
 
     The ratio (fixed / sigma)^(2 gamma) is brought to [0, 1] in each image, as in the authors' code:
@@ -239,8 +248,11 @@ def _smoothness(z: Tensor, weight: Tensor | None) -> Tensor:
     """||grad z||² as in `losses.smoothness`, each voxel weighed."""
     if weight is None:
         return smoothness(z)
-    return sum((weight.narrow(axis, 0, z.shape[axis] - 1) * z.diff(dim=axis).square()).mean()
-               for axis in (2, 3, 4) if z.shape[axis] > 1)
+    return sum(
+        (weight.narrow(axis, 0, z.shape[axis] - 1) * z.diff(dim=axis).square()).mean()
+        for axis in (2, 3, 4)
+        if z.shape[axis] > 1
+    )
 
 
 def _local_mean(x: Tensor, window: int) -> Tensor:

@@ -76,8 +76,12 @@ class KnownPairs:
             occluded = _ellipsoid(shape, self.occlusion, g)
             dark = 0.03 * torch.rand(fixed.shape, generator=g)
             fixed = torch.where(occluded, dark, fixed)
-        return KnownPair(*(None if a is None else a.to(device) for a in
-                           (moving, fixed, None, None, displacement, noise_sd, occluded)))
+        return KnownPair(
+            *(
+                None if a is None else a.to(device)
+                for a in (moving, fixed, None, None, displacement, noise_sd, occluded)
+            )
+        )
 
 
 def _smooth(channels: int, points: int, shape: tuple[int, ...], g: Generator) -> Tensor:

@@ -47,8 +47,9 @@ def to_stderr(text: str) -> None:
 
 
 @contextmanager
-def fixed_threads(begun_with: int | None = None,
-                  say: Callable[[str], None] = to_stderr) -> Iterator[int]:
+def fixed_threads(
+    begun_with: int | None = None, say: Callable[[str], None] = to_stderr
+) -> Iterator[int]:
     """torch computes with as many CPU threads as the training began with; gives their number.
 
     A sum over two threads differs in its last digits from one over one thread.
@@ -60,8 +61,10 @@ def fixed_threads(begun_with: int | None = None,
     present = torch.get_num_threads()
     threads = begun_with or present
     if threads != present:
-        say(f"The training goes on with {threads} CPU thread{'s' * (threads > 1)}, as it began, "
-            f"and not with {present}: else its numbers would not be the very same.")
+        say(
+            f"The training goes on with {threads} CPU thread{'s' * (threads > 1)}, as it began, "
+            f"and not with {present}: else its numbers would not be the very same."
+        )
     torch.set_num_threads(threads)  # the present number too: MKL then takes no fewer on its own
     try:
         yield threads
@@ -69,12 +72,13 @@ def fixed_threads(begun_with: int | None = None,
         torch.set_num_threads(present)
 
 
-def threads_of(checkpoint: dict, file: Path,
-               say: Callable[[str], None] = to_stderr) -> int | None:
+def threads_of(checkpoint: dict, file: Path, say: Callable[[str], None] = to_stderr) -> int | None:
     """The number of CPU threads in a checkpoint; None, and a sentence, if it does not tell."""
     if "threads" not in checkpoint:
-        say(f"{file} is of an earlier version: the training goes on, but not to the very same "
-            "numbers as without the interruption.")
+        say(
+            f"{file} is of an earlier version: the training goes on, but not to the very same "
+            "numbers as without the interruption."
+        )
     return checkpoint.get("threads")
 
 
@@ -130,16 +134,22 @@ def run_steps(
     settings = plain({**settings, "seed": seed})
     first, threads = _resume(state, settings, out / "checkpoint.pt")
     cut_log(out / "log.jsonl", first)
-    with (fixed_threads(threads) as threads, interruption() as asked,
-          open(out / "log.jsonl", "a", encoding="utf-8") as log_file,
-          tqdm(range(first, steps), initial=first, total=steps, disable=not progress,
-               unit="step") as bar):
+    with (
+        fixed_threads(threads) as threads,
+        interruption() as asked,
+        open(out / "log.jsonl", "a", encoding="utf-8") as log_file,
+        tqdm(
+            range(first, steps), initial=first, total=steps, disable=not progress, unit="step"
+        ) as bar,
+    ):
         for n in bar:
             with torch_seeded(seed, "training step", n):
                 log = {"step": n, **step(n)}
             if not math.isfinite(log["loss"]):
-                raise FloatingPointError(f"The loss of step {n} is {log['loss']}; lower the "
-                                         "learning rate and start again.")
+                raise FloatingPointError(
+                    f"The loss of step {n} is {log['loss']}; lower the "
+                    "learning rate and start again."
+                )
             log_file.write(json.dumps(log) + "\n")
             log_file.flush()
             if on_step is not None:
@@ -174,8 +184,12 @@ def mixed_precision(device: str):
 
 def _save(state: dict, settings: dict, step: int, threads: int, file: Path) -> None:
     """An interruption leaves the old checkpoint whole."""
-    content = {"step": step, "settings": settings, "threads": threads,
-               "state": {name: part.state_dict() for name, part in state.items()}}
+    content = {
+        "step": step,
+        "settings": settings,
+        "threads": threads,
+        "state": {name: part.state_dict() for name, part in state.items()},
+    }
     replace(file, lambda draft: torch.save(content, draft))
 
 
@@ -187,8 +201,9 @@ def _resume(state: dict, settings: dict, file: Path) -> tuple[int, int | None]:
         content = torch.load(file, map_location="cpu", weights_only=True)
         theirs, parts = content["settings"], content["state"]
     except Exception as error:  # torch has many ways to say that a file is damaged
-        raise ValueError(f"{file} is not a checkpoint of a training; remove it to start "
-                         "again.") from error
+        raise ValueError(
+            f"{file} is not a checkpoint of a training; remove it to start again."
+        ) from error
     refuse_changed({**settings, "method": sorted(state)}, {**theirs, "method": sorted(parts)}, file)
     for name, part in state.items():
         part.load_state_dict(parts[name])
@@ -208,8 +223,10 @@ def refuse_changed(settings: dict, theirs: dict, file: Path) -> None:
     """
     changed = sorted(name for name in theirs if settings.get(name) != theirs[name])
     if changed:
-        raise ValueError(f"{file} was trained differently ({', '.join(changed)}); choose another "
-                         "folder, or remove it to start again.")
+        raise ValueError(
+            f"{file} was trained differently ({', '.join(changed)}); choose another "
+            "folder, or remove it to start again."
+        )
 
 
 def cut_log(log: Path, steps: int) -> None:

@@ -51,11 +51,16 @@ def save_model(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
-    parts = {name: {key: value.detach().cpu() for key, value in part.items()}
-             for name, part in weights.items()}
+    parts = {
+        name: {key: value.detach().cpu() for key, value in part.items()}
+        for name, part in weights.items()
+    }
     replace(out / "weights.pt", lambda file: torch.save(parts, file))
     manifest = {
-        "schema": SCHEMA, "kind": kind, "network": network, "members": list(weights),
+        "schema": SCHEMA,
+        "kind": kind,
+        "network": network,
+        "members": list(weights),
         "grid": {"shape": list(grid_shape), "spacing_mm": spacing_mm, "axes": axes},
         "intensity": intensity,
         "weights": {"file": "weights.pt", "sha256": sha256_of(out / "weights.pt")},
@@ -75,8 +80,16 @@ def load_model(folder: str | Path) -> tuple[dict, dict[str, dict]]:
     return manifest, read_weights(folder, manifest)
 
 
-def provenance(files: Iterable[str | Path], *, steps: int, seed: int, threads: int, loss: str,
-               licence: str = "not stated", **more) -> dict:
+def provenance(
+    files: Iterable[str | Path],
+    *,
+    steps: int,
+    seed: int,
+    threads: int,
+    loss: str,
+    licence: str = "not stated",
+    **more,
+) -> dict:
     """What a model was made of: data file names with checksums, steps, seed, threads, versions ...
 
     Args:
@@ -87,5 +100,13 @@ def provenance(files: Iterable[str | Path], *, steps: int, seed: int, threads: i
         more: anything else worth keeping, as JSON knows it.
     """
     data = [{"file": Path(file).name, "sha256": sha256_of(file)} for file in files]
-    return {"data": data, "steps": steps, "seed": seed, "threads": threads, "loss": loss,
-            "licence": licence, "versions": versions(), **more}
+    return {
+        "data": data,
+        "steps": steps,
+        "seed": seed,
+        "threads": threads,
+        "loss": loss,
+        "licence": licence,
+        "versions": versions(),
+        **more,
+    }

@@ -83,11 +83,15 @@ class SirTraining:
     def __post_init__(self) -> None:
         kind, _, covariance = self.variant.partition("+")
         if kind not in ("V", "S") or covariance not in COVARIANCES:
-            raise ValueError(f"Variant {self.variant!r} is not V or S, then +, then one of "
-                             f"{', '.join(COVARIANCES)}.")
+            raise ValueError(
+                f"Variant {self.variant!r} is not V or S, then +, then one of "
+                f"{', '.join(COVARIANCES)}."
+            )
         if self.s_objective not in OBJECTIVES[2:]:
-            raise ValueError(f"S variants train with one of {', '.join(OBJECTIVES[2:])}, not "
-                             f"{self.s_objective!r}.")
+            raise ValueError(
+                f"S variants train with one of {', '.join(OBJECTIVES[2:])}, not "
+                f"{self.s_objective!r}."
+            )
 
     def objective(self, step: int) -> str:
         """The objective of a step."""
@@ -144,23 +148,35 @@ def train_sir(
     net = net.to(config.device, memory_format=torch.channels_last_3d)  # faster convolutions
     if start is not None:
         known = net.state_dict()
-        net.load_state_dict({name: values for name, values in start.state_dict().items()
-                             if name in known}, strict=False)
+        net.load_state_dict(
+            {name: values for name, values in start.state_dict().items() if name in known},
+            strict=False,
+        )
     optimiser = _optimiser(config, net)
     settings = plain({**asdict(config), **pairs.record()})
     first, threads = _resume(settings, net, optimiser, out / "checkpoint.pt", warn)
     monitor, warned = CollapseMonitor(), False
     cut_log(out / "log.jsonl", first)
-    with (fixed_threads(threads, warn) as threads,
-          open(out / "log.jsonl", "a", encoding="utf-8") as log_file, interruption() as asked,
-          tqdm(range(first, config.steps), initial=first, total=config.steps,
-               disable=not progress, unit="step") as bar):
+    with (
+        fixed_threads(threads, warn) as threads,
+        open(out / "log.jsonl", "a", encoding="utf-8") as log_file,
+        interruption() as asked,
+        tqdm(
+            range(first, config.steps),
+            initial=first,
+            total=config.steps,
+            disable=not progress,
+            unit="step",
+        ) as bar,
+    ):
         for step in bar:
             with torch_seeded(config.seed, "training step", step):
                 log = _step(config, net, optimiser, pairs, step)
             if not math.isfinite(log["loss"]):
-                raise FloatingPointError(f"The loss of step {step} is {log['loss']}; lower the "
-                                         "learning rate and start again from the checkpoint.")
+                raise FloatingPointError(
+                    f"The loss of step {step} is {log['loss']}; lower the "
+                    "learning rate and start again from the checkpoint."
+                )
             if step >= config.mean_steps:
                 warning = monitor.update(log["half_logdet"])
                 if warning and not warned:
@@ -179,10 +195,25 @@ def train_sir(
                 _save(settings, net, optimiser, step + 1, threads, out / "checkpoint.pt")
             if stop:
                 raise stopped(step + 1, config.steps)
-    made_of = provenance(pairs.files, steps=config.steps, seed=config.seed, threads=threads,
-                         loss=f"{config.variant}, {config.s_objective}", settings=asdict(config))
-    save_model(out, "sir", net.settings, {"proposal": half(net)}, pairs.shape, pairs.spacing_mm,
-               pairs.intensity, made_of, pairs.axes)
+    made_of = provenance(
+        pairs.files,
+        steps=config.steps,
+        seed=config.seed,
+        threads=threads,
+        loss=f"{config.variant}, {config.s_objective}",
+        settings=asdict(config),
+    )
+    save_model(
+        out,
+        "sir",
+        net.settings,
+        {"proposal": half(net)},
+        pairs.shape,
+        pairs.spacing_mm,
+        pairs.intensity,
+        made_of,
+        pairs.axes,
+    )
     return net
 
 
@@ -194,8 +225,9 @@ def _step(config: SirTraining, net: SirUNet, optimiser, pairs, step: int) -> dic
     q = _propose(config, net, pair)
     target = _target(config, pair)
     seeds = [seed_of(config.seed, "training proposal", step, i) for i in range(config.proposals)]
-    loss, log = sir_loss(objective, q, target, seeds, config.keep, config.temperature,
-                         config.mean_smoothness)
+    loss, log = sir_loss(
+        objective, q, target, seeds, config.keep, config.temperature, config.mean_smoothness
+    )
     if math.isfinite(log["loss"]):
         optimiser.zero_grad()
         loss.backward()
@@ -216,8 +248,9 @@ def _propose(config: SirTraining, net: SirUNet, pair):
 
 
 def _target(config: SirTraining, pair) -> RegistrationTarget:
-    return RegistrationTarget(pair.fixed, pair.moving, sigma=config.sigma,
-                              smoothness=config.smoothness)
+    return RegistrationTarget(
+        pair.fixed, pair.moving, sigma=config.sigma, smoothness=config.smoothness
+    )
 
 
 @torch.no_grad()
@@ -240,33 +273,49 @@ def _optimiser(config: SirTraining, net: SirUNet):
     try:
         import heavyball
     except ImportError:
-        raise ValueError("The SOAP optimiser needs the Python package heavyball; install it, or "
-                         "train with optimiser='adam'.") from None
+        raise ValueError(
+            "The SOAP optimiser needs the Python package heavyball; install it, or "
+            "train with optimiser='adam'."
+        ) from None
     heavyball.utils.compile_mode = None  # compiling needs a C++ compiler and a minute
     warnings.filterwarnings("ignore", "Learning rate changed", UserWarning)  # our schedule does
-    return heavyball.SOAP(net.parameters(), lr=config.learning_rate, betas=(0.9, 0.95),
-                          weight_decay=0.0, precondition_frequency=10)  # the SOAP paper's
+    return heavyball.SOAP(
+        net.parameters(),
+        lr=config.learning_rate,
+        betas=(0.9, 0.95),
+        weight_decay=0.0,
+        precondition_frequency=10,
+    )  # the SOAP paper's
 
 
 def _save(settings: dict, net: SirUNet, optimiser, step: int, threads: int, file: Path) -> None:
     """An interruption leaves the old checkpoint whole."""
-    content = {"settings": net.settings, "model": net.state_dict(), "step": step,
-               "threads": threads, "config": settings, "optimiser": optimiser.state_dict()}
+    content = {
+        "settings": net.settings,
+        "model": net.state_dict(),
+        "step": step,
+        "threads": threads,
+        "config": settings,
+        "optimiser": optimiser.state_dict(),
+    }
     replace(file, lambda draft: torch.save(content, draft))
 
 
-def _resume(settings: dict, net: SirUNet, optimiser, file: Path,
-            warn: Callable[[str], None]) -> tuple[int, int | None]:
+def _resume(
+    settings: dict, net: SirUNet, optimiser, file: Path, warn: Callable[[str], None]
+) -> tuple[int, int | None]:
     """The step and the threads to resume with; 0 and None without a checkpoint."""
     if not file.exists():
         return 0, None
     try:
         content = torch.load(file, map_location=settings["device"], weights_only=True)
-        step, theirs, weights, state = (content[k] for k in ("step", "config", "model",
-                                                             "optimiser"))
+        step, theirs, weights, state = (
+            content[k] for k in ("step", "config", "model", "optimiser")
+        )
     except Exception as error:  # torch has many ways to say that a file is damaged
-        raise ValueError(f"{file} is not a checkpoint of `train sir`; remove it to start "
-                         "again.") from error
+        raise ValueError(
+            f"{file} is not a checkpoint of `train sir`; remove it to start again."
+        ) from error
     kept = {k: v for k, v in theirs.items() if k not in MAY_CHANGE}
     refuse_changed(settings, plain(kept), file)
     net.load_state_dict(weights)

@@ -149,6 +149,8 @@ class CollapseMonitor:
         losing = self._recent[0] - half_logdet
         if len(self._recent) <= self.window or lost < self.fall or losing < self.rate:
             return None
-        return (f"The proposal is collapsing: its spread has shrunk by a factor of "
-                f"{torch.tensor(lost).exp().item():.1f} and keeps shrinking. Train with the "
-                "'entropy', 'wake' or 'elbo' objective.")
+        return (
+            f"The proposal is collapsing: its spread has shrunk by a factor of "
+            f"{torch.tensor(lost).exp().item():.1f} and keeps shrinking. Train with the "
+            "'entropy', 'wake' or 'elbo' objective."
+        )

@@ -29,18 +29,31 @@ class TwoNetworks:
     def __init__(self, kind: str, config, nets: dict[str, nn.Module]) -> None:
         keep_freed_memory()
         self.kind, self.config, self.nets = kind, config, nets
-        self.optimisers = {name: torch.optim.Adam(net.parameters(), config.learning_rate)
-                           for name, net in nets.items()}
+        self.optimisers = {
+            name: torch.optim.Adam(net.parameters(), config.learning_rate)
+            for name, net in nets.items()
+        }
 
     def draw(self, pairs, n: int) -> tuple[Tensor, Tensor]:
         """Moving and fixed images of step n, (B, 1, Z, Y, X)."""
         config = self.config
-        drawn = [pairs.pair(seed_of(config.seed, "training pair", n * config.batch + i),
-                            config.device) for i in range(config.batch)]
+        drawn = [
+            pairs.pair(seed_of(config.seed, "training pair", n * config.batch + i), config.device)
+            for i in range(config.batch)
+        ]
         return torch.cat([p.moving for p in drawn]), torch.cat([p.fixed for p in drawn])
 
-    def train(self, step: Callable[[int], dict], pairs, out: str | Path, loss: str,
-              progress: bool, on_step, licence: str, **state) -> dict[str, nn.Module]:
+    def train(
+        self,
+        step: Callable[[int], dict],
+        pairs,
+        out: str | Path,
+        loss: str,
+        progress: bool,
+        on_step,
+        licence: str,
+        **state,
+    ) -> dict[str, nn.Module]:
         """Run the steps (see `run_steps`), write the model folder, return the networks.
 
         Args:
@@ -51,13 +64,35 @@ class TwoNetworks:
         parts = {**self.nets, **{f"{name}_optimiser": o for name, o in self.optimisers.items()}}
         settings = {k: v for k, v in asdict(self.config).items() if k not in MAY_CHANGE}
         settings |= pairs.record()
-        threads = run_steps(step, {**parts, **state}, self.config.steps, out, settings,
-                            seed=self.config.seed, save_every=self.config.save_every,
-                            progress=progress, on_step=on_step)
-        made_of = provenance(pairs.files, steps=self.config.steps,
-                             seed=self.config.seed, threads=threads, loss=loss,
-                             licence=licence, settings=asdict(self.config))
-        save_model(out, self.kind, {name: net.settings for name, net in self.nets.items()},
-                   {name: net.state_dict() for name, net in self.nets.items()}, pairs.shape,
-                   pairs.spacing_mm, pairs.intensity, made_of, pairs.axes)
+        threads = run_steps(
+            step,
+            {**parts, **state},
+            self.config.steps,
+            out,
+            settings,
+            seed=self.config.seed,
+            save_every=self.config.save_every,
+            progress=progress,
+            on_step=on_step,
+        )
+        made_of = provenance(
+            pairs.files,
+            steps=self.config.steps,
+            seed=self.config.seed,
+            threads=threads,
+            loss=loss,
+            licence=licence,
+            settings=asdict(self.config),
+        )
+        save_model(
+            out,
+            self.kind,
+            {name: net.settings for name, net in self.nets.items()},
+            {name: net.state_dict() for name, net in self.nets.items()},
+            pairs.shape,
+            pairs.spacing_mm,
+            pairs.intensity,
+            made_of,
+            pairs.axes,
+        )
         return self.nets

@@ -16,9 +16,11 @@ class MapSection:
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
-        for title, name in ((_("Fixed volume"), "fixed"),
-                            (_("Moving volume, registered"), "registered"),
-                            (_("Moving volume, sample chosen below"), "sample")):
+        for title, name in (
+            (_("Fixed volume"), "fixed"),
+            (_("Moving volume, registered"), "registered"),
+            (_("Moving volume, sample chosen below"), "sample"),
+        ):
             ui.backgroundComboBox.addItem(title, name)
         connectAll(
             (ui.mapComboBox, "currentIndexChanged(int)", self.showMap),
@@ -27,7 +29,8 @@ class MapSection:
             (ui.opacitySlider, "valueChanged(double)", self._onOpacity),
             (ui.thresholdSlider, "valueChanged(double)", self._onThreshold),
             (ui.logCheckBox, "toggled(bool)", self._onLog),
-            (ui.glyphsCheckBox, "toggled(bool)", self._onGlyphs))
+            (ui.glyphsCheckBox, "toggled(bool)", self._onGlyphs),
+        )
 
     @property
     def name(self) -> str:
@@ -41,8 +44,10 @@ class MapSection:
         if result is None:
             return
         ui = self.ui
-        shown = {view.GetForegroundVolumeID(): view.GetForegroundOpacity()
-                 for view in slice_views(slicer.mrmlScene)}
+        shown = {
+            view.GetForegroundVolumeID(): view.GetForegroundOpacity()
+            for view in slice_views(slicer.mrmlScene)
+        }
         inViews = [name for name, node in result.maps.items() if node.GetID() in shown]
         chosen = inViews[0] if inViews else self.name
         with blocked(ui.mapComboBox), blocked(ui.showMapCheckBox), blocked(ui.opacitySlider):
@@ -102,15 +107,15 @@ class MapSection:
         from UncertainRegLib.scene.display import show_moving
 
         isSample = self.ui.backgroundComboBox.currentData == "sample"
-        show_moving(self.panel.result,
-                    self.panel.samples.transform if isSample else "transform")
+        show_moving(self.panel.result, self.panel.samples.transform if isSample else "transform")
 
     def flicker(self) -> None:
         """Fixed volume instead of the registered moving one, or the other way round."""
         combo = self.ui.backgroundComboBox
         if self.panel.result is not None:
             combo.currentIndex = combo.findData(
-                "registered" if combo.currentData == "fixed" else "fixed")
+                "registered" if combo.currentData == "fixed" else "fixed"
+            )
 
     def _setBackground(self) -> None:
         from UncertainRegLib.scene.display import slice_views

@@ -28,10 +28,12 @@ class ProbeSection(VTKObservationMixin):
         self._axesTimer = qt.QTimer(self.ui.axesCheckBox)
         self._axesTimer.setSingleShot(True)
         self._axesTimer.setInterval(AXES_MS)
-        connectAll((self.ui.ellipsoidCheckBox, "toggled(bool)", self._onEllipsoid),
-                   (self.ui.axesCheckBox, "toggled(bool)", self._onAxes),
-                   (self._axesTimer, "timeout()", self._drawAxes),
-                   (self.ui.pinButton, "clicked(bool)", self.pin))
+        connectAll(
+            (self.ui.ellipsoidCheckBox, "toggled(bool)", self._onEllipsoid),
+            (self.ui.axesCheckBox, "toggled(bool)", self._onAxes),
+            (self._axesTimer, "timeout()", self._drawAxes),
+            (self.ui.pinButton, "clicked(bool)", self.pin),
+        )
 
     def setActive(self, active: bool) -> None:
         """The module is entered or left."""
@@ -127,15 +129,15 @@ class ProbeSection(VTKObservationMixin):
             return
         self.ui.pinButton.enabled = reading.is_known
         if reading.is_known:
-            self.ui.readingLabel.text = (
-                f"<b>{headline(reading)}</b><br>{self._text(reading)}")
+            self.ui.readingLabel.text = f"<b>{headline(reading)}</b><br>{self._text(reading)}"
         elif "uncertainty_mm" not in self.panel.result.maps and self._text(reading):
             self.ui.readingLabel.text = self._text(reading)  # maps of a network, no samples
         elif not crosshairNode().GetCursorPositionRAS([0.0, 0.0, 0.0]):
             self.ui.readingLabel.text = _("Move the mouse over a slice to read millimetres.")
         else:
-            self.ui.readingLabel.text = _("Nothing is known here: outside the body, or outside "
-                                          "the moving volume.")
+            self.ui.readingLabel.text = _(
+                "Nothing is known here: outside the body, or outside the moving volume."
+            )
         if self.ui.ellipsoidCheckBox.checked:
             show_ellipsoid(self.panel.result, reading)
 
@@ -151,8 +153,10 @@ class ProbeSection(VTKObservationMixin):
         if all(map(math.isfinite, reading.axes_mm)):
             axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
             parts.append(_("95 % ellipsoid {axes} mm").format(axes=axes))
-        parts += [f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
-                  for name, p in reading.labels[:3]]
+        parts += [
+            f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
+            for name, p in reading.labels[:3]
+        ]
         jacobian = reading.values.get("jacobian", math.nan)
         if math.isfinite(jacobian):
             parts.append(_("local volume × {jacobian}").format(jacobian=f"{jacobian:.2f}"))
@@ -171,4 +175,5 @@ def headline(reading) -> str:
     if not reading.main:
         return text
     return _("{value}, mostly {direction}").format(
-        value=text, direction=" / ".join(words[axis] for axis in reading.main))
+        value=text, direction=" / ".join(words[axis] for axis in reading.main)
+    )

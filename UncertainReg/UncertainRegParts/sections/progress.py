@@ -35,5 +35,7 @@ def showProgress(task, bar, cancelButton, text: str) -> None:
     cancelButton.text = _("Cancelling") if task.state == "cancelling" else _("Cancel")
     bar.maximum, bar.value = task.asked, task.finished
     bar.format = text.format(finished=task.finished, asked=task.asked) + (
-        "" if task.secondsLeft is None else _(", {time} left").format(
-            time=duration(task.secondsLeft)))
+        ""
+        if task.secondsLeft is None
+        else _(", {time} left").format(time=duration(task.secondsLeft))
+    )

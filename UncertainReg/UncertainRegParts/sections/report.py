@@ -17,8 +17,10 @@ class ReportSection:
 
     def __init__(self, panel) -> None:
         self.panel = panel
-        connectAll((panel.ui.reportButton, "clicked(bool)", self._onReport),
-                   (panel.ui.pictureButton, "clicked(bool)", self._onPicture))
+        connectAll(
+            (panel.ui.reportButton, "clicked(bool)", self._onReport),
+            (panel.ui.pictureButton, "clicked(bool)", self._onPicture),
+        )
 
     def _onReport(self) -> None:
         from UncertainRegLib.report.html import write_report
@@ -36,10 +38,13 @@ class ReportSection:
 
         folder = Path(self.panel.result.folder)
         if not (folder / FILE).is_file():
-            slicer.util.errorDisplay(_(
-                "The files of this result are gone ({folder}), and the scene alone does not hold "
-                "all that a report needs. Press Apply again; “Keep results in” under “Advanced” "
-                "keeps the files.").format(folder=folder))
+            slicer.util.errorDisplay(
+                _(
+                    "The files of this result are gone ({folder}), and the scene alone does not hold "
+                    "all that a report needs. Press Apply again; “Keep results in” under “Advanced” "
+                    "keeps the files."
+                ).format(folder=folder)
+            )
             return
         isTemporary = Path(slicer.app.temporaryPath) in folder.parents  # deleted at the end
         path = askForPath(str((Path.home() if isTemporary else folder) / name), kind)
@@ -50,8 +55,9 @@ class ReportSection:
                 write(folder, path)
         except (ValueError, OSError, RuntimeError) as error:
             logging.exception("UncertainReg: the report cannot be written")
-            slicer.util.errorDisplay(_("{path} cannot be written: {reason}").format(
-                path=path, reason=error))
+            slicer.util.errorDisplay(
+                _("{path} cannot be written: {reason}").format(path=path, reason=error)
+            )
             return
         if not slicer.app.testingEnabled():
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path))

@@ -98,8 +98,14 @@ class ResultsPanel:
 
         ui = self.ui
         views, self._views = self._views, None
-        for box in (ui.glyphsCheckBox, ui.ellipsoidCheckBox, ui.axesCheckBox, ui.surfacesCheckBox,
-                    ui.showMapCheckBox, ui.showPlotCheckBox):
+        for box in (
+            ui.glyphsCheckBox,
+            ui.ellipsoidCheckBox,
+            ui.axesCheckBox,
+            ui.surfacesCheckBox,
+            ui.showMapCheckBox,
+            ui.showPlotCheckBox,
+        ):
             box.checked = False
         if views is not None:
             restore_views(slicer.mrmlScene, views)
@@ -123,8 +129,14 @@ class ResultsPanel:
         ui.resultComboBox.visible = ui.resultComboBoxLabel.visible = len(self.results) > 1
         ui.verdictLabel.text = "<br>".join(verdict(result)) if result is not None else ""
         ui.verdictLabel.visible = ui.verdictLabel.text != ""
-        for section in (self.maps, self.samples, self.tables, self.probe, self.validate,
-                        self.strays):
+        for section in (
+            self.maps,
+            self.samples,
+            self.tables,
+            self.probe,
+            self.validate,
+            self.strays,
+        ):
             section.show(result)
 
 
@@ -133,24 +145,38 @@ def verdict(result) -> list[str]:
     from UncertainRegLib.backbones.competence import ENOUGH
 
     lines = improvement(result.before_after) if result.before_after is not None else []
-    if result.competence is not None and result.competence.warnings and all(
-            part >= ENOUGH for part in result.competence.followed.values()):
+    if (
+        result.competence is not None
+        and result.competence.warnings
+        and all(part >= ENOUGH for part in result.competence.followed.values())
+    ):
         lines += result.competence.warnings  # it follows too much, or the check failed
     elif result.competence is not None:
         followed = ", ".join(
             _("{percent} % of {mm} mm").format(percent=round(100 * part), mm=f"{float(mm):g}")
-            for mm, part in result.competence.followed.items())
-        lines.append(_("<b>Does not follow a known shift</b> ({followed}): small disagreement does "
-                       "not mean small error here.").format(followed=followed)
-                     if result.competence.warnings else
-                     _("Follows a known shift: {followed}.").format(followed=followed))
+            for mm, part in result.competence.followed.items()
+        )
+        lines.append(
+            _(
+                "<b>Does not follow a known shift</b> ({followed}): small disagreement does "
+                "not mean small error here."
+            ).format(followed=followed)
+            if result.competence.warnings
+            else _("Follows a known shift: {followed}.").format(followed=followed)
+        )
     sampling = result.sampling
     if sampling.ess_raw is not None:
-        lines.append(_("Of {count} alternatives the weight lies on {raw} (raw effective number); "
-                       "flattened by the exponent {exponent}, to keep more of them: {tempered}."
-                       ).format(count=sampling.proposals, raw=f"{sampling.ess_raw:.1f}",
-                                exponent=f"{sampling.tempering_exponent:.2g}",
-                                tempered=f"{sampling.ess_tempered:.0f}"))
+        lines.append(
+            _(
+                "Of {count} alternatives the weight lies on {raw} (raw effective number); "
+                "flattened by the exponent {exponent}, to keep more of them: {tempered}."
+            ).format(
+                count=sampling.proposals,
+                raw=f"{sampling.ess_raw:.1f}",
+                exponent=f"{sampling.tempering_exponent:.2g}",
+                tempered=f"{sampling.ess_tempered:.0f}",
+            )
+        )
     return lines
 
 
@@ -159,9 +185,11 @@ def improvement(found) -> list[str]:
     one is marked."""
     from UncertainRegLib.results.improvement import NUMBERS
 
-    texts = {"similarity": _("similarity {before} / {after}"),
-             "dice": _("mean Dice {before} / {after}"),
-             "tre_mm": _("mean landmark error {before} / {after} mm")}
+    texts = {
+        "similarity": _("similarity {before} / {after}"),
+        "dice": _("mean Dice {before} / {after}"),
+        "tre_mm": _("mean landmark error {before} / {after} mm"),
+    }
     parts = []
     for name, change in found.changes.items():
         _title, digits, _unit, better = NUMBERS[name]
@@ -169,8 +197,15 @@ def improvement(found) -> list[str]:
         part = texts[name].format(before=f"{before:.{digits}f}", after=f"{after:.{digits}f}")
         isWorse = better * (after - before) < 0
         parts.append(_("<b>worse: {numbers}</b>").format(numbers=part) if isWorse else part)
-    return [_("As the images lie / after the registration: {numbers}.").format(
-        numbers=", ".join(parts))] if parts else []
+    return (
+        [
+            _("As the images lie / after the registration: {numbers}.").format(
+                numbers=", ".join(parts)
+            )
+        ]
+        if parts
+        else []
+    )
 
 
 def resultTitle(result) -> str:

@@ -29,7 +29,8 @@ class SampleSection(VTKObservationMixin):
             (ui.modeBButton, "clicked(bool)", lambda: self._showMode(1)),
             (ui.differenceButton, "clicked(bool)", self._showDifference),
             (ui.bestButton, "clicked(bool)", self._showBest),
-            (ui.oracleButton, "clicked(bool)", self._showOracle))
+            (ui.oracleButton, "clicked(bool)", self._showOracle),
+        )
 
     @property
     def transform(self) -> str:
@@ -60,12 +61,14 @@ class SampleSection(VTKObservationMixin):
                 combo.currentIndex = 1  # so it was saved
         if self.browser is not None:
             self.addObserver(self.browser, vtk.vtkCommand.ModifiedEvent, self._update)
-        for button, name, mode in zip((ui.modeAButton, ui.modeBButton), "AB",
-                                      [*result.modes, None, None]):
+        for button, name, mode in zip(
+            (ui.modeAButton, ui.modeBButton), "AB", [*result.modes, None, None]
+        ):
             button.visible = mode is not None
             if mode is not None:
                 button.text = _("{name}: {percent} %").format(
-                    name=name, percent=round(100 * mode[0]))
+                    name=name, percent=round(100 * mode[0])
+                )
         ui.differenceButton.visible = len(result.modes) > 1
         ui.bestButton.visible = result.best_sample is not None
         ui.oracleButton.visible = result.oracle_sample is not None
@@ -147,14 +150,23 @@ class SampleSection(VTKObservationMixin):
         """Slider, label and buttons follow the sequence browser."""
         browser, ui = self.browser, self.ui
         count = browser.GetNumberOfItems() if browser is not None else 0
-        for widget in (ui.playButton, ui.sampleSlider, ui.fpsSpinBox, ui.loopCheckBox,
-                       ui.movementComboBox):
+        for widget in (
+            ui.playButton,
+            ui.sampleSlider,
+            ui.fpsSpinBox,
+            ui.loopCheckBox,
+            ui.movementComboBox,
+        ):
             widget.enabled = count > 0
         if not count:
             return
         index = browser.GetSelectedItemNumber()
-        with (blocked(ui.playButton), blocked(ui.sampleSlider), blocked(ui.fpsSpinBox),
-              blocked(ui.loopCheckBox)):
+        with (
+            blocked(ui.playButton),
+            blocked(ui.sampleSlider),
+            blocked(ui.fpsSpinBox),
+            blocked(ui.loopCheckBox),
+        ):
             ui.sampleSlider.maximum = count - 1
             ui.sampleSlider.value = index
             ui.playButton.checked = bool(browser.GetPlaybackActive())

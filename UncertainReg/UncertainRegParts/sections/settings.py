@@ -20,15 +20,21 @@ class SettingsSection:
 
     def __init__(self, ui) -> None:
         self.ui, self.parameters = ui, None
-        self._combos = {"backbone": ui.backboneComboBox, "method": ui.methodComboBox,
-                        "perturbation": ui.perturbationComboBox,
-                        "sirSource": ui.sirSourceComboBox, "device": ui.deviceComboBox}
+        self._combos = {
+            "backbone": ui.backboneComboBox,
+            "method": ui.methodComboBox,
+            "perturbation": ui.perturbationComboBox,
+            "sirSource": ui.sirSourceComboBox,
+            "device": ui.deviceComboBox,
+        }
         self._methodsOf = ""  # the registration whose methods are offered
         for name, offered in choices().items():
             self._offer(name, offered)
             self._combos[name].connect("currentIndexChanged(int)", self._onChoice)
-        self._paths = {"resultsFolder": ui.resultsPathLineEdit,
-                       "sirWeights": ui.sirWeightsPathLineEdit}
+        self._paths = {
+            "resultsFolder": ui.resultsPathLineEdit,
+            "sirWeights": ui.sirWeightsPathLineEdit,
+        }
         for path in self._paths.values():
             path.connect("currentPathChanged(QString)", self._onChoice)
 

@@ -24,12 +24,18 @@ class StraySection:
         if not box.visible:
             return
         worst = sorted(result.strays.items(), key=lambda one: -one[1])
-        names = ", ".join(_("{number} ({mm} mm off)").format(number=index + 1, mm=f"{mm:.1f}")
-                          for index, mm in worst[:3]) + (", …" if len(worst) > 3 else "")
+        names = ", ".join(
+            _("{number} ({mm} mm off)").format(number=index + 1, mm=f"{mm:.1f}")
+            for index, mm in worst[:3]
+        ) + (", …" if len(worst) > 3 else "")
         box.enabled = can_leave_out(result)
-        text = _("Leave out stray samples: {names}") if box.enabled else _(
-            "Stray samples are left out: {names}") if result.leaves_out_strays else _(
-            "Stray samples are included: {names}")
+        text = (
+            _("Leave out stray samples: {names}")
+            if box.enabled
+            else _("Stray samples are left out: {names}")
+            if result.leaves_out_strays
+            else _("Stray samples are included: {names}")
+        )
         box.text = text.format(names=names)
         self._apply()
 

@@ -28,7 +28,8 @@ class TableSection:
             (ui.onlyStructureCheckBox, "toggled(bool)", self._showStructure),
             (ui.surfacesCheckBox, "toggled(bool)", self._showSurfaces),
             (ui.structuresCsvButton, "clicked(bool)", self._saveStructures),
-            (ui.landmarksCsvButton, "clicked(bool)", self._saveLandmarks))
+            (ui.landmarksCsvButton, "clicked(bool)", self._saveLandmarks),
+        )
 
     def show(self, result) -> None:
         """Fill the tables from a run."""
@@ -43,8 +44,9 @@ class TableSection:
             if node is not None:
                 fillTable(table, node)
         with blocked(ui.surfacesCheckBox) as box:
-            box.checked = (result.surfaces is not None
-                           and bool(result.surfaces.GetDisplayNode().GetVisibility()))
+            box.checked = result.surfaces is not None and bool(
+                result.surfaces.GetDisplayNode().GetVisibility()
+            )
 
     def _onStructure(self, row: int, column: int) -> None:
         node = self.panel.result.label_table
@@ -71,8 +73,9 @@ class TableSection:
         from UncertainRegLib.scene.display import show_structure
 
         if self.panel.result is not None and self._structure:
-            show_structure(self.panel.result, self._structure,
-                           self.ui.onlyStructureCheckBox.checked)
+            show_structure(
+                self.panel.result, self._structure, self.ui.onlyStructureCheckBox.checked
+            )
 
     def _showSurfaces(self, show: bool) -> None:
         from UncertainRegLib.scene.surfaces import hide_surfaces, show_surfaces
@@ -87,8 +90,9 @@ class TableSection:
             with slicer.util.WaitCursor():
                 show_surfaces(result, self._chosen())
         except ValueError as error:
-            slicer.util.errorDisplay(_("The surfaces cannot be shown: {reason}").format(
-                reason=error))
+            slicer.util.errorDisplay(
+                _("The surfaces cannot be shown: {reason}").format(reason=error)
+            )
         self.panel.refresh()
 
     def refreshSurfaces(self) -> None:
@@ -98,8 +102,10 @@ class TableSection:
 
     def _chosen(self) -> str:
         """The structure clicked last, else the one in the first row."""
-        names = {self.ui.structuresTable.item(row, 0).text()
-                 for row in range(self.ui.structuresTable.rowCount)}
+        names = {
+            self.ui.structuresTable.item(row, 0).text()
+            for row in range(self.ui.structuresTable.rowCount)
+        }
         if self._structure not in names:
             self._structure = self.ui.structuresTable.item(0, 0).text()
         return self._structure
@@ -119,5 +125,6 @@ class TableSection:
         try:
             write_csv(node, path)
         except OSError as error:
-            slicer.util.errorDisplay(_("{path} cannot be written: {reason}").format(
-                path=path, reason=error.strerror))
+            slicer.util.errorDisplay(
+                _("{path} cannot be written: {reason}").format(path=path, reason=error.strerror)
+            )

@@ -25,7 +25,8 @@ class ValidateSection:
             (ui.calibrateButton, "clicked(bool)", lambda: self._start("calibrate")),
             (ui.validateCancelButton, "clicked(bool)", lambda: self._evaluation.cancel()),
             (ui.plotComboBox, "currentIndexChanged(int)", self._onPlot),
-            (ui.showPlotCheckBox, "toggled(bool)", self._onShowPlot))
+            (ui.showPlotCheckBox, "toggled(bool)", self._onShowPlot),
+        )
 
     def show(self, result) -> None:
         """Fill the section from a run."""
@@ -37,10 +38,16 @@ class ValidateSection:
         record = recordOf(result)
         judged = result.validation_table is not None
         hasTruth = bool(record and {"fixed_labels", "fixed_points"} & set(record.inputs))
-        ui.validateLabel.text = "" if judged or hasTruth else _(
-            "To compare with a truth, choose a true segmentation or true landmarks under "
-            "“Advanced” and press Apply again.") if record else _(
-            "The files of this run are gone: nothing new can be computed from it.")
+        ui.validateLabel.text = (
+            ""
+            if judged or hasTruth
+            else _(
+                "To compare with a truth, choose a true segmentation or true landmarks under "
+                "“Advanced” and press Apply again."
+            )
+            if record
+            else _("The files of this run are gone: nothing new can be computed from it.")
+        )
         ui.validateLabel.visible = ui.validateLabel.text != ""
         ui.validateButton.visible = hasTruth
         ui.validationTable.visible = judged
@@ -98,13 +105,22 @@ class ValidateSection:
         for button in (ui.validateButton, ui.calibrateButton):
             button.enabled = self._canStart and not active
         ui.validateRunningWidget.visible = active
-        ui.validateStatusLabel.text = "" if evaluation is None else {
-            "failed": evaluation.error, "cancelled": _("Cancelled; nothing was changed.")
-        }.get(evaluation.state, "")
+        ui.validateStatusLabel.text = (
+            ""
+            if evaluation is None
+            else {
+                "failed": evaluation.error,
+                "cancelled": _("Cancelled; nothing was changed."),
+            }.get(evaluation.state, "")
+        )
         ui.validateStatusLabel.visible = ui.validateStatusLabel.text != ""
         if active:
-            showProgress(evaluation, ui.validateProgressBar, ui.validateCancelButton,
-                         _("{finished} of {asked} registrations"))
+            showProgress(
+                evaluation,
+                ui.validateProgressBar,
+                ui.validateCancelButton,
+                _("{finished} of {asked} registrations"),
+            )
 
     def _onPlot(self) -> None:
         if self.ui.showPlotCheckBox.checked:
@@ -140,13 +156,21 @@ def calibrationText(calibration) -> str:
     from UncertainRegLib.results.calibration import in_words
 
     if calibration is None:
-        return _("Not calibrated: disagreement is not the error. Calibrate finds how far the "
-                 "error goes beyond it, on known deformations of the fixed volume.")
+        return _(
+            "Not calibrated: disagreement is not the error. Calibrate finds how far the "
+            "error goes beyond it, on known deformations of the fixed volume."
+        )
     if calibration.refused:
         return in_words(calibration)
-    return _("<b>{bound}</b> (1 mm of disagreement: {factor:.2g} mm.) The {warps} deformations "
-             "were of {size:.1f} mm; {check:.0f} % when each was checked by the others.<br>"
-             "{warning}").format(
-        bound=in_words(calibration), factor=calibration.factor, warps=calibration.warps,
-        size=calibration.amplitude_mm, check=100 * calibration.coverage_check,
-        warning=calibration.warning)
+    return _(
+        "<b>{bound}</b> (1 mm of disagreement: {factor:.2g} mm.) The {warps} deformations "
+        "were of {size:.1f} mm; {check:.0f} % when each was checked by the others.<br>"
+        "{warning}"
+    ).format(
+        bound=in_words(calibration),
+        factor=calibration.factor,
+        warps=calibration.warps,
+        size=calibration.amplitude_mm,
+        check=100 * calibration.coverage_check,
+        warning=calibration.warning,
+    )

@@ -45,5 +45,6 @@ class Evaluation(Task):
             self.state = "failed"
             logging.error("UncertainReg: %s", self.worker.log)
             self.error = self.error or _(
-                "The computation ended unexpectedly (exit code {code}).").format(code=exitCode)
+                "The computation ended unexpectedly (exit code {code})."
+            ).format(code=exitCode)
         self._onChanged()

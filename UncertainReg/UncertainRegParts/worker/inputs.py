@@ -20,8 +20,17 @@ class InputsError(ValueError):
     """A node cannot be used; the message names it and says what to do."""
 
 
-def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedSegmentation=None,
-                fixedLandmarks=None, fixedMask=None, movingMask=None) -> dict:
+def writeInputs(
+    fixed,
+    moving,
+    segmentation,
+    landmarks,
+    folder: Path,
+    fixedSegmentation=None,
+    fixedLandmarks=None,
+    fixedMask=None,
+    movingMask=None,
+) -> dict:
     """Write the input nodes to ``folder``; all but the volumes may be None.
 
     ``segmentation`` and ``landmarks`` are on the moving volume. Those on the fixed one only judge,
@@ -45,8 +54,10 @@ def writeInputs(fixed, moving, segmentation, landmarks, folder: Path, fixedSegme
         job |= _writeSegmentations((segmentation, moving), (fixedSegmentation, fixed), folder)
     if landmarks is not None:
         job |= _writeLandmarks(landmarks, fixedLandmarks, folder)
-    for name, node, volume in (("fixed_mask", fixedMask, fixed),
-                               ("moving_mask", movingMask, moving)):
+    for name, node, volume in (
+        ("fixed_mask", fixedMask, fixed),
+        ("moving_mask", movingMask, moving),
+    ):
         if node is not None:
             job[name] = str(folder / f"{name}.nrrd")
             write_image(maskImage(node, volume), job[name])
@@ -63,16 +74,20 @@ def maskImage(node, volume: slicer.vtkMRMLVolumeNode):
         image = volumeImage(node)
     mask = (image.array != 0).astype(np.uint8)
     if not mask.any():
-        raise InputsError(_("The mask “{name}” is empty; choose none or another one.").format(
-            name=node.GetName()))
+        raise InputsError(
+            _("The mask “{name}” is empty; choose none or another one.").format(name=node.GetName())
+        )
     return Image(mask, image.grid)
 
 
 def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
     """A volume node as an ``Image`` where it is seen in the world."""
     if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
-        raise InputsError(_("The volume “{name}” is empty; load or choose another one.").format(
-            name=node.GetName()))
+        raise InputsError(
+            _("The volume “{name}” is empty; load or choose another one.").format(
+                name=node.GetName()
+            )
+        )
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return _worldImage(slicer.util.arrayFromVolume(node), matrix, node)
@@ -90,23 +105,31 @@ def segmentationOf(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLV
 
     names = names_of(node)
     if not names:
-        raise InputsError(_("The segmentation “{name}” has no segments; choose none.").format(
-            name=node.GetName()))
+        raise InputsError(
+            _("The segmentation “{name}” has no segments; choose none.").format(name=node.GetName())
+        )
     labels = {identifier: number for number, identifier in enumerate(names, 1)}
     source = _withLabelmaps(node, volume)
     # Padded: a voxel of background all around, so that nothing grows beyond the edge.
     extent = slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS_PADDED
     geometry = _merged(source, labels, extent)
     if geometry.GetPointData().GetScalars() is None:
-        raise InputsError(_("The segmentation “{name}” is empty; draw in it or choose none.")
-                          .format(name=node.GetName()))
+        raise InputsError(
+            _("The segmentation “{name}” is empty; draw in it or choose none.").format(
+                name=node.GetName()
+            )
+        )
     layers, extent = [], slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
     for layer in range(source.GetSegmentation().GetNumberOfLayers(LABELMAP)):
-        inLayer = {identifier: labels[identifier] for identifier in
-                   source.GetSegmentation().GetSegmentIDsForLayer(layer, LABELMAP)}
+        inLayer = {
+            identifier: labels[identifier]
+            for identifier in source.GetSegmentation().GetSegmentIDsForLayer(layer, LABELMAP)
+        }
         layers.append(_labelImage(_merged(source, inLayer, extent, geometry), node))
-    colors = {labels[identifier]: list(node.GetSegmentation().GetSegment(identifier).GetColor())
-              for identifier in labels}
+    colors = {
+        labels[identifier]: list(node.GetSegmentation().GetSegment(identifier).GetColor())
+        for identifier in labels
+    }
     return Segmentation(tuple(packed(layers)), dict(enumerate(names.values(), 1)), colors)
 
 
@@ -127,24 +150,38 @@ def _withLabelmaps(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLV
     segmentation.DeepCopy(node.GetSegmentation())
     segmentation.SetConversionParameter(
         converter.GetReferenceImageGeometryParameterName(),
-        converter.SerializeImageGeometry(matrix, volume.GetImageData()))
+        converter.SerializeImageGeometry(matrix, volume.GetImageData()),
+    )
     if not segmentation.CreateRepresentation(LABELMAP):
-        raise InputsError(_("The segmentation “{name}” cannot be made into a label map.").format(
-            name=node.GetName()))
+        raise InputsError(
+            _("The segmentation “{name}” cannot be made into a label map.").format(
+                name=node.GetName()
+            )
+        )
     return copy
 
 
-def _merged(node: slicer.vtkMRMLSegmentationNode, labels: dict[str, int], extent: int,
-            geometry: slicer.vtkOrientedImageData | None = None) -> slicer.vtkOrientedImageData:
+def _merged(
+    node: slicer.vtkMRMLSegmentationNode,
+    labels: dict[str, int],
+    extent: int,
+    geometry: slicer.vtkOrientedImageData | None = None,
+) -> slicer.vtkOrientedImageData:
     """Some segments in one label map; where they overlap the later one wins."""
-    merged, identifiers, values = slicer.vtkOrientedImageData(), vtk.vtkStringArray(), \
-        vtk.vtkIntArray()
+    merged, identifiers, values = (
+        slicer.vtkOrientedImageData(),
+        vtk.vtkStringArray(),
+        vtk.vtkIntArray(),
+    )
     for identifier, label in labels.items():
         identifiers.InsertNextValue(identifier)
         values.InsertNextValue(label)
     if not node.GenerateMergedLabelmapForAllSegments(merged, extent, geometry, identifiers, values):
-        raise InputsError(_("The segmentation “{name}” cannot be made into a label map.").format(
-            name=node.GetName()))
+        raise InputsError(
+            _("The segmentation “{name}” cannot be made into a label map.").format(
+                name=node.GetName()
+            )
+        )
     return merged
 
 
@@ -168,8 +205,11 @@ def _writeSegmentations(moving: tuple, fixed: tuple, folder: Path) -> dict[str, 
 
     job, nodes = {}, [moving[0], fixed[0]]
     if nodes[1] and not set(names_of(nodes[1]).values()) & set(names_of(nodes[0]).values()):
-        raise InputsError(_("No segment of “{name}” has the name of one of “{other}”.").format(
-            name=nodes[1].GetName(), other=nodes[0].GetName()))
+        raise InputsError(
+            _("No segment of “{name}” has the name of one of “{other}”.").format(
+                name=nodes[1].GetName(), other=nodes[0].GetName()
+            )
+        )
     for name, (node, volume) in (("moving_labels", moving), ("fixed_labels", fixed)):
         if node is not None:
             job[name] = str(folder / f"{name}.seg.nrrd")
@@ -200,11 +240,15 @@ def _writeLandmarks(moving, fixed, folder: Path) -> dict[str, str]:
 def landmarkPoints(node: slicer.vtkMRMLMarkupsFiducialNode) -> tuple[list[str], np.ndarray]:
     """Labels and positions, (P, 3) LPS mm, NaN for a point that is not placed."""
     count = node.GetNumberOfControlPoints()
-    placed = [node.GetNthControlPointPositionStatus(i) == node.PositionDefined
-              for i in range(count)]
+    placed = [
+        node.GetNthControlPointPositionStatus(i) == node.PositionDefined for i in range(count)
+    ]
     if not any(placed):
-        raise InputsError(_("“{name}” has no points; choose no landmarks or place some.").format(
-            name=node.GetName()))
+        raise InputsError(
+            _("“{name}” has no points; choose no landmarks or place some.").format(
+                name=node.GetName()
+            )
+        )
     labels = [node.GetNthControlPointLabel(i) for i in range(count)]
     points = slicer.util.arrayFromMarkupsControlPoints(node)
     matrix = slicer.util.arrayFromVTKMatrix(_linearToWorld(node))
@@ -222,9 +266,12 @@ def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
     matrix = vtk.vtkMatrix4x4()
     for parent in users_parents(node):
         if not parent.IsLinear():
-            raise InputsError(_("“{name}” is under the deformable transform “{transform}”; "
-                                "harden it or take the node out of it.").format(
-                                    name=node.GetName(), transform=parent.GetName()))
+            raise InputsError(
+                _(
+                    "“{name}” is under the deformable transform “{transform}”; "
+                    "harden it or take the node out of it."
+                ).format(name=node.GetName(), transform=parent.GetName())
+            )
         step = vtk.vtkMatrix4x4()
         parent.GetMatrixTransformToParent(step)
         vtk.vtkMatrix4x4.Multiply4x4(step, matrix, matrix)
@@ -238,6 +285,9 @@ def _worldImage(array: np.ndarray, ijkToRas: vtk.vtkMatrix4x4, node):
     vtk.vtkMatrix4x4.Multiply4x4(_linearToWorld(node), ijkToRas, matrix)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ slicer.util.arrayFromVTKMatrix(matrix)
     if array.ndim != 3:
-        raise InputsError(_("“{name}” has {count} values per voxel; choose a volume with one.")
-                          .format(name=node.GetName(), count=array.shape[-1]))
+        raise InputsError(
+            _("“{name}” has {count} values per voxel; choose a volume with one.").format(
+                name=node.GetName(), count=array.shape[-1]
+            )
+        )
     return Image(array, Grid(array.shape, affine))  # sheared ones are resampled when read

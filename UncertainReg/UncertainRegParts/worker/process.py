@@ -54,8 +54,11 @@ class Worker:
         self._cancelFile.unlink(missing_ok=True)  # meant for a worker that was killed
         self._process.start(program, [str(script), *arguments, "--progress", "json"])
         if not self._process.waitForStarted(10_000):
-            raise RuntimeError(_("Cannot start {program}; check the installation of Slicer.")
-                               .format(program=program))
+            raise RuntimeError(
+                _("Cannot start {program}; check the installation of Slicer.").format(
+                    program=program
+                )
+            )
 
     def cancel(self) -> None:
         """Ask the worker to stop with what it has; after a grace time it is killed."""
@@ -124,8 +127,9 @@ def killTree(pid: int) -> None:
     """Kill a worker and its children; nothing happens if it is gone."""
     if os.name == "nt":
         command = ["taskkill", "/PID", str(pid), "/T", "/F"]
-        subprocess.run(command, capture_output=True, check=False,
-                       creationflags=subprocess.CREATE_NO_WINDOW)
+        subprocess.run(
+            command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW
+        )
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.getpgid(pid) == pid:  # the worker leads its own group, so Slicer is not in it

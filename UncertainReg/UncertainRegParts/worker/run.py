@@ -29,8 +29,9 @@ class Run(Task):
         resultIsNew: the nodes changed; whoever shows them sets it back.
     """
 
-    def __init__(self, folder: Path, nodes: dict, settings: dict,
-                 onChanged: Callable[[], None]) -> None:
+    def __init__(
+        self, folder: Path, nodes: dict, settings: dict, onChanged: Callable[[], None]
+    ) -> None:
         """
         Args:
             folder: where inputs, job file and results go.
@@ -75,9 +76,13 @@ class Run(Task):
         kind = event.get("event")
         if kind == "preflight":
             device = _("processor") if event["device"] == "cpu" else _("graphics card")
-            self._say(_("On the {device}: about {time} and {memory:.1f} GB of memory.").format(
-                device=device, time=duration(60 * event["minutes"]),
-                memory=event["memory_mb"] / 1000))
+            self._say(
+                _("On the {device}: about {time} and {memory:.1f} GB of memory.").format(
+                    device=device,
+                    time=duration(60 * event["minutes"]),
+                    memory=event["memory_mb"] / 1000,
+                )
+            )
         elif kind == "stage" and self.state == "running":
             self._say(event["text"])
         elif kind == "snapshot" and time.monotonic() >= self._nextLoad:
@@ -113,12 +118,18 @@ class Run(Task):
         record = self._record()
         if record and record.status == "complete":
             self.state = "complete"
-            self._say(_("{count} samples in {time}.").format(
-                count=self.asked, time=duration(time.monotonic() - self._started)))
+            self._say(
+                _("{count} samples in {time}.").format(
+                    count=self.asked, time=duration(time.monotonic() - self._started)
+                )
+            )
         elif self._cancelled:
             self.state = "partial"
-            self._say(_("Partial result: {finished} of {asked} samples.").format(
-                finished=self.finished, asked=self.asked))
+            self._say(
+                _("Partial result: {finished} of {asked} samples.").format(
+                    finished=self.finished, asked=self.asked
+                )
+            )
         else:
             self._fail()
 
@@ -131,8 +142,12 @@ class Run(Task):
 
     def _fail(self) -> None:
         self.state = "failed"
-        self._say(self.error or _("The computation ended unexpectedly (exit code {code}); "
-                                   "see the details.").format(code=self._exitCode))
+        self._say(
+            self.error
+            or _("The computation ended unexpectedly (exit code {code}); see the details.").format(
+                code=self._exitCode
+            )
+        )
 
     def _record(self):
         """What the result says (``results.record.Record``); None if there is none."""
@@ -152,9 +167,14 @@ class Run(Task):
         try:
             if self.result is None:
                 self.result = load_result(
-                    self.out, slicer.mrmlScene, fixed_node=nodes["fixed"],
-                    moving_node=nodes["moving"], moving_segmentation_node=nodes["segmentation"],
-                    moving_points_node=nodes["landmarks"], map_names=mapNames)
+                    self.out,
+                    slicer.mrmlScene,
+                    fixed_node=nodes["fixed"],
+                    moving_node=nodes["moving"],
+                    moving_segmentation_node=nodes["segmentation"],
+                    moving_points_node=nodes["landmarks"],
+                    map_names=mapNames,
+                )
             else:
                 self.result = update_result(self.result, self.out, mapNames)
         except Exception as error:  # whatever it is: the run still has to end

@@ -47,8 +47,13 @@ class Optimised(ProposalSource):
         """Time to propose, on a CPU."""
         return register_s + self.steps * self.draws * DRAW_S
 
-    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
-                on_progress: OnProgress = ignore) -> Proposal:
+    def propose(
+        self,
+        fixed: Image,
+        moving: Image,
+        generator: np.random.Generator,
+        on_progress: OnProgress = ignore,
+    ) -> Proposal:
         """The proposal of two prepared images."""
         import torch
 
@@ -68,8 +73,9 @@ class Optimised(ProposalSource):
         numbers = [value.detach().clone().requires_grad_() for value in numbers]
         optimiser = torch.optim.Adam(numbers, lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-        target = Proposal(None, grid).target(fixed, moving, self.device, sigma=self.sigma,
-                                             smoothness=self.smoothness)
+        target = Proposal(None, grid).target(
+            fixed, moving, self.device, sigma=self.sigma, smoothness=self.smoothness
+        )
 
         def gaussian():
             mean, log_diag, off, cross, columns = numbers

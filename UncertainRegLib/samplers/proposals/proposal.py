@@ -58,8 +58,9 @@ class Proposal:
         moving = moving.to_numpy()
         return moving if self.start is None else warp(moving, self.start.to_numpy(), outside=None)
 
-    def target(self, fixed: Image, moving: Image, device: str = "cpu",
-                   **settings) -> RegistrationTarget:
+    def target(
+        self, fixed: Image, moving: Image, device: str = "cpu", **settings
+    ) -> RegistrationTarget:
         """The density that weighs fields Z, for two prepared images.
 
         The fixed image is resampled to the grid of Z; the moving image keeps its own grid,
@@ -81,7 +82,8 @@ class Proposal:
         linear = (to_index[:3, :3] * unit[:, None])[:, ::-1]
         fixed, moving, start, linear = (
             torch.as_tensor(np.ascontiguousarray(a, np.float32), device=device)
-            for a in (fixed.array, moving.array, start, linear))
+            for a in (fixed.array, moving.array, start, linear)
+        )
         return RegistrationTarget(fixed[None, None], moving[None, None], start, linear, **settings)
 
 

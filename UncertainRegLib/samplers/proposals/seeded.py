@@ -41,15 +41,22 @@ class EquivarianceSeeded(ProposalSource):
     device: str = "cpu"
     name, place, perturbs = "seeded", 2, True
     title = "Disturbed registrations"
-    tip = ("Around the scatter of registrations of the disturbed moving image: slower, for images "
-           "of any modality")
+    tip = (
+        "Around the scatter of registrations of the disturbed moving image: slower, for images "
+        "of any modality"
+    )
 
     def expected_seconds(self, register_s: float) -> float:
         """Time to propose."""
         return self.seeds * register_s
 
-    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
-                on_progress: OnProgress = ignore) -> Proposal:
+    def propose(
+        self,
+        fixed: Image,
+        moving: Image,
+        generator: np.random.Generator,
+        on_progress: OnProgress = ignore,
+    ) -> Proposal:
         """The proposal of two prepared images.
 
         Raises:
@@ -72,5 +79,6 @@ class EquivarianceSeeded(ProposalSource):
         columns = (fields - mean)[None] / (self.seeds - 1) ** 0.5
         sd = self.local_sd_mm / grid.spacing[::-1]
         factor = smooth_factor(grid.shape, sd.copy(), self.length_voxels, self.device)
-        return Proposal(StructuredGaussian(mean, factor, LowRank(columns)), grid,
-                        of_all=sample.of_all)
+        return Proposal(
+            StructuredGaussian(mean, factor, LowRank(columns)), grid, of_all=sample.of_all
+        )

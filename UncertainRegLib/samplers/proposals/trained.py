@@ -51,8 +51,10 @@ class Trained(ProposalSource):
     device: str = "cpu"
     name, place = "trained", 1
     title = "A trained network"
-    tip = ("Around the registration, for images of one modality: comes with UncertainReg, trained "
-           "on synthetic images; or one of your own")
+    tip = (
+        "Around the registration, for images of one modality: comes with UncertainReg, trained "
+        "on synthetic images; or one of your own"
+    )
 
     def __post_init__(self) -> None:
         if self.start not in STARTS:
@@ -63,8 +65,13 @@ class Trained(ProposalSource):
         """Time to propose: a registration, one pass of a small network, and the steps."""
         return register_s + 5.0 + 0.2 * self.refine
 
-    def propose(self, fixed: Image, moving: Image, generator: np.random.Generator,
-                on_progress: OnProgress = ignore) -> Proposal:
+    def propose(
+        self,
+        fixed: Image,
+        moving: Image,
+        generator: np.random.Generator,
+        on_progress: OnProgress = ignore,
+    ) -> Proposal:
         """The proposal of two prepared images."""
         import torch
 
@@ -73,18 +80,28 @@ class Trained(ProposalSource):
         from ...networks.target import RegistrationTarget, climb
 
         reseed(self.backbone, generator)
-        grid = (fixed.grid.at_most(self.voxels) if self.spacing_mm is None
-                else fixed.grid.at_spacing(self.spacing_mm))
+        grid = (
+            fixed.grid.at_most(self.voxels)
+            if self.spacing_mm is None
+            else fixed.grid.at_spacing(self.spacing_mm)
+        )
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
         half = grid.resized([n // 2 for n in grid.shape])
         proposal = Proposal(None, half, self._start(fixed, moving))
-        moved, seen = (torch.as_tensor(image.resample(grid).array, dtype=torch.float32,
-                                       device=self.device)[None, None]
-                       for image in (proposal.seen(moving), fixed.to_numpy()))
+        moved, seen = (
+            torch.as_tensor(image.resample(grid).array, dtype=torch.float32, device=self.device)[
+                None, None
+            ]
+            for image in (proposal.seen(moving), fixed.to_numpy())
+        )
         with torch.no_grad():
             q = proposal_network(self.weights).to(self.device).eval()(moved, seen)
-        mean = climb(RegistrationTarget(seen, moved), q.mean, self.refine,
-                     lambda step: on_progress("Refining the mean", step, self.refine))
+        mean = climb(
+            RegistrationTarget(seen, moved),
+            q.mean,
+            self.refine,
+            lambda step: on_progress("Refining the mean", step, self.refine),
+        )
         return replace(proposal, gaussian=StructuredGaussian(mean, stable(q.factor), q.low_rank))
 
     def _start(self, fixed: Image, moving: Image) -> DisplacementField | None:
@@ -110,17 +127,23 @@ def proposal_folder(weights: str) -> Path:
     name = str(path.parent) if path.suffix == ".pt" else weights
     folder = folder_of(name) if weights else SHIPPED
     if folder is None and path.is_file():
-        raise ValueError(f"'{path}' lies in no model folder: there is no model.json beside it. A "
-                         "file of an earlier version is not read; run its `train sir` again, which "
-                         "ends at once if its checkpoint.pt is there, and give the folder.")
+        raise ValueError(
+            f"'{path}' lies in no model folder: there is no model.json beside it. A "
+            "file of an earlier version is not read; run its `train sir` again, which "
+            "ends at once if its checkpoint.pt is there, and give the folder."
+        )
     if folder is None:
-        raise ValueError(f"There are no weights of a proposal network at '{weights}'; give a model "
-                         "folder as 'weights' (train one with: train sir), or use the source "
-                         "'seeded'.")
+        raise ValueError(
+            f"There are no weights of a proposal network at '{weights}'; give a model "
+            "folder as 'weights' (train one with: train sir), or use the source "
+            "'seeded'."
+        )
     kind = read_model(folder)["kind"]
     if kind != "sir":
-        raise ValueError(f"'{folder}' is a model of the kind {kind}, no proposal network; train "
-                         "one with: train sir.")
+        raise ValueError(
+            f"'{folder}' is a model of the kind {kind}, no proposal network; train "
+            "one with: train sir."
+        )
     return folder
 
 
