@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Grid, Image, Segmentation, interpolate, jacobian_determinant, warp
+from ..geometry import (
+    Grid,
+    Image,
+    Segmentation,
+    inside_index,
+    interpolate,
+    jacobian_determinant,
+    warp,
+)
 from ..geometry.arrays import as_like, to_numpy
 from ..metrics.landmarks import distances, target_registration_error
 from ..posterior.label_map import label_map
@@ -12,6 +20,7 @@ from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
 from ..posterior.points import landmark_table, map_to_fixed
 from ..posterior.stream import INSIDE
+from ..results.expectation import EXPECTED
 from .summary import Summary
 
 
@@ -38,6 +47,9 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
         }
     fixed = summary.inputs.fixed.grid
     found = {name: _on(fixed, values, stream.grid) for name, values in of_samples.items()}
+    if summary.expected_error is not None:
+        expected = summary.expected_error
+        found[EXPECTED] = _on(fixed, expected.length_mm, expected.grid)
     jacobian = jacobian_determinant(registration)
     for name, values in (("jacobian", jacobian), ("folding", as_like(jacobian <= 0, jacobian))):
         found[name] = _on(fixed, values, registration.grid)
@@ -75,6 +87,11 @@ def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarra
         for values in (uncertainty_mm, validity)
     )
     judged = np.where(validity >= INSIDE, uncertainty_mm, np.nan)
+    expected = summary.expected_error
+    across = None
+    if expected is not None:
+        across = Image(expected.across_mm, expected.grid).resample(grid).array
+        across = np.where(validity >= INSIDE, across, np.nan)
     warped, moving = warped_labels(summary, grid), inputs.moving_labels
     true = [None] * len(layers)
     if inputs.fixed_labels is not None:
@@ -83,7 +100,9 @@ def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarra
     rows = [
         {**row, "dice_before": structures.get(row["label"], {}).get("before")}
         for layer, found, truth in zip(layers, warped.layers, true)
-        for row in label_table(layer, judged, found.array, truth, moving.names, moving.colors)
+        for row in label_table(
+            layer, judged, found.array, truth, moving.names, moving.colors, across
+        )
     ]
     return most_uncertain_first(rows)
 
@@ -101,6 +120,12 @@ def landmark_rows(summary: Summary) -> list[dict]:
         map_to_fixed(registration, inputs.moving_points),
         stream.weights(),
     )
+    expected = summary.expected_error
+    if expected is not None:
+        places = expected.grid.to_index(np.array([row["mean_lps"] for row in rows]))
+        inside = inside_index(expected.grid.shape, places)
+        for row, size, here in zip(rows, interpolate(expected.length_mm, places), inside):
+            row["expected_mm"] = float(size) if here else None
     if inputs.fixed_points is not None:
         # The usual target registration error needs no inverse: |phi(fixed) − moving|.
         known = inputs.known_points

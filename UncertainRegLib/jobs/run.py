@@ -22,6 +22,7 @@ from ..samplers import create_sampler
 from ..samplers import method as sampling_method
 from . import plausible, warnings
 from .cancel import CancelFlag, Cancelled
+from .expectation import Expecting
 from .inputs import Inputs, read_inputs
 from .job import Job
 from .ladder import Step
@@ -125,6 +126,7 @@ class _Run:
             return
         self.summary = Summary(self.inputs, registration, sampler.draws_per_perturbation > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
+        self._expect(fixed, moving, registration)
         self.folder.update(before_after=self.summary.before_after)
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
@@ -219,6 +221,20 @@ class _Run:
     def _predict_maps(self, backbone, fixed, moving) -> None:
         """Maps that a trained model makes itself, whatever the method."""
         self.summary.predicted = backbone.maps(fixed, moving)
+
+    def _expect(self, fixed, moving, registration) -> None:
+        """Find the expected error from now on, unless the intensities cannot tell."""
+        fixed, moving, registration = (one.to_numpy() for one in (fixed, moving, registration))
+        differ = contrast.difference(fixed, moving, registration)
+        if differ:
+            self._warn(
+                f"There is no map of the expected error: it is judged by intensities, and the "
+                f"registered images {differ}."
+            )
+            return
+        competence = self.folder.view.competence
+        doubts = () if competence is None else tuple(competence.warnings)
+        self.summary.expecting = Expecting(fixed, moving, registration, doubts)
 
     def _progress(self, text: str, done: int, total: int) -> None:
         """Tell of work before the first sample, and stop it when asked to."""

@@ -13,6 +13,7 @@ from ..posterior.stream import SampleStream
 from ..results.maps import MAPS
 from ..samplers import Sample
 from .comparison import before_after
+from .expectation import ExpectedError, Expecting
 from .inputs import Inputs
 from .truth import Truth
 
@@ -38,6 +39,7 @@ class Summary:
         truth: which sample is nearest to the truth, where that is known.
         predicted: maps beside the samples, that the backbone's network predicts, by name
             (`backbones.trained.PredictedMap`).
+        expecting: finds the expected error; None where the intensities do not tell.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Summary:
     ) -> None:
         self.inputs, self.registration = inputs, registration
         self.predicted: dict = {}
+        self.expecting: Expecting | None = None
+        self._expected: tuple[int, ExpectedError | None] = (0, None)
         self.animation_grid = registration.grid.at_most(ANIMATION_VOXELS)
         layers = [] if inputs.moving_labels is None else inputs.moving_labels.layers
         self.label_grid = inputs.fixed.grid.at_most(LABEL_VOXELS)
@@ -68,6 +72,13 @@ class Summary:
         kept = field.resample(self.animation_grid).to_numpy()
         self.coarse.add(kept, float(sample.log_weight), facts.get("log_weight", sample.log_weight))
         return kept
+
+    @property
+    def expected_error(self) -> ExpectedError | None:
+        """By the samples so far; None where nothing can be said."""
+        if self.expecting is not None and self._expected[0] != self.stream.count:
+            self._expected = (self.stream.count, self.expecting.found(self.stream))
+        return self._expected[1]
 
     @cached_property
     def before_after(self) -> dict:

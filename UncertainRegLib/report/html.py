@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ..palette import colors
 from ..results import columns
-from ..results.calibration import in_words, with_bound
+from ..results.calibration import in_words
+from ..results.expectation import bound_of, with_bounds
+from ..results.expectation import in_words as expected_in_words
 from ..results.reader import read_record
 from ..results.record import Record
 from .whole import of_landmarks, title_of, whole
@@ -145,7 +147,7 @@ def _calibration(record: Record) -> str:
 def _tables(record: Record) -> str:
     """Structures and landmarks, with the bound where one may be stated."""
     return "".join(
-        make(with_bound(rows, record.calibration))
+        make(with_bounds(rows, record.expected_error, record.calibration))
         for make, rows in ((_labels, record.labels), (_landmarks, record.landmarks))
     )
 

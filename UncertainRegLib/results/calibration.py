@@ -30,6 +30,8 @@ class Calibration:
     warning: str = ""
     seconds: float = 0.0
     landmarks_within: float | None = None
+    wider: float = 1.0
+    expected_within: float | None = None
 
     @classmethod
     def from_dict(cls, content: dict | None) -> Calibration | None:
@@ -40,20 +42,6 @@ class Calibration:
 def bound_factor(calibration: Calibration | None) -> float | None:
     """q, or None where no bound may be stated."""
     return None if calibration is None or calibration.refused else calibration.factor
-
-
-def with_bound(rows: list[dict], calibration: Calibration | None) -> list[dict]:
-    """Rows of a table with ``bound_mm``: q times the high disagreement at the boundary of a
-    structure, or times that of a landmark; as they are where no bound may be stated."""
-    factor = bound_factor(calibration)
-    if factor is None:
-        return rows
-
-    def bound(row: dict) -> float | None:
-        u = row.get("u_p95_mm", row.get("u_mm"))
-        return None if u is None else factor * u
-
-    return [{**row, "bound_mm": bound(row)} for row in rows]
 
 
 def in_words(calibration: Calibration | None) -> str:
@@ -70,9 +58,3 @@ def in_words(calibration: Calibration | None) -> str:
         f"On simulated deformations of this image, {100 * calibration.level:.0f} % of the "
         f"voxels had an error below {calibration.factor:.2f} times the disagreement."
     )
-
-
-def on_legend(calibration: Calibration | None) -> str:
-    """The bound as a line below the title of a legend; empty where none may be stated."""
-    factor = bound_factor(calibration)
-    return "" if factor is None else f"95 % bound: {factor:.2f} x value"

@@ -37,6 +37,14 @@ SHARE = (0.0, 1.0, 0.0)
 EVERYTHING = -1e9  # a limit below which nothing lies
 
 MAPS = {  # in the order in which people look for them
+    "expected_error_mm": MapKind(
+        "Expected error",
+        "mm",
+        "expected length of the error of the registration, judged by the images and the samples "
+        "as on pairs whose error is known",
+        "inferno",
+        is_said=True,
+    ),
     "uncertainty_mm": MapKind(
         "Disagreement",
         "mm",
