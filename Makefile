@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME
 .PHONY: demo test clean
 
 demo: $(VENV)/demo.stamp
-	$(BIN)/python Testing/demo.py demo
+	$(BIN)/python Examples/demo.py demo
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check .

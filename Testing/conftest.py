@@ -1,15 +1,13 @@
-"""Shared fixtures: where the real image pairs are, and the library on the path."""
+"""Fixtures of all rooms: where the real image pairs are, and an environment of its own."""
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from support import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)

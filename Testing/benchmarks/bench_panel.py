@@ -134,7 +134,7 @@ def readout(result) -> tuple[float, float]:
 
 
 def main(folder: Path) -> None:
-    import qt_host
+    from support import qt_host
 
     host = qt_host.start()
     module = host.load_module(ROOT / "UncertainReg" / "UncertainReg.py")

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The studies behind validation_results.md: validation.sh DATA STUDIES, from the repository's root.
 # Rows that are there are kept, so it can be stopped and started again; then
-# python Testing/results_page.py STUDIES. About an hour and a half on one free core (two more with
+# python Tools/results_page.py STUDIES. About an hour and a half on one free core (two more with
 # clapirn, whose weights have to be installed).
 set -e
 data=$1 out=$2 brain=$1/brain_t1_inter lung=$1/lung_ct_followup

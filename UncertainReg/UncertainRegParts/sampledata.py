@@ -6,7 +6,7 @@ from pathlib import Path
 
 ICON = Path(__file__).resolve().parent.parent / "Resources" / "Icons" / "UncertainReg.png"
 URL = "https://github.com/UncertainReg/SlicerUncertainReg/releases/download/SampleData/"
-# file: (name of the node, kind of file, SHA-256); Testing/sample_data.py makes the files
+# file: (name of the node, kind of file, SHA-256); Examples/sample_data.py makes the files
 FILES = {
     "UncertainRegFixed.nrrd": (
         "UncertainRegFixed",

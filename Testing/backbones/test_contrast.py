@@ -1,0 +1,161 @@
+"""Images of another contrast, and a spread too small to be true, are not taken without a word."""
+
+import numpy as np
+import pytest
+
+from support.phantoms import smooth_field, textured
+from UncertainRegLib import backbones
+from UncertainRegLib.backbones import contrast
+from UncertainRegLib.backbones.ants import AntsSyN
+from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.contracts import Backbone
+from UncertainRegLib.geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    identity,
+    read_image,
+    warp,
+    write_image,
+)
+from UncertainRegLib.jobs import Job, run
+from UncertainRegLib.jobs.events import Silent
+from UncertainRegLib.jobs.plausible import too_certain
+
+GRID = Grid.from_spacing((30, 32, 34), (1.5, 1.5, 1.5))
+
+
+def inverted(image: Image) -> Image:
+    """Bright where it was dark, on the same background."""
+    array = np.asarray(image.array)
+    inside = array > 0.05 * array.max()
+    return Image(np.where(inside, 1.05 * array.max() - array, array).astype(np.float32), image.grid)
+
+
+class Named(Backbone):
+    """A method that is made for a modality."""
+
+    def __init__(self, modality: str) -> None:
+        self.facts = Facts("named", "Named", modality=modality)
+
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """Identity."""
+        return identity(fixed.grid)
+
+
+def test_explained_variance_by_hand():
+    """Blocks of 1 and 3, so a variance of 1, away from where the smoothing mixes them."""
+    grid = Grid.from_spacing((8, 8, 40))
+    array = np.ones(grid.shape, np.float32)
+    array[..., 20:], array[..., 38:] = 3.0, 0.0
+    where = np.zeros(grid.shape, bool)
+    where[..., 5:14] = where[..., 25:34] = True
+    fixed = Image(array, grid)
+    for moved, wanted in (
+        (array, 1.0),
+        (array + 0.5, 0.75),
+        (0 * array + 2, 0.0),
+        (4 - array, -3.0),
+    ):
+        found = contrast.explained(fixed, Image(moved.astype(np.float32), grid), where)
+        assert found == pytest.approx(wanted, abs=1e-4)
+    assert np.isnan(contrast.explained(fixed, fixed, where & False))
+
+
+@pytest.mark.parametrize(
+    ("method", "judged"),
+    [
+        (Named("same in both images"), True),
+        (Named("T1 MRI"), True),
+        (Named("any, also different ones"), False),
+        (Named("any MRI contrast, also different ones"), False),
+        (AntsSyN(metric="CC"), True),
+        (AntsSyN(metric="mattes"), False),
+    ],
+)
+def test_only_methods_for_one_contrast_are_judged(method, judged):
+    image = textured(GRID)
+    fixed = Image(image.array / image.array.max(), GRID)
+    assert contrast.warnings(method, fixed, fixed, identity(GRID)) == ()
+    found = contrast.warnings(method, fixed, inverted(fixed), identity(GRID))
+    assert bool(found) == judged
+    if judged:
+        assert f"{method.facts.title} is not made" in found[0] and "convexadam" in found[0]
+
+
+def job_of(folder, moving: Image, **changes) -> Job:
+    field = smooth_field(GRID, 2.0)
+    write_image(warp(textured(GRID), field), folder / "fixed.nrrd")
+    write_image(moving, folder / "moving.nrrd")
+    return Job(
+        fixed=str(folder / "fixed.nrrd"),
+        moving=str(folder / "moving.nrrd"),
+        out=str(folder / "out"),
+        samples=2,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_run_with_another_contrast_warns(tmp_path, other):
+    moving = textured(GRID)
+    record = run(
+        job_of(
+            tmp_path,
+            inverted(moving) if other else moving,
+            parameters={"backbone": {"affine": False}},
+        ),
+        Silent(),
+    )
+    said = " ".join(record["warnings"])
+    assert ("of their contrast" in said) == other
+
+
+def test_real_pairs_of_one_contrast_raise_no_alarm_and_others_do(shared_data):
+    pair = [
+        read_image(shared_data / "hippocampus_msd/images" / f"hippocampus_{n}.nii.gz")
+        for n in ("170", "185")
+    ]
+    mr, us = (
+        read_image(shared_data / "prostate_mr_us" / f"case06_{kind}.nii.gz")
+        for kind in ("mr", "us")
+    )
+    demons = backbones.create("demons", voxels=60_000)
+    for images, alarm in ((pair, False), ((pair[0], inverted(pair[1])), True), ((mr, us), True)):
+        fixed, moving = demons.prepare(*images)
+        found = contrast.warnings(demons, fixed, moving, demons.register(fixed, moving))
+        assert bool(found) == alarm
+
+
+@pytest.mark.parametrize(("mm", "alarm"), [(0.1, True), (0.29, True), (0.31, False), (2.0, False)])
+def test_a_spread_below_a_fifth_of_a_voxel_is_not_believed(mm, alarm):
+    anatomy = np.zeros((4, 5, 6), bool)
+    anatomy[1:3] = True
+    found = too_certain(np.where(anatomy, mm, 9 * (not alarm)), anatomy, 1.5)
+    assert bool(found) == alarm
+    assert not alarm or f"only {mm:.2g} mm (median), {mm / 1.5:.2g} of a voxel" in found[0]
+    assert too_certain(np.zeros((4, 5, 6)), np.zeros((4, 5, 6), bool), 1.0) == ()
+
+
+@pytest.mark.parametrize(("shift", "alarm"), [(0.1, True), (1.0, False)])
+def test_a_run_whose_samples_hardly_differ_warns(tmp_path, monkeypatch, shift, alarm):
+    from UncertainRegLib.samplers import Sample
+
+    def alike(self, fixed, moving, n, generator):
+        for index in range(n):
+            field = identity(fixed.grid)
+            yield Sample(type(field)(field.vectors + np.float32(shift * index), field.grid))
+
+    monkeypatch.setattr("UncertainRegLib.samplers.equivariance.Equivariance.sample", alike)
+    said = " ".join(run(job_of(tmp_path, textured(GRID)), Silent())["warnings"])
+    assert ("no registration is known to be that exact" in said) == alarm
+
+
+def test_outlines_that_agree_do_not_hide_an_inverted_inside():
+    """Registration squeezes tissue until the intensities agree, but not in its order."""
+    fixed = textured(GRID)
+    fixed = Image(fixed.array / fixed.array.max(), GRID)
+    everywhere = np.ones(GRID.shape, bool)
+    assert contrast.related(fixed, fixed, everywhere) == pytest.approx(1.0)
+    assert contrast.related(fixed, inverted(fixed), everywhere) < contrast.RELATED
+    assert np.isnan(contrast.related(fixed, fixed, ~everywhere))

@@ -1,0 +1,290 @@
+"""Models that were trained here: as backbones, in lists, and in whole runs with their maps."""
+
+import json
+
+import numpy as np
+import pytest
+
+from support.trained_models import TINY, write_images
+
+torch = pytest.importorskip("torch")
+
+from UncertainRegLib import backbones  # noqa: E402
+from UncertainRegLib.__main__ import main  # noqa: E402
+from UncertainRegLib.backbones import battery  # noqa: E402
+from UncertainRegLib.backbones.models import folder_of, install_model  # noqa: E402
+from UncertainRegLib.backbones.registry import BackboneError  # noqa: E402
+from UncertainRegLib.backbones.trained import class_of  # noqa: E402
+from UncertainRegLib.geometry import Grid, Image, read_image  # noqa: E402
+from UncertainRegLib.networks.diffusemorph import displacement_net  # noqa: E402
+from UncertainRegLib.networks.unet import UNet  # noqa: E402
+from UncertainRegLib.samplers import create_sampler, listing, sampler_class  # noqa: E402
+from UncertainRegLib.training.model_folder import save_model  # noqa: E402
+
+KINDS = {
+    "voxelmorph": [],
+    "predictive": [],
+    "dropout": [],
+    "bootstrap": ["--members", "3", "--predictive"],
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with images, labels and a model of each kind, hardly trained."""
+    folder = tmp_path_factory.mktemp("trained")
+    images, labels = write_images(folder)
+    for kind, options in KINDS.items():
+        assert (
+            main(
+                [
+                    "train",
+                    kind,
+                    "--images",
+                    str(images),
+                    "--labels",
+                    str(labels),
+                    "--out",
+                    str(folder / kind),
+                    "--steps",
+                    "4",
+                    "--rate",
+                    "0.01",
+                    *TINY,
+                    *options,
+                ]
+            )
+            == 0
+        )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNCERTAINREG_WEIGHTS", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+def prepared(trained, name):
+    backbone = backbones.create(str(trained / name))
+    images = [read_image(trained / "images" / f"{n}.nrrd") for n in (0, 1)]
+    return backbone, *backbone.prepare(*images)
+
+
+def run(trained, out, *options) -> dict:
+    code = main(
+        [
+            "run",
+            "--fixed",
+            str(trained / "images/0.nrrd"),
+            "--moving",
+            str(trained / "images/1.nrrd"),
+            "--moving-labels",
+            str(trained / "labels/1.nrrd"),
+            "--out",
+            str(out),
+            "--progress",
+            "none",
+            *options,
+        ]
+    )
+    assert code == 0
+    return json.loads((out / "result.json").read_text())
+
+
+def test_a_known_displacement_comes_out_in_mm(tmp_path):
+    """A network that always answers (1, 2, 3) voxels, on images of different grids."""
+    network = displacement_net(encoder=(4,), decoder=(4, 4))
+    torch.nn.init.zeros_(network.flow.weight)
+    network.flow.bias.data = torch.tensor([1.0, 2.0, 3.0])
+    save_model(
+        tmp_path / "model",
+        "voxelmorph",
+        network.settings,
+        {"member-0": network.state_dict()},
+        (8, 8, 8),
+        2.0,
+        "minmax",
+        {},
+    )
+    backbone = class_of(tmp_path / "model")()
+    rng = np.random.default_rng(0)
+    images = [
+        Image(
+            rng.random((16, 16, 16)).astype(np.float32),
+            Grid.from_spacing((16, 16, 16), (1, 1, 1), origin),
+        )
+        for origin in ((0, 0, 0), (10, 20, 30))
+    ]
+    fixed, moving = backbone.prepare(*images)
+    assert fixed.grid.shape == (8, 8, 8) and np.allclose(fixed.grid.spacing, 2)
+    assert np.allclose(fixed.grid.center, images[0].grid.center)
+    field = backbone.register(fixed, moving)
+    # centre on centre, then 3, 2, 1 voxels of 2 mm along x, y, z
+    assert np.allclose(field.vectors.numpy(), [10 + 6, 20 + 4, 30 + 2], atol=1e-4)
+
+
+def test_the_registration_of_an_ensemble_is_the_mean_of_its_members(trained):
+    backbone, fixed, moving = prepared(trained, "bootstrap")
+    fields = [backbone.register_member(fixed, moving, n).vectors for n in range(3)]
+    assert (fields[0] - fields[1]).abs().max() > 1e-3
+    mean = backbone.register(fixed, moving).vectors
+    assert torch.allclose(mean, torch.stack(fields).mean(0), atol=1e-5)
+
+
+def test_dropout_draws_anew_and_repeats_with_its_seed(trained):
+    backbone, fixed, moving = prepared(trained, "dropout")
+    draws = [backbone.register(fixed, moving).vectors for _ in range(2)]
+    assert not torch.equal(*draws)
+    again, fixed, moving = prepared(trained, "dropout")
+    assert torch.equal(again.register(fixed, moving).vectors, draws[0])
+
+
+def test_methods_appear_where_the_model_has_them(trained):
+    common = ["equivariance", "sir"]
+    for kind, more in {
+        "voxelmorph": [],
+        "predictive": ["predictive"],
+        "dropout": ["mc-dropout"],
+        "bootstrap": ["ensemble", "predictive"],
+    }.items():
+        facts = class_of(trained / kind).facts
+        assert [m.name for m in listing(facts)] == common + more
+    assert "train bootstrap" in sampler_class("ensemble").refuses(
+        class_of(trained / "voxelmorph").facts
+    )
+    with pytest.raises(ValueError, match="train predictive"):
+        create_sampler("predictive", backbones.create("demons"), "deform", {})
+
+
+@pytest.mark.parametrize("kind", ["voxelmorph", "bootstrap"])
+def test_models_pass_the_battery(trained, kind):
+    backbone = backbones.create(str(trained / kind))
+    image = read_image(trained / "images/0.nrrd")
+    failed = [check for check in battery.verify(backbone, image) if check.passed is False]
+    # hardly trained, they cannot follow shifts, nor stand still
+    failed = [c for c in failed if c.name not in ("shift", "same image twice")]
+    assert not [c.name for c in failed if "follow" not in c.text]
+
+
+def test_an_installed_model_is_listed_used_and_cleared(trained, store, capsys):
+    assert main(["backbones", "install", "mine", "--from", str(trained / "bootstrap")]) == 0
+    assert sorted(f.name for f in (store / "models/mine").iterdir()) == ["model.json", "weights.pt"]
+    assert backbones.listing()[-1].name == "mine"
+    assert folder_of("mine") == store / "models/mine"
+    assert main(["backbones", "list"]) == 0
+    assert "--method ensemble or predictive" in capsys.readouterr().out
+    assert len(backbones.create("mine").members) == 3
+    assert main(["backbones", "clear", "mine"]) == 0
+    assert "mine" not in [entry.name for entry in backbones.listing()]
+    with pytest.raises(BackboneError, match="Unknown backbone"):
+        backbones.create("mine")
+
+
+def test_a_damaged_model_is_not_installed_and_not_listed(trained, store, tmp_path):
+    with pytest.raises(ValueError, match="is not a trained model"):
+        install_model(tmp_path, "mine")
+    with pytest.raises(ValueError, match="is no name"):
+        install_model(trained / "voxelmorph", "../mine")
+    install_model(trained / "voxelmorph", "mine")
+    (store / "models/mine/model.json").write_text("{}")
+    assert "mine" not in [entry.name for entry in backbones.listing()]
+
+
+def test_a_run_with_an_ensemble_has_a_sample_a_member(trained, tmp_path):
+    record = run(
+        trained, tmp_path / "out", "--backbone", str(trained / "bootstrap"), "--method", "ensemble"
+    )
+    assert record["samples"]["asked"] == record["samples"]["finished"] == 3
+    assert {"uncertainty_mm", "label_entropy", "predictive_uncertainty"} <= set(record["maps"])
+    told = record["maps"]["predictive_uncertainty"]
+    assert told["unit"] == "" and "network expects" in told["meaning"]
+    values = read_image(tmp_path / "out" / told["file"])
+    backbone, fixed, moving = prepared(trained, "bootstrap")
+    scales = [
+        m.log_scale(m.features(moving.array[None, None], fixed.array[None, None])).exp()
+        for m in backbone.members
+    ]
+    expected = torch.stack(scales)[:, 0, 1].square().mean(0).sqrt().numpy()
+    expected = Image(expected, fixed.grid).resample(values.grid).array
+    assert np.allclose(values.array, expected, atol=1e-5)
+    assert record["labels"][0]["volume_sd_ml"] > 0
+
+
+def test_a_predictive_run_has_one_field_and_no_map_of_zeros(trained, tmp_path):
+    record = run(
+        trained,
+        tmp_path / "out",
+        "--backbone",
+        str(trained / "predictive"),
+        "--method",
+        "predictive",
+    )
+    assert record["status"] == "complete"
+    assert record["samples"]["asked"] == record["samples"]["finished"] == 1
+    assert "predictive_uncertainty" in record["maps"]
+    assert not {"uncertainty_mm", "label_entropy", "axis_rl_mm"} & set(record["maps"])
+    assert record["covariance"] is None and record["labels"] == []
+    assert (tmp_path / "out" / record["mean_transform"]).is_file()
+
+
+def test_a_predictive_run_becomes_a_scene(trained, tmp_path):
+    pytest.importorskip("slicer")
+    from UncertainRegLib.report.html import write_report
+    from UncertainRegLib.scene.colors import legend_of
+    from UncertainRegLib.scene.display import show_map
+    from UncertainRegLib.scene.headless import HeadlessScene
+    from UncertainRegLib.scene.result import load_result
+
+    run(
+        trained,
+        tmp_path / "out",
+        "--backbone",
+        str(trained / "predictive"),
+        "--method",
+        "predictive",
+    )
+    with HeadlessScene() as headless:
+        result = load_result(tmp_path / "out", headless.scene)
+        node = result.maps["predictive_uncertainty"]
+        assert legend_of(node).GetTitleText() == "Predicted error of the labels"
+        assert "network expects" in node.GetDescription()
+        show_map(result, "predictive_uncertainty")
+    assert write_report(tmp_path / "out").is_file()
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "name"),
+    [
+        ("variance", "image-noise", "image_noise"),
+        ("score", "correspondence-score", "correspondence_score"),
+    ],
+)
+def test_maps_of_a_second_network(tmp_path, trained, part, method, name):
+    """A network whose map is known: the noise of a constant log-variance, the score of a logit."""
+    net = displacement_net(encoder=(4,), decoder=(4, 4))
+    second = UNet(2 if part == "variance" else 1, 1, (4,), (4, 4), start=-2.0)
+    torch.nn.init.zeros_(second.out.weight)
+    kind = "heteroscedastic" if part == "variance" else "adacs"
+    save_model(
+        tmp_path / "model",
+        kind,
+        {"displacement": net.settings, part: second.settings},
+        {"displacement": net.state_dict(), part: second.state_dict()},
+        (16, 16, 16),
+        1.0,
+        "minmax",
+        {},
+    )
+    record = run(
+        trained, tmp_path / "out", "--backbone", str(tmp_path / "model"), "--method", method
+    )
+    expected = np.exp(-1) if part == "variance" else 1 / (1 + np.exp(2))
+    values = read_values(tmp_path / "out" / record["maps"][name]["file"])
+    assert np.allclose(values, expected, atol=1e-5)
+
+
+def read_values(path) -> np.ndarray:
+    import SimpleITK as sitk
+
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))

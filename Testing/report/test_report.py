@@ -1,0 +1,157 @@
+"""The report holds what the result says, in one file, and survives missing parts."""
+
+import json
+import re
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from support.fake_result import write_fake_result
+from support.phantoms import GRID_PAIRS, textured
+from UncertainRegLib.__main__ import main
+from UncertainRegLib.geometry import Image, write_image
+from UncertainRegLib.report.html import write_report
+from UncertainRegLib.report.planes import PLANES, draw, plane_grid, png
+from UncertainRegLib.report.summary import write_summary_picture
+
+
+@pytest.mark.parametrize("name", PLANES)
+def test_planes_go_through_the_point_along_the_patient_axes(name):
+    grid = GRID_PAIRS["oblique"][0]
+    plane = plane_grid(grid, grid.center, name)
+    index = plane.to_index(grid.center)
+    assert index[2] == pytest.approx(0, abs=1e-6)
+    assert (index[:2] > 0).all()
+    assert (index[:2] < plane.size[:2]).all()
+    assert np.allclose(np.abs(plane.direction).max(axis=0), 1)
+
+
+def test_only_values_above_the_threshold_are_coloured():
+    grid = GRID_PAIRS["identity"][0]
+    fixed = textured(grid)
+    values = np.zeros(grid.shape, np.float32)
+    values[:, :, 24:] = 5.0
+    values[:, :20, :] = np.nan
+    picture = draw("axial", grid.center, fixed, Image(values, grid), (0, 5, 1)).astype(int)
+    colourful = np.ptp(picture, axis=-1) > 30
+    assert colourful[25:40, 30:].mean() > 0.9
+    assert not colourful[:12].any()
+    assert not colourful[25:40, :20].any()
+
+
+def test_png_is_a_png():
+    assert png(np.zeros((4, 5, 3), np.uint8)).startswith(b"\x89PNG")
+
+
+def test_report_of_a_result(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 3
+    assert not re.search(r'(src|href)="(?!data:)', text), "everything must be inside the page"
+    for words in ("not the error", "For research use only", "Structures", "Landmarks", "sha256"):
+        assert words in text
+
+
+def test_a_picture_without_pillow_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("UncertainRegLib.report.summary.find_spec", lambda name: None)
+    folder = write_fake_result(tmp_path / "result")
+    assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 1
+    assert capsys.readouterr().err.startswith("Error: A summary picture needs the package Pillow")
+
+
+def test_summary_is_one_picture(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    folder = write_fake_result(tmp_path / "result")
+    assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 0
+    page = np.asarray(pillow.open(tmp_path / "page.png")).astype(int)
+    assert page.shape[1] > 1500 and 800 < page.shape[0] < 1500
+    black = (page[..., :3].max(-1) == 0).mean()
+    assert 0.2 < black < 0.7, "three planes on black"
+    planes = page[130:560, :1400]
+    assert (np.ptp(planes, axis=-1) > 60).mean() > 0.02, "the map in colours"
+    tables = page[700:, :]
+    assert (tables.min(-1) < 100).mean() > 0.005, "numbers below"
+
+
+def test_summary_needs_a_map(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    path = folder / "result.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"maps": {}}))
+    with pytest.raises(ValueError, match="no map of disagreement"):
+        write_summary_picture(folder)
+
+
+def test_bound_and_verdict_are_stated(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    path = folder / "result.json"
+    record = json.loads(path.read_text())
+    assert "95 % bound" not in write_report(folder).read_text(encoding="utf-8")
+    record["calibration"] = {"factor": 2.0, "refused": None}
+    record["competence"] = {"followed": {"1.0": 0.97, "10.0": 0.5}, "warnings": []}
+    record["samples"] |= {
+        "proposals": 1200,
+        "ess_raw": 1.3,
+        "ess_tempered": 600.0,
+        "tempering_exponent": 0.01,
+    }
+    path.write_text(json.dumps(record))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert text.count("95 % bound (mm)") == 2 and "<td>7.00</td>" in text  # 2 x 3.5 mm
+    assert "97 % of 1 mm, 50 % of 10 mm" in text
+    assert (
+        "1.3 (raw effective number); flattened by the exponent 0.01, to keep more of them: 600"
+        in text
+    )
+    for refused in ("It does not follow.", "It does not follow. No bound is stated."):  # as once
+        record["calibration"] = {"factor": None, "refused": refused}
+        path.write_text(json.dumps(record))
+        text = write_report(folder).read_text(encoding="utf-8")
+        assert "95 % bound (mm)" not in text and text.count("No bound is stated") == 1
+        assert "No bound is stated: It does not follow.<" in text
+
+
+def _moved(folder) -> dict:
+    """The record of a result whose inputs, with a mask among them, are gone."""
+    path = folder / "result.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["inputs"]["fixed_mask"] = {"file": str(folder / "mask.nrrd"), "sha256": "0" * 64}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    for name in ("fixed", "moving", "labels"):
+        (folder / f"{name}.nrrd").rename(folder / f"{name}.away")
+    return record
+
+
+def test_where_inputs_have_moved_the_report_says_so_and_shows_the_rest(tmp_path, capsys):
+    folder = write_fake_result(tmp_path / "result")
+    record = _moved(folder)
+    (folder / "fixed.away").rename(folder / "warped_moving.nrrd")
+    assert main(["report", str(folder)]) == 0
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 3 and "Shell" in text and "apex" in text
+    for name, instead in (("fixed", "registered moving image instead"), ("fixed_mask", "outside")):
+        file = record["inputs"][name]["file"]
+        assert re.search(f"{re.escape(file)}: no such file.*?{instead}", text), name
+    if not find_spec("PIL"):
+        return
+    assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 0
+
+
+def test_another_image_in_the_place_of_the_fixed_one_is_not_shown(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    (folder / "fixed.nrrd").rename(folder / "warped_moving.nrrd")
+    write_image(textured(GRID_PAIRS["identity"][0]), folder / "fixed.nrrd")
+    assert "fixed.nrrd: is another image now" in write_report(folder).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("gone", ["maps/uncertainty_mm.nrrd", "fixed.nrrd"])
+def test_a_report_goes_without_pictures_where_nothing_can_be_shown(tmp_path, gone):
+    folder = write_fake_result(tmp_path / "result")
+    (folder / gone).unlink()
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert re.search(
+        f"There are no pictures: .*{'warped_moving' if 'fixed' in gone else gone}.*: no such file",
+        text,
+    )
+    assert "data:image" not in text and "Shell" in text

@@ -1,0 +1,171 @@
+"""What is drawn on demand: ellipsoids in the slices, two colours for modes, logarithm, bound."""
+
+import json
+
+import numpy as np
+import pytest
+
+slicer = pytest.importorskip("slicer")
+vtk = pytest.importorskip("vtk")
+
+from support.fake_result import write_fake_result  # noqa: E402
+from UncertainRegLib.scene import axes, display  # noqa: E402
+from UncertainRegLib.scene.colors import legend_of  # noqa: E402
+from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
+from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
+from UncertainRegLib.scene.probe import Probe  # noqa: E402
+from UncertainRegLib.scene.result import find_results, load_result, update_result  # noqa: E402
+from UncertainRegLib.scene.sweep import add_difference  # noqa: E402
+from UncertainRegLib.scene.transform import field_of  # noqa: E402
+
+CALIBRATION = {
+    "level": 0.95,
+    "factor": 2.5,
+    "refused": None,
+    "warning": "",
+    "warps": 4,
+    "amplitude_mm": 2.0,
+    "coverage_check": 0.94,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_fake_result(tmp_path)
+
+
+@pytest.fixture
+def result(folder):
+    with HeadlessScene() as headless:
+        headless.fit_slices(200, 200)
+        yield load_result(folder, headless.scene)
+
+
+def _edit(folder, **entries) -> None:
+    path = folder / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_ellipsoids_of_the_samples_in_the_planes_of_the_views(result):
+    point = display.worst_point(result)
+    display.jump_to(result.scene, point)
+    node = axes.show_axes(result)
+    assert axes.has_axes(result)
+    mesh = slicer.util.arrayFromModelPoints(node)
+    per_ellipsoid = 14 * 7 + 2  # points of the sphere
+    centers = mesh.reshape(-1, per_ellipsoid, 3).mean(1)
+    assert len(centers) > 20
+    # every centre lies on one of the three planes, where the map says something
+    distance = []
+    for view in display.slice_nodes(result.scene):
+        matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+        distance.append(np.abs((centers - matrix[:3, 3]) @ matrix[:3, 2]))
+    assert np.min(distance, axis=0).max() < 0.3
+    # and each is the 95 % ellipsoid that the read-out states there
+    probe = Probe(result)
+    for number in range(0, len(centers), 7):
+        reading = probe.read(centers[number])
+        assert reading.is_known
+        found = mesh.reshape(-1, per_ellipsoid, 3)[number] - centers[number]
+        reach = np.abs(found @ reading.directions[0]).max()
+        assert reach == pytest.approx(reading.axes_mm[0], rel=0.15, abs=0.05)
+    assert not node.GetDisplayNode().GetVisibility3D() and node.GetDisplayNode().GetVisibility2D()
+    before = len(centers)
+    display.jump_to(result.scene, point + [4.0, 4.0, 4.0])
+    assert axes.show_axes(result) is node
+    assert len(slicer.util.arrayFromModelPoints(node)) != before * per_ellipsoid
+    axes.hide_axes(result)
+    assert not axes.has_axes(result)
+
+
+def test_axes_need_samples(result):
+    result.sample_sequence = None
+    with pytest.raises(ValueError, match="two samples"):
+        axes.show_axes(result)
+    del result.maps["uncertainty_mm"]
+    with pytest.raises(ValueError, match="map of disagreement"):
+        axes.show_axes(result)
+
+
+def test_axes_need_a_slice_view(result):
+    for view in display.slice_nodes(result.scene):
+        result.scene.RemoveNode(view)
+    with pytest.raises(ValueError, match="slice view"):
+        axes.show_axes(result)
+    assert not axes.has_axes(result)
+
+
+def test_modes_differ_in_two_colours(result):
+    direction = add_difference(result, 0, 3)
+    result = find_results(result.scene)[0]
+    node = result.maps["mode_difference_mm"]
+    values = slicer.util.arrayFromVolume(node)
+    shown = np.isfinite(values)
+    a, b = (field_of(result.sample_sequence.GetNthDataNode(n)).vectors for n in (0, 3))
+    np.testing.assert_allclose(
+        np.abs(values[shown]), np.linalg.norm(a - b, axis=-1)[shown], rtol=1e-4
+    )
+    axis = ["left", "posterior", "superior"].index(direction)
+    # where A's field is smaller along an axis, A puts the anatomy further along it
+    np.testing.assert_array_equal(values[shown] > 0, (b - a)[shown][:, axis] > 0)
+    assert 0 < shown.sum() < shown.size
+    window = node.GetDisplayNode()
+    assert window.GetWindowLevelMin() == -window.GetWindowLevelMax()
+    assert window.GetColorNode().GetName() == "UncertainReg diverging"
+    assert "A" in legend_of(node).GetTitleText() and direction in node.GetDescription()
+
+
+def test_logarithm_changes_colours_and_not_values(result):
+    node = result.maps["uncertainty_mm"]
+    before = slicer.util.arrayFromVolume(node).copy()
+    shown = node.GetDisplayNode()
+    high, floor = shown.GetWindowLevelMax(), shown.GetLowerThreshold()
+    display.set_log(result, "uncertainty_mm", True)
+    assert display.is_log(result, "uncertainty_mm")
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), before)
+    linear, table = np.zeros(4), np.zeros(4)
+    display_colors = shown.GetColorNode()
+    display_colors.GetColor(25, table)  # a tenth of the window: the middle of two decades
+    assert shown.GetLowerThreshold() == pytest.approx(high / 100)
+    display.set_log(result, "uncertainty_mm", False)
+    shown.GetColorNode().GetColor(129, linear)
+    np.testing.assert_allclose(table, linear, atol=0.03)
+    assert shown.GetLowerThreshold() == floor and not display.is_log(result, "uncertainty_mm")
+    display.set_threshold(result, "uncertainty_mm", 1.3)
+    display.set_log(result, "uncertainty_mm", True)
+    assert shown.GetLowerThreshold() == 1.3  # chosen by the user
+    assert not display.can_be_log(result, "jacobian")
+    display.set_log(result, "jacobian", True)
+    assert not display.is_log(result, "jacobian")
+
+
+def test_the_bound_is_stated_where_it_was_calibrated(result, folder):
+    record = json.loads((folder / "result.json").read_text())
+    point = lps_to_ras(np.array(record["labels"][0]["worst_voxel_lps"]))
+    assert np.isnan(Probe(result).read(point).bound_mm)
+    assert result.label_table.GetColumnIndex("bound_mm") < 0
+    _edit(folder, calibration=CALIBRATION)
+    result = update_result(result, folder)
+    reading = Probe(result).read(point)
+    assert reading.bound_mm == pytest.approx(2.5 * reading.values["uncertainty_mm"])
+    column = result.label_table.GetTable().GetColumnByName("bound_mm")
+    assert [column.GetValue(n) for n in range(2)] == pytest.approx([2.5 * 3.5, 2.5 * 3.1])
+    column = result.landmark_table.GetTable().GetColumnByName("bound_mm")
+    assert column.GetValue(0) == pytest.approx(2.5 * 2.29)
+    assert legend_of(result.maps["uncertainty_mm"]).GetTitleText().splitlines() == [
+        "Disagreement (mm)",
+        "95 % bound: 2.50 x value",
+    ]
+    _edit(folder, calibration=CALIBRATION | {"factor": None, "refused": "It does not follow."})
+    result = update_result(result, folder)
+    assert np.isnan(Probe(result).read(point).bound_mm)
+    assert result.label_table.GetColumnIndex("bound_mm") < 0
+    assert legend_of(result.maps["uncertainty_mm"]).GetTitleText() == "Disagreement (mm)"
+
+
+def test_verdict_and_oracle_survive_in_the_scene(result, folder):
+    _edit(folder, oracle_sample=2, competence={"followed": {"1.0": 0.9}, "warnings": []})
+    update_result(result, folder)
+    found = find_results(result.scene)[0]
+    assert found.oracle_sample == 2 and found.competence.followed == {"1.0": 0.9}
+    assert found.sampling.finished == 6 and not found.sampling.files

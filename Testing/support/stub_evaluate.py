@@ -1,0 +1,48 @@
+"""A worker for "evaluate result DIR" and "evaluate calibrate DIR" that computes nothing.
+
+The environment variable STUB says how it behaves: complete, refuse, fail or slow (until
+cancelled).
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[n]) for n in (1, 2)]
+from support.fake_validation import write_fake_calibration, write_fake_validation  # noqa: E402
+
+REFUSAL = "Demons follows only 5% of 10 mm. No bound is stated."
+
+
+def say(event: str, **values) -> None:
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+def main() -> int:
+    behaviour = os.environ.get("STUB", "complete")
+    evaluate, action, folder, *progress = sys.argv[1:]
+    assert (evaluate, progress) == ("evaluate", ["--progress", "json"])
+    say("started", pid=os.getpid())
+    if behaviour == "fail":
+        say("failed", error="fixed.nrrd: has changed since the result was made of it.")
+        return 1
+    if action == "result":
+        write_fake_validation(folder)
+    else:
+        finished = 0
+        while finished < 4 or behaviour == "slow":
+            finished = min(finished + 1, 4)
+            say("sample", finished=finished, asked=4, eta_s=4.0 - finished)
+            time.sleep(0.05)
+            if (Path(folder) / "cancel").exists():
+                (Path(folder) / "cancel").unlink()
+                return 130
+        write_fake_calibration(folder, REFUSAL if behaviour == "refuse" else None)
+    say("finished", status="complete", result=str(Path(folder) / "result.json"))
+    return 3 if (action, behaviour) == ("calibrate", "refuse") else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
