@@ -32,8 +32,8 @@ ARROWS = {
     "backbones": "checksum contracts geometry networks plugins randomness results settings",
     "samplers": "backbones contracts gaussian geometry networks perturbations plugins randomness "
     "settings",
-    "jobs": "backbones checksum contracts environment expected_error geometry metrics posterior randomness "
-    "results samplers",
+    "jobs": "backbones checksum contracts environment expected_error geometry metrics posterior "
+    "randomness results samplers",
     "scene": "geometry palette posterior results",
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",

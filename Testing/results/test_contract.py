@@ -59,6 +59,7 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainRegLib/samplers/sir.py": {"source"},  # settings of a job
     "UncertainRegLib/studies/calibration.py": {"failed", "samples"},  # of what it makes
     "UncertainRegLib/studies/disagreement.py": {"failed"},  # of a sample
+    "UncertainRegLib/studies/known_errors.py": {"backbone"},  # settings of a job
     "UncertainRegLib/studies/figures.py": {"backbone", "error"},  # of a table of a study
     "UncertainRegLib/studies/result.py": {"validation"},  # of what it makes
     "UncertainRegLib/training/heteroscedastic.py": {"backbone"},  # of a model

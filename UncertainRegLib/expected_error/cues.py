@@ -21,17 +21,19 @@ def cues_of_images(
     fixed: Image, moving: Image, registration: DisplacementField
 ) -> dict[str, np.ndarray]:
     """Cues of a registration alone, by name, each (Z, Y, X) float32, larger where more error is
-    likely.
+    likely. Lengths are in voxels of the working grid: a registration twice as coarse errs twice
+    as far.
 
     Args:
         fixed, moving: as returned by ``backbone.prepare``, numpy: intensities of order 1.
         registration: the unperturbed one, numpy; its grid is that of the cues.
 
     Returns:
-        - gap_mm: by how much the images would have to move here to explain what is left of their
-          difference: root mean square of it over that of the slope
+        - gap: by how many voxels the images would have to move here to explain what is left of
+          their difference: root mean square of it over that of the slope
         - unlike: 1 − the local correlation of the intensities, 0 to 2
-        - residual: what is left of their difference, in prepared intensities
+        - residual: what is left of their difference, in prepared intensities; no model uses it,
+          because how much contrast there is differs between anatomies
         - strain: norm of the symmetric part of the slopes of the displacement
     """
     grid = registration.grid
@@ -41,7 +43,7 @@ def cues_of_images(
     slope = _root_mean_square(np.sqrt(sum(s**2 for s in _slopes(fine, grid.spacing))))
     difference = _root_mean_square(warped - here)
     found = {
-        "gap_mm": difference / (slope + FLATTEST),
+        "gap": difference / (slope + FLATTEST) / grid.voxel_mm,
         "unlike": 1.0 - _correlation(here, warped),
         "residual": difference,
         "strain": _root_mean_square(_strain(registration)),
@@ -60,12 +62,16 @@ def cues_of_samples(
         uncertainty_mm: their disagreement u, on its grid.
 
     Returns:
-        - disagreement_mm: u, smoothed
-        - offset_mm: distance of the samples' mean from the registration, smoothed
+        - disagreement: u in voxels, smoothed
+        - offset: distance in voxels of the samples' mean from the registration, smoothed
     """
+    voxel_mm = registration.grid.voxel_mm
     offset = np.linalg.norm(mean.vectors - registration.vectors, axis=-1)
-    found = {"disagreement_mm": uncertainty_mm, "offset_mm": offset}
-    return {name: _root_mean_square(values).astype(np.float32) for name, values in found.items()}
+    found = {"disagreement": uncertainty_mm, "offset": offset}
+    return {
+        name: (_root_mean_square(values) / voxel_mm).astype(np.float32)
+        for name, values in found.items()
+    }
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

@@ -12,12 +12,11 @@ from scipy.optimize import minimize
 from .model import ErrorModel, Factors
 
 FLOORS = {  # about the smallest value that means anything
-    "gap_mm": 0.05,
+    "gap": 0.05,
     "unlike": 0.05,
-    "residual": 0.01,
-    "disagreement_mm": 0.1,
-    "offset_mm": 0.1,
     "strain": 0.02,
+    "disagreement": 0.1,
+    "offset": 0.1,
 }
 RIDGE = 0.005  # on the weights of standardised cues
 LEVEL = 0.95
@@ -29,6 +28,7 @@ class KnownErrors:
 
     Attributes:
         subjects: whom it is of; pairs that share one are never fitted and judged together.
+        voxel_mm: of the grid that it was registered on.
         cues: by name, (P,) at P points.
         across_mm: (P,) size of the error across a boundary, NaN where only its length is known.
         length_mm: (P,) length of the error, NaN where only its part across is known.
@@ -41,6 +41,7 @@ class KnownErrors:
     """
 
     subjects: frozenset[str]
+    voxel_mm: float | np.ndarray
     cues: Mapping[str, np.ndarray]
     across_mm: np.ndarray
     length_mm: np.ndarray
@@ -84,12 +85,12 @@ def fit(pairs: Sequence[KnownErrors], fitted_on: str) -> ErrorModel:
                 ratios[name].append(values)
     factors = {name: _quantile(found) for name, found in ratios.items()}
     longer, heavier = _of_lengths(simulated, whole)
-    means = [float(whole.across_mm(pair.cues).mean()) for pair in real]
+    means = [float(whole.across_mm(pair.cues, 1.0).mean()) for pair in real]
     return with_changes(
         whole,
         longer=longer,
         factors=Factors(point=factors["boundary"] * heavier, **factors),
-        range_mm=(min(means), max(means)),
+        range_voxels=(min(means), max(means)),
     )
 
 
@@ -103,15 +104,15 @@ def _of_lengths(simulated: Sequence[KnownErrors], model: ErrorModel) -> tuple[fl
         errors = [np.abs(pair.length_mm[both]), np.abs(pair.across_mm[both])]
         longer.append(errors[0].mean() / errors[1].mean())
         for found, error in zip(sizes, errors):
-            units = error / model.across_mm(pair.cues)[both]
+            units = error / model.across_mm(pair.cues, pair.voxel_mm)[both]
             found.append(units / units.mean())
     return float(np.mean(longer)), _quantile(sizes[0]) / _quantile(sizes[1])
 
 
 def in_units(pair: KnownErrors, model: ErrorModel) -> dict[str, np.ndarray]:
     """The errors of a pair in the units of `Factors`, by its names."""
-    across = model.across_mm(pair.cues)
-    length = model.length_mm(pair.cues)
+    across = model.across_mm(pair.cues, pair.voxel_mm)
+    length = model.length_mm(pair.cues, pair.voxel_mm)
     mean = np.array([across[chosen].mean() for chosen in pair.boundaries])
     found = {
         "boundary": pair.across_mm / across,
@@ -134,7 +135,7 @@ def _fitted(pairs: Sequence[KnownErrors], fitted_on: str) -> ErrorModel:
         logs.append(
             np.stack([np.log(pair.cues[n][known] + floor) for n, floor in FLOORS.items()], axis=1)
         )
-        errors.append(np.abs(pair.across_mm[known]))
+        errors.append(np.abs(pair.across_mm[known]) / pair.voxel_mm)
         shares.append(np.full(known.sum(), 1.0 / (len(pairs) * max(known.sum(), 1))))
     log, error, share = (np.concatenate(part).astype(np.float64) for part in (logs, errors, shares))
     middle, scale = log.mean(axis=0), log.std(axis=0) + 1e-9

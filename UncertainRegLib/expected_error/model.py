@@ -1,8 +1,8 @@
 """The expected error in millimetres from the cues of a pair, and the bounds that hold for it.
 
-A log-linear model: log E|e| = b + Σ w log(cue + floor). It was fitted, once, to errors that are
-known, on pairs that are named in its file, and so were its factors: each says how many times the
-expected error holds 95 % of a kind of error.
+A log-linear model in voxels: log E|e| = b + Σ w log(cue + floor). It was fitted, once, to errors
+that are known, on pairs that are named in its file, and so were its factors: each says how many
+times the expected error holds 95 % of a kind of error.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class ErrorModel:
 
     Attributes:
         weights: of the logarithm of each cue (`cues.cues`), by name.
-        floors: added to each cue before the logarithm, in the cue's unit.
-        intercept: b, for the error across a boundary in mm.
+        floors: added to each cue before the logarithm.
+        intercept: b, for the error across a boundary in voxels.
         longer: mean length of an error over its mean size across a boundary; 2 where it has no
             preferred direction, more where it slides along.
         factors: see `Factors`.
-        range_mm: smallest and largest mean expected error across boundaries of the pairs that it
-            was fitted to; beyond that it is a guess.
+        range_voxels: smallest and largest mean expected error across boundaries of the pairs that
+            it was fitted to; beyond that it is a guess.
         fitted_on: what those pairs were, one sentence.
     """
 
@@ -57,19 +57,23 @@ class ErrorModel:
     intercept: float
     longer: float
     factors: Factors
-    range_mm: tuple[float, float]
+    range_voxels: tuple[float, float]
     fitted_on: str
 
-    def across_mm(self, cues: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Expected size in mm of the error's component across a boundary, of the cues' shape."""
+    def across_mm(self, cues: Mapping[str, np.ndarray], voxel_mm: float) -> np.ndarray:
+        """Expected size in mm of the error's component across a boundary, of the cues' shape.
+
+        Args:
+            voxel_mm: of the grid that was registered on (`geometry.Grid.voxel_mm`).
+        """
         total = self.intercept + sum(
             weight * np.log(cues[name] + self.floors[name]) for name, weight in self.weights.items()
         )
-        return np.exp(total).astype(np.float32)
+        return (voxel_mm * np.exp(total)).astype(np.float32)
 
-    def length_mm(self, cues: Mapping[str, np.ndarray]) -> np.ndarray:
+    def length_mm(self, cues: Mapping[str, np.ndarray], voxel_mm: float) -> np.ndarray:
         """Expected length in mm of the error."""
-        return np.float32(self.longer) * self.across_mm(cues)
+        return np.float32(self.longer) * self.across_mm(cues, voxel_mm)
 
     def write(self, path: Path) -> None:
         """Write the model as a small file that people can read (JSON)."""
@@ -85,7 +89,7 @@ class ErrorModel:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             content["factors"] = Factors(**content["factors"])
-            content["range_mm"] = tuple(content["range_mm"])
+            content["range_voxels"] = tuple(content["range_voxels"])
             return cls(**{entry.name: content[entry.name] for entry in fields(cls)})
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: is no model of the expected error: {error}") from None

@@ -10,10 +10,8 @@ from ..expected_error.cues import cues_of_images, cues_of_samples
 from ..expected_error.model import ErrorModel, shipped
 from ..geometry import DisplacementField, Grid, Image
 from ..geometry.foreground import above_mean
-from ..posterior.stream import SampleStream
 from ..results.expectation import Expectation
 
-FEWEST = 4  # samples; fewer make no cue
 BEYOND = 1.25  # times the largest mean error that the model was fitted to: there it is a guess
 
 
@@ -57,35 +55,33 @@ class Expecting:
         self._anatomy = above_mean(fixed.resample(registration.grid))
         self._of_images = cues_of_images(fixed, moving, registration)
 
-    def found(self, stream: SampleStream) -> ExpectedError | None:
-        """The expected error by the samples so far; None with too few of them."""
-        if stream.count < FEWEST:
-            return None
-        cues = self._of_images | cues_of_samples(
-            self.registration, stream.mean(), stream.uncertainty_mm()
-        )
-        across = self.model.across_mm(cues)
-        mean = float(across[self._anatomy].mean())
+    def found(self, mean: DisplacementField, uncertainty_mm: np.ndarray) -> ExpectedError:
+        """The expected error by the mean of the samples and their disagreement, on the grid of the
+        registration."""
+        cues = self._of_images | cues_of_samples(self.registration, mean, uncertainty_mm)
+        grid = self.registration.grid
+        across = self.model.across_mm(cues, grid.voxel_mm)
+        size = float(across[self._anatomy].mean())
         factors = self.model.factors
         said = Expectation(
             boundary_factor=factors.boundary,
             point_factor=factors.point,
             volume_factor=factors.volume,
             centroid_factor=factors.centroid,
-            mean_mm=float(self.model.longer) * mean,
+            mean_mm=float(self.model.longer) * size,
             fitted_on=self.model.fitted_on,
-            refused=self._refusal(mean),
+            refused=self._refusal(size),
         )
-        return ExpectedError(across, self.model.length_mm(cues), self.registration.grid, said)
+        return ExpectedError(across, self.model.length_mm(cues, grid.voxel_mm), grid, said)
 
     def _refusal(self, mean_mm: float) -> str | None:
         """Why no bound may be stated, or None."""
         if self.doubts:
             return " ".join(self.doubts)
-        most = BEYOND * self.model.range_mm[1]
-        if mean_mm > most:
+        largest = self.model.range_voxels[1] * self.registration.grid.voxel_mm
+        if mean_mm > BEYOND * largest:
             return (
                 f"The error expected across boundaries, {mean_mm:.1f} mm on average, is beyond "
-                f"the {self.model.range_mm[1]:.1f} mm of the pairs that the bound was checked on."
+                f"the {largest:.1f} mm at this resolution of the pairs that the bound was found on."
             )
         return None

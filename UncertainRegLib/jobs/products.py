@@ -20,7 +20,7 @@ from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
 from ..posterior.points import landmark_table, map_to_fixed
 from ..posterior.stream import INSIDE
-from ..results.expectation import EXPECTED
+from ..results.maps import EXPECTED
 from .summary import Summary
 
 

@@ -21,6 +21,8 @@ LABEL_VOXELS = 8_000_000  # label probabilities live on the fixed grid, or a coa
 ANIMATION_VOXELS = 300_000  # samples are kept on this grid: 64³ to 70³, 3.6 MB each
 MODE_VOXELS = 5_000  # modes are found on a coarse copy of the samples, 60 KB each
 
+FEWEST = 4  # samples that an expected error is made of
+
 OF_REGISTRATION = ("jacobian", "folding")  # maps that do not depend on the samples
 
 
@@ -76,8 +78,12 @@ class Summary:
     @property
     def expected_error(self) -> ExpectedError | None:
         """By the samples so far; None where nothing can be said."""
-        if self.expecting is not None and self._expected[0] != self.stream.count:
-            self._expected = (self.stream.count, self.expecting.found(self.stream))
+        stream = self.stream
+        if self.expecting is None or stream.count < FEWEST:
+            return None
+        if self._expected[0] != stream.count:
+            found = self.expecting.found(stream.mean(), stream.uncertainty_mm())
+            self._expected = (stream.count, found)
         return self._expected[1]
 
     @cached_property

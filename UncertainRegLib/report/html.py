@@ -9,8 +9,8 @@ from pathlib import Path
 from ..palette import colors
 from ..results import columns
 from ..results.calibration import in_words
-from ..results.expectation import bound_of, with_bounds
-from ..results.expectation import in_words as expected_in_words
+from ..results.expectation import with_bounds
+from ..results.maps import EXPECTED, main_map
 from ..results.reader import read_record
 from ..results.record import Record
 from .whole import of_landmarks, title_of, whole
@@ -30,12 +30,17 @@ gap:.6em;margin:.5em 0} .scale span{white-space:nowrap} .scale .note{white-space
 .note{color:#566} .tag{background:#eef;border-radius:3px;padding:0 .4em}
 """
 HOW_TO_READ = (
-    "The map shows the <b>disagreement in mm</b>: asked again in a slightly different way, the "
-    "method would put a point about this far away. It is <b>not the error</b>: low values are not "
+    "The <b>expected error</b> is how far off a point is expected to be on average, judged by how "
+    "well the images match there and how much the samples disagree, as on pairs whose error was "
+    "known. The <b>disagreement</b> is something else: asked again in a slightly different way, the "
+    "method would put a point about this far away. It is not the error: low values are not "
     "a proof of correctness, because where a method cannot follow a motion at all, its answers "
     "agree on the wrong place. High values are a reason not to rely on the registration there. "
     "In homogeneous tissue high values are normal and say little about the borders."
 )
+
+
+PICTURES = {True: "Where the registration may be off", False: "Where the samples disagree"}
 
 
 def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
@@ -63,7 +68,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
             f"{escape(record.error or 'it was stopped early')}.</p>"
         )
     parts += [f'<p class="warn">{escape(text)}</p>' for text in record.warnings]
-    if "uncertainty_mm" in record.maps:
+    if main_map(record.maps):
         parts += _pictures(folder, record)
     parts.append(f"<h2>How to read this</h2><p>{HOW_TO_READ}</p>{_calibration(record)}")
     parts += [f"<p>{escape(text)}</p>" for text in whole(record)]
@@ -122,7 +127,7 @@ def _pictures(folder: Path, record: Record) -> list[str]:
     ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
     return [
         *missing,
-        "<h2>Where the samples disagree</h2>"
+        f"<h2>{PICTURES[overlay.map == EXPECTED]}</h2>"
         f'<div class="planes">{"".join(figures)}</div><div class="scale"><span>0 mm</span>'
         f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
         f"<span>{overlay.high:.1f} mm</span>"
@@ -156,18 +161,24 @@ def _labels(rows: list[dict]) -> str:
     if not rows:
         return ""
     largest = max((row["u_p95_mm"] or 0.0 for row in rows), default=1.0) or 1.0
+    expected = ["expected_mm"] if any(row.get("expected_mm") for row in rows) else []
     bound = ["bound_mm"] if "bound_mm" in rows[0] else []
+    is_bounded = "volume_from_ml" in rows[0]
+    volume = (
+        ("volume_from_ml", "volume_to_ml") if is_bounded else ("volume_low_ml", "volume_high_ml")
+    )
     truth = ["dice_before", "dice", "ece"] if any(row["dice"] is not None for row in rows) else []
     head = _heads(
         columns.STRUCTURES,
         "name",
+        *expected,
+        *bound,
         "u_p50_mm",
         "u_p95_mm",
         None,
-        *bound,
         "mean_entropy",
         "volume_ml",
-        "volume_interval_ml",
+        "volume_interval_ml" if is_bounded else "volume_samples_ml",
         "centroid_sd_mm",
         *truth,
     )
@@ -177,20 +188,20 @@ def _labels(rows: list[dict]) -> str:
         body.append(
             [
                 escape(str(row["name"])),
+                *[_number(row.get(name)) for name in (*expected, *bound)],
                 _number(row["u_p50_mm"]),
                 _number(row["u_p95_mm"]),
                 f'<span class="bar" style="width:{width:.0f}px"></span>',
-                *[_number(row[name]) for name in bound],
                 _number(row["mean_entropy"]),
                 _number(row["volume_ml"]),
-                f"{_number(row['volume_low_ml'])} – {_number(row['volume_high_ml'])}",
+                " – ".join(_number(row.get(name)) for name in volume),
                 _number(row["centroid_sd_mm"]),
                 *[_number(row.get(name), 3) for name in truth],
             ]
         )
     return (
         "<h2>Structures</h2><p class=note>Disagreement at the boundary of each structure, the "
-        f"most uncertain first.</p>{_table(head, body, bar=3)}"
+        f"most uncertain first.</p>{_table(head, body, bar=3 + len(expected) + len(bound))}"
     )
 
 
@@ -198,14 +209,14 @@ def _landmarks(rows: list[dict]) -> str:
     if not rows:
         return ""
     errors = of_landmarks(rows)
-    bound = ["bound_mm"] if "bound_mm" in rows[0] else []
+    bound = [name for name in ("expected_mm", "bound_mm") if rows[0].get(name) is not None]
     truth = ["tre_before_mm", "tre_mm", "inside95"] if errors else []
-    head = _heads(columns.LANDMARKS, "label", "u_mm", *bound, "axes_mm", *truth)
+    head = _heads(columns.LANDMARKS, "label", *bound, "u_mm", "axes_mm", *truth)
     body = [
         [
             escape(row["label"]),
+            *[_number(row.get(name)) for name in bound],
             _number(row["u_mm"]),
-            *[_number(row[name]) for name in bound],
             " × ".join(_number(axis) for axis in row["axes_mm"] or []),
             *(
                 [

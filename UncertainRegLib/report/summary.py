@@ -11,6 +11,8 @@ import numpy as np
 from ..palette import colors
 from ..results import columns
 from ..results.calibration import in_words
+from ..results.expectation import with_bounds
+from ..results.maps import MAPS, main_map
 from ..results.reader import read_record
 from ..results.record import Record
 from .whole import of_landmarks, title_of, whole
@@ -45,7 +47,7 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     record = read_record(folder)
     path = folder / "summary.png" if path is None else Path(path)
     overlay = None
-    if "uncertainty_mm" in record.maps:
+    if main_map(record.maps):
         from .overlay import read_overlay
 
         overlay = read_overlay(folder, record)
@@ -67,9 +69,13 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
         page.text(text, 19, WARN if text.startswith("!") else INK)
     page.down(14)
     top = page.y
-    page.table("Most uncertain structures", *_structures(record.labels), MARGIN)
+    labels, points = (
+        with_bounds(rows, record.expected_error, record.calibration)
+        for rows in (record.labels, record.landmarks)
+    )
+    page.table("Most uncertain structures", *_structures(labels), MARGIN)
     bottom, page.y = page.y, top
-    page.table("Most uncertain landmarks", *_landmarks(record.landmarks), WIDTH // 2 + MARGIN)
+    page.table("Most uncertain landmarks", *_landmarks(points), WIDTH // 2 + MARGIN)
     page.y = max(bottom, page.y) + 16
     page.text(NOTE, 16, SOFT)
     page.save(path)
@@ -196,8 +202,8 @@ def _planes(page: _Page, overlay: Overlay) -> None:
         )
     page.down(PLANE + 52)
     page.text(
-        f"Disagreement in mm over the fixed image; not drawn below {overlay.hidden:.1f} mm "
-        f"(the median). Blue: registered structures. Cross: {overlay.what}.",
+        f"{MAPS[overlay.map].title} in mm over the fixed image; not drawn below "
+        f"{overlay.hidden:.1f} mm (the median). Blue: registered structures. Cross: {overlay.what}.",
         16,
         SOFT,
     )
@@ -236,43 +242,45 @@ def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     worst = sorted(
         (row for row in rows if row["u_p95_mm"] is not None), key=lambda row: -row["u_p95_mm"]
     )[:ROWS]
-    edges = {
-        "name": 0.26,
-        "u_p50_mm": 0.42,
-        "u_p95_mm": 0.59,
-        "volume_ml": 0.73,
-        "volume_interval_ml": 1.0,
-    }
+    is_bounded = bool(worst) and "volume_from_ml" in worst[0]
+    millimetres = ("expected_mm", "bound_mm") if is_bounded else ("u_p50_mm", "u_p95_mm")
+    volume = "volume_interval_ml" if is_bounded else "volume_samples_ml"
+    ends = ("volume_from_ml", "volume_to_ml") if is_bounded else ("volume_low_ml", "volume_high_ml")
+    names = ("name", *millimetres, "volume_ml", volume)
     return (
-        _headings(columns.STRUCTURES, edges),
+        _headings(columns.STRUCTURES, dict(zip(names, (0.26, 0.42, 0.59, 0.73, 1.0)))),
         [
             [
                 str(row["name"]),
-                f"{row['u_p50_mm']:.1f}",
-                f"{row['u_p95_mm']:.1f}",
-                f"{row['volume_ml']:.1f}",
-                f"{row['volume_low_ml']:.1f} to {row['volume_high_ml']:.1f}",
+                *(_number(row[name]) for name in (*millimetres, "volume_ml")),
+                " to ".join(_number(row[name]) for name in ends),
             ]
             for row in worst
         ],
     )
 
 
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
 def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     worst = sorted(rows, key=lambda row: -row["u_mm"])[:ROWS]
     truth = any(row.get("tre_mm") is not None for row in worst)
+    millimetres = ("bound_mm",) if worst and "bound_mm" in worst[0] else ()
     edges = {
-        "label": 0.2,
-        "u_mm": 0.36,
-        "axes_mm": 0.66,
-        **({"tre_mm": 0.82, "inside95": 1.0} if truth else {}),
+        "label": 0.16,
+        **dict.fromkeys(millimetres, 0.3),
+        "u_mm": 0.44,
+        "axes_mm": 0.7,
+        **({"tre_mm": 0.84, "inside95": 1.0} if truth else {}),
     }
     return (
         _headings(columns.LANDMARKS, edges),
         [
             [
                 str(row["label"]),
-                f"{row['u_mm']:.1f}",
+                *(_number(row[name]) for name in (*millimetres, "u_mm")),
                 " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-",
                 *(
                     [

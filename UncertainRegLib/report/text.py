@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..results.columns import STRUCTURES, in_two_lines
+from ..results.expectation import with_bounds
 from ..results.record import Record
 from .whole import of_landmarks, whole
 
@@ -12,8 +13,9 @@ ROWS = 20
 # column: width
 WIDTHS = {
     "name": 24,
+    "expected_mm": 12,
+    "bound_mm": 12,
     "u_p50_mm": 14,
-    "u_p95_mm": 14,
     "volume_ml": 8,
     "volume_interval_ml": 19,
     "dice_before": 12,
@@ -34,15 +36,17 @@ def in_words(record: Record, folder: str | Path) -> str:
             _line([heading[place] if place < len(heading) else "" for heading in headings])
             for place in (0, 1)
         ]
-    for row in record.labels[:ROWS]:
+    for row in with_bounds(record.labels, record.expected_error, record.calibration)[:ROWS]:
+        ends = [row.get("volume_from_ml"), row.get("volume_to_ml")]
         lines.append(
             _line(
                 [
                     row["name"][:24],
+                    _number(row.get("expected_mm")),
+                    _number(row.get("bound_mm")),
                     _number(row["u_p50_mm"]),
-                    _number(row["u_p95_mm"]),
                     _number(row["volume_ml"]),
-                    f"{row['volume_low_ml']:.2f} … {row['volume_high_ml']:.2f}",
+                    "" if None in ends else " … ".join(map(_number, ends)),
                     _number(row["dice_before"], 3),
                     _number(row["dice"], 3),
                 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import mean, median
 
+from ..results import expectation
 from ..results.improvement import in_words
 from ..results.record import Record
 
@@ -15,9 +16,11 @@ AROUND = {  # where samples of Structured SIR come from, if not from the registr
 
 
 def whole(record: Record) -> list[str]:
-    """Sentences on the run as a whole: what did the registration improve, does the method follow
-    known shifts, how much of the weighing is behind the samples."""
-    found = in_words(record.before_after) if record.before_after else []
+    """Sentences on the run as a whole: how far off is it expected to be, what did the registration
+    improve, does the method follow known shifts, how much of the weighing is behind the
+    samples."""
+    found = expectation.in_words(record.expected_error, record.calibration)
+    found += in_words(record.before_after) if record.before_after else []
     competence, samples = record.competence, record.samples
     if competence and not competence.warnings:  # the warnings are listed anyway
         parts = ", ".join(
@@ -56,7 +59,8 @@ def of_landmarks(rows: list[dict]) -> str:
         f"{len(errors)} landmarks with a known truth: mean error (TRE) {mean(errors):.2f} mm, "
         f"median {median(errors):.2f} mm"
         + (
-            f"; {sum(inside)} of {len(inside)} true points lie inside their 95 % ellipsoid."
+            f"; {sum(inside)} of {len(inside)} true points lie inside the 95 % ellipsoid of their "
+            "samples."
             if inside
             else "."
         )

@@ -1,7 +1,7 @@
-"""The calibrated 95 % bound of the error, q times the disagreement.
+"""What known deformations of its own fixed image say about the bounds of a pair.
 
-q comes from the entry "calibration" of ``result.json`` (`studies.calibration`). Without it, or
-where it was refused, no bound is stated anywhere.
+The entry "calibration" of ``result.json`` (`studies.calibration`) may widen the stated bounds, or
+forbid them. Results without an expected error have q times the disagreement as their bound.
 """
 
 from __future__ import annotations

@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from .calibration import Calibration, bound_factor
+from .maps import DISAGREEMENT, EXPECTED
 from .views import known
-
-DISAGREEMENT, EXPECTED = "uncertainty_mm", "expected_error_mm"
 
 
 @dataclass(frozen=True)

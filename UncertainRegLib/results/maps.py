@@ -33,11 +33,12 @@ class MapKind(NamedTuple):
         return heading(self.title, self.unit)
 
 
+EXPECTED, DISAGREEMENT = "expected_error_mm", "uncertainty_mm"
 SHARE = (0.0, 1.0, 0.0)
 EVERYTHING = -1e9  # a limit below which nothing lies
 
 MAPS = {  # in the order in which people look for them
-    "expected_error_mm": MapKind(
+    EXPECTED: MapKind(
         "Expected error",
         "mm",
         "expected length of the error of the registration, judged by the images and the samples "
@@ -45,7 +46,7 @@ MAPS = {  # in the order in which people look for them
         "inferno",
         is_said=True,
     ),
-    "uncertainty_mm": MapKind(
+    DISAGREEMENT: MapKind(
         "Disagreement",
         "mm",
         "disagreement: sqrt of the trace of the covariance of the samples",
@@ -167,6 +168,11 @@ def kind_of(name: str, unit: str | None = None) -> MapKind:
         return MAPS[name]
     title = name.removesuffix(f"_{unit}").replace("_", " ").capitalize()
     return MapKind(title, unit or "", "", "inferno" if unit == "mm" else "viridis")
+
+
+def main_map(names: Iterable[str]) -> str | None:
+    """The map that a result is first judged by: the expected error, else the disagreement."""
+    return next((name for name in (EXPECTED, DISAGREEMENT) if name in set(names)), None)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

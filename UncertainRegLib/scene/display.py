@@ -9,6 +9,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from ..results.maps import DISAGREEMENT
 from .colors import DECADES, LOGARITHMIC, color_table, legend_of, table_name
 from .maps import automatic_floor
 from .parents import put_under, release, users_parents
@@ -17,7 +18,7 @@ from .samples import FRAMES_PER_SECOND
 from .segments import names_of
 
 
-def show_map(result: ResultNodes, name: str = "uncertainty_mm", opacity: float = 0.6) -> None:
+def show_map(result: ResultNodes, name: str = DISAGREEMENT, opacity: float = 0.6) -> None:
     """Lay a map over the fixed image in every slice view; layout and position stay.
 
     Raises:

@@ -14,15 +14,9 @@ import slicer
 from ..geometry import Image
 from ..results import columns
 from ..results.calibration import Calibration
-from ..results.expectation import (
-    DISAGREEMENT,
-    EXPECTED,
-    Expectation,
-    bound_of,
-    with_bounds,
-)
+from ..results.expectation import Expectation, bound_of, with_bounds
 from ..results.improvement import BeforeAfter
-from ..results.maps import in_order, kind_of
+from ..results.maps import DISAGREEMENT, EXPECTED, in_order, kind_of
 from ..results.reader import ResultFolder
 from ..results.record import Competence, Record, Samples
 from . import inputs, landmarks, maps, nodes, plots, strays, tables

@@ -114,6 +114,7 @@ def _against_truth(
     table = np.array(whole).reshape(-1, 4)
     return KnownErrors(
         frozenset(subjects),
+        np.array(registration.grid.voxel_mm),
         {name: interpolate(values, where) for name, values in cue_maps.items()},
         np.concatenate(across),
         np.concatenate(length),
@@ -183,10 +184,10 @@ def _others(
     """Maps to compare with: each cue that others use alone, and the inverse consistency."""
     returned = interpolate(back.vectors, registration.mapped_index(back.grid))
     return {
-        "disagreement": found["disagreement_mm"],
+        "disagreement": found["disagreement"],
         "image residual": found["residual"],
         "1 - local correlation": found["unlike"],
-        "flatness": found["gap_mm"] / np.maximum(found["residual"], FLATTEST),
+        "flatness": found["gap"] / np.maximum(found["residual"], FLATTEST),
         "inverse consistency": np.linalg.norm(registration.vectors + returned, axis=-1),
     }
 
@@ -195,6 +196,7 @@ def write_known(errors: KnownErrors, path: Path) -> None:
     """Write them as one file of arrays (.npz), in one step."""
     arrays = {
         "subjects": np.array(sorted(errors.subjects)),
+        "voxel_mm": errors.voxel_mm,
         "structure": _structure(errors),
         **{name: getattr(errors, name) for name in PLAIN},
         **{f"cue:{name}": values for name, values in errors.cues.items()},
@@ -214,6 +216,7 @@ def read_known(path: Path) -> KnownErrors:
         structure = found["structure"]
         return KnownErrors(
             frozenset(found["subjects"].tolist()),
+            found["voxel_mm"],
             {name[4:]: found[name] for name in found.files if name.startswith("cue:")},
             *(found[name] for name in PLAIN),
             [np.flatnonzero(structure == number) for number in range(structure.max() + 1)],

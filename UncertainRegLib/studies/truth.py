@@ -252,8 +252,18 @@ def judge(errors: KnownErrors, model: ErrorModel) -> list[dict]:
     simulated = "simulated " if errors.is_simulated else ""
     rows = []
     for kind, truth, expected, factor in (
-        ("boundary", errors.across_mm, model.across_mm(errors.cues), model.factors.boundary),
-        ("point", errors.length_mm, model.length_mm(errors.cues), model.factors.point),
+        (
+            "boundary",
+            errors.across_mm,
+            model.across_mm(errors.cues, errors.voxel_mm),
+            model.factors.boundary,
+        ),
+        (
+            "point",
+            errors.length_mm,
+            model.length_mm(errors.cues, errors.voxel_mm),
+            model.factors.point,
+        ),
     ):
         known = np.isfinite(truth)
         if not known.any():
