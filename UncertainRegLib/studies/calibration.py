@@ -74,8 +74,9 @@ def calibrate(
         coverage_check (mean coverage of each simulated pair by the factor of the others),
         coverages, wider (by how much the stated bounds have to be widened, at least 1; 1 as well
         where the expected error is not known), expected_within (mean share of the simulated errors
-        within the bound as it was stated; None where there is none), competence, failed (count and reasons of simulated deformations that could not
-        be registered and were drawn again), refused (None or a sentence), warning, seconds.
+        within the bound as it was stated; None where there is none), competence, failed (count and
+        reasons of simulated deformations that could not be registered and were drawn again),
+        refused (None or a sentence), warning, seconds.
 
     Raises:
         ValueError: fewer than two warps.

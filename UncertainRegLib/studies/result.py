@@ -16,13 +16,15 @@ from ..geometry import read_field, read_image
 from ..geometry.files import InputError, unsaid
 from ..jobs import Job
 from ..jobs.inputs import read_structures
-from ..metrics.calibration import bound_coverage, reliability
+from ..metrics.calibration import reliability
 from ..metrics.correlation import spearman
 from ..metrics.gaussian import chi2_calibration
 from ..metrics.protocols import SIR
 from ..metrics.sparsification import Risk, risk, sparsification_curve
 from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
+from ..results.calibration import Calibration
+from ..results.expectation import with_bounds
 from ..results.record import Record
 from ..results.validation import Validation
 from .labels import baselines, judge, mean_dice, pooled
@@ -148,9 +150,7 @@ def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
         "spearman": spearman(u, tre),
         "aurc_mm": areas.aurc,
         "naurc": areas.normalised,
-        "bound_coverage": landmarks_within(
-            record, record.calibration.factor if record.calibration else None
-        ),
+        "bound_coverage": landmarks_within(record, record.calibration),
     }
 
 
@@ -257,7 +257,7 @@ def of_calibration(record: Record, entry: dict) -> dict:
 
     Its own gets "landmarks_within"; a validation made before learns its bound's coverage.
     """
-    within = landmarks_within(record, entry["factor"])
+    within = landmarks_within(record, Calibration.from_dict(entry))
     entries = {"calibration": {**entry, "landmarks_within": within}}
     validation = record.validation
     if validation and validation.landmarks:
@@ -267,9 +267,12 @@ def of_calibration(record: Record, entry: dict) -> dict:
     return entries
 
 
-def landmarks_within(record: Record, factor: float | None) -> float | None:
-    """Fraction of true landmarks whose TRE is at most ``factor`` u; None where unknown."""
-    pairs = [(row["u_mm"], row["tre_mm"]) for row in record.landmarks if row["tre_mm"] is not None]
-    if factor is None or not pairs:
-        return None
-    return bound_coverage(*np.array(pairs).T, factor)
+def landmarks_within(record: Record, calibration: Calibration | None) -> float | None:
+    """Fraction of true landmarks whose TRE is within the 95 % bound; None where unknown."""
+    rows = with_bounds(record.landmarks, record.expected_error, calibration)
+    known = [
+        row["tre_mm"] <= row["bound_mm"]
+        for row in rows
+        if row.get("bound_mm") is not None and row["tre_mm"] is not None
+    ]
+    return float(np.mean(known)) if known else None
