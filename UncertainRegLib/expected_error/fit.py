@@ -115,7 +115,7 @@ def in_units(pair: KnownErrors, model: ErrorModel) -> dict[str, np.ndarray]:
     length = model.length_mm(pair.cues, pair.voxel_mm)
     mean = np.array([across[chosen].mean() for chosen in pair.boundaries])
     found = {
-        "boundary": pair.across_mm / across,
+        "boundary": np.abs(pair.across_mm) / across,
         "point": pair.length_mm / length,
         "volume": np.abs(np.diff(pair.volumes_ml, axis=1)[:, 0]) / (pair.areas_ml * mean)
         if mean.size

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backbones.failures import FAILURES, out_of_memory, sentence
 from ..contracts import Study
 from ..expected_error.fit import KnownErrors, fit, in_units
 from ..expected_error.model import ErrorModel, shipped
+from ..geometry.errors import Say, unsaid
 from ..jobs import Job
 from ..metrics.correlation import spearman
 from ..metrics.sparsification import risk
@@ -80,6 +82,7 @@ class TruthStudy(Study):
         fitted_on: what those pairs are, one sentence.
         backbone, backbone_settings, families, samples, seed, device: as in the other studies; the
             first family is taken.
+        say: hears of pairs that are left out.
     """
 
     pairs: list[Pair]
@@ -92,6 +95,7 @@ class TruthStudy(Study):
     samples: int = 16
     seed: int = 1
     device: str = "cpu"
+    say: Say = unsaid
 
     command, place = "truth", 4
     question = "do the stated bounds hold on real pairs with known structures or landmarks?"
@@ -128,6 +132,7 @@ class TruthStudy(Study):
             Path(options.fit) if options.fit else None,
             options.fitted_on,
             **settings_of(options),
+            say=say,
         )
 
     def missing(self) -> list[Pair]:
@@ -156,15 +161,24 @@ class TruthStudy(Study):
                 device=self.device,
                 parameters={"backbone": self.backbone_settings},
             )
-            found = known_errors(
-                job, pair.subjects, pair.has_twin, lambda name=pair.name: advance(name)
-            )
+            try:
+                found = known_errors(
+                    job, pair.subjects, pair.has_twin, lambda name=pair.name: advance(name)
+                )
+            except FAILURES as error:
+                if out_of_memory(error):
+                    raise
+                self.say(f"{pair.name} is left out, it could not be registered: {sentence(error)}")
+                continue
             for errors, file in reversed([*zip(found, self._files(pair))]):
                 write_known(errors, file)  # the pair's own last: it says that both are there
         known = {
             pair: [read_known(file) for file in self._files(pair) if file.exists()]
             for pair in self.pairs
+            if pair not in self.missing()
         }
+        if not known:
+            raise ValueError("No pair could be registered; see what was said of each.")
         model = shipped()
         if self.fit_to is not None:
             mine = [e for pair, each in known.items() if pair.split == DEVELOPMENT for e in each]
