@@ -17,6 +17,7 @@ from UncertainRegLib.geometry import (
     warp_labels,
     write_image,
 )
+from UncertainRegLib.studies.judged import student_factor
 from UncertainRegLib.studies.known_errors import read_known
 from UncertainRegLib.studies.truth import read_pairs
 from UncertainRegLib.studies.twin import twin
@@ -183,3 +184,11 @@ def test_a_twin_differs_from_its_truth_as_much_as_the_real_pair():
     assert 0.1 < left.std() < 0.35
     back, _ = invert(truth)
     assert np.isfinite(back.vectors).all()
+
+
+def test_a_student_bound_holds_a_further_sample_along_an_axis():
+    generator = np.random.default_rng(0)
+    draws = generator.normal(size=(20_000, 9))
+    samples, further = draws[:, :8], draws[:, 8]
+    bound = student_factor(8) * samples.std(axis=1)
+    assert (np.abs(further - samples.mean(axis=1)) <= bound).mean() == pytest.approx(0.95, abs=0.01)

@@ -18,18 +18,16 @@ import numpy as np
 
 from ..backbones.failures import FAILURES, out_of_memory, sentence
 from ..contracts import Study
-from ..expected_error.fit import KnownErrors, fit, in_units
+from ..expected_error.fit import KnownErrors, fit
 from ..expected_error.model import ErrorModel, shipped
 from ..geometry.errors import Say, unsaid
 from ..jobs import Job
-from ..metrics.correlation import spearman
-from ..metrics.sparsification import risk
+from .judged import judge
 from .known_errors import known_errors, read_known, write_known
 from .rows import Rows, bootstrap_interval, table
 from .study import settings_of
 
 KEY = ("pair", "backbone", "samples", "seed", "kind", "map")
-EXPECTED = "expected error"
 FILES = (
     "fixed",
     "moving",
@@ -208,7 +206,7 @@ class TruthStudy(Study):
                 "seed": self.seed,
             }
             for errors in each:
-                for row in judge(errors, model):
+                for row in judge(errors, model, self.samples):
                     rows.add({**common, **row})
         return rows
 
@@ -223,7 +221,8 @@ class TruthStudy(Study):
                 "Errors and bounds in mm (volumes in mL); within: share of the errors within the "
                 "stated 95 % bound; least: of the worst pair; best constant: the bound that holds "
                 "95 % of the errors of a pair when it is the same everywhere, known only "
-                "afterwards; nAURC: 0 is the order of the error itself, 1 is chance; intervals: "
+                "afterwards; the bound of the disagreement is that of a further sample, by Student's "
+                "distribution; nAURC: 0 is the order of the error itself, 1 is chance; intervals: "
                 "95 % bootstrap over subjects.",
             ]
         )
@@ -258,71 +257,6 @@ def read_pairs(path: Path) -> list[Pair]:
     if problems:
         raise ValueError(f"{path}: {'; '.join(problems)}.")
     return pairs
-
-
-def judge(errors: KnownErrors, model: ErrorModel) -> list[dict]:
-    """Rows of one pair: how the bounds hold, and how maps rank the error, a kind of error."""
-    units = in_units(errors, model)
-    simulated = "simulated " if errors.is_simulated else ""
-    rows = []
-    for kind, truth, expected, factor in (
-        (
-            "boundary",
-            errors.across_mm,
-            model.across_mm(errors.cues, errors.voxel_mm),
-            model.factors.boundary,
-        ),
-        (
-            "point",
-            errors.length_mm,
-            model.length_mm(errors.cues, errors.voxel_mm),
-            model.factors.point,
-        ),
-    ):
-        known = np.isfinite(truth)
-        if not known.any():
-            continue
-        error = np.abs(truth[known])
-        scores = {EXPECTED: expected[known], **{n: m[known] for n, m in errors.maps.items()}}
-        for name, score in scores.items():
-            row = {
-                "kind": f"{simulated}{kind}",
-                "map": name,
-                "points": int(known.sum()),
-                "mean_error": float(error.mean()),
-                "within": "",
-                "bound": "",
-                "constant": "",
-                "naurc": risk(score, error).normalised,
-                "spearman": spearman(score, error),
-            }
-            if name == EXPECTED:
-                row |= {
-                    "within": float((units[kind] <= factor).mean()),
-                    "bound": float(factor * score.mean()),
-                    "constant": float(np.percentile(error, 95)),
-                }
-            rows.append(row)
-    for kind, truth, factor in (
-        ("volume", errors.volumes_ml, model.factors.volume),
-        ("centroid", errors.centroids_mm, model.factors.centroid),
-    ):
-        if len(truth):
-            error = np.abs(np.diff(truth, axis=1)) if truth.ndim == 2 else truth
-            rows.append(
-                {
-                    "kind": f"{simulated}{kind}",
-                    "map": EXPECTED,
-                    "points": len(truth),
-                    "mean_error": float(error.mean()),
-                    "within": float((units[kind] <= factor).mean()),
-                    "bound": "",
-                    "constant": "",
-                    "naurc": "",
-                    "spearman": "",
-                }
-            )
-    return rows
 
 
 def over_subjects(rows: list[dict], group: tuple[str, ...]) -> list[dict]:
