@@ -56,7 +56,7 @@ class Pair:
 
     Attributes:
         name: of the pair; subjects: whom the fixed and the moving image are of.
-        split: what it is for.
+        split: what it is for; group: of the pairs that are summed up together.
         files: by the name of the option.
         has_twin: a simulated twin of it is judged as well.
     """
@@ -64,6 +64,7 @@ class Pair:
     name: str
     subjects: tuple[str, str]
     split: str
+    group: str
     files: dict[str, str]
     has_twin: bool
 
@@ -104,8 +105,8 @@ class TruthStudy(Study):
         parser.add_argument(
             "pairs",
             metavar="PAIRS.csv",
-            help="columns: pair, fixed_subject, moving_subject, split, twin (1: judge a simulated "
-            f"twin, too), and files relative to the list: {', '.join(FILES)}",
+            help="columns: pair, fixed_subject, moving_subject, split, group, twin (1: judge a "
+            f"simulated twin, too), and files relative to the list: {', '.join(FILES)}",
         )
         parser.add_argument(
             "--fit",
@@ -199,6 +200,7 @@ class TruthStudy(Study):
         for pair, each in known.items():
             common = {
                 "split": pair.split,
+                "group": pair.group,
                 "subject": pair.subjects[0],
                 "pair": pair.name,
                 "backbone": self.backbone,
@@ -212,8 +214,8 @@ class TruthStudy(Study):
 
     @staticmethod
     def table(rows: Rows) -> str:
-        """Means over the fixed subjects of each split, with 95 % bootstrap intervals over them."""
-        group = ("split", "kind", "map")
+        """Means over the fixed subjects of each group, with 95 % bootstrap intervals over them."""
+        group = ("split", "group", "kind", "map")
         return "\n".join(
             [
                 table(over_subjects(rows.all, group), group, COLUMNS),
@@ -251,7 +253,9 @@ def read_pairs(path: Path) -> list[Pair]:
         ]
         subjects = (line["fixed_subject"], line["moving_subject"])
         has_twin = line.get("twin", "") not in ("", "0")
-        pairs.append(Pair(line["pair"], subjects, line["split"], files, has_twin))
+        pairs.append(
+            Pair(line["pair"], subjects, line["split"], line.get("group", ""), files, has_twin)
+        )
     names = [pair.name for pair in pairs]
     problems += [f"{name}: occurs twice" for name in set(names) if names.count(name) > 1]
     if problems:
