@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.fake_result import write_fake_result
 from support.panel import MODULE, add_volume, apply_and_wait, exists, in_its_own_process, run_until
 
 pytest.importorskip("support.qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
@@ -30,6 +31,27 @@ def test_slicer_starts_hardly_later_for_the_module():
         "import UncertainReg; print(time.process_time() - start)"
     )
     assert float(in_its_own_process(code).stdout.split()[-1]) < 0.3
+
+
+def test_a_report_loads_only_the_report(tmp_path):
+    """All else it needs is there once a result is shown; no engine comes with it."""
+    code = f"""
+from support import qt_host
+host = qt_host.start()
+import sys, slicer
+module = host.load_module({str(MODULE)!r})
+widget = host.make_widget(module.UncertainRegWidget)
+from UncertainRegLib.scene.result import load_result
+load_result({str(write_fake_result(tmp_path))!r}, slicer.mrmlScene)
+widget.results.refresh(showMap=True)
+before = set(sys.modules)
+from UncertainRegLib.report.html import write_report
+write_report({str(tmp_path)!r})
+host.unload(widget)
+print(*(name for name in set(sys.modules) - before if name.startswith("UncertainRegLib")))
+"""
+    loaded = in_its_own_process(code).stdout.splitlines()[-1].split()
+    assert loaded and all(name.split(".")[1] == "report" for name in loaded), loaded
 
 
 def test_apply_says_what_is_missing(widget):
