@@ -66,7 +66,7 @@ def test_apply_says_what_is_missing(widget):
     assert (ui.applyButton.text, ui.applyButton.enabled) == ("Apply", True)
 
 
-def test_a_missing_backbone_is_named_with_its_remedy(widget, inputs, monkeypatch):
+def test_a_missing_backbone_is_named_with_what_to_install(widget, inputs, monkeypatch):
     monkeypatch.setattr(
         "UncertainRegLib.plugins.not_installed",
         lambda packages: ["convexAdam"] * ("convexAdam" in packages),

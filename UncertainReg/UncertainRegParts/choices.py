@@ -40,7 +40,7 @@ def methodsOf(backbone: str) -> list[tuple[str, str, str]]:
         facts = entry(backbone).facts
     except (BackboneError, ValueError):
         facts = None
-    return [(m.name, _title(m), m.remedy or m.tip) for m in methods(facts)]
+    return [(m.name, _title(m), m.to_install or m.tip) for m in methods(facts)]
 
 
 def perturbs(method: str, settings: dict) -> bool:
@@ -66,7 +66,7 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
     from UncertainRegLib.samplers.proposals import SOURCES
 
     return {
-        "backbone": [(e.name, _title(e), e.remedy) for e in backbones()],
+        "backbone": [(e.name, _title(e), e.to_install) for e in backbones()],
         "method": methodsOf(""),
         "perturbation": [(f.name, f.title, f.tip) for f in FAMILIES.values()],
         "sirSource": [(s.name, s.title, s.tip) for s in SOURCES.values()],

@@ -43,7 +43,7 @@ class LandmarkScores:
 
 @dataclass(frozen=True)
 class Validation:
-    """The entry; its attributes as in `studies.result.validate`."""
+    """The entry; its attributes as in `studies.validation.validate`."""
 
     labels: LabelScores | None = None
     landmarks: LandmarkScores | None = None
