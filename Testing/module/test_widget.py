@@ -213,6 +213,48 @@ def test_samples_are_played_and_chosen(widget, inputs, host):
     assert inputs[1].GetParentTransformNode() is result.transform
 
 
+def test_a_run_whose_end_goes_wrong_is_over(widget, inputs, host, monkeypatch):
+    from UncertainRegParts.worker.run import Run
+
+    def broken(self):
+        raise KeyError("maps")
+
+    monkeypatch.setattr(Run, "_record", broken)
+    widget.ui.applyButton.click()
+    run_until(host, lambda: not widget.logic.run.isActive, 120)
+    assert widget.logic.run.state == "failed" and "maps" in widget.ui.statusLabel.text
+    assert (widget.ui.applyButton.text, widget.ui.applyButton.enabled) == ("Apply", True)
+
+
+def test_a_closed_scene_stops_the_reading_of_the_maps(widget, inputs, host, monkeypatch):
+    import slicer
+    from UncertainRegParts.worker.run import Run
+
+    read, loadRest = [], Run._loadRest
+    monkeypatch.setattr(Run, "_loadRest", lambda run: (read.append(run.state), loadRest(run)))
+    widget.ui.applyButton.click()
+    run_until(host, lambda: widget.logic.run.state == "loading", 120)
+    del read[:]
+    slicer.mrmlScene.Clear()
+    for _ in range(20):
+        host.process_events()
+    assert not read and not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+
+
+def test_what_the_library_names_is_translated(widget, monkeypatch):
+    import slicer
+    from UncertainRegParts import choices
+    from UncertainRegParts.sections import maps
+
+    for module in (choices, maps):
+        monkeypatch.setattr(module, "_", lambda text: f"<{text}>")
+    shown = choices.choices()
+    for name in ("backbone", "method", "perturbation", "sirSource"):
+        assert all(title.startswith("<") for _name, title, _tip in shown[name]), name
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    assert maps.mapTitle("jacobian", node).startswith("<")
+
+
 def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
     import slicer
 

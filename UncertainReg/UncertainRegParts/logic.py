@@ -60,7 +60,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
                 return question
             if not chosen.available:
                 return _("{title} is not installed: {toInstall}").format(
-                    title=chosen.title, toInstall=chosen.to_install
+                    title=_(chosen.title), toInstall=chosen.to_install
                 )
             found.append(chosen)
         if sampler_class(parameters.method).refuses(found[0].facts):

@@ -174,6 +174,7 @@ class _Run:
     def _probe(self):
         """Prepare and register the unperturbed pair; on lack of memory, step down and repeat."""
         step = Step(self.folder.view.device, _settings(self.job))
+        backbone = backbone_class(self.job.backbone)  # until one is made: it may be too large
         while True:
             try:
                 backbone = backbones.create(self.job.backbone, step.device, **step.settings)
@@ -197,7 +198,7 @@ class _Run:
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-                step, told = step.down(backbone.voxels)
+                step, told = step.down(step.settings.get("voxels", backbone.voxels))
                 self.folder.update(device=step.device)
                 self._warn(told)
         seconds = self.timings["register_s"] = perf_counter() - started
