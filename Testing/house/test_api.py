@@ -25,7 +25,7 @@ from UncertainRegLib.geometry import (
 )
 from UncertainRegLib.geometry.image import to_sitk
 from UncertainRegLib.report.html import write_report
-from UncertainRegLib.studies.result import validate
+from UncertainRegLib.studies.validation import validate
 
 GRID = Grid.from_spacing((20, 22, 24), (2, 2, 2), (-20, 5, 7))
 FEW = {"samples": 3, "parameters": {"backbone": {"affine": False, "voxels": 12_000}}}

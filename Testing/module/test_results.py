@@ -637,7 +637,7 @@ def test_the_film_is_seen_without_the_map(shown):
     assert {view.GetForegroundVolumeID() for view in views} == {None}
 
 
-def test_methods_are_listed_with_their_remedy(widget, inputs, monkeypatch):
+def test_methods_are_listed_with_what_to_install(widget, inputs, monkeypatch):
     combo = widget.ui.methodComboBox
     names = [combo.itemData(n) for n in range(combo.count)]
     assert names == ["equivariance", "sir"]  # what demons can be asked by

@@ -61,7 +61,7 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainRegLib/studies/disagreement.py": {"failed"},  # of a sample
     "UncertainRegLib/studies/known_errors.py": {"backbone"},  # settings of a job
     "UncertainRegLib/studies/figures.py": {"backbone", "error"},  # of a table of a study
-    "UncertainRegLib/studies/result.py": {"validation"},  # of what it makes
+    "UncertainRegLib/studies/validation.py": {"validation"},  # of what it makes
     "UncertainRegLib/training/heteroscedastic.py": {"backbone"},  # of a model
     "UncertainRegLib/training/sir.py": {"device"},  # settings of a training
     "UncertainRegLib/training/sir_objectives.py": {"ess_raw"},  # of a training's log
@@ -156,6 +156,7 @@ def test_a_report_loads_little(tmp_path):
     )
     rings = {name.split(".")[1] for name in loaded if "." in name}
     assert rings == {"geometry", "palette", "report", "results"}, "pictures, and no engine"
+    assert len(loaded) <= 36, "with the readers of every kind of image"
 
 
 # ---- record and folder

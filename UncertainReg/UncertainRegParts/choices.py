@@ -1,4 +1,8 @@
-"""What can be chosen in the panel, as the library names it, and the tutorial of its help."""
+"""What can be chosen in the panel, and the tutorial of its help.
+
+The library names what it has in English, here and in maps and tables; `_` translates it where it
+is shown.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ def methodsOf(backbone: str) -> list[tuple[str, str, str]]:
         facts = entry(backbone).facts
     except (BackboneError, ValueError):
         facts = None
-    return [(m.name, _title(m), m.remedy or m.tip) for m in methods(facts)]
+    return [(m.name, _title(m), m.to_install or _(m.tip)) for m in methods(facts)]
 
 
 def perturbs(method: str, settings: dict) -> bool:
@@ -54,9 +58,8 @@ def perturbs(method: str, settings: dict) -> bool:
 
 
 def _title(entry) -> str:
-    return (
-        entry.title if entry.available else _("{title} (not installed)").format(title=entry.title)
-    )
+    title = _(entry.title)
+    return title if entry.available else _("{title} (not installed)").format(title=title)
 
 
 def choices() -> dict[str, list[tuple[str, str, str]]]:
@@ -66,10 +69,10 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
     from UncertainRegLib.samplers.proposals import SOURCES
 
     return {
-        "backbone": [(e.name, _title(e), e.remedy) for e in backbones()],
+        "backbone": [(e.name, _title(e), e.to_install) for e in backbones()],
         "method": methodsOf(""),
-        "perturbation": [(f.name, f.title, f.tip) for f in FAMILIES.values()],
-        "sirSource": [(s.name, s.title, s.tip) for s in SOURCES.values()],
+        "perturbation": [(f.name, _(f.title), _(f.tip)) for f in FAMILIES.values()],
+        "sirSource": [(s.name, _(s.title), _(s.tip)) for s in SOURCES.values()],
         "device": [
             ("auto", _("Automatic"), ""),
             ("cpu", _("Processor (CPU)"), ""),

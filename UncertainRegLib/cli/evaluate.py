@@ -107,7 +107,7 @@ def _calibrate(options, report) -> int:
     from ..results.writer import extend
     from ..samplers import create_sampler
     from ..studies.calibration import calibrate, registrations
-    from ..studies.result import check_unchanged, job_of, of_calibration
+    from ..studies.validation import check_unchanged, job_of, of_calibration
 
     report("started", pid=os.getpid())
     record = read_record(options.folder)
@@ -168,8 +168,8 @@ def _result(options, report) -> int:
     from ..jobs.cancel import CancelFlag, Cancelled
     from ..results.reader import read_record
     from ..results.writer import extend
-    from ..studies.result import in_words as numbers_in_words
-    from ..studies.result import validate
+    from ..studies.validation import in_words as numbers_in_words
+    from ..studies.validation import validate
 
     report("started", pid=os.getpid())
     report("stage", text="Comparing with the truth")

@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from .. import backbones
+from .. import backbones, samplers
 from ..backbones import contrast
 from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
@@ -18,8 +18,6 @@ from ..environment import available_memory_mb, choose_device, peak_memory_mb, ve
 from ..geometry import folding_fraction
 from ..randomness import numpy_generator
 from ..results.schema import new_record
-from ..samplers import create_sampler
-from ..samplers import method as sampling_method
 from . import plausible, warnings
 from .cancel import CancelFlag, Cancelled
 from .expectation import Expecting
@@ -27,8 +25,8 @@ from .inputs import Inputs, read_inputs
 from .job import Job
 from .ladder import Step
 from .preflight import predict_memory_mb, predict_seconds
-from .result import RunWriter
 from .summary import Summary
+from .writer import RunWriter
 
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
 SUMMARY_SHARE = 10  # time between snapshots, in units of the time that one takes
@@ -54,10 +52,10 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         with contextlib.suppress(PermissionError):  # leads its group already
             os.setsid()  # so that the parent can end this process with all its children
     job.check()
-    needed = {*backbone_class(job.backbone).facts.packages, *sampling_method(job.method).packages}
+    needed = {*backbone_class(job.backbone).facts.packages, *samplers.entry(job.method).packages}
     device = choose_device(job.device, "torch" in needed)
     backbone = backbones.create(job.backbone, device, **_settings(job))
-    sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
+    sampler = samplers.create_sampler(job.method, backbone, job.perturbation, job.parameters)
     perturbs = sampler.family is not None
     facts = backbone.facts
     report("stage", text="Reading images")
@@ -178,10 +176,11 @@ class _Run:
     def _probe(self):
         """Prepare and register the unperturbed pair; on lack of memory, step down and repeat."""
         step = Step(self.folder.view.device, _settings(self.job))
+        backbone = backbone_class(self.job.backbone)  # until one is made: it may be too large
         while True:
             try:
                 backbone = backbones.create(self.job.backbone, step.device, **step.settings)
-                sampler = create_sampler(
+                sampler = samplers.create_sampler(
                     self.job.method,
                     backbone,
                     self.job.perturbation,
@@ -201,7 +200,7 @@ class _Run:
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-                step, told = step.down(backbone.voxels)
+                step, told = step.down(step.settings.get("voxels", backbone.voxels))
                 self.folder.update(device=step.device)
                 self._warn(told)
         seconds = self.timings["register_s"] = perf_counter() - started

@@ -255,7 +255,7 @@ def _run(record: Record) -> str:
     """Parameters, inputs and versions: what is needed to repeat the run."""
     rows = [
         ["Registration", escape(record.backbone.title)],
-        ["Method", escape(record.method)],
+        ["Sampling method", escape(record.method)],
         *[
             [escape(str(key)), escape(str(value))]
             for key, value in record.parameters.items()

@@ -27,7 +27,7 @@ class Overlay:
         labels: registered structures, or None.
         point: (3,) LPS mm, the most uncertain place.
         what: what kind of place that is.
-        high, hidden: mm; top of the colours (99th percentile in the body), and the median, below
+        high, hidden: mm; top of the colours (99th percentile in the anatomy), and the median, below
             which nothing is drawn.
         missing: a sentence for each file that is not there any more, and what is shown instead.
     """
@@ -73,20 +73,20 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
                 f"The mask of the fixed image cannot be read ({error}) The map is also "
                 "drawn outside it, where it means nothing."
             )
-    labels, body = None, fixed.array > np.percentile(fixed.array, 20)
+    labels, shown = None, fixed.array > np.percentile(fixed.array, 20)
     if record.warped_labels:
         labels = read_segmentation(folder / record.warped_labels)
-        body = labels.foreground().array > 0
-    body &= np.isfinite(array)
-    if not body.any():
+        shown = labels.foreground().array > 0
+    shown &= np.isfinite(array)
+    if not shown.any():
         return None
-    high, hidden = np.percentile(array[body], (99, 50))
+    high, hidden = np.percentile(array[shown], (99, 50))
     rows = [row for row in record.labels if row["worst_voxel_lps"]]
     if rows:
         worst = max(rows, key=lambda row: row["worst_u_mm"])
         point, what = worst["worst_voxel_lps"], f"most uncertain boundary point ({worst['name']})"
     else:
-        point = fixed.grid.to_world(np.argwhere(body)[array[body].argmax()][::-1])
+        point = fixed.grid.to_world(np.argwhere(shown)[array[shown].argmax()][::-1])
         what = "most uncertain place"
     array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
     return Overlay(

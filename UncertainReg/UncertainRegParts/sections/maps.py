@@ -183,4 +183,4 @@ def mapTitle(name: str, node) -> str:
     structure = node.GetAttribute("UncertainReg.Structure")
     if structure:
         return _("Probability of {structure}").format(structure=structure)
-    return kind_of(name, node.GetAttribute("UncertainReg.Unit")).heading
+    return _(kind_of(name, node.GetAttribute("UncertainReg.Unit")).heading)

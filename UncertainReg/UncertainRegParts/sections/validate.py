@@ -58,7 +58,7 @@ class ValidateSection:
             chosen = combo.currentData
             combo.clear()
             for name, chart in plots.items():
-                combo.addItem(chart.GetTitle(), name)
+                combo.addItem(_(chart.GetTitle()), name)
             combo.currentIndex = max(0, combo.findData(chosen)) if plots else -1
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
         ui.calibrationLabel.text = calibrationText(result.calibration)
