@@ -25,7 +25,7 @@ from .inputs import Inputs, read_inputs
 from .job import Job
 from .ladder import Step
 from .preflight import predict_memory_mb, predict_seconds
-from .summary import Summary
+from .summary import FEWEST, Summary
 from .writer import RunWriter
 
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
@@ -287,6 +287,10 @@ class _Run:
             *warnings.of_effective(stream.effective(), stream.count),
             *warnings.of_mean(*summary.offset_and_spread_mm(), stream.count),
         )
+        if summary.expecting is not None and summary.expected_error is None:
+            self._warn(
+                f"There is no map of the expected error: it is made of {FEWEST} samples or more."
+            )
 
     def _leave_out_strays(self) -> None:
         """Name the samples far from the others, and keep maps and tables without them, too."""

@@ -79,6 +79,7 @@ LANDMARKS = {
     "u_mm": Column("Disagreement", "mm", "Root of the trace of the covariance of the samples"),
     "tre_before_mm": Column("TRE before", "mm", "Distance of the points of the images as they lie"),
     "tre_mm": Column("TRE after", "mm", "Distance of the registered from the true point"),
+    "within_bound": Column("Within bound", "", "Is the TRE within the 95 % bound"),
     "inside95": Column("Inside 95 %", "", "Is the true point inside the ellipsoid"),
     "axes_mm": Column(
         "95 % ellipsoid",

@@ -47,7 +47,7 @@ def validate(folder: str | Path, record: Record) -> dict:
           error it found missing, `label_map.broadened`) ring auroc, ause, ece, mce (`labels.judge`)
         - "landmarks" (None without true points): count, mean, median and 95 % quantile of the
           TRE, coverage of the 95 % ellipsoids (None with too few samples for any), spearman of u
-          and TRE, aurc, naurc, and the coverage of the calibrated bound where there is one
+          and TRE, aurc, naurc, and the coverage of the 95 % bound where one is stated
         - "curves": files, relative to the folder.
 
     Raises:
@@ -205,7 +205,7 @@ def in_words(entry: Validation) -> str:
         if landmarks.inside95 is not None:
             lines.append(f"{100 * landmarks.inside95:.0f} % inside their 95 % ellipsoid")
         if landmarks.bound_coverage is not None:
-            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within the calibrated bound")
+            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within their 95 % bound")
     return "\n".join([*lines, *entry.curves])
 
 
