@@ -209,7 +209,11 @@ def _landmarks(rows: list[dict]) -> str:
     if not rows:
         return ""
     errors = of_landmarks(rows)
-    bound = [name for name in ("expected_mm", "bound_mm") if rows[0].get(name) is not None]
+    bound = [
+        name
+        for name in ("expected_mm", "bound_mm")
+        if any(row.get(name) is not None for row in rows)
+    ]
     truth = ["tre_before_mm", "tre_mm", "inside95"] if errors else []
     head = _heads(columns.LANDMARKS, "label", *bound, "u_mm", "axes_mm", *truth)
     body = [

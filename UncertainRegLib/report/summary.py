@@ -265,7 +265,7 @@ def _number(value: float | None) -> str:
 
 
 def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
-    worst = sorted(rows, key=lambda row: -row["u_mm"])[:ROWS]
+    worst = sorted(rows, key=lambda row: -(row["u_mm"] or 0.0))[:ROWS]
     truth = any(row.get("tre_mm") is not None for row in worst)
     millimetres = ("bound_mm",) if worst and "bound_mm" in worst[0] else ()
     edges = {
