@@ -74,6 +74,20 @@ def test_summary_is_one_picture(tmp_path):
     assert (tables.min(-1) < 100).mean() > 0.005, "numbers below"
 
 
+def test_a_landmark_without_numbers_has_a_row_with_none(tmp_path):
+    folder = write_fake_result(tmp_path)
+    record = json.loads((folder / "result.json").read_text())
+    names = ("mean_lps", "axes_mm", "u_mm", "tre_mm", "inside95", "expected_mm")
+    record["landmarks"][0].update(dict.fromkeys(names), lost=6)
+    record["landmarks"][1].update(expected_mm=2.5)
+    (folder / "result.json").write_text(json.dumps(record))
+    text = write_report(folder).read_text(encoding="utf-8")
+    rows = re.findall(r"<tr>(<td>(?:apex|base).*?)</tr>", text)
+    assert rows[0].count("<td>–</td>") == 2 and "<td>2.50</td>" in rows[1]
+    pytest.importorskip("PIL")
+    assert write_summary_picture(folder, tmp_path / "page.png").is_file()
+
+
 def test_summary_needs_a_map(tmp_path):
     folder = write_fake_result(tmp_path / "result")
     path = folder / "result.json"

@@ -250,6 +250,18 @@ def test_landmark_table_keeps_missing_values_apart(folder, headless):
     assert _column(table, "axes_mm_1") == [5.6, 3.0]
 
 
+def test_a_landmark_that_no_sample_carries_is_listed_and_not_drawn(folder, headless):
+    names = ("mean_lps", "covariance_mm2", "axes_mm", "directions", "u_mm", "tre_mm", "inside95")
+    _edit(folder, lambda r: r["landmarks"][1].update(dict.fromkeys(names), lost=16))
+    result = load_result(folder, headless.scene)
+    assert _column(result.landmark_table, "label") == ["apex", "base"]
+    assert np.isnan([_column(result.landmark_table, n)[1] for n in ("u_mm", "mean_lps_r")]).all()
+    assert result.landmarks.GetNumberOfControlPoints() == 1
+    scalars = slicer.util.arrayFromModelPointData(result.ellipsoids, "u_mm")
+    assert np.unique(scalars) == pytest.approx([2.29])
+    assert result.moving_points.GetNumberOfControlPoints() == 2
+
+
 def test_landmarks_are_drawn_in_the_fixed_space(folder, headless):
     result = load_result(folder, headless.scene)
     rows = json.loads((folder / "result.json").read_text())["landmarks"]

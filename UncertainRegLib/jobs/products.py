@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import (
-    Grid,
-    Image,
-    Segmentation,
-    inside_index,
-    interpolate,
-    jacobian_determinant,
-    warp,
-)
+from ..geometry import Grid, Image, Segmentation, interpolate, jacobian_determinant, warp
 from ..geometry.arrays import as_like, to_numpy
-from ..metrics.landmarks import distances, target_registration_error
 from ..posterior.label_map import label_map
 from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
-from ..posterior.points import landmark_table, map_to_fixed
 from ..posterior.stream import INSIDE
 from ..results.maps import EXPECTED
 from .summary import Summary
@@ -105,38 +95,6 @@ def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarra
         )
     ]
     return most_uncertain_first(rows)
-
-
-def landmark_rows(summary: Summary) -> list[dict]:
-    """The landmark table. TRE compares the registration with the true moving point."""
-    inputs, stream, registration = summary.inputs, summary.stream, summary.registration
-    if inputs.moving_points is None:
-        return []
-    rows = landmark_table(
-        np.stack(stream.positions),
-        inputs.moving_points,
-        inputs.point_names,
-        inputs.fixed_points,
-        map_to_fixed(registration, inputs.moving_points),
-        stream.weights(),
-    )
-    expected = summary.expected_error
-    if expected is not None:
-        places = expected.grid.to_index(np.array([row["mean_lps"] for row in rows]))
-        inside = inside_index(expected.grid.shape, places)
-        for row, size, here in zip(rows, interpolate(expected.length_mm, places), inside):
-            row["expected_mm"] = float(size) if here else None
-    if inputs.fixed_points is not None:
-        # The usual target registration error needs no inverse: |phi(fixed) − moving|.
-        known = inputs.known_points
-        true, moving = inputs.fixed_points[known], inputs.moving_points[known]
-        errors = (
-            target_registration_error(registration.to_numpy(), true, moving),
-            distances(true, moving),
-        )
-        for place, after, before in zip(np.flatnonzero(known), *errors):
-            rows[place]["tre_mm"], rows[place]["tre_before_mm"] = float(after), float(before)
-    return rows
 
 
 def warped_moving(summary: Summary) -> Image:

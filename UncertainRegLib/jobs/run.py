@@ -24,6 +24,7 @@ from .expectation import Expecting
 from .inputs import Inputs, read_inputs
 from .job import Job
 from .ladder import Step
+from .landmarks import lost_samples
 from .preflight import predict_memory_mb, predict_seconds
 from .summary import FEWEST, Summary
 from .writer import RunWriter
@@ -284,6 +285,7 @@ class _Run:
             *warnings.of_failures(samples),
             *warnings.of_weights(samples),
             *plausible.warnings(summary),
+            *warnings.of_lost_samples(*lost_samples(summary), stream.count),
             *warnings.of_effective(stream.effective(), stream.count),
             *warnings.of_mean(*summary.offset_and_spread_mm(), stream.count),
         )

@@ -70,7 +70,7 @@ class Summary:
         self.stream.add(
             field, sample.log_weight, sample.group, sample.voxel_log_weight, facts.get("proposal")
         )
-        self.truth.add(field)
+        self.truth.add(field, self.stream.positions[-1] if self.stream.positions else None)
         kept = field.resample(self.animation_grid).to_numpy()
         self.coarse.add(kept, float(sample.log_weight), facts.get("log_weight", sample.log_weight))
         return kept

@@ -225,6 +225,30 @@ def of_lost(rows: list[dict]) -> list[str]:
     ]
 
 
+def of_lost_samples(folded: dict[str, int], outside: dict[str, int], count: int) -> list[str]:
+    """Landmarks to which samples have no answer: names and numbers of samples.
+
+    Args:
+        folded: because those samples fold, or turn too far, to be inverted there.
+        outside: because their answer lies outside the grid where they were computed.
+        count: of all samples.
+    """
+    why = [
+        f"at {some_of([f'{name} ({lost})' for name, lost in names.items()])} {reason}"
+        for names, reason in (
+            (folded, "the registration folds or twists"),
+            (outside, "the point lies outside the area that was registered"),
+        )
+        if names
+    ]
+    if not why:
+        return []
+    return [
+        f"Some of the {count} samples have no answer at these landmarks and are left out there "
+        f"(in brackets how many): {'; '.join(why)}. Look at the registration there."
+    ]
+
+
 def of_memory(needed_mb: float, free_mb: float | None, used_mb: float) -> list[str]:
     """A run that may need more memory than there is."""
     if free_mb is None or needed_mb <= free_mb + used_mb:

@@ -22,6 +22,7 @@ from ..results.writer import ResultWriter
 from ..samplers import Sample
 from . import products
 from .cancel import CANCEL_FILE
+from .landmarks import landmark_rows
 from .summary import OF_REGISTRATION, Summary
 
 
@@ -132,7 +133,7 @@ class RunWriter(ResultWriter):
             entries.update(
                 covariance=covariance,
                 labels=products.label_rows(summary, maps["uncertainty_mm"], maps["validity"]),
-                landmarks=products.landmark_rows(summary),
+                landmarks=landmark_rows(summary),
                 **summary.coarse.representatives(numbers),
                 oracle_sample=summary.truth.nearest(numbers),
             )

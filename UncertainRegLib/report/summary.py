@@ -260,7 +260,7 @@ def _number(value: float | None) -> str:
 
 def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     """With their bounds, else with their ellipsoids."""
-    worst = sorted(rows, key=lambda row: -row["u_mm"])[:ROWS]
+    worst = sorted(rows, key=lambda row: -(row["u_mm"] or 0.0))[:ROWS]
     truth = any(row.get("tre_mm") is not None for row in worst)
     errors, inside = shown.errors(worst), shown.inside(worst)
     names = ("label", *errors, "u_mm", *(() if errors else ("axes_mm",)))

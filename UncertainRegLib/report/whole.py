@@ -68,11 +68,11 @@ def of_landmarks(rows: list[dict]) -> str:
         return ""
     inside = [row["inside95"] for row in rows if row["inside95"] is not None]
     return (
-        f"{len(errors)} landmarks with a known truth: mean error (TRE) {mean(errors):.2f} mm, "
-        f"median {median(errors):.2f} mm"
+        f"{len(errors)} landmark{'s' if len(errors) > 1 else ''} with a known truth: mean error "
+        f"(TRE, in the fixed space) {mean(errors):.2f} mm, median {median(errors):.2f} mm"
         + (
-            f"; {sum(inside)} of {len(inside)} true points lie inside the 95 % ellipsoid of their "
-            "samples."
+            f"; {sum(inside)} of {len(inside)} true points lie inside the ellipsoid that would hold "
+            "a further sample in 95 % of cases."
             if inside
             else "."
         )

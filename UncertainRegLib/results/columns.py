@@ -88,6 +88,9 @@ LANDMARKS = {
         "a further sample in 95 % of cases, longest first; no bound of the error",
     ),
     "mean_lps": Column("Mean", "mm", "Mean position in the fixed image (R, A, S)"),
+    "lost": Column(
+        "Samples left out", "", "How many have no answer to this landmark", is_hidden=True
+    ),
     "mahalanobis": Column(
         "Mahalanobis", "", "Distance of the mean from the true point in units of the disagreement"
     ),
@@ -115,8 +118,9 @@ def in_two_lines(text: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Is a column of the table of structures only for programs? Also one component of a vector."""
+    """Is a column only for programs? Also one component of a vector."""
     return any(
         column.is_hidden and (name == key or name.startswith(f"{key}_"))
-        for key, column in STRUCTURES.items()
+        for table in (STRUCTURES, LANDMARKS)
+        for key, column in table.items()
     )

@@ -45,13 +45,15 @@ def validate(folder: str | Path, record: Record) -> dict:
         - "labels" (None without a fixed segmentation): mean dice, and for every map (label
           entropy, u, one-hot, blurs; after a calibration also that of the samples broadened by the
           error it found missing, `label_map.broadened`) ring auroc, ause, ece, mce (`labels.judge`)
-        - "landmarks" (None without true points): count, mean, median and 95 % quantile of the
-          TRE, coverage of the 95 % ellipsoids (None with too few samples for any), spearman of u
-          and TRE, aurc, naurc, and the coverage of the 95 % bound where one is stated
+        - "landmarks" (None without true points), in the fixed space: count, mean, median and 95 %
+          quantile of the TRE, share inside the 95 % ellipsoids of the samples (None with too few
+          samples for any), spearman of u and TRE, aurc, naurc, and the share within the stated
+          bound where there is one; of those that have a TRE and a disagreement
         - "curves": files, relative to the folder.
 
     Raises:
-        InputError: the result has neither, failed, or has no map of disagreement yet.
+        InputError: the result has neither, failed, has no map of disagreement yet, or no landmark
+            that can be judged.
     """
     folder = Path(folder)
     if record.status == "failed" or "uncertainty_mm" not in record.maps:
@@ -133,7 +135,12 @@ def _names(record: Record) -> dict[str, str]:
 
 
 def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
-    rows = [row for row in record.landmarks if row["tre_mm"] is not None]
+    rows = [row for row in record.landmarks if None not in (row["tre_mm"], row["u_mm"])]
+    if not rows:
+        raise InputError(
+            f"{folder}: no true landmark has an error and a disagreement (its warnings say why); "
+            "run again with others, or with another registration method."
+        )
     tre, u = (np.array([row[name] for row in rows]) for name in ("tre_mm", "u_mm"))
     judged = [row for row in rows if row["inside95"] is not None]
     areas: Risk = risk(u, tre)
