@@ -83,7 +83,7 @@ def test_a_landmark_without_numbers_has_a_row_with_none(tmp_path):
     (folder / "result.json").write_text(json.dumps(record))
     text = write_report(folder).read_text(encoding="utf-8")
     rows = re.findall(r"<tr>(<td>(?:apex|base).*?)</tr>", text)
-    assert rows[0].count("<td>–</td>") == 2 and "<td>2.50</td>" in rows[1]
+    assert rows[0].count("<td>–</td>") == 3 and "<td>2.50</td>" in rows[1]
     pytest.importorskip("PIL")
     assert write_summary_picture(folder, tmp_path / "page.png").is_file()
 
