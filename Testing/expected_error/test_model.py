@@ -14,6 +14,7 @@ MODEL = ErrorModel(
     Factors(3.0, 2.0, 1.0, 1.5),
     (0.2, 1.0),
     "invented pairs.",
+    ("demons + deform",),
 )
 
 
@@ -82,7 +83,7 @@ def simulated_pairs(count, seed, is_simulated=False, points=1500):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return fit(simulated_pairs(16, 1) + simulated_pairs(3, 2, True), "simulated pairs.")
+    return fit(simulated_pairs(16, 1) + simulated_pairs(3, 2, True), "simulated pairs.", "a + b")
 
 
 def test_a_fit_finds_the_law_of_the_errors(fitted):
@@ -111,7 +112,7 @@ def test_a_cue_that_seems_to_promise_less_error_counts_nothing():
     for pair in pairs:
         pair.cues["strain"][:] = 1.0 / pair.cues["gap"]
         pair.cues["gap"][:] = 1.0
-    found = fit(pairs + simulated_pairs(1, 5, True), "pairs.")
+    found = fit(pairs + simulated_pairs(1, 5, True), "pairs.", "a + b")
     assert found.weights.get("strain", 0.0) == 0.0
 
 
@@ -120,12 +121,12 @@ def test_a_pair_with_many_points_counts_no_more_than_one_with_few():
     for pair in few:
         pair.across_mm[:] *= 3.0
     twins = simulated_pairs(1, 8, True)
-    once = fit(many + few + twins, "pairs.")
+    once = fit(many + few + twins, "pairs.", "a + b")
     heavier = simulated_pairs(3, 6, points=12000)
-    again = fit(heavier + few + twins, "pairs.")
+    again = fit(heavier + few + twins, "pairs.", "a + b")
     assert np.exp(again.intercept - once.intercept) == pytest.approx(1.0, abs=0.15)
 
 
 def test_too_few_pairs_are_refused():
     with pytest.raises(ValueError, match="2 real and 0 simulated pairs are too few"):
-        fit(simulated_pairs(2, 1), "pairs.")
+        fit(simulated_pairs(2, 1), "pairs.", "a + b")

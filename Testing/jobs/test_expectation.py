@@ -1,5 +1,7 @@
 """The expected error of a run: the map and its entry, and when there is none, or no bound."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -97,7 +99,7 @@ def test_no_bound_is_stated_where_the_method_does_not_follow(pair, tmp_path, mon
     def stuck(*arguments, **keywords):
         return Competence({1.0: 0.1}, ("It follows only 10% of 1 mm.",))
 
-    monkeypatch.setattr("UncertainRegLib.jobs.run.probe", stuck)
+    monkeypatch.setattr(sys.modules["UncertainRegLib.jobs.run"], "probe", stuck)
     record = result_of(pair, tmp_path / "out", competence=True)
     assert EXPECTED in record.maps, "what is expected is still shown"
     assert record.expected_error.refused == "It follows only 10% of 1 mm."
@@ -140,3 +142,9 @@ def test_no_bound_is_stated_beyond_the_errors_that_a_model_was_fitted_to():
     beyond = replace(model, range_voxels=(0.0, 0.99 * across / BEYOND))
     refused = expected_of(beyond).said.refused
     assert f"{across * GRID.voxel_mm:.1f} mm on average, is beyond" in refused
+
+
+def test_no_bound_is_stated_of_what_was_never_checked(pair, tmp_path):
+    record = result_of(pair, tmp_path / "out", perturbation="shear")
+    assert record.expected_error.refused.endswith("and not with demons + shear.")
+    assert EXPECTED in record.maps and bound_of(record.expected_error, None) is None

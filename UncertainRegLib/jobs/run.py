@@ -15,6 +15,7 @@ from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..environment import available_memory_mb, choose_device, peak_memory_mb, versions
+from ..expected_error.model import checked, shipped
 from ..geometry import folding_fraction
 from ..randomness import numpy_generator
 from ..results.schema import new_record
@@ -234,6 +235,14 @@ class _Run:
             return
         competence = self.folder.view.competence
         doubts = () if competence is None else tuple(competence.warnings)
+        job, model = self.job, shipped()
+        perturbs = self.folder.view.parameters.get("perturbation")
+        mine = checked(job.backbone, perturbs or job.method)
+        if mine not in model.checked_with:
+            doubts += (
+                f"Bounds have been checked with {', '.join(model.checked_with)}, and not with "
+                f"{mine}.",
+            )
         self.summary.expecting = Expecting(fixed, moving, registration, doubts)
 
     def _progress(self, text: str, done: int, total: int) -> None:

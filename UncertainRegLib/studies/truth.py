@@ -19,7 +19,7 @@ import numpy as np
 from ..backbones.failures import FAILURES, out_of_memory, sentence
 from ..contracts import Study
 from ..expected_error.fit import KnownErrors, fit
-from ..expected_error.model import ErrorModel, shipped
+from ..expected_error.model import ErrorModel, checked, shipped
 from ..geometry.errors import Say, unsaid
 from ..jobs import Job
 from .judged import judge
@@ -181,7 +181,7 @@ class TruthStudy(Study):
         model = shipped()
         if self.fit_to is not None:
             mine = [e for pair, each in known.items() if pair.split == DEVELOPMENT for e in each]
-            model = fit(mine, self.fitted_on)
+            model = fit(mine, self.fitted_on, checked(self.backbone, self.families[0]))
             model.write(self.fit_to)
         rows = self._judged(known, model)
         (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
