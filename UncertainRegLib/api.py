@@ -82,8 +82,8 @@ class Result:
     def maps(self) -> dict[str, Image]:
         """Maps on the fixed grid by name; ``uncertainty_mm`` is the disagreement in mm.
 
-        Where ``validity`` is below 0.5 most samples leave the moving image, and the others mean
-        nothing. Units and meanings are in ``record.maps``.
+        Where ``validity`` is below 0.5 most samples leave the moving image, or nothing was
+        computed, and the others mean nothing. Units and meanings are in ``record.maps``.
         """
         return {
             name: read_volume(self.folder / entry.file) for name, entry in self.record.maps.items()
