@@ -85,8 +85,8 @@ class Result:
         in mm (none with two contrasts, or with fewer than four samples), ``uncertainty_mm`` the
         disagreement of the samples in mm.
 
-        Where ``validity`` is below 0.5 most samples leave the moving image, and the others mean
-        nothing. Units and meanings are in ``record.maps``.
+        Where ``validity`` is below 0.5 most samples leave the moving image, or nothing was
+        computed, and the others mean nothing. Units and meanings are in ``record.maps``.
         """
         return {
             name: read_volume(self.folder / entry.file) for name, entry in self.record.maps.items()

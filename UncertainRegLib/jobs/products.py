@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Grid, Image, Segmentation, interpolate, jacobian_determinant, warp
+from ..geometry import (
+    Grid,
+    Image,
+    Segmentation,
+    inside_index,
+    interpolate,
+    jacobian_determinant,
+    warp,
+)
 from ..geometry.arrays import as_like, to_numpy
+from ..geometry.foreground import above_mean
 from ..posterior.label_map import label_map
 from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
@@ -37,6 +46,7 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
         }
     fixed = summary.inputs.fixed.grid
     found = {name: _on(fixed, values, stream.grid) for name, values in of_samples.items()}
+    found["validity"][~computed(fixed, stream.grid)] = 0.0
     if summary.expected_error is not None:
         expected = summary.expected_error
         found[EXPECTED] = _on(fixed, expected.length_mm, expected.grid)
@@ -55,6 +65,19 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
     for name, predicted in summary.predicted.items():
         found[name] = _on(fixed, predicted.image.array, predicted.image.grid)
     return found
+
+
+def computed(fixed: Grid, working: Grid) -> np.ndarray:
+    """(Z, Y, X) booleans: voxels of the fixed image on the working grid, to half a voxel beyond its
+    centres. Outside, fields and maps only repeat what is on its border."""
+    index = fixed.affine_points(np.linalg.inv(working.affine) @ fixed.affine)
+    return inside_index(working.shape, index)
+
+
+def not_computed(fixed: Image, working: Grid) -> float:
+    """Share of the anatomy in the fixed image, or of its mask, that is not on the working grid."""
+    anatomy = above_mean(fixed)
+    return float((~computed(fixed.grid, working)[anatomy]).mean()) if anatomy.any() else 0.0
 
 
 def covariance(summary: Summary) -> tuple[np.ndarray, Grid]:

@@ -27,6 +27,7 @@ from .job import Job
 from .ladder import Step
 from .landmarks import lost_samples
 from .preflight import predict_memory_mb, predict_seconds
+from .products import not_computed
 from .summary import FEWEST, Summary
 from .writer import RunWriter
 
@@ -270,6 +271,10 @@ class _Run:
         names = {} if structures is None else structures.names
         self._warn(
             *warnings.of_method(sampler.backbone, family),
+            *warnings.of_not_computed(
+                not_computed(self.inputs.fixed, self.summary.registration.grid),
+                sampler.backbone.facts.title,
+            ),
             *warnings.of_folding(folding_fraction(self.summary.registration)),
             *warnings.of_loss(self.summary.before_after, names),
             *self.inputs.warnings(),

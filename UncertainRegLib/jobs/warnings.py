@@ -9,6 +9,7 @@ from ..samplers import Sample
 from .inputs import some_of
 
 SMALLEST_LOSS = 0.005  # of the Dice of one structure that is worth a word
+SMALLEST_PART = 0.01  # of the anatomy without an answer that is worth a word
 VISIBLE = {"dice": 0.0005, "similarity": 0.0005, "tre_mm": 0.005}  # changes that the numbers show
 UNDISTURBED_SHARE = 0.05  # of the extent of the fixed image: how far off a sample may lie that
 # comes from no perturbation
@@ -130,6 +131,21 @@ def of_view(outside: float) -> list[str]:
     return [
         f"{100 * outside:.0f} % of the fixed image lie outside the moving image in "
         "most samples: the map says nothing there."
+    ]
+
+
+def of_not_computed(share: float, title: str) -> list[str]:
+    """A share of the anatomy in the fixed image that a method does not look at.
+
+    Args:
+        title: of the method.
+    """
+    if share < SMALLEST_PART:
+        return []
+    return [
+        f"{title} looks at a part of the fixed image only: {100 * share:.0f} % of the anatomy lie "
+        "outside the grid that it works on. Nothing is computed there, and the maps are blank. "
+        "Crop the images to the part that matters, or choose another registration method."
     ]
 
 

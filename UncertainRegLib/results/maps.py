@@ -144,7 +144,8 @@ MAPS = {  # in the order in which people look for them
     "validity": MapKind(
         "Share of samples inside",
         "",
-        "fraction of samples whose point stays inside the moving image",
+        "fraction of samples whose point stays inside the moving image; 0 outside the grid that "
+        "they were computed on",
         "viridis",
         SHARE,
     ),

@@ -136,7 +136,7 @@ class ProbeSection(VTKObservationMixin):
             self.ui.readingLabel.text = _("Move the mouse over a slice to read millimetres.")
         else:
             self.ui.readingLabel.text = _(
-                "Nothing is known here: outside the body, or outside the moving volume."
+                "Nothing is known here: outside the body, the moving volume or what was registered."
             )
         if self.ui.ellipsoidCheckBox.checked:
             show_ellipsoid(self.panel.result, reading)
