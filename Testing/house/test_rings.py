@@ -27,17 +27,18 @@ ARROWS = {
     "gaussian": "randomness",
     "networks": "gaussian",
     "metrics": "geometry",
+    "expected_error": "geometry",
     "posterior": "geometry metrics randomness",
     "backbones": "checksum contracts geometry networks plugins randomness results settings",
     "samplers": "backbones contracts gaussian geometry networks perturbations plugins randomness "
     "settings",
-    "jobs": "backbones checksum contracts environment geometry metrics posterior randomness "
-    "results samplers",
+    "jobs": "backbones checksum contracts environment expected_error geometry metrics posterior "
+    "randomness results samplers",
     "scene": "geometry palette posterior results",
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",
-    "studies": "backbones contracts environment geometry jobs metrics perturbations posterior "
-    "randomness results samplers",
+    "studies": "backbones contracts environment expected_error geometry jobs metrics "
+    "perturbations posterior randomness results samplers",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum contracts environment geometry jobs perturbations plugins "
     "randomness report results samplers scene studies training",

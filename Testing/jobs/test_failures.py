@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from support.phantoms import smooth_field, textured
+from support.phantoms import smooth_field, textured, whirl
 from UncertainRegLib import backbones
 from UncertainRegLib.backbones.competence import Competence
 from UncertainRegLib.backbones.facts import Facts
@@ -190,6 +190,19 @@ def test_numbers_before_stand_beside_those_after(job):
     for part in (f"{found['dice']['before']:.3f} / 1.000", "the images as they lie"):
         assert part in text and part in page
     assert "Dice before" in text and "TRE before (mm)" in page
+
+
+def test_a_landmark_that_no_sample_carries_is_blank_and_named(job):
+    """The registration turns by 170 degrees around it: no step leads back from there."""
+    twisted = whirl(GRID, TRUTH.map(GRID.to_world([[14.0, 16, 12]]))[0] + [0.0, 2.0, 0.0])
+    record = job(Told(answer=twisted))
+    lost, kept = record["landmarks"]
+    assert lost["lost"] == 6 and lost["u_mm"] is lost["mean_lps"] is lost["tre_mm"] is None
+    assert kept["lost"] == 0 and kept["tre_mm"] > 0
+    (said,) = (text for text in record["warnings"] if "no answer" in text)
+    assert "at a (6) the registration folds" in said and "b (" not in said
+    page, text = write_report(job.out).read_text("utf-8"), in_words(Record.from_dict(record), "out")
+    assert "1 landmark with a known truth" in page and "1 landmark with a known truth" in text
 
 
 def test_a_registration_that_makes_things_worse_is_warned_of_before_the_first_sample(job):

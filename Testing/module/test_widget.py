@@ -166,8 +166,46 @@ def test_a_run_shows_progress_and_then_its_result(widget, inputs, host):
     assert transform.GetNodeReference("spatialRegistrationFixed") is inputs[0]
     assert transform.GetNodeReference("spatialRegistrationMoving") is inputs[1]
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-        assert view.GetForegroundVolumeID() == run.result.maps["uncertainty_mm"].GetID()
+        assert view.GetForegroundVolumeID() == run.result.maps["expected_error_mm"].GetID()
         assert view.GetBackgroundVolumeID() == inputs[0].GetID()
+    assert ui.mapComboBox.currentData == "expected_error_mm"
+
+
+@pytest.mark.parametrize("chosen", ["another map", "no map", "the map of the run"])
+def test_at_the_end_the_view_changes_unless_the_user_chose_otherwise(
+    widget, inputs, host, monkeypatch, chosen
+):
+    import slicer
+    import UncertainRegParts.worker.run
+
+    monkeypatch.setattr(UncertainRegParts.worker.run, "LIVE_MAPS", ("uncertainty_mm", "jacobian"))
+    ui, views = widget.ui, slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    ui.samplesSpinBox.value = 20
+    ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.result is not None)
+    assert run.isActive and ui.mapComboBox.currentData == "uncertainty_mm"
+    if chosen == "another map":
+        ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
+    elif chosen == "no map":
+        ui.showMapCheckBox.checked = False
+        views[0].SetForegroundVolumeID(inputs[1].GetID())  # and something of their own
+    run_until(host, lambda: not run.isActive)
+    now = {view.GetForegroundVolumeID() for view in views}
+    if chosen == "another map":
+        assert ui.mapComboBox.currentData == "jacobian"
+        assert now == {run.result.maps["jacobian"].GetID()}
+    elif chosen == "no map":
+        assert ui.mapComboBox.currentData == "expected_error_mm"
+        assert now == {inputs[1].GetID(), None} and not ui.showMapCheckBox.checked
+    else:
+        assert ui.mapComboBox.currentData == "expected_error_mm"
+        ui.mapComboBox.currentIndex = ui.mapComboBox.findData("uncertainty_mm")  # one choice away
+        assert {v.GetForegroundVolumeID() for v in views} == {
+            run.result.maps["uncertainty_mm"].GetID()
+        }
+        widget.results.refresh()
+        assert ui.mapComboBox.currentData == "uncertainty_mm"
 
 
 def test_map_sliders_act_at_once_and_views_are_given_back(widget, inputs, host):
@@ -181,7 +219,7 @@ def test_map_sliders_act_at_once_and_views_are_given_back(widget, inputs, host):
     ui.opacitySlider.value = 0.3
     assert {view.GetForegroundOpacity() for view in views} == {0.3}
     ui.thresholdSlider.value = 1.5
-    display = result.maps["uncertainty_mm"].GetDisplayNode()
+    display = result.maps["expected_error_mm"].GetDisplayNode()
     assert display.GetLowerThreshold() == 1.5 and display.GetApplyThreshold()
     assert ui.thresholdSlider.suffix == " mm"
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("label_entropy")

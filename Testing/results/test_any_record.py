@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.fake_result import write_fake_result
 from support.fake_validation import write_fake_calibration, write_fake_validation
 from support.properties import SAME_EXAMPLES
-from UncertainRegLib.results import calibration
+from UncertainRegLib.results.expectation import in_words, with_bounds
 from UncertainRegLib.results.reader import read_result
 from UncertainRegLib.results.record import Record
 from UncertainRegLib.results.schema import SCHEMA, new_record
@@ -55,6 +55,7 @@ PLACES = [  # where a newer version may say more
     ("before_after", "dice"),
     ("competence",),
     ("modes", 0),
+    ("expected_error",),
     ("calibration",),
     ("validation",),
     ("validation", "labels"),
@@ -97,7 +98,8 @@ def test_an_older_result_may_lack_any_entry(full, data):
     for name in lost | nothing:
         empty = getattr(record, name)
         assert not empty or empty == getattr(Record(content={}), name)
-    calibration.in_words(record.calibration)
+    in_words(record.expected_error, record.calibration)
+    with_bounds(record.labels, record.expected_error, record.calibration)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)) or "all")

@@ -52,7 +52,13 @@ def _column(table, name) -> list:
 
 def test_map_values_are_exact_inside_the_body(folder, headless):
     result = load_result(folder, headless.scene)
-    assert set(result.maps) == {"uncertainty_mm", "axis_rl_mm", "label_entropy", "jacobian"}
+    assert list(result.maps) == [
+        "expected_error_mm",
+        "uncertainty_mm",
+        "axis_rl_mm",
+        "label_entropy",
+        "jacobian",
+    ]
     assert result.warnings == []
     body = _file(folder, "fixed.nrrd") > 30
     for name, node in result.maps.items():
@@ -244,6 +250,18 @@ def test_landmark_table_keeps_missing_values_apart(folder, headless):
     assert _column(table, "axes_mm_1") == [5.6, 3.0]
 
 
+def test_a_landmark_that_no_sample_carries_is_listed_and_not_drawn(folder, headless):
+    names = ("mean_lps", "covariance_mm2", "axes_mm", "directions", "u_mm", "tre_mm", "inside95")
+    _edit(folder, lambda r: r["landmarks"][1].update(dict.fromkeys(names), lost=16))
+    result = load_result(folder, headless.scene)
+    assert _column(result.landmark_table, "label") == ["apex", "base"]
+    assert np.isnan([_column(result.landmark_table, n)[1] for n in ("u_mm", "mean_lps_r")]).all()
+    assert result.landmarks.GetNumberOfControlPoints() == 1
+    scalars = slicer.util.arrayFromModelPointData(result.ellipsoids, "u_mm")
+    assert np.unique(scalars) == pytest.approx([2.29])
+    assert result.moving_points.GetNumberOfControlPoints() == 2
+
+
 def test_landmarks_are_drawn_in_the_fixed_space(folder, headless):
     result = load_result(folder, headless.scene)
     rows = json.loads((folder / "result.json").read_text())["landmarks"]
@@ -334,7 +352,7 @@ def test_nodes_of_the_user_are_used_and_left_alone(folder, headless):
     result = load_result(folder, scene, fixed, moving, segmentation, points)
     assert (result.fixed, result.moving) == (fixed, moving)
     assert (result.moving_segmentation, result.moving_points) == (segmentation, points)
-    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == before + 4
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == before + len(result.maps)
     assert moving.GetParentTransformNode() is result.transform
     assert moving.GetAttribute("UncertainReg.Run") is None
 
@@ -436,7 +454,7 @@ def test_missing_and_damaged_files_are_warnings(folder, headless):
     (folder / "samples/sample-0001.nrrd").write_bytes(b"NRRD0004\nnonsense")
     (folder / "moving.nrrd").unlink()
     result = load_result(folder, headless.scene)
-    assert set(result.maps) == {"uncertainty_mm", "axis_rl_mm"}
+    assert set(result.maps) == {"expected_error_mm", "uncertainty_mm", "axis_rl_mm"}
     assert result.moving is None and result.fixed is not None
     assert result.sample_sequence.GetNumberOfDataNodes() == SAMPLES - 1
     assert len(result.warnings) == 4
@@ -600,6 +618,21 @@ def test_show_map_sets_layers_in_all_slices(folder, headless):
     assert composite.GetForegroundOpacity() == 0.9
     with pytest.raises(ValueError, match="no map 'spread'"):
         display.show_map(result, "spread")
+
+
+@pytest.mark.parametrize("expected", [True, False])
+def test_the_map_shown_unasked_is_the_expected_error_else_the_disagreement(
+    tmp_path, headless, expected
+):
+    folder = write_fake_result(tmp_path / "result", expected=expected)
+    result = load_result(folder, headless.scene)
+    display.show_map(result)
+    composite = headless.slices["Yellow"].GetSliceCompositeNode()
+    name = "expected_error_mm" if expected else "uncertainty_mm"
+    assert composite.GetForegroundVolumeID() == result.maps[name].GetID()
+    assert ("expected_error_mm" in result.maps) is expected
+    (found,) = find_results(headless.scene)
+    assert (found.expected_error is not None) is expected
 
 
 def test_worst_point_is_that_of_the_worst_structure(folder, headless):

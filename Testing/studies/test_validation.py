@@ -58,6 +58,18 @@ def test_a_result_is_validated_with_numbers_and_curves(finished, capsys):
     )
 
 
+def test_a_landmark_without_an_answer_is_not_judged(finished):
+    content = json.loads((finished / "result.json").read_text())
+    names = ("mean_lps", "u_mm", "axes_mm", "tre_mm", "mahalanobis", "inside95")
+    content["landmarks"][0].update(dict.fromkeys(names))
+    content["landmarks"][1].update(tre_mm=None)  # the registration alone has none there
+    (finished / "result.json").write_text(json.dumps(content))
+    assert main(["evaluate", "result", str(finished)]) == 0
+    tre = [row["tre_mm"] for row in content["landmarks"][2:]]
+    found = record_of(finished)["validation"]["landmarks"]
+    assert found["count"] == 10 and found["tre_mean_mm"] == pytest.approx(np.mean(tre))
+
+
 def test_a_calibration_is_stored_in_the_result(finished, capsys):
     assert main(["evaluate", "result", str(finished), "--progress", "json"]) == 0
     capsys.readouterr()

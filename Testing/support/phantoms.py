@@ -60,6 +60,16 @@ def smooth_field(grid: Grid, amplitude_mm: float = 3.0) -> DisplacementField:
     return DisplacementField((amplitude_mm * waves).astype(np.float32), grid)
 
 
+def whirl(grid: Grid, center, degrees: float = 170.0, width: float = 5.0) -> DisplacementField:
+    """Turned about an axis along z through ``center`` (LPS mm), less and less away from it; steps
+    along the gap find no inverse there."""
+    x = grid.points(np.zeros(0)) - np.asarray(center)
+    angle = np.radians(degrees) * np.exp(-0.5 * (x[..., :2] ** 2).sum(-1) / width**2)
+    c, s = np.cos(angle), np.sin(angle)
+    moved = np.stack([c * x[..., 0] - s * x[..., 1], s * x[..., 0] + c * x[..., 1], x[..., 2]], -1)
+    return DisplacementField((moved - x).astype(np.float32), grid)
+
+
 def textured(grid: Grid, seed: int = 0, smooth: float = 2.5) -> Image:
     """An ellipsoid with smooth random texture inside, 0 outside; intensities about 0 to 100."""
     from scipy import ndimage

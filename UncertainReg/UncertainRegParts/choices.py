@@ -16,20 +16,22 @@ organ with a lesion and a cyst (or <i>MRBrainTumor1</i> and <i>MRBrainTumor2</i>
 </li>
 <li>Here: <i>Fixed volume</i> UncertainRegFixed, <i>Moving volume</i> UncertainRegMoving, <i>Moving
 segmentation</i> and <i>Moving landmarks</i> those of the pair, under <i>Advanced</i> the <i>True
-landmarks</i>. Tick the check of a known shift. <i>Apply</i>. The map is there after two samples
-and becomes sharper with each one; <i>Cancel</i> keeps what is finished.</li>
-<li>Move the mouse over a slice: <i>At the mouse</i> reads out the disagreement in mm, its main
-direction and the 95 % ellipsoid. <i>Shift+P</i> pins a reading. <i>Axes</i> draws the ellipsoids
-all over the slices.</li>
+landmarks</i>. Tick the check of a known shift. <i>Apply</i>. The disagreement is there after two
+samples and becomes sharper with each one; at the end the expected error is shown, and the
+disagreement is one choice away in <i>Map</i>. <i>Cancel</i> keeps what is finished.</li>
+<li>Move the mouse over a slice: <i>At the mouse</i> reads out the expected error in mm and its 95 %
+bound, by how much the samples differ and along which direction mostly, and their 95 % ellipsoid.
+<i>Shift+P</i> pins a reading. <i>Axes</i> draws the ellipsoids all over the slices.</li>
 <li>Raise <i>Hide below</i> to the distance that matters to you: what stays coloured is not reliable
 to that distance.</li>
 <li>Click a row of <i>Structures</i> to see its most uncertain place, and <i>5/50/95 % surfaces</i>
-for its safety margin; a row of <i>Landmarks</i> to see whether the truth lies in its ellipsoid.
+for its safety margin; a row of <i>Landmarks</i> to see whether the truth lies within its bound.
 </li>
 <li><i>Samples</i>, <i>Play</i>: watch the moving volume jump where the registrations disagree.
 <i>A</i> and <i>B</i> are two groups of answers, <i>A ↔ B</i> shows in two colours where they
 differ. <i>Shift+F</i> flickers between the fixed and the registered moving volume.</li>
-<li><i>Validate</i>, <i>Calibrate</i> turns disagreement into a 95 % bound, or says why not.</li>
+<li><i>Validate</i> says what the 95 % bounds rest on, or why none is stated. <i>Check the bounds</i>
+tries them on known deformations of the fixed volume and widens them if needed.</li>
 <li><i>Report</i> and <i>Summary picture</i> are for taking along; <i>Restore my view</i> gives the
 slice views back.</li>
 </ol>""")

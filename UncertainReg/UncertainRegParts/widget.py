@@ -26,7 +26,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.settings = self.progress = self.results = None
         self._parameterNode = self._guiTag = None
         self._shortcuts, self._panel = [], None
-        self._shownRun = None  # identifier of the run whose map the views were given
+        # Identifier of the run whose map the views were given, and that map.
+        self._shownRun = self._shownMap = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -164,8 +165,19 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.progress.show(run, self.logic.error)
         if run is not None and run.result is not None and run.resultIsNew:
             run.resultIsNew = False
-            self.results.refresh(run.result.run, showMap=self._shownRun != run.result.run)
-            self._shownRun = run.result.run
+            self._showResult(run.result)
+
+    def _showResult(self, result):
+        """Show the map that a run is first judged by; when there is a better one, that one instead,
+        unless the user has chosen another meanwhile."""
+        from UncertainRegLib.results.maps import main_map
+
+        main, chosen = main_map(result.maps), self.results.maps.name
+        isFirst = result.run != self._shownRun
+        self.results.refresh(result.run, showMap=isFirst)
+        if not isFirst and main != self._shownMap and chosen == self._shownMap:
+            self.results.maps.chooseMain()
+        self._shownRun, self._shownMap = result.run, main
 
 
 def reloadFailed(error: Exception) -> str:

@@ -95,8 +95,24 @@ def warnings(
         fixed, moving: as returned by ``backbone.prepare``.
         registration: of the pair, mm LPS.
     """
-    if not backbone.one_contrast:
+    found = difference(fixed, moving, registration) if backbone.one_contrast else ""
+    if not found:
         return ()
+    return (
+        f"The registered images {found}: either they are of different kinds, for which "
+        f"{backbone.facts.title} is not made (choose one of {ANY_CONTRAST}), or the "
+        "registration failed. Look at both images.",
+    )
+
+
+def difference(fixed: Image, moving: Image, registration: DisplacementField) -> str:
+    """What tells that two registered images do not show the same contrast, in words that follow
+    "the registered images"; empty where nothing does.
+
+    Args:
+        fixed, moving: as returned by ``backbone.prepare``.
+        registration: of the pair, mm LPS.
+    """
     field = registration.to_numpy()
     fixed, moving = fixed.to_numpy().resample(field.grid), moving.to_numpy()
     index = field.mapped_index(moving.grid)
@@ -107,18 +123,12 @@ def warnings(
     share, relation = explained(fixed, moved, seen), related(fixed, moved, seen)
     apart = distance(*_corresponding(fixed.array, moving.array, seen, index))
     if share < ENOUGH:
-        what = f"agree in only {max(share, 0):.0%} of their contrast"
-    elif relation < RELATED:
-        what = f"are hardly related inside the anatomy (correlation {relation:.2f})"
-    elif apart > FARTHEST:
-        what = f"have intensities that lie {apart:.0%} of their range apart, dark and bright alike"
-    else:
-        return ()
-    return (
-        f"The registered images {what}: either they are of different kinds, for which "
-        f"{backbone.facts.title} is not made (choose one of {ANY_CONTRAST}), or the "
-        "registration failed. Look at both images.",
-    )
+        return f"agree in only {max(share, 0):.0%} of their contrast"
+    if relation < RELATED:
+        return f"are hardly related inside the anatomy (correlation {relation:.2f})"
+    if apart > FARTHEST:
+        return f"have intensities that lie {apart:.0%} of their range apart, dark and bright alike"
+    return ""
 
 
 def _corresponding(

@@ -10,6 +10,8 @@ from .arrays import Array, as_like, is_torch, namespace, to_numpy, turned
 from .grid import Grid
 from .interpolate import interpolate
 
+FLATTEST = 0.01  # determinant of an affine map that is still undone by its inverse
+
 
 @dataclass(frozen=True)
 class DisplacementField:
@@ -98,15 +100,18 @@ def invert_at(
     """
     xp = namespace(field.vectors)
     points = as_like(points, field.vectors)
-    # A global shift is removed first, so that the iteration also converges for distant images.
-    best = points - as_like(to_numpy(field.vectors).reshape(-1, 3).mean(axis=0), points)
+    # The affine part is undone first and in every step, so that the iteration also converges for
+    # images that are distant, or turned or scaled against each other.
+    back = np.linalg.inv(_affine_part(field))
+    turn = as_like(back[:3, :3].T, points)
+    best = points @ turn + as_like(back[:3, 3], points)
     gap = points - field.map(best)
     error = (gap * gap).sum(-1) ** 0.5
     step = error * 0.0 + 1.0
     for _ in range(iterations):
         if float(error.max()) <= tolerance_mm:
             break
-        trial = best + step[..., None] * gap
+        trial = best + step[..., None] * (gap @ turn)
         trial_gap = points - field.map(trial)
         trial_error = (trial_gap * trial_gap).sum(-1) ** 0.5
         better = trial_error < error
@@ -115,6 +120,25 @@ def invert_at(
         error = xp.where(better, trial_error, error)
         step = xp.where(better, step, 0.5 * step)  # steep fields overshoot: go half the way
     return best, error
+
+
+def _affine_part(field: DisplacementField) -> np.ndarray:
+    """(4, 4) the affine map nearest to phi over the grid, LPS mm; a shift where that one folds."""
+    vectors, grid = to_numpy(field.vectors), field.grid
+    slopes = np.zeros((3, 3))  # of the displacement in mm, along (i, j, k) per voxel, as columns
+    for a, n in enumerate(grid.size):
+        offset = np.arange(n) - (n - 1) / 2.0  # a regular grid: its three axes fit apart
+        others = tuple(axis for axis in range(3) if axis != 2 - a)
+        if n > 1:
+            profile = vectors.mean(axis=others, dtype=np.float64)
+            slopes[:, a] = offset @ profile / (offset @ offset)
+    matrix = np.eye(4)
+    matrix[:3, :3] += slopes @ np.linalg.inv(grid.affine[:3, :3])
+    if np.linalg.det(matrix[:3, :3]) < FLATTEST:
+        matrix[:3, :3] = np.eye(3)
+    centre = grid.center + vectors.reshape(-1, 3).mean(axis=0, dtype=np.float64)
+    matrix[:3, 3] = centre - matrix[:3, :3] @ grid.center
+    return matrix
 
 
 def jacobian_determinant(field: DisplacementField) -> Array:

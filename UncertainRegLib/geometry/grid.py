@@ -78,6 +78,11 @@ class Grid:
         return self.size * self.spacing
 
     @property
+    def voxel_mm(self) -> float:
+        """Edge in mm of a cube of the volume of a voxel."""
+        return float(np.cbrt(abs(np.linalg.det(self.affine[:3, :3]))))
+
+    @property
     def voxel_volume_ml(self) -> float:
         """Volume of one voxel in millilitres."""
         return float(abs(np.linalg.det(self.affine[:3, :3])) / 1000.0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import DisplacementField, Grid, Image, identity, inside_index, warp
+from ..geometry import DisplacementField, Grid, Image, Segmentation, identity, inside_index, warp
 from ..geometry.image import mask_of
-from ..metrics.landmarks import target_registration_error
+from ..metrics.landmarks import distances
 from ..metrics.overlap import dice_per_label
 from ..metrics.similarity import local_ncc
+from ..posterior.points import map_to_fixed
 from .inputs import Inputs
 
 BEFORE = "the images as they lie"
@@ -39,7 +40,8 @@ def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Gr
           voxels are left.
         - dice: {"before", "after", "centred"}, mean over the structures; None without a truth
         - structures: {label: {"before", "after"}}
-        - tre_mm: {"before", "after", "centred"}, mean over the landmarks; None without a truth
+        - tre_mm: {"before", "after", "centred"}, mean over the landmarks, in the fixed space; None
+          without a truth
     """
     registration = registration.to_numpy()
     maps = {"before": identity(registration.grid), "after": registration}
@@ -47,7 +49,12 @@ def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Gr
     if shift is not None:
         vectors = np.broadcast_to(shift.astype(np.float32), registration.vectors.shape)
         maps["centred"] = DisplacementField(vectors.copy(), registration.grid)
-    overlaps = {name: _dice(inputs, field, label_grid) for name, field in maps.items()}
+    labels = inputs.fixed_labels
+    true = None if labels is None else labels.resample(label_grid)
+    overlaps = {
+        name: {} if true is None else dice_of_structures(inputs.moving_labels, true, field)
+        for name, field in maps.items()
+    }
     structures = {
         label: {name: overlaps[name][label] for name in ("before", "after")}
         for label in overlaps["before"]
@@ -58,7 +65,7 @@ def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Gr
         "similarity": _similarity(inputs, maps),
         "dice": _of_each({name: _mean(found.values()) for name, found in overlaps.items()}),
         "structures": structures,
-        "tre_mm": _of_each({name: _tre(inputs, field) for name, field in maps.items()}),
+        "tre_mm": _of_each(_tre(inputs, maps)),
     }
 
 
@@ -104,33 +111,36 @@ def _scaled(array: np.ndarray, window=None) -> np.ndarray:
     return np.clip((array - low) / max(high - low, 1e-30), 0.0, 1.0)
 
 
-def _dice(inputs: Inputs, field: DisplacementField, grid: Grid) -> dict[int, float]:
-    """Dice of every structure that both segmentations have."""
-    if inputs.fixed_labels is None:
-        return {}
-    warped = inputs.moving_labels.warp(field.resample(grid))
-    true = inputs.fixed_labels.resample(grid)
-    found = {}
-    for ours, theirs, moving in zip(
-        warped.layers, true.layers, inputs.moving_labels.labels_of_layers
-    ):
-        labels = sorted({*moving} & {*np.unique(theirs.array).tolist()})
+def dice_of_structures(
+    moving: Segmentation, true: Segmentation, field: DisplacementField
+) -> dict[int, float]:
+    """Dice of every structure that both segmentations have, on the grid of the true one.
+
+    Args:
+        moving, true: with the same structures in the same layers, see ``Inputs``.
+        field: mm LPS, on any grid of the fixed space.
+    """
+    warped, found = moving.warp(field.resample(true.grid)), {}
+    for ours, theirs, possible in zip(warped.layers, true.layers, moving.labels_of_layers):
+        labels = sorted({*possible} & {*np.unique(theirs.array).tolist()})
         found |= dice_per_label(ours.array, theirs.array, labels)
     return found
 
 
-def _tre(inputs: Inputs, field: DisplacementField) -> float | None:
-    """Mean distance in mm of mapped fixed from moving landmarks."""
-    if inputs.fixed_points is None:
-        return None
+def _tre(inputs: Inputs, maps: dict[str, DisplacementField]) -> dict[str, float | None]:
+    """Mean distance in mm, in the fixed space, of the moving landmarks from the true ones; over
+    those that every map carries there, None without any."""
+    if inputs.fixed_points is None or not inputs.known_points.any():
+        return dict.fromkeys(maps)
     known = inputs.known_points
-    if not known.any():
-        return None
-    return float(
-        target_registration_error(
-            field, inputs.fixed_points[known], inputs.moving_points[known]
-        ).mean()
-    )
+    errors = {
+        name: distances(
+            map_to_fixed(field, inputs.moving_points[known]), inputs.fixed_points[known]
+        )
+        for name, field in maps.items()
+    }
+    carried = np.isfinite(list(errors.values())).all(axis=0)
+    return {name: _mean(error[carried]) for name, error in errors.items()}
 
 
 def _mean(values) -> float | None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Grid, Image, Segmentation, interpolate, jacobian_determinant, warp
+from ..geometry import (
+    Grid,
+    Image,
+    Segmentation,
+    inside_index,
+    interpolate,
+    jacobian_determinant,
+    warp,
+)
 from ..geometry.arrays import as_like, to_numpy
-from ..metrics.landmarks import distances, target_registration_error
+from ..geometry.foreground import above_mean
 from ..posterior.label_map import label_map
 from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
-from ..posterior.points import landmark_table, map_to_fixed
 from ..posterior.stream import INSIDE
+from ..results.maps import EXPECTED
 from .summary import Summary
 
 
@@ -38,6 +46,10 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
         }
     fixed = summary.inputs.fixed.grid
     found = {name: _on(fixed, values, stream.grid) for name, values in of_samples.items()}
+    found["validity"][~computed(fixed, stream.grid)] = 0.0
+    if summary.expected_error is not None:
+        expected = summary.expected_error
+        found[EXPECTED] = _on(fixed, expected.length_mm, expected.grid)
     jacobian = jacobian_determinant(registration)
     for name, values in (("jacobian", jacobian), ("folding", as_like(jacobian <= 0, jacobian))):
         found[name] = _on(fixed, values, registration.grid)
@@ -53,6 +65,19 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
     for name, predicted in summary.predicted.items():
         found[name] = _on(fixed, predicted.image.array, predicted.image.grid)
     return found
+
+
+def computed(fixed: Grid, working: Grid) -> np.ndarray:
+    """(Z, Y, X) booleans: voxels of the fixed image on the working grid, to half a voxel beyond its
+    centres. Outside, fields and maps only repeat what is on its border."""
+    index = fixed.affine_points(np.linalg.inv(working.affine) @ fixed.affine)
+    return inside_index(working.shape, index)
+
+
+def not_computed(fixed: Image, working: Grid) -> float:
+    """Share of the anatomy in the fixed image, or of its mask, that is not on the working grid."""
+    anatomy = above_mean(fixed)
+    return float((~computed(fixed.grid, working)[anatomy]).mean()) if anatomy.any() else 0.0
 
 
 def covariance(summary: Summary) -> tuple[np.ndarray, Grid]:
@@ -75,6 +100,11 @@ def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarra
         for values in (uncertainty_mm, validity)
     )
     judged = np.where(validity >= INSIDE, uncertainty_mm, np.nan)
+    expected = summary.expected_error
+    across = None
+    if expected is not None:
+        across = Image(expected.across_mm, expected.grid).resample(grid).array
+        across = np.where(validity >= INSIDE, across, np.nan)
     warped, moving = warped_labels(summary, grid), inputs.moving_labels
     true = [None] * len(layers)
     if inputs.fixed_labels is not None:
@@ -83,35 +113,11 @@ def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarra
     rows = [
         {**row, "dice_before": structures.get(row["label"], {}).get("before")}
         for layer, found, truth in zip(layers, warped.layers, true)
-        for row in label_table(layer, judged, found.array, truth, moving.names, moving.colors)
+        for row in label_table(
+            layer, judged, found.array, truth, moving.names, moving.colors, across
+        )
     ]
     return most_uncertain_first(rows)
-
-
-def landmark_rows(summary: Summary) -> list[dict]:
-    """The landmark table. TRE compares the registration with the true moving point."""
-    inputs, stream, registration = summary.inputs, summary.stream, summary.registration
-    if inputs.moving_points is None:
-        return []
-    rows = landmark_table(
-        np.stack(stream.positions),
-        inputs.moving_points,
-        inputs.point_names,
-        inputs.fixed_points,
-        map_to_fixed(registration, inputs.moving_points),
-        stream.weights(),
-    )
-    if inputs.fixed_points is not None:
-        # The usual target registration error needs no inverse: |phi(fixed) − moving|.
-        known = inputs.known_points
-        true, moving = inputs.fixed_points[known], inputs.moving_points[known]
-        errors = (
-            target_registration_error(registration.to_numpy(), true, moving),
-            distances(true, moving),
-        )
-        for place, after, before in zip(np.flatnonzero(known), *errors):
-            rows[place]["tre_mm"], rows[place]["tre_before_mm"] = float(after), float(before)
-    return rows
 
 
 def warped_moving(summary: Summary) -> Image:

@@ -15,16 +15,20 @@ from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..environment import available_memory_mb, choose_device, peak_memory_mb, versions
+from ..expected_error.model import checked, shipped
 from ..geometry import folding_fraction
 from ..randomness import numpy_generator
 from ..results.schema import new_record
 from . import plausible, warnings
 from .cancel import CancelFlag, Cancelled
+from .expectation import Expecting
 from .inputs import Inputs, read_inputs
 from .job import Job
 from .ladder import Step
+from .landmarks import lost_samples
 from .preflight import predict_memory_mb, predict_seconds
-from .summary import Summary
+from .products import not_computed
+from .summary import FEWEST, Summary
 from .writer import RunWriter
 
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
@@ -123,6 +127,7 @@ class _Run:
             return
         self.summary = Summary(self.inputs, registration, sampler.draws_per_perturbation > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
+        self._expect(fixed, moving, registration)
         self.folder.update(before_after=self.summary.before_after)
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
@@ -219,6 +224,28 @@ class _Run:
         """Maps that a trained model makes itself, whatever the method."""
         self.summary.predicted = backbone.maps(fixed, moving)
 
+    def _expect(self, fixed, moving, registration) -> None:
+        """Find the expected error from now on, unless the intensities cannot tell."""
+        fixed, moving, registration = (one.to_numpy() for one in (fixed, moving, registration))
+        differ = contrast.difference(fixed, moving, registration)
+        if differ:
+            self._warn(
+                f"There is no map of the expected error: it is judged by intensities, and the "
+                f"registered images {differ}."
+            )
+            return
+        competence = self.folder.view.competence
+        doubts = () if competence is None else tuple(competence.warnings)
+        job, model = self.job, shipped()
+        perturbs = self.folder.view.parameters.get("perturbation")
+        mine = checked(job.backbone, perturbs or job.method)
+        if mine not in model.checked_with:
+            doubts += (
+                f"Bounds have been checked with {', '.join(model.checked_with)}, and not with "
+                f"{mine}.",
+            )
+        self.summary.expecting = Expecting(fixed, moving, registration, doubts)
+
     def _progress(self, text: str, done: int, total: int) -> None:
         """Tell of work before the first sample, and stop it when asked to."""
         self.flag.check()
@@ -244,6 +271,10 @@ class _Run:
         names = {} if structures is None else structures.names
         self._warn(
             *warnings.of_method(sampler.backbone, family),
+            *warnings.of_not_computed(
+                not_computed(self.inputs.fixed, self.summary.registration.grid),
+                sampler.backbone.facts.title,
+            ),
             *warnings.of_folding(folding_fraction(self.summary.registration)),
             *warnings.of_loss(self.summary.before_after, names),
             *self.inputs.warnings(),
@@ -268,9 +299,14 @@ class _Run:
             *warnings.of_failures(samples),
             *warnings.of_weights(samples),
             *plausible.warnings(summary),
+            *warnings.of_lost_samples(*lost_samples(summary), stream.count),
             *warnings.of_effective(stream.effective(), stream.count),
             *warnings.of_mean(*summary.offset_and_spread_mm(), stream.count),
         )
+        if summary.expecting is not None and summary.expected_error is None:
+            self._warn(
+                f"There is no map of the expected error: it is made of {FEWEST} samples or more."
+            )
 
     def _leave_out_strays(self) -> None:
         """Name the samples far from the others, and keep maps and tables without them, too."""

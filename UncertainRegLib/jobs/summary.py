@@ -13,12 +13,15 @@ from ..posterior.stream import SampleStream
 from ..results.maps import MAPS
 from ..samplers import Sample
 from .comparison import before_after
+from .expectation import ExpectedError, Expecting
 from .inputs import Inputs
 from .truth import Truth
 
 LABEL_VOXELS = 8_000_000  # label probabilities live on the fixed grid, or a coarser one of this
 ANIMATION_VOXELS = 300_000  # samples are kept on this grid: 64³ to 70³, 3.6 MB each
 MODE_VOXELS = 5_000  # modes are found on a coarse copy of the samples, 60 KB each
+
+FEWEST = 4  # samples that an expected error is made of
 
 OF_REGISTRATION = ("jacobian", "folding")  # maps that do not depend on the samples
 
@@ -38,6 +41,7 @@ class Summary:
         truth: which sample is nearest to the truth, where that is known.
         predicted: maps beside the samples, that the backbone's network predicts, by name
             (`backbones.trained.PredictedMap`).
+        expecting: finds the expected error; None where the intensities do not tell.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class Summary:
     ) -> None:
         self.inputs, self.registration = inputs, registration
         self.predicted: dict = {}
+        self.expecting: Expecting | None = None
+        self._expected: tuple[int, ExpectedError | None] = (0, None)
         self.animation_grid = registration.grid.at_most(ANIMATION_VOXELS)
         layers = [] if inputs.moving_labels is None else inputs.moving_labels.layers
         self.label_grid = inputs.fixed.grid.at_most(LABEL_VOXELS)
@@ -64,10 +70,21 @@ class Summary:
         self.stream.add(
             field, sample.log_weight, sample.group, sample.voxel_log_weight, facts.get("proposal")
         )
-        self.truth.add(field)
+        self.truth.add(field, self.stream.positions[-1] if self.stream.positions else None)
         kept = field.resample(self.animation_grid).to_numpy()
         self.coarse.add(kept, float(sample.log_weight), facts.get("log_weight", sample.log_weight))
         return kept
+
+    @property
+    def expected_error(self) -> ExpectedError | None:
+        """By the samples so far; None where nothing can be said."""
+        stream = self.stream
+        if self.expecting is None or stream.count < FEWEST:
+            return None
+        if self._expected[0] != stream.count:
+            found = self.expecting.found(stream.mean(), stream.uncertainty_mm())
+            self._expected = (stream.count, found)
+        return self._expected[1]
 
     @cached_property
     def before_after(self) -> dict:

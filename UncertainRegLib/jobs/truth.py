@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry import DisplacementField, Segmentation
-from ..metrics.landmarks import target_registration_error
+from ..metrics.landmarks import distances
+from .comparison import dice_of_structures
 from .inputs import Inputs
 
 VOXELS = 500_000  # samples are compared with a true segmentation on this grid
@@ -22,46 +23,48 @@ class Truth:
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
-        self._errors: list[float] = []
+        self._errors: list[np.ndarray] = []
 
-    def add(self, field: DisplacementField) -> None:
-        """Measure one sample, mm LPS."""
-        error = self._error(field.to_numpy())
-        if error is not None:
-            self._errors.append(error)
+    def add(self, field: DisplacementField, carried: np.ndarray | None = None) -> None:
+        """Measure one sample.
+
+        Args:
+            field: mm LPS.
+            carried: (P, 3) where it puts the landmarks in the fixed space, LPS mm; NaN where it has
+                no answer.
+        """
+        errors = self._of(field, carried)
+        if errors is not None:
+            self._errors.append(errors)
 
     def nearest(self, numbers: list[int] | None = None) -> int | None:
-        """The sample nearest to the truth; None without one.
+        """The sample of the smallest mean distance in mm from the true landmarks, else of the best
+        mean Dice; None without a truth.
+
+        A sample without an answer to a landmark that others carry is not the nearest.
 
         Args:
             numbers: of the samples, where they are not counted from 0.
         """
         if not self._errors:
             return None
-        best = int(np.argmin(self._errors))
+        errors = np.array(self._errors)
+        errors = errors[:, np.isfinite(errors).any(axis=0)]
+        if not errors.size or np.isnan(errors).any(axis=1).all():
+            return None
+        best = int(np.nanargmin(errors.mean(axis=1)))
         return best if numbers is None else numbers[best]
 
-    def _error(self, field: DisplacementField) -> float | None:
-        """Mean distance in mm from the true landmarks, else the share of voxels with a label, true
-        or found, that have the wrong one; None without a truth."""
+    def _of(self, field: DisplacementField, carried: np.ndarray | None) -> np.ndarray | None:
+        """An error for each landmark with a truth, else for each structure; None without any."""
         inputs = self.inputs
         if inputs.fixed_points is not None:
             known = inputs.known_points
-            return float(
-                target_registration_error(
-                    field, inputs.fixed_points[known], inputs.moving_points[known]
-                ).mean()
-            )
+            return distances(carried[known], inputs.fixed_points[known])
         if inputs.fixed_labels is None:
             return None
-        true = self._labels
-        found = inputs.moving_labels.warp(field.resample(true.grid))
-        wrong = judged = 0
-        for ours, theirs, labels in zip(found.layers, true.layers, true.labels_of_layers):
-            here = np.isin(ours.array, labels) | (theirs.array > 0)
-            wrong += np.count_nonzero((ours.array != theirs.array) & here)
-            judged += np.count_nonzero(here)
-        return wrong / judged if judged else None
+        overlap = dice_of_structures(inputs.moving_labels, self._labels, field.to_numpy())
+        return 1.0 - np.array(list(overlap.values()))
 
     @cached_property
     def _labels(self) -> Segmentation:

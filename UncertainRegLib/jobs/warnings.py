@@ -9,6 +9,7 @@ from ..samplers import Sample
 from .inputs import some_of
 
 SMALLEST_LOSS = 0.005  # of the Dice of one structure that is worth a word
+SMALLEST_PART = 0.01  # of the anatomy without an answer that is worth a word
 VISIBLE = {"dice": 0.0005, "similarity": 0.0005, "tre_mm": 0.005}  # changes that the numbers show
 UNDISTURBED_SHARE = 0.05  # of the extent of the fixed image: how far off a sample may lie that
 # comes from no perturbation
@@ -133,6 +134,21 @@ def of_view(outside: float) -> list[str]:
     ]
 
 
+def of_not_computed(share: float, title: str) -> list[str]:
+    """A share of the anatomy in the fixed image that a method does not look at.
+
+    Args:
+        title: of the method.
+    """
+    if share < SMALLEST_PART:
+        return []
+    return [
+        f"{title} looks at a part of the fixed image only: {100 * share:.0f} % of the anatomy lie "
+        "outside the grid that it works on. Nothing is computed there, and the maps are blank. "
+        "Crop the images to the part that matters, or choose another registration method."
+    ]
+
+
 def of_failures(samples: Samples) -> list[str]:
     """Registrations that failed and were drawn again."""
     failed = samples.failed
@@ -222,6 +238,30 @@ def of_lost(rows: list[dict]) -> list[str]:
     return [
         "These structures are not in the registered image, so their numbers "
         f"mean nothing: {some_of(lost)}."
+    ]
+
+
+def of_lost_samples(folded: dict[str, int], outside: dict[str, int], count: int) -> list[str]:
+    """Landmarks to which samples have no answer: names and numbers of samples.
+
+    Args:
+        folded: because those samples fold, or turn too far, to be inverted there.
+        outside: because their answer lies outside the grid where they were computed.
+        count: of all samples.
+    """
+    why = [
+        f"at {some_of([f'{name} ({lost})' for name, lost in names.items()])} {reason}"
+        for names, reason in (
+            (folded, "the registration folds or twists"),
+            (outside, "the point lies outside the area that was registered"),
+        )
+        if names
+    ]
+    if not why:
+        return []
+    return [
+        f"Some of the {count} samples have no answer at these landmarks and are left out there "
+        f"(in brackets how many): {'; '.join(why)}. Look at the registration there."
     ]
 
 

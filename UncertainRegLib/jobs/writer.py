@@ -22,6 +22,7 @@ from ..results.writer import ResultWriter
 from ..samplers import Sample
 from . import products
 from .cancel import CANCEL_FILE
+from .landmarks import landmark_rows
 from .summary import OF_REGISTRATION, Summary
 
 
@@ -74,6 +75,7 @@ class RunWriter(ResultWriter):
         kept = [index for index in range(summary.stream.count) if index not in strays]
         others = Summary(summary.inputs, summary.registration, summary.stream.nested is not None)
         others.before_after = summary.before_after  # of the registration: the same
+        others.expecting = summary.expecting
         for index in kept:
             facts = samples.status[index]
             others.add(
@@ -119,6 +121,8 @@ class RunWriter(ResultWriter):
             write_field(mean_field, new(working))
             entries.update(mean_transform_working=working)
         entries.update(maps=listed, mean_transform=mean)
+        if summary.expected_error is not None:
+            entries.update(expected_error=summary.expected_error.said.as_dict())
         if summary.stream.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
             values, grid = products.covariance(summary)
@@ -129,7 +133,7 @@ class RunWriter(ResultWriter):
             entries.update(
                 covariance=covariance,
                 labels=products.label_rows(summary, maps["uncertainty_mm"], maps["validity"]),
-                landmarks=products.landmark_rows(summary),
+                landmarks=landmark_rows(summary),
                 **summary.coarse.representatives(numbers),
                 oracle_sample=summary.truth.nearest(numbers),
             )

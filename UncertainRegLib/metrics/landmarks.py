@@ -1,4 +1,8 @@
-"""Target registration error at landmarks."""
+"""Distances of landmarks in mm.
+
+A run measures its landmarks in the fixed space, where its samples put them and its maps lie
+(`posterior.points`).
+"""
 
 import numpy as np
 
@@ -9,7 +13,9 @@ from ..geometry.arrays import as_like
 def target_registration_error(
     field: DisplacementField, fixed_points: np.ndarray, moving_points: np.ndarray
 ) -> np.ndarray:
-    """TRE ‖x + d(x) - m‖ of corresponding landmarks.
+    """TRE ‖x + d(x) - m‖ of corresponding landmarks, in the moving space: the usual formula, which
+    needs no inverse. Where a registration enlarges, it is larger than the distance in the fixed
+    space.
 
     Args:
         field: maps fixed points to moving points; numpy.

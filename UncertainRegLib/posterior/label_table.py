@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..metrics.boundaries import surface_mm2
 from ..metrics.calibration import reliability
 from ..metrics.overlap import dice_per_label
 from ..metrics.rings import boundary_ring, boundary_shell, boxes_of
@@ -22,6 +23,7 @@ def label_table(
     fixed: np.ndarray | None = None,
     names: dict[int, str] | None = None,
     colors: dict[int, list[float]] | None = None,
+    across: np.ndarray | None = None,
 ) -> list[dict]:
     """Rows of the per-label table, the most uncertain boundary (u_p95_mm) first.
 
@@ -32,6 +34,8 @@ def label_table(
         fixed: the true segmentation of the fixed image, integers, where there is one.
         names: name of each label.
         colors: (r, g, b) in [0, 1] of each label.
+        across: expected error across boundaries in mm (Z, Y, X), fixed grid; NaN where it is not
+            to be judged; None where nothing is expected.
 
     Returns:
         A dictionary a label of the moving segmentation; a number that does not exist is None:
@@ -40,6 +44,8 @@ def label_table(
         - mean_entropy: label entropy (`label_map.label_map`) in nats, mean over the ring
           (`metrics.rings.boundary_ring`)
         - u_p50_mm, u_p95_mm: median and 95 % quantile of u on the boundary shell
+        - expected_mm: mean of ``across`` on the boundary shell; surface_cm2: the area of the faces
+          of its voxels
         - worst_voxel_lps, worst_u_mm: where on the shell u is largest
         - volume_ml, volume_sd_ml, volume_low_ml, volume_high_ml: mean, standard deviation and
           2.5 … 97.5 % quantiles over the samples
@@ -52,7 +58,12 @@ def label_table(
     Raises:
         ValueError: an array is not on the fixed grid.
     """
-    arrays = {"uncertainty": uncertainty, "warped labels": warped, "fixed labels": fixed}
+    arrays = {
+        "uncertainty": uncertainty,
+        "warped labels": warped,
+        "fixed labels": fixed,
+        "expected error": across,
+    }
     for name, array in arrays.items():
         if array is not None and tuple(array.shape) != probabilities.grid.shape:
             raise ValueError(
@@ -72,7 +83,7 @@ def label_table(
             "name": names.get(label, str(label)),
             "color": colors.get(label),
             "voxels": 0,
-            **dict.fromkeys(("mean_entropy", "u_p50_mm", "u_p95_mm")),
+            **dict.fromkeys(("mean_entropy", "u_p50_mm", "u_p95_mm", "expected_mm", "surface_cm2")),
             **over_samples[label],
             **dict.fromkeys(("worst_voxel_lps", "worst_u_mm", "dice", "ece", "ause")),
             **truth.get(label, {}),
@@ -90,6 +101,9 @@ def label_table(
             worst = edge[values.argmax()] + [s.start for s in box]
             row["u_p50_mm"], row["u_p95_mm"] = np.percentile(values, (50, 95)).tolist()
             row["worst_u_mm"] = _number(values.max())
+            row["surface_cm2"] = surface_mm2(mask, probabilities.grid) / 100.0
+            if across is not None:
+                row["expected_mm"] = _number(np.nanmean(across[box][tuple(edge.T)]))
             row["worst_voxel_lps"] = probabilities.grid.to_world(worst[::-1]).tolist()
         rows.append(row)
     return most_uncertain_first(rows)

@@ -1,4 +1,4 @@
-"""The disagreement of a result over its fixed image, through its most uncertain place."""
+"""The main map of a result over its fixed image, through its worst place."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry import Grid, Image, Segmentation, read_image, read_segmentation
 from ..geometry.files import InputError
+from ..results.maps import DISAGREEMENT, MAPS, main_map
 from ..results.record import Record
 from .planes import draw
 
@@ -21,9 +22,11 @@ class Overlay:
 
     Attributes:
         fixed: anatomy.
-        values: disagreement in mm; NaN where it is not drawn at all.
+        map: name of the map (`results.maps.main_map`).
+        values: its values in mm; NaN where it is not drawn at all.
         labels: registered structures, or None.
-        point: (3,) LPS mm, the most uncertain place.
+        point: (3,) LPS mm: where the samples disagree most about the boundary of a structure;
+            without structures where the map is largest.
         what: what kind of place that is.
         high, hidden: mm; top of the colours (99th percentile in the anatomy), and the median, below
             which nothing is drawn.
@@ -31,6 +34,7 @@ class Overlay:
     """
 
     fixed: Image
+    map: str
     values: Image
     labels: Segmentation | None
     point: np.ndarray
@@ -56,7 +60,8 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
         InputError: a file of the result cannot be read.
     """
     missing: list[str] = []
-    values = read_image(folder / record.maps["uncertainty_mm"].file)
+    main = main_map(record.maps) or DISAGREEMENT
+    values = read_image(folder / record.maps[main].file)
     fixed = _anatomy(folder, record, values.grid, missing)
     array = values.array.copy()
     array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
@@ -80,13 +85,15 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
     rows = [row for row in record.labels if row["worst_voxel_lps"]]
     if rows:
         worst = max(rows, key=lambda row: row["worst_u_mm"])
-        point, what = worst["worst_voxel_lps"], f"most uncertain boundary point ({worst['name']})"
+        point = worst["worst_voxel_lps"]
+        what = f"boundary point of the largest disagreement ({worst['name']})"
     else:
         point = fixed.grid.to_world(np.argwhere(shown)[array[shown].argmax()][::-1])
-        what = "most uncertain place"
+        what = f"place of the largest {MAPS[main].title.lower()}"
     array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
     return Overlay(
         fixed,
+        main,
         Image(array, values.grid),
         labels,
         np.asarray(point, float),

@@ -10,10 +10,12 @@ import numpy as np
 
 from ..palette import colors
 from ..results import columns
-from ..results.calibration import in_words
+from ..results.expectation import NOT_STATED, with_bounds
+from ..results.maps import MAPS, main_map
 from ..results.reader import read_record
 from ..results.record import Record
-from .whole import of_landmarks, title_of, whole
+from . import shown
+from .whole import of_landmarks, title_of, whole, within_bound
 
 if TYPE_CHECKING:
     from .overlay import Overlay
@@ -22,7 +24,7 @@ WIDTH, MARGIN, PLANE, BAR = 1680, 36, 500, 130  # pixels: page, edge, height of 
 ROWS = 6  # worst structures and landmarks that are listed
 INK, SOFT, WARN, PAPER = (28, 36, 48), (96, 106, 120), (176, 84, 10), (255, 255, 255)
 NOTE = (
-    "Disagreement of the samples, not the error of the registration: high values are a reason "
+    "Disagreement of the samples is not the error of the registration: high values are a reason "
     "not to rely on it there, low values are no proof. For research use only."
 )
 
@@ -31,7 +33,7 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     """Write the summary of a result folder as a PNG file.
 
     Args:
-        folder: a result folder, complete or partial, with a map of disagreement.
+        folder: a result folder, complete or partial, with a map of expected error or disagreement.
         path: the picture; ``summary.png`` in the folder by default.
 
     Returns:
@@ -45,7 +47,7 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     record = read_record(folder)
     path = folder / "summary.png" if path is None else Path(path)
     overlay = None
-    if "uncertainty_mm" in record.maps:
+    if main_map(record.maps):
         from .overlay import read_overlay
 
         overlay = read_overlay(folder, record)
@@ -63,13 +65,17 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     page.text(_subtitle(record), 19, SOFT)
     page.down(14)
     _planes(page, overlay)
-    for text in [*(f"!{text}" for text in overlay.missing), *_sentences(record)]:
+    labels, points = (
+        with_bounds(rows, record.expected_error, record.calibration)
+        for rows in (record.labels, record.landmarks)
+    )
+    for text in [*(f"!{text}" for text in overlay.missing), *_sentences(record, points)]:
         page.text(text, 19, WARN if text.startswith("!") else INK)
     page.down(14)
     top = page.y
-    page.table("Most uncertain structures", *_structures(record.labels), MARGIN)
+    page.table("Most uncertain structures", *_structures(labels), MARGIN)
     bottom, page.y = page.y, top
-    page.table("Most uncertain landmarks", *_landmarks(record.landmarks), WIDTH // 2 + MARGIN)
+    page.table("Most uncertain landmarks", *_landmarks(points), WIDTH // 2 + MARGIN)
     page.y = max(bottom, page.y) + 16
     page.text(NOTE, 16, SOFT)
     page.save(path)
@@ -196,8 +202,8 @@ def _planes(page: _Page, overlay: Overlay) -> None:
         )
     page.down(PLANE + 52)
     page.text(
-        f"Disagreement in mm over the fixed image; not drawn below {overlay.hidden:.1f} mm "
-        f"(the median). Blue: registered structures. Cross: {overlay.what}.",
+        f"{MAPS[overlay.map].title} in mm over the fixed image; not drawn below "
+        f"{overlay.hidden:.1f} mm (the median). Blue: registered structures. Cross: {overlay.what}.",
         16,
         SOFT,
     )
@@ -220,72 +226,60 @@ def _subtitle(record: Record) -> str:
     )
 
 
-def _sentences(record: Record) -> list[str]:
+def _sentences(record: Record, landmarks: list[dict]) -> list[str]:
     """The main numbers; what begins with "!" is a warning."""
-    found, calibration = [of_landmarks(record.landmarks)], record.calibration
-    if calibration is not None:
-        found.append(f"{'!' if calibration.refused else ''}{in_words(calibration)}")
-    return (
-        [text for text in found if text]
-        + whole(record)
-        + [f"!{text}" for text in record.warnings[:4]]
-    )
+    found = [of_landmarks(landmarks), within_bound(landmarks), *whole(record)]
+    return [f"!{text}" if text.startswith(NOT_STATED) else text for text in found if text] + [
+        f"!{text}" for text in record.warnings[:4]
+    ]
 
 
 def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     worst = sorted(
         (row for row in rows if row["u_p95_mm"] is not None), key=lambda row: -row["u_p95_mm"]
     )[:ROWS]
-    edges = {
-        "name": 0.26,
-        "u_p50_mm": 0.42,
-        "u_p95_mm": 0.59,
-        "volume_ml": 0.73,
-        "volume_interval_ml": 1.0,
-    }
+    errors, volume = shown.errors(worst), shown.volume(worst)
+    millimetres = errors if len(errors) == 2 else (*errors, "u_p50_mm", "u_p95_mm")[:2]
+    names = ("name", *millimetres, "volume_ml", volume)
     return (
-        _headings(columns.STRUCTURES, edges),
+        _headings(columns.STRUCTURES, dict(zip(names, (0.26, 0.42, 0.59, 0.73, 1.0)))),
         [
             [
                 str(row["name"]),
-                f"{row['u_p50_mm']:.1f}",
-                f"{row['u_p95_mm']:.1f}",
-                f"{row['volume_ml']:.1f}",
-                f"{row['volume_low_ml']:.1f} to {row['volume_high_ml']:.1f}",
+                *(_number(row.get(name)) for name in (*millimetres, "volume_ml")),
+                " to ".join(_number(row.get(name)) for name in shown.ENDS[volume]),
             ]
             for row in worst
         ],
     )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
-    worst = sorted(rows, key=lambda row: -row["u_mm"])[:ROWS]
+    """With their bounds, else with their ellipsoids."""
+    worst = sorted(rows, key=lambda row: -(row["u_mm"] or 0.0))[:ROWS]
     truth = any(row.get("tre_mm") is not None for row in worst)
-    edges = {
-        "label": 0.2,
-        "u_mm": 0.36,
-        "axes_mm": 0.66,
-        **({"tre_mm": 0.82, "inside95": 1.0} if truth else {}),
-    }
+    errors, inside = shown.errors(worst), shown.inside(worst)
+    names = ("label", *errors, "u_mm", *(() if errors else ("axes_mm",)))
+    edges = dict(zip(names, (0.16, 0.32, 0.48, 0.66) if errors else (0.2, 0.36, 0.66)))
+    edges |= {"tre_mm": 0.82, inside: 1.0} if truth else {}
     return (
         _headings(columns.LANDMARKS, edges),
-        [
-            [
-                str(row["label"]),
-                f"{row['u_mm']:.1f}",
-                " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-",
-                *(
-                    [
-                        "-" if row["tre_mm"] is None else f"{row['tre_mm']:.1f}",
-                        {True: "yes", False: "no", None: "-"}[row["inside95"]],
-                    ]
-                    if truth
-                    else []
-                ),
-            ]
-            for row in worst
-        ],
+        [[_landmark_cell(row, name) for name in edges] for row in worst],
     )
+
+
+def _landmark_cell(row: dict, name: str) -> str:
+    if name == "label":
+        return str(row["label"])
+    if name == "axes_mm":
+        return " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-"
+    if name in ("within_bound", "inside95"):
+        return {True: "yes", False: "no", None: "-"}[row.get(name)]
+    return _number(row.get(name))
 
 
 def _headings(catalogue: dict[str, columns.Column], edges: dict[str, float]) -> dict[str, float]:

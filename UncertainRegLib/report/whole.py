@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import mean, median
 
+from ..results import expectation
 from ..results.improvement import in_words
 from ..results.record import Record
 
@@ -15,9 +16,11 @@ AROUND = {  # where samples of Structured SIR come from, if not from the registr
 
 
 def whole(record: Record) -> list[str]:
-    """Sentences on the run as a whole: what did the registration improve, does the method follow
-    known shifts, how much of the weighing is behind the samples."""
-    found = in_words(record.before_after) if record.before_after else []
+    """Sentences on the run as a whole: how far off is it expected to be, what did the registration
+    improve, does the method follow known shifts, how much of the weighing is behind the
+    samples."""
+    found = expectation.in_words(record.expected_error, record.calibration)
+    found += in_words(record.before_after) if record.before_after else []
     competence, samples = record.competence, record.samples
     if competence and not competence.warnings:  # the warnings are listed anyway
         parts = ", ".join(
@@ -46,6 +49,18 @@ def title_of(record: Record) -> str:
     return f"{moving} registered to {fixed}"
 
 
+def within_bound(rows: list[dict]) -> str:
+    """How many true landmarks lie within their stated bound, one sentence; empty without any.
+
+    Args:
+        rows: with their bounds (`results.expectation.with_bounds`).
+    """
+    within = [row["within_bound"] for row in rows if row.get("within_bound") is not None]
+    if not within:
+        return ""
+    return f"{sum(within)} of {len(within)} true points lie within their 95 % bound."
+
+
 def of_landmarks(rows: list[dict]) -> str:
     """The errors of the landmarks whose truth is known, one sentence; empty without any."""
     errors = [row["tre_mm"] for row in rows if row.get("tre_mm") is not None]
@@ -53,10 +68,11 @@ def of_landmarks(rows: list[dict]) -> str:
         return ""
     inside = [row["inside95"] for row in rows if row["inside95"] is not None]
     return (
-        f"{len(errors)} landmarks with a known truth: mean error (TRE) {mean(errors):.2f} mm, "
-        f"median {median(errors):.2f} mm"
+        f"{len(errors)} landmark{'s' if len(errors) > 1 else ''} with a known truth: mean error "
+        f"(TRE, in the fixed space) {mean(errors):.2f} mm, median {median(errors):.2f} mm"
         + (
-            f"; {sum(inside)} of {len(inside)} true points lie inside their 95 % ellipsoid."
+            f"; {sum(inside)} of {len(inside)} true points lie inside the ellipsoid that would hold "
+            "a further sample in 95 % of cases."
             if inside
             else "."
         )

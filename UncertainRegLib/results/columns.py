@@ -29,22 +29,34 @@ class Column(NamedTuple):
 STRUCTURES = {
     "name": Column("Structure"),
     "label": Column("Label", "", "Number in the segmentation", is_hidden=True),
-    "u_p50_mm": Column("Disagreement, median", "mm", "Median disagreement at the boundary"),
-    "u_p95_mm": Column(
-        "Disagreement, 95 %", "mm", "95th percentile of the disagreement at the boundary"
+    "expected_mm": Column(
+        "Expected error", "mm", "Mean expected error of the boundary, measured across it"
     ),
     "bound_mm": Column(
         "95 % bound",
         "mm",
-        "Calibrated: 95 % of such places are within this "
-        "distance; of the 95th percentile of the disagreement at the boundary",
+        "95 % of the boundary is expected within this distance, measured across it",
+    ),
+    "u_p50_mm": Column("Disagreement, median", "mm", "Median disagreement at the boundary"),
+    "u_p95_mm": Column(
+        "Disagreement, 95 %", "mm", "95th percentile of the disagreement at the boundary"
     ),
     "worst_u_mm": Column("Disagreement, worst", "mm", "Largest disagreement at the boundary"),
     "volume_ml": Column("Volume", "mL", "Mean volume over the samples"),
-    "volume_low_ml": Column("Volume, low", "mL", "Lower end of the 95 % interval of the volume"),
-    "volume_high_ml": Column("Volume, high", "mL", "Upper end of the 95 % interval of the volume"),
-    # Both ends in one cell, where a page has no room for two columns; no entry of a row.
-    "volume_interval_ml": Column("Volume, 95 % interval", "mL", "95 % interval of the volume"),
+    "volume_from_ml": Column(
+        "Volume, 95 % from", "mL", "Lower end of the 95 % interval of the true volume"
+    ),
+    "volume_to_ml": Column(
+        "Volume, 95 % to", "mL", "Upper end of the 95 % interval of the true volume"
+    ),
+    "volume_low_ml": Column("Volume, lowest sample", "mL", "Lower end of the samples' volumes"),
+    "volume_high_ml": Column("Volume, highest sample", "mL", "Upper end of the samples' volumes"),
+    # Both ends in one cell, where a page has no room for two columns; no entries of a row.
+    "volume_interval_ml": Column("Volume, 95 % interval", "mL", "95 % interval of the true volume"),
+    "volume_samples_ml": Column("Volume, samples", "mL", "Lowest and highest of the samples"),
+    "centroid_bound_mm": Column(
+        "Centroid, 95 % bound", "mm", "95 % of centroids are expected within this distance"
+    ),
     "volume_sd_ml": Column("Volume, SD", "mL", "Standard deviation of the volume over the samples"),
     "centroid_sd_mm": Column("Centroid, SD", "mm", "Spread of the centre over the samples"),
     "pairwise_dice": Column("Agreement", "", "Mean Dice overlap between two samples"),
@@ -55,18 +67,19 @@ STRUCTURES = {
     "dice": Column("Dice after", "", "Overlap with the true structure"),
     "ece": Column("ECE", "", "Expected calibration error of the label probability"),
     "ause": Column("AUSE", "", "Area under the sparsification error curve"),
+    "surface_cm2": Column("Surface", "cm²", "Area of its voxels' faces", is_hidden=True),
     "voxels": Column("Voxels", "", "Size in the fixed image", is_hidden=True),
     "worst_voxel_lps": Column("Worst at", "mm", "Where it is (R, A, S)", is_hidden=True),
 }
 
 LANDMARKS = {
     "label": Column("Landmark"),
+    "expected_mm": Column("Expected error", "mm", "Expected distance from the true point"),
+    "bound_mm": Column("95 % bound", "mm", "95 % of points are expected within this distance"),
     "u_mm": Column("Disagreement", "mm", "Root of the trace of the covariance of the samples"),
-    "bound_mm": Column(
-        "95 % bound", "mm", "Calibrated: 95 % of such places are within this distance"
-    ),
     "tre_before_mm": Column("TRE before", "mm", "Distance of the points of the images as they lie"),
     "tre_mm": Column("TRE after", "mm", "Distance of the registered from the true point"),
+    "within_bound": Column("Within bound", "", "Is the TRE within the 95 % bound"),
     "inside95": Column("Inside 95 %", "", "Is the true point inside the ellipsoid"),
     "axes_mm": Column(
         "95 % ellipsoid",
@@ -75,6 +88,9 @@ LANDMARKS = {
         "a further sample in 95 % of cases, longest first; no bound of the error",
     ),
     "mean_lps": Column("Mean", "mm", "Mean position in the fixed image (R, A, S)"),
+    "lost": Column(
+        "Samples left out", "", "How many have no answer to this landmark", is_hidden=True
+    ),
     "mahalanobis": Column(
         "Mahalanobis", "", "Distance of the mean from the true point in units of the disagreement"
     ),
@@ -102,8 +118,9 @@ def in_two_lines(text: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Is a column of the table of structures only for programs? Also one component of a vector."""
+    """Is a column only for programs? Also one component of a vector."""
     return any(
         column.is_hidden and (name == key or name.startswith(f"{key}_"))
-        for key, column in STRUCTURES.items()
+        for table in (STRUCTURES, LANDMARKS)
+        for key, column in table.items()
     )

@@ -33,11 +33,20 @@ class MapKind(NamedTuple):
         return heading(self.title, self.unit)
 
 
+EXPECTED, DISAGREEMENT = "expected_error_mm", "uncertainty_mm"
 SHARE = (0.0, 1.0, 0.0)
 EVERYTHING = -1e9  # a limit below which nothing lies
 
 MAPS = {  # in the order in which people look for them
-    "uncertainty_mm": MapKind(
+    EXPECTED: MapKind(
+        "Expected error",
+        "mm",
+        "expected length of the error of the registration, judged by the images and the samples "
+        "as on pairs whose error is known",
+        "inferno",
+        is_said=True,
+    ),
+    DISAGREEMENT: MapKind(
         "Disagreement",
         "mm",
         "disagreement: sqrt of the trace of the covariance of the samples",
@@ -135,7 +144,8 @@ MAPS = {  # in the order in which people look for them
     "validity": MapKind(
         "Share of samples inside",
         "",
-        "fraction of samples whose point stays inside the moving image",
+        "fraction of samples whose point stays inside the moving image; 0 outside the grid that "
+        "they were computed on",
         "viridis",
         SHARE,
     ),
@@ -159,6 +169,11 @@ def kind_of(name: str, unit: str | None = None) -> MapKind:
         return MAPS[name]
     title = name.removesuffix(f"_{unit}").replace("_", " ").capitalize()
     return MapKind(title, unit or "", "", "inferno" if unit == "mm" else "viridis")
+
+
+def main_map(names: Iterable[str]) -> str | None:
+    """The map that a result is first judged by: the expected error, else the disagreement."""
+    return next((name for name in (EXPECTED, DISAGREEMENT) if name in set(names)), None)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

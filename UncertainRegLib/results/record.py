@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from .calibration import Calibration
+from .expectation import Expectation
 from .improvement import BeforeAfter
 from .validation import Validation
 from .views import known
@@ -121,6 +122,7 @@ class Record:
     seed: int | None = None
     samples: Samples = Samples()
     before_after: BeforeAfter | None = None
+    expected_error: Expectation | None = None
     preflight: dict | None = None
     competence: Competence | None = None
     calibration: Calibration | None = None
@@ -157,6 +159,7 @@ class Record:
             "backbone": BackboneEntry(**known(BackboneEntry, values.get("backbone", {}))),
             "samples": Samples.from_dict(content.get("samples")),
             "before_after": BeforeAfter.from_dict(content.get("before_after")),
+            "expected_error": Expectation.from_dict(content.get("expected_error")),
             "competence": Competence.from_dict(content.get("competence")),
             "calibration": Calibration.from_dict(content.get("calibration")),
             "validation": Validation.from_dict(content.get("validation")),
@@ -171,13 +174,15 @@ class Record:
     def without_strays(self) -> Record | None:
         """The same run with maps and tables without its stray samples; None where it has none.
 
-        A calibrated bound holds for all samples only, so that this record has none.
+        A multiple of the disagreement is a bound for all samples only, so that this record has none;
+        what the calibration says about the bound of the expected error stays.
         """
         entry = self.content.get("without_strays")
         if not entry:
             return None
         maps = {**self.content["maps"], **entry["maps"]}
-        return Record.from_dict({**self.content, **entry, "maps": maps, "calibration": None})
+        calibration = self.content.get("calibration") if self.expected_error else None
+        return Record.from_dict({**self.content, **entry, "maps": maps, "calibration": calibration})
 
     @property
     def log_weights(self) -> list[float]:

@@ -48,6 +48,7 @@ def new_record(
             "failed": {"count": 0, "reasons": {}},
         },
         "before_after": None,
+        "expected_error": None,
         "without_strays": None,
         "transform": None,
         "mean_transform": None,

@@ -28,7 +28,7 @@ class LabelScores:
 
 @dataclass(frozen=True)
 class LandmarkScores:
-    """Landmarks against their true positions; ``bound_coverage`` None without a calibration."""
+    """Landmarks against their true positions; ``bound_coverage`` None without a bound."""
 
     count: int
     tre_mean_mm: float

@@ -1,21 +1,19 @@
-"""The calibrated 95 % bound on the legend of the disagreement map."""
+"""The 95 % bound on the legend of the map that it is made of."""
 
 from __future__ import annotations
 
 import slicer
 
-from ..results.calibration import Calibration, on_legend
+from ..results.expectation import Bound, on_legend
 from .colors import legend_of
 
 
-def show_bound(
-    node: slicer.vtkMRMLScalarVolumeNode | None, calibration: Calibration | None
-) -> None:
-    """State the bound on the legend of the disagreement map, or take it away again."""
+def show_bound(node: slicer.vtkMRMLScalarVolumeNode | None, bound: Bound | None) -> None:
+    """State the bound on the legend of a map, or take it away again."""
     legend = legend_of(node) if node is not None else None
     if legend is None:
         return
     title = legend.GetTitleText().splitlines()[0]  # what the user may have made of it stays
-    text = "\n".join(filter(None, (title, on_legend(calibration))))
+    text = "\n".join(filter(None, (title, on_legend(bound))))
     if legend.GetTitleText() != text:
         legend.SetTitleText(text)

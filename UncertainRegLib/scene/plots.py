@@ -129,7 +129,7 @@ def measures(entry: Validation) -> list[dict]:
             "%",
             "coverage: less than 95 % means that the disagreement is too small",
         )
-        add("In calibrated bound", found.bound_coverage, "%", "95 % were simulated")
+        add("In 95 % bound", found.bound_coverage, "%", "true points within their stated bound")
         add("Spearman", found.spearman, "", "rank correlation of disagreement and TRE")
         add("Normalised AURC", found.naurc, "", "0: sorts like the error itself, 1: like chance")
     return rows

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from ..geometry import inside_index
-from ..results.calibration import bound_factor
+from ..results.expectation import bound_of
 from . import landmarks, nodes
 from .ellipsoid import around, ellipsoids
 from .frames import lps_to_ras
@@ -34,7 +34,7 @@ class Reading:
         main: anatomical axes along which the longest one runs, of 'RL', 'AP', 'SI'; empty when no
             direction stands out.
         labels: (structure, probability), most probable first; '' is outside all structures.
-        bound_mm: the calibrated 95 % bound of the error; NaN: none may be stated.
+        bound_mm: the 95 % bound of the error; NaN: none may be stated.
     """
 
     point: np.ndarray
@@ -66,7 +66,7 @@ class Probe:
             sequence.GetNthDataNode(index).GetTransformFromParent() for index in range(count)
         ]
         self._weights = sample_weights(sequence) if count else np.zeros(0)
-        self._factor = bound_factor(result.calibration)
+        self._bound = bound_of(result.expected_error, result.calibration)
         self._maps = {
             name: _map(node)
             for name, node in result.maps.items()
@@ -90,7 +90,9 @@ class Probe:
             )
             (axes,), (directions,) = ellipsoids(moved[:, None], self._weights)
             labels = self._labels(moved[:, 0])
-        bound = values.get("uncertainty_mm", np.nan) * (self._factor or np.nan)
+        bound = np.nan
+        if self._bound is not None:
+            bound = self._bound.factor * values.get(self._bound.map, np.nan)
         return Reading(point, values, axes, directions, _main_axes(axes, directions), labels, bound)
 
     def _labels(self, moving: np.ndarray) -> list[tuple[str, float]]:

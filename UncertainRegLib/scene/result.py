@@ -13,9 +13,10 @@ import slicer
 
 from ..geometry import Image
 from ..results import columns
-from ..results.calibration import Calibration, with_bound
+from ..results.calibration import Calibration
+from ..results.expectation import Expectation, bound_of, with_bounds
 from ..results.improvement import BeforeAfter
-from ..results.maps import in_order, kind_of
+from ..results.maps import DISAGREEMENT, EXPECTED, in_order, kind_of
 from ..results.reader import ResultFolder
 from ..results.record import Competence, Record, Samples
 from . import inputs, landmarks, maps, nodes, plots, strays, tables
@@ -152,10 +153,17 @@ def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
             json.loads(result.transform.GetAttribute(f"UncertainReg.{which}Sample") or "null")
             for which in ("Best", "Oracle")
         )
-        result.calibration, result.competence, result.before_after, result.sampling = (
+        (
+            result.calibration,
+            result.expected_error,
+            result.competence,
+            result.before_after,
+            result.sampling,
+        ) = (
             view.from_dict(json.loads(result.transform.GetAttribute(name) or "null"))
             for name, view in (
                 ("UncertainReg.Calibration", Calibration),
+                ("UncertainReg.ExpectedError", Expectation),
                 ("UncertainReg.Competence", Competence),
                 ("UncertainReg.BeforeAfter", BeforeAfter),
                 ("UncertainReg.Sampling", Samples),
@@ -221,14 +229,19 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     ):
         if rows:
             table, _ = nodes.find_or_add(scene, run, role, "vtkMRMLTableNode", name)
-            tables.fill_table(table, with_bound(rows, record.calibration), titles)
+            bounded = with_bounds(rows, record.expected_error, record.calibration)
+            tables.fill_table(table, bounded, titles)
     _fill_landmarks(scene, run, record.landmarks)
     plots.fill_validation(scene, run, source)
     metadata = _metadata(record) | {"Folder": str(source.path.absolute())}
     for key, value in metadata.items():
         for node in nodes.of_run(scene, run):
             node.SetAttribute(f"UncertainReg.{key}", value)
-    show_bound(nodes.find(scene, run, "map:uncertainty_mm"), record.calibration)
+    bound = bound_of(record.expected_error, record.calibration)
+    for name in (EXPECTED, DISAGREEMENT):
+        show_bound(
+            nodes.find(scene, run, f"map:{name}"), bound if bound and bound.map == name else None
+        )
     fixed = inputs.linked(nodes.find(scene, run, "transform"))["fixed"]
     nodes.put_in_folder(scene, run, _title(record), fixed)
 
@@ -317,6 +330,7 @@ def _metadata(record: Record) -> dict[str, str]:
         "BestSample": json.dumps(record.best_sample),
         "OracleSample": json.dumps(record.oracle_sample),
         "Calibration": _json(record.calibration),
+        "ExpectedError": _json(record.expected_error),
         "Competence": _json(record.competence),
         "BeforeAfter": _json(record.before_after),
         "Strays": json.dumps(samples.strays_mm),

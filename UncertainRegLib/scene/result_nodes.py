@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import slicer
 
 from ..results.calibration import Calibration
+from ..results.expectation import Expectation
 from ..results.improvement import BeforeAfter
 from ..results.record import Competence, Samples
 
@@ -74,5 +75,6 @@ class ResultNodes:
     moving_points: slicer.vtkMRMLMarkupsNode | None = None
     validation_table: slicer.vtkMRMLTableNode | None = None
     calibration: Calibration | None = None
+    expected_error: Expectation | None = None
     folder: str = ""
     warnings: list[str] = field(default_factory=list)

@@ -16,13 +16,15 @@ from ..geometry import read_field, read_image
 from ..geometry.files import InputError, unsaid
 from ..jobs import Job
 from ..jobs.inputs import read_structures
-from ..metrics.calibration import bound_coverage, reliability
+from ..metrics.calibration import reliability
 from ..metrics.correlation import spearman
 from ..metrics.gaussian import chi2_calibration
 from ..metrics.protocols import SIR
 from ..metrics.sparsification import Risk, risk, sparsification_curve
 from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
+from ..results.calibration import Calibration
+from ..results.expectation import with_bounds
 from ..results.record import Record
 from ..results.validation import Validation
 from .labels import baselines, judge, mean_dice, pooled
@@ -43,13 +45,15 @@ def validate(folder: str | Path, record: Record) -> dict:
         - "labels" (None without a fixed segmentation): mean dice, and for every map (label
           entropy, u, one-hot, blurs; after a calibration also that of the samples broadened by the
           error it found missing, `label_map.broadened`) ring auroc, ause, ece, mce (`labels.judge`)
-        - "landmarks" (None without true points): count, mean, median and 95 % quantile of the
-          TRE, coverage of the 95 % ellipsoids (None with too few samples for any), spearman of u
-          and TRE, aurc, naurc, and the coverage of the calibrated bound where there is one
+        - "landmarks" (None without true points), in the fixed space: count, mean, median and 95 %
+          quantile of the TRE, share inside the 95 % ellipsoids of the samples (None with too few
+          samples for any), spearman of u and TRE, aurc, naurc, and the share within the stated
+          bound where there is one; of those that have a TRE and a disagreement
         - "curves": files, relative to the folder.
 
     Raises:
-        InputError: the result has neither, failed, or has no map of disagreement yet.
+        InputError: the result has neither, failed, has no map of disagreement yet, or no landmark
+            that can be judged.
     """
     folder = Path(folder)
     if record.status == "failed" or "uncertainty_mm" not in record.maps:
@@ -131,7 +135,12 @@ def _names(record: Record) -> dict[str, str]:
 
 
 def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
-    rows = [row for row in record.landmarks if row["tre_mm"] is not None]
+    rows = [row for row in record.landmarks if None not in (row["tre_mm"], row["u_mm"])]
+    if not rows:
+        raise InputError(
+            f"{folder}: no true landmark has an error and a disagreement (its warnings say why); "
+            "run again with others, or with another registration method."
+        )
     tre, u = (np.array([row[name] for row in rows]) for name in ("tre_mm", "u_mm"))
     judged = [row for row in rows if row["inside95"] is not None]
     areas: Risk = risk(u, tre)
@@ -148,9 +157,7 @@ def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
         "spearman": spearman(u, tre),
         "aurc_mm": areas.aurc,
         "naurc": areas.normalised,
-        "bound_coverage": landmarks_within(
-            record, record.calibration.factor if record.calibration else None
-        ),
+        "bound_coverage": landmarks_within(record, record.calibration),
     }
 
 
@@ -205,7 +212,7 @@ def in_words(entry: Validation) -> str:
         if landmarks.inside95 is not None:
             lines.append(f"{100 * landmarks.inside95:.0f} % inside their 95 % ellipsoid")
         if landmarks.bound_coverage is not None:
-            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within the calibrated bound")
+            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within their 95 % bound")
     return "\n".join([*lines, *entry.curves])
 
 
@@ -257,7 +264,7 @@ def of_calibration(record: Record, entry: dict) -> dict:
 
     Its own gets "landmarks_within"; a validation made before learns its bound's coverage.
     """
-    within = landmarks_within(record, entry["factor"])
+    within = landmarks_within(record, Calibration.from_dict(entry))
     entries = {"calibration": {**entry, "landmarks_within": within}}
     validation = record.validation
     if validation and validation.landmarks:
@@ -267,9 +274,12 @@ def of_calibration(record: Record, entry: dict) -> dict:
     return entries
 
 
-def landmarks_within(record: Record, factor: float | None) -> float | None:
-    """Fraction of true landmarks whose TRE is at most ``factor`` u; None where unknown."""
-    pairs = [(row["u_mm"], row["tre_mm"]) for row in record.landmarks if row["tre_mm"] is not None]
-    if factor is None or not pairs:
-        return None
-    return bound_coverage(*np.array(pairs).T, factor)
+def landmarks_within(record: Record, calibration: Calibration | None) -> float | None:
+    """Fraction of true landmarks whose TRE is within the 95 % bound; None where unknown."""
+    rows = with_bounds(record.landmarks, record.expected_error, calibration)
+    known = [
+        row["tre_mm"] <= row["bound_mm"]
+        for row in rows
+        if row.get("bound_mm") is not None and row["tre_mm"] is not None
+    ]
+    return float(np.mean(known)) if known else None

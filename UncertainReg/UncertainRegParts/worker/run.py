@@ -16,7 +16,8 @@ from slicer.i18n import tr as _
 from .inputs import writeInputs
 from .task import Task, duration
 
-LIVE_MAPS = ("uncertainty_mm",)  # the others are read when the run is over
+# Known from the second sample on; the others, like the expected error, are read when the run is over.
+LIVE_MAPS = ("uncertainty_mm",)
 
 
 class Run(Task):
