@@ -353,8 +353,51 @@ def test_a_result_that_cannot_be_shown_ends_the_run(widget, inputs, host, monkey
 
     monkeypatch.setattr(UncertainRegLib.scene.result, "load_result", broken)
     assert apply_and_wait(host, widget) == "failed"
-    assert "a key that is missing" in widget.ui.warningsLabel.text
+    assert "a key that is missing" in widget.ui.statusLabel.text
     assert widget.ui.applyButton.enabled
+
+
+@pytest.mark.parametrize("how", ["truncated", "types"])
+def test_a_damaged_result_ends_the_run_in_words(widget, inputs, host, monkeypatch, how):
+    monkeypatch.setenv("STUB", how)
+    assert apply_and_wait(host, widget) == "failed"
+    assert "result.json: is damaged; run the registration again" in widget.ui.statusLabel.text
+    assert widget.ui.applyButton.text == "Apply" and widget.ui.applyButton.enabled
+
+
+def test_a_result_is_not_complete_when_the_worker_failed(widget, inputs, host, monkeypatch):
+    monkeypatch.setenv("STUB", "full")
+    assert apply_and_wait(host, widget) == "failed"
+    assert widget.ui.statusLabel.text == "maps: No space left on device."
+
+
+def test_odd_lines_of_the_worker_are_no_events(widget, inputs, host, monkeypatch):
+    monkeypatch.setenv("STUB", "odd")
+    assert apply_and_wait(host, widget) == "complete"
+    assert "[1, 2]" in widget.logic.run.worker.log
+
+
+def test_whatever_happens_at_the_end_ends_the_run(widget, inputs, host, monkeypatch):
+    from UncertainRegParts.worker.run import Run
+
+    def broken(run):
+        raise KeyError("something nobody foresaw")
+
+    for step in ("_loadFirst", "_loadNext"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, step, broken)
+            assert apply_and_wait(host, widget) == "failed"
+        assert "something nobody foresaw" in widget.ui.statusLabel.text
+        assert widget.ui.applyButton.text == "Apply" and widget.ui.applyButton.enabled
+
+
+def test_a_folder_that_cannot_be_written_is_named(widget, inputs, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    widget.ui.resultsPathLineEdit.currentPath = str(tmp_path / "file")
+    widget.ui.applyButton.click()
+    text = widget.ui.statusLabel.text
+    assert str(tmp_path / "file") in text and "cannot be written" in text and "Errno" not in text
+    assert widget.logic.run is None and widget.ui.applyButton.enabled
 
 
 def test_results_are_kept_only_where_the_user_says(widget, inputs, host, tmp_path):

@@ -99,7 +99,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
                 self.run.start()
         except Exception as error:  # whatever it is: without a worker nothing else ends the run
             logging.exception("UncertainReg: the run could not be started")
-            self.run, self.error = None, str(error)
+            self.run, self.error = None, inWords(error)
         self.onChanged()
         return self.run is not None
 
@@ -145,6 +145,15 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         folder = Path(tempfile.mkdtemp(prefix="UncertainReg-", dir=slicer.app.temporaryPath))
         self.temporaryFolders.append(folder)
         return folder
+
+
+def inWords(error: Exception) -> str:
+    """An error as the sentence to show."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return _("{path} cannot be written: {reason}. Choose another folder.").format(
+            path=error.filename, reason=error.strerror
+        )
+    return str(error) or type(error).__name__
 
 
 def findLibrary() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -16,7 +17,8 @@ import qt
 from slicer.i18n import tr as _
 
 GRACE_MS = 10_000  # a cancelled worker may finish its registration for so long
-LOG_LIMIT = 20_000  # characters kept of what the worker says on stderr
+LOG_LIMIT = 20_000  # characters kept of what the worker says besides its events
+LINE_LIMIT = 1_000_000  # bytes
 
 
 class Worker:
@@ -27,7 +29,7 @@ class Worker:
     ``kill()``.
 
     Attributes:
-        log: the end of what the worker wrote to stderr.
+        log: the end of what the worker wrote besides its events.
         pid: number of the worker itself, None before it said so and after it ended.
     """
 
@@ -62,8 +64,12 @@ class Worker:
 
     def cancel(self) -> None:
         """Ask the worker to stop with what it has; after a grace time it is killed."""
-        self._cancelFile.parent.mkdir(parents=True, exist_ok=True)
-        self._cancelFile.touch()
+        try:
+            self._cancelFile.parent.mkdir(parents=True, exist_ok=True)
+            self._cancelFile.touch()
+        except OSError:  # the folder is gone or full: it cannot be asked
+            self._killTree()
+            return
         self._grace.start(GRACE_MS)
 
     def kill(self) -> None:
@@ -76,19 +82,25 @@ class Worker:
     def _readEvents(self) -> None:
         self._buffer += self._process.readAllStandardOutput().data()
         *lines, self._buffer = self._buffer.split(b"\n")
+        if len(self._buffer) > LINE_LIMIT:  # no event is so long
+            lines, self._buffer = [*lines, self._buffer], b""
         for line in lines:
-            try:
-                event = json.loads(line)
-            except ValueError:  # a library that prints
-                self.log += line.decode("utf-8", "replace") + "\n"
+            event = _event(line)
+            if event is None:  # a library that prints
+                self._addToLog(line[-LOG_LIMIT:] + b"\n")
                 continue
-            if event.get("event") == "started":
+            if event["event"] == "started":
                 self.pid = event.get("pid")
-            self._onEvent(event)
+            try:
+                self._onEvent(event)
+            except Exception:  # one event less; the run goes on, and its end must be heard
+                logging.exception("UncertainReg: an event of the worker cannot be shown")
 
     def _readLog(self) -> None:
-        text = self._process.readAllStandardError().data().decode("utf-8", "replace")
-        self.log = (self.log + text)[-LOG_LIMIT:]
+        self._addToLog(self._process.readAllStandardError().data())
+
+    def _addToLog(self, text: bytes) -> None:
+        self.log = (self.log + text.decode("utf-8", "replace"))[-LOG_LIMIT:]
 
     def _finished(self, exitCode: int, exitStatus: int) -> None:
         self._readEvents()
@@ -106,6 +118,15 @@ class Worker:
         if self.pid is not None:
             killTree(self.pid)
         self._process.kill()
+
+
+def _event(line: bytes) -> dict | None:
+    """A line as an event; None if it is something else."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None
 
 
 def workerScript() -> Path:

@@ -44,7 +44,8 @@ class Run(Task):
         self.warnings: list[str] = []
         self.resultIsNew = False
         self._folder, self._nodes, self._settings = folder, nodes, settings
-        self._started, self._nextLoad = time.monotonic(), 0.0
+        self._started, self._nextLoad, self._couldNotLoad = time.monotonic(), 0.0, False
+        self._timer = qt.QTimer()  # not singleShot, which never lets go of what it calls
 
     def start(self) -> None:
         """Write the inputs and start the worker.
@@ -94,6 +95,21 @@ class Run(Task):
 
     def _onEnd(self, exitCode: int) -> None:
         self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
+        self._orFail(self._loadFirst)
+
+    def _orFail(self, step: Callable[[], None]) -> None:
+        """Do a step after the end of the worker; whatever happens, the run ends with a sentence."""
+        try:
+            step()
+        except Exception as error:
+            logging.exception("UncertainReg: the end of the run cannot be shown")
+            self.error = self.error or _("The result cannot be shown: {reason}").format(
+                reason=error
+            )
+            self._fail()
+
+    def _loadFirst(self) -> None:
+        """The map that is shown first."""
         from UncertainRegLib.results.maps import in_order
 
         record = self._record()
@@ -104,19 +120,29 @@ class Run(Task):
         self.state, self.finished = "loading", record.samples.finished
         self._rest = [(name,) for name in names[1:]] + [None]
         self._say(_("Reading the maps."))
-        qt.QTimer.singleShot(0, self._loadRest)
+        self._timer.connect("timeout()", self._onTimer)
+        self._timer.start(0)
 
-    def _loadRest(self) -> None:
+    def _onTimer(self) -> None:
         """The other maps one at a time, so that the application goes on meanwhile."""
-        if self.state != "loading":  # killed
-            return
+        if self.state == "loading":
+            self._orFail(self._loadNext)
+        if self.state != "loading":  # over, or killed
+            self._timer.stop()
+            self._timer.deleteLater()  # else its slot keeps the run for ever
+
+    def _loadNext(self) -> None:
+        from UncertainRegLib.cli.exit_codes import COMPLETE
+
         if not self._load(self._rest.pop(0)):
             self._rest.clear()
+            self._couldNotLoad = True
         if self._rest:
-            qt.QTimer.singleShot(0, self._loadRest)
             return
         record = self._record()
-        if record and record.status == "complete":
+        if self._couldNotLoad:
+            self._fail()
+        elif record and record.status == "complete" and self._exitCode == COMPLETE:
             self.state = "complete"
             self._say(
                 _("{count} samples in {time}.").format(
@@ -152,10 +178,13 @@ class Run(Task):
     def _record(self):
         """What the result says (``results.record.Record``); None if there is none."""
         from UncertainRegLib.results.reader import ResultError, read_record
+        from UncertainRegLib.results.schema import FILE
 
         try:
             return read_record(self.out)
-        except ResultError:
+        except ResultError as error:
+            if (self.out / FILE).exists():
+                self.error = self.error or str(error)
             return None
 
     def _load(self, mapNames) -> bool:
@@ -179,7 +208,9 @@ class Run(Task):
                 self.result = update_result(self.result, self.out, mapNames)
         except Exception as error:  # whatever it is: the run still has to end
             logging.exception("UncertainReg: the result cannot be shown")
-            self.warnings.append(str(error))
+            self.error = self.error or _("The result cannot be shown: {reason}").format(
+                reason=error
+            )
             return False
         self.resultIsNew = True
         self.warnings += [w for w in self.result.warnings if w not in self.warnings]
