@@ -1,6 +1,7 @@
 """The real module in the test host: what a user sees and clicks, with a worker that pretends."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -275,6 +276,28 @@ def test_a_worker_that_does_not_listen_is_killed_with_its_children(
     run_until(host, lambda: not run.isActive)
     run_until(host, lambda: not any(map(exists, pids)))
     assert run.state == "partial"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
+def test_cancel_before_the_first_word_kills_the_worker_behind_its_launcher(
+    widget, inputs, host, monkeypatch, tmp_path
+):
+    import UncertainRegParts.worker.process
+
+    launcher = tmp_path / "PythonSlicer"  # as in the application: not the worker itself
+    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@" &\nwait\n')
+    launcher.chmod(0o755)
+    monkeypatch.setattr(UncertainRegParts.worker.process, "pythonProgram", lambda: str(launcher))
+    monkeypatch.setattr(UncertainRegParts.worker.process, "GRACE_MS", 200)
+    monkeypatch.setenv("STUB", "mute")
+    widget.ui.applyButton.click()
+    run = widget.logic.run
+    said = run.out.parent / "pid"
+    run_until(host, lambda: said.exists() and said.read_text())
+    widget.ui.cancelButton.click()
+    run_until(host, lambda: not run.isActive)
+    run_until(host, lambda: not exists(int(said.read_text())), seconds=60.0)
+    assert run.state == "cancelled"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")

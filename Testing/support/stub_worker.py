@@ -1,9 +1,9 @@
 """A worker that computes nothing: it writes fabricated results and sends the worker's events.
 
-The environment variable STUB says how it behaves: complete, fail, crash, slow (until cancelled)
-or stubborn (does not listen, and has a child of its own). Or what goes wrong with its result:
-truncated, types (an entry of another type), full (it ends with an error after the result was
-called complete), odd (events that are none).
+The environment variable STUB says how it behaves: complete, fail, crash, slow (until cancelled),
+mute (says nothing) or stubborn (does not listen, and has a child of its own). Or what goes wrong
+with its result: truncated, types (an entry of another type), full (it ends with an error after
+the result was called complete), odd (events that are none).
 """
 
 import json
@@ -25,6 +25,9 @@ def main() -> int:
     behaviour = os.environ.get("STUB", "complete")
     job = json.loads(Path(sys.argv[sys.argv.index("--job") + 1]).read_text(encoding="utf-8"))
     out, asked = Path(job["out"]), job["samples"]
+    if behaviour == "mute":  # hangs before it says anything
+        (out.parent / "pid").write_text(str(os.getpid()))
+        time.sleep(600)
     if os.name != "nt":
         os.setsid()
     say("started", pid=os.getpid())

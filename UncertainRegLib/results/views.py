@@ -44,7 +44,7 @@ def _fits(value, hint) -> bool:
             _fits(one, i) for i in inner[:1] for one in value
         )
     if is_dataclass(hint):
-        return isinstance(value, (dict, hint))
+        return isinstance(value, dict) or type(value) is hint
     if isinstance(value, bool) or hint is bool:
         return isinstance(value, bool) and hint is bool
     return isinstance(value, (int, float) if hint is float else hint)

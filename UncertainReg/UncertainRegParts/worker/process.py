@@ -63,7 +63,13 @@ class Worker:
             )
 
     def cancel(self) -> None:
-        """Ask the worker to stop with what it has; after a grace time it is killed."""
+        """Ask the worker to stop with what it has; after a grace time it is killed.
+
+        One that has not said its number has nothing yet, and is killed at once.
+        """
+        if self.pid is None:
+            self._killTree()
+            return
         try:
             self._cancelFile.parent.mkdir(parents=True, exist_ok=True)
             self._cancelFile.touch()
@@ -115,8 +121,11 @@ class Worker:
 
     def _killTree(self) -> None:
         # PythonSlicer is a launcher: killing only what QProcess started would leave its child.
+        launcher = int(self._process.processId())
+        if launcher:
+            killTree(launcher)
         if self.pid is not None:
-            killTree(self.pid)
+            killTree(self.pid)  # a group of its own, also where the launcher is gone
         self._process.kill()
 
 
@@ -145,7 +154,7 @@ def pythonProgram() -> str:
 
 
 def killTree(pid: int) -> None:
-    """Kill a worker and its children; nothing happens if it is gone."""
+    """Kill a process, its children and theirs; nothing happens if it is gone."""
     if os.name == "nt":
         command = ["taskkill", "/PID", str(pid), "/T", "/F"]
         subprocess.run(
@@ -153,7 +162,21 @@ def killTree(pid: int) -> None:
         )
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.getpgid(pid) == pid:  # the worker leads its own group, so Slicer is not in it
+        os.kill(pid, signal.SIGSTOP)  # from now on it has no more children
+        for child in childrenOf(pid):
+            killTree(child)
+        if os.getpgid(pid) == pid != os.getpgid(0):  # it leads its own group: Slicer is not in it
             os.killpg(pid, signal.SIGKILL)
         else:
             os.kill(pid, signal.SIGKILL)
+
+
+def childrenOf(pid: int) -> list[int]:
+    """The numbers of the processes that a process started; not on Windows."""
+    try:
+        lines = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
+        ).stdout.splitlines()
+    except OSError:  # no such program here: the worker still stops with its parent or its file
+        return []
+    return [int(line.split()[0]) for line in lines if line.split()[1:] == [str(pid)]]
