@@ -1,7 +1,9 @@
 """The real module in the test host: what a user sees and clicks, with a worker that pretends."""
 
+import gc
 import os
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -446,6 +448,45 @@ def test_two_runs_can_be_chosen_between(widget, inputs, host):
     assert ui.resultComboBox.visible and widget.results.result.run != first
     ui.resultComboBox.currentIndex = 0
     assert widget.results.result.run == first
+
+
+def test_remove_takes_out_one_result_and_its_temporary_files(widget, inputs, host):
+    import slicer
+
+    ui, scene = widget.ui, slicer.mrmlScene
+    apply_and_wait(host, widget)
+    first, before = widget.results.result.run, scene.GetNumberOfNodes()
+    apply_and_wait(host, widget)
+    second = widget.logic.run.out
+    ui.removeButton.click()
+    host.process_events()
+    assert [result.run for result in widget.results.results] == [first]
+    assert scene.GetNumberOfNodes() == before and not second.exists()
+    shown = widget.results.result.maps["uncertainty_mm"].GetID()
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        assert view.GetForegroundVolumeID() == shown
+    ui.removeButton.click()
+    host.process_events()
+    assert not ui.resultsCollapsibleButton.visible and not widget.logic.temporaryFolders
+    assert inputs[1].GetParentTransformNode() is None
+    assert apply_and_wait(host, widget) == "complete"
+
+
+def test_closing_the_scene_lets_go_of_runs_and_files(widget, inputs, host):
+    import slicer
+
+    apply_and_wait(host, widget)
+    run = widget.logic.run
+    folder = run.out.parent
+    gone = [weakref.ref(one) for one in (run, run.result, run.result.maps["jacobian"])]
+    widget.results.probe.read()
+    del run
+    slicer.mrmlScene.Clear()
+    for _ in range(3):
+        host.process_events()
+    gc.collect()
+    assert [one() for one in gone] == [None, None, None]
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("background", ["registered", "fixed"])

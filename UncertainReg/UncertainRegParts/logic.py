@@ -133,6 +133,18 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             shutil.rmtree(folder, ignore_errors=True)
         self.temporaryFolders.clear()
 
+    def forget(self, folder: str) -> None:
+        """A result left the scene: let go of its run, and of its files if they are temporary."""
+        if self.run is not None and str(self.run.out) == folder:
+            if self.run.isActive:  # it goes on, and its result comes back
+                return
+            self.run = None
+            self.onChanged()
+        temporary = Path(folder).parent
+        if temporary in self.temporaryFolders:
+            shutil.rmtree(temporary, ignore_errors=True)
+            self.temporaryFolders.remove(temporary)
+
     def _newFolder(self, parameters) -> Path:
         """A new folder where the user wants results to be kept, else a temporary one."""
         if parameters.resultsFolder:

@@ -26,10 +26,11 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = self._guiTag = None
         self._shortcuts = []
         self._shownRun = None  # identifier of the run whose map the views were given
+        self._uiWidget = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/UncertainReg.ui"))
+        uiWidget = self._uiWidget = slicer.util.loadUI(self.resourcePath("UI/UncertainReg.ui"))
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
@@ -38,6 +39,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.settings = SettingsSection(self.ui)
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
+        self.results.onRemoved = self.logic.forget
         self._shortcuts = [
             self._shortcut("Shift+F", self.results.maps.flicker),
             self._shortcut("Shift+P", self.results.probe.pin),
@@ -46,6 +48,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
         self.initializeParameterNode()
@@ -74,6 +77,10 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._shortcuts = []
             self.results.removeObservers()
             self.setParameterNode(None)
+            self._uiWidget.setMRMLScene(
+                None
+            )  # the choosers listen to the scene as long as they live
+            self.results.clear()
         self.removeObservers()
 
     def onReload(self):
@@ -82,9 +89,12 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         A run or an evaluation is stopped before, as when the module is closed: it would go on in
         the code that is gone.
         """
+        old = [child for child in self.parent.children() if child.inherits("QWidget")]
         self.cleanup()
         forgetCode()
         super().onReload()
+        for widget in old:  # Slicer only hides them
+            widget.deleteLater()
 
     def enter(self):
         self.initializeParameterNode()
@@ -102,7 +112,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             shortcut.enabled = active
 
     def onSceneStartClose(self, caller, event):
-        self.logic.kill()
+        self.logic.cleanup()  # the results go with the scene
         self._shownRun = None
         self.results.clear()
         self.setParameterNode(None)
@@ -116,6 +126,10 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.results.refresh()
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeRemoved(self, caller, event, node):
+        self.results.onNodeRemoved(node)
 
     def initializeParameterNode(self):
         self.setParameterNode(self.logic.getParameterNode())
@@ -154,6 +168,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._showParameters()
         run = self.logic.run
         self.progress.show(run, self.logic.error)
+        self.ui.removeButton.enabled = run is None or not run.isActive
         if run is not None and run.result is not None and run.resultIsNew:
             run.resultIsNew = False
             self.results.refresh(run.result.run, showMap=self._shownRun != run.result.run)

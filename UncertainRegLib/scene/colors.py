@@ -44,6 +44,20 @@ def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTab
     return scene.AddNode(table)
 
 
+def remove_unused_tables(scene: slicer.vtkMRMLScene) -> None:
+    """Remove the tables made here by which nothing is coloured any more."""
+    used = set()
+    displays = scene.GetNodesByClass("vtkMRMLDisplayNode")
+    tables = scene.GetNodesByClass("vtkMRMLColorTableNode")
+    for found in (displays, tables):
+        found.UnRegister(None)
+    for i in range(displays.GetNumberOfItems()):
+        used.add(displays.GetItemAsObject(i).GetColorNodeID())
+    for table in [tables.GetItemAsObject(i) for i in range(tables.GetNumberOfItems())]:
+        if table.GetAttribute(_ATTRIBUTE) and table.GetID() not in used:
+            scene.RemoveNode(table)
+
+
 def table_name(display: slicer.vtkMRMLDisplayNode) -> str:
     """Name of the table made here that a display node uses, '' if it is another one."""
     node = display.GetColorNode()

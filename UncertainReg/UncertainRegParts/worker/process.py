@@ -56,6 +56,8 @@ class Worker:
         self._cancelFile.unlink(missing_ok=True)  # meant for a worker that was killed
         self._process.start(program, [str(script), *arguments, "--progress", "json"])
         if not self._process.waitForStarted(10_000):
+            for each in (self._process, self._grace):
+                each.deleteLater()
             raise RuntimeError(
                 _("Cannot start {program}; check the installation of Slicer.").format(
                     program=program

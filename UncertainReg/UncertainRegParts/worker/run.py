@@ -68,6 +68,12 @@ class Run(Task):
             self.message = _("Cancelling: the finished samples are kept.")
         super().cancel()
 
+    def kill(self) -> None:
+        """Stop at once, also the reading of the result."""
+        if self.state == "loading":
+            self._endTimer()
+        super().kill()
+
     def _say(self, message: str) -> None:
         self.message = message
         self._onChanged()
@@ -127,9 +133,12 @@ class Run(Task):
         """The other maps one at a time, so that the application goes on meanwhile."""
         if self.state == "loading":
             self._orFail(self._loadNext)
-        if self.state != "loading":  # over, or killed
-            self._timer.stop()
-            self._timer.deleteLater()  # else its slot keeps the run for ever
+        if self.state != "loading":
+            self._endTimer()
+
+    def _endTimer(self) -> None:
+        self._timer.stop()
+        self._timer.deleteLater()  # else its slot keeps the run for ever
 
     def _loadNext(self) -> None:
         from UncertainRegLib.cli.exit_codes import COMPLETE
