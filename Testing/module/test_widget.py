@@ -246,6 +246,74 @@ def test_an_input_deleted_meanwhile_is_read_back(widget, inputs, host):
     result = widget.logic.run.result
     assert result.fixed is inputs[0] and result.moving is not inputs[1]
     assert result.moving.GetParentTransformNode() is result.transform
+    assert "“MR after” was deleted during the run" in widget.ui.warningsLabel.text
+
+
+def test_a_scene_imported_twice_lists_two_results(widget, inputs, host, tmp_path):
+    import slicer
+
+    from UncertainRegLib.scene.bundle import read_bundle, write_bundle
+
+    apply_and_wait(host, widget)
+    write_bundle(slicer.mrmlScene, tmp_path / "scene.mrb")
+    read_bundle(tmp_path / "scene.mrb", slicer.mrmlScene)
+    first, second = widget.results.results
+    assert first.run != second.run and set(first.maps) == set(second.maps)
+    ours, theirs = ({node.GetID() for node in one.all_nodes()} for one in (first, second))
+    assert not ours & theirs
+    for index in range(2):
+        widget.ui.resultComboBox.currentIndex = index
+        widget.ui.sampleSlider.value = 3
+        browsers = [one.sample_browser.GetSelectedItemNumber() for one in (first, second)]
+        assert browsers[index] == 3
+    widget.ui.removeButton.click()
+    assert [one.run for one in widget.results.results] == [first.run]
+    assert len(widget.results.result.maps) == 4
+
+
+def test_a_display_deleted_meanwhile_is_made_again(widget, inputs, host, monkeypatch):
+    import slicer
+
+    widget.ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.result is not None)
+    for node in (run.result.maps["uncertainty_mm"], run.result.ellipsoids):
+        window = node.GetDisplayNode().GetColorNodeID()
+        slicer.mrmlScene.RemoveNode(node.GetDisplayNode())
+    run_until(host, lambda: not run.isActive)
+    assert run.state == "complete" and len(run.result.maps) == 4
+    node = run.result.maps["uncertainty_mm"]
+    display = node.GetNthDisplayNode(0)
+    assert display.IsA("vtkMRMLScalarVolumeDisplayNode") and display.GetWindowLevelMin() == 0.0
+    assert display.GetColorNodeID() == window and node.GetNumberOfDisplayNodes() == 2
+
+
+@pytest.mark.parametrize("which", ["fixed", "moving"])
+def test_a_deleted_volume_leaves_nothing_chosen(widget, inputs, host, which):
+    import slicer
+
+    add_volume("A neighbour", 2)
+    chooser = getattr(widget.ui, f"{which}Selector")
+    slicer.mrmlScene.RemoveNode(chooser.currentNode())
+    assert widget.ui.applyButton.text == f"Select a {which} volume"
+    host.process_events()
+    assert chooser.currentNode() is None and not widget.ui.applyButton.enabled
+
+
+def test_apply_notices_a_deletion_that_its_chooser_does_not(widget, inputs, host):
+    import slicer
+
+    widget.ui.movingSelector.setMRMLScene(None)
+    slicer.mrmlScene.RemoveNode(inputs[1])
+    assert not widget.ui.applyButton.enabled
+
+
+def test_maps_are_not_offered_as_volumes(widget, inputs, host):
+    apply_and_wait(host, widget)
+    host.process_events()
+    for chooser in (widget.ui.fixedSelector, widget.ui.movingSelector):
+        assert chooser.nodeCount() == 2
+    assert widget.ui.movingSelector.currentNode() is inputs[1]
 
 
 def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):

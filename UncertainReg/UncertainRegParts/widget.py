@@ -11,6 +11,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from .logic import UncertainRegLogic
+from .parameters import NODES
 from .sections.progress import ProgressSection
 from .sections.results import ResultsPanel
 from .sections.settings import SettingsSection
@@ -26,7 +27,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = self._guiTag = None
         self._shortcuts = []
         self._shownRun = None  # identifier of the run whose map the views were given
-        self._uiWidget = None
+        self._uiWidget, self._tagged = None, set()
+        self._removed, self._timer = set(), None  # parameters whose node was removed
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -36,6 +38,9 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = UncertainRegLogic()
         self.logic.onChanged = self._showRun
+        self._timer = qt.QTimer(uiWidget)
+        self._timer.setSingleShot(True)
+        self._timer.connect("timeout()", self._onTimer)
         self.settings = SettingsSection(self.ui)
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
@@ -47,8 +52,14 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        # Before the choosers notice, which would choose the neighbour of what is removed.
+        self.addObserver(
+            scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=1.0
+        )
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
         self.initializeParameterNode()
@@ -122,7 +133,16 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneStartImport(self, caller, event):
+        from UncertainRegLib.scene.copies import tagged
+
+        self._tagged = tagged(slicer.mrmlScene)
+
     def onSceneEndImport(self, caller, event):
+        from UncertainRegLib.scene.copies import rename_copies
+
+        rename_copies(slicer.mrmlScene, self._tagged)
+        self._tagged = set()
         self.results.refresh()
         if self.parent.isEntered:
             self.initializeParameterNode()
@@ -130,6 +150,30 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node):
         self.results.onNodeRemoved(node)
+        if self._parameterNode is not None and self._removed:
+            self._chooseNone()
+            self._timer.start(0)  # once more, after the choosers
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller, event, node):
+        if self._parameterNode is not None:
+            self._removed |= {name for name in NODES if getattr(self._parameterNode, name) is node}
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node):
+        if node.IsA("vtkMRMLScalarVolumeNode"):
+            self.settings.hideMaps()
+
+    def _chooseNone(self):
+        """Nothing is chosen where the chosen node was removed, not another one."""
+        for name in self._removed if self._parameterNode is not None else ():
+            setattr(self._parameterNode, name, None)
+        if self._parameterNode is not None:
+            self._showParameters()
+
+    def _onTimer(self):
+        self._chooseNone()
+        self._removed.clear()
 
     def initializeParameterNode(self):
         self.setParameterNode(self.logic.getParameterNode())
@@ -157,6 +201,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showParameters(self, caller=None, event=None):
         """The choices and Apply follow the parameter node."""
         self.settings.show()
+        self.settings.hideMaps()
         missing = self.logic.missing(self._parameterNode)
         running = self.logic.run is not None and self.logic.run.isActive
         self.ui.applyButton.enabled = not missing and not running

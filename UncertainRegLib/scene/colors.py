@@ -69,7 +69,7 @@ def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str, label_format: st
     legend = node.GetScene().AddNewNodeByClass(
         "vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend"
     )
-    legend.SetAndObservePrimaryDisplayNode(node.GetDisplayNode())
+    legend.SetAndObservePrimaryDisplayNode(display_of(node))
     node.AddAndObserveDisplayNodeID(legend.GetID())
     legend.SetTitleText(title)
     legend.SetLabelFormat(label_format)
@@ -80,6 +80,15 @@ def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str, label_format: st
     legend.GetTitleTextProperty().SetFontSize(14)
     legend.GetLabelTextProperty().SetFontSize(13)
     legend.Modified()  # attaching it to the volume does not make the views draw it
+
+
+def display_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLDisplayNode | None:
+    """How a map or model is drawn, None where somebody deleted that: then its legend comes first."""
+    for i in range(node.GetNumberOfDisplayNodes()):
+        display = node.GetNthDisplayNode(i)
+        if display and not display.IsA("vtkMRMLColorLegendDisplayNode"):
+            return display
+    return None
 
 
 def legend_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLColorLegendDisplayNode | None:

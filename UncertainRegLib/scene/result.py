@@ -21,6 +21,7 @@ from . import inputs, landmarks, maps, nodes, plots, strays, tables
 from .bound import show_bound
 from .collect import collect
 from .collect import find_results as find_results
+from .colors import display_of
 from .display import show_moving
 from .removal import remove_result
 from .result_nodes import ResultNodes
@@ -251,7 +252,10 @@ def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
     )
     if is_new:
         landmarks.style_ellipsoids(ellipsoids)
-    landmarks.set_ellipsoids(ellipsoids, rows)
+    main = nodes.find(scene, run, f"map:{DISAGREEMENT}")
+    display = display_of(main) if main is not None else None
+    window = (display.GetWindowLevelMin(), display.GetWindowLevelMax()) if display else None
+    landmarks.set_ellipsoids(ellipsoids, rows, window)
 
 
 def _metadata(record: Record) -> dict[str, str]:

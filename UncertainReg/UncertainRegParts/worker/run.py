@@ -43,6 +43,7 @@ class Run(Task):
         self.message, self.result, self.asked = _("Writing the images."), None, settings["samples"]
         self.warnings: list[str] = []
         self.resultIsNew = False
+        self._lost: list = []  # input nodes that were deleted meanwhile
         self._folder, self._nodes, self._settings = folder, nodes, settings
         self._started, self._nextLoad, self._couldNotLoad = time.monotonic(), 0.0, False
         self._timer = qt.QTimer()  # not singleShot, which never lets go of what it calls
@@ -202,6 +203,14 @@ class Run(Task):
 
         started = time.monotonic()
         nodes = self._nodes
+        for node in nodes.values():
+            if node is not None and node.GetScene() is None and node not in self._lost:
+                self._lost.append(node)
+                self.warnings.append(
+                    _("“{name}” was deleted during the run; what it showed is read again.").format(
+                        name=node.GetName()
+                    )
+                )
         try:
             if self.result is None:
                 self.result = load_result(
