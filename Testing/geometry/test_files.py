@@ -162,6 +162,13 @@ def test_a_qform_is_read_as_by_itk(seed, tmp_path):
 # --- fields: how much of an image they cover, and what happens beyond ---
 
 
+def test_what_cannot_be_written_is_one_sentence(tmp_path):
+    image = Image(np.zeros((2, 3, 4), np.float32), Grid.from_spacing((2, 3, 4), (1.0, 1.0, 1.0)))
+    with pytest.raises(OSError, match=r"x\.nrrd: cannot be written; is the disk full") as error:
+        write_image(image, tmp_path / "gone" / "x.nrrd")
+    assert "ITK" not in str(error.value)
+
+
 def test_the_share_beyond_a_field_is_said():
     image = Grid.from_spacing((10, 20, 30))
     half = Grid.from_spacing((10, 20, 15))

@@ -113,6 +113,22 @@ def test_too_many_failures_end_a_run_in_words(job):
     assert read_result(job.out)["status"] == "failed"
 
 
+def test_a_disk_that_fills_up_is_named_and_nothing_is_called_complete(job, monkeypatch):
+    from UncertainRegLib.results import writer
+
+    write = writer._write
+
+    def full(file, content):
+        if content["samples"]["finished"]:
+            raise OSError(28, "No space left on device", str(file))
+        write(file, content)
+
+    monkeypatch.setattr(writer, "_write", full)
+    with pytest.raises(OSError, match="No space left"):
+        job(Told())
+    assert read_result(job.out)["status"] == "partial"
+
+
 def test_lack_of_memory_and_faults_of_a_program_are_no_failed_registrations():
     image = textured(GRID)
     for error in (RuntimeError("CUDA out of memory."), MemoryError(), TypeError("wrong")):

@@ -303,3 +303,54 @@ def test_unusable_nodes_are_refused_with_one_sentence(inputs, tmp_path):
     ):
         with pytest.raises(inputs.InputsError, match=words):
             inputs.writeInputs(*nodes, tmp_path)
+
+
+def test_whole_numbers_of_64_bits_are_written(host, module, tmp_path):
+    import slicer
+    import vtk
+    from UncertainRegParts.worker.inputs import volumeImage
+
+    from UncertainRegLib.geometry import read_image, write_image
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(4, 5, 6)
+    image.AllocateScalars(vtk.VTK_LONG_LONG, 1)
+    values = vtk.vtkLongLongArray()
+    values.SetNumberOfValues(120)
+    for index in range(120):
+        values.SetValue(index, index - 7)
+    image.GetPointData().SetScalars(values)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Long")
+    node.SetAndObserveImageData(image)
+    write_image(volumeImage(node), tmp_path / "long.nrrd")
+    assert read_image(tmp_path / "long.nrrd").array.ravel()[[0, 119]].tolist() == [-7.0, 112.0]
+
+
+def test_surfaces_that_cannot_be_filled_are_named(host, module, monkeypatch):
+    import slicer
+    import vtk
+    from UncertainRegParts.worker.inputs import InputsError, segmentationOf
+
+    from UncertainRegLib.scene.segments import mask_of
+
+    volume = add_volume(np.eye(3))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Surfaces")
+    ball = vtk.vtkSphereSource()
+    ball.Update()
+    node.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    node.AddSegmentFromClosedSurfaceRepresentation(ball.GetOutput(), "ball", [1.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match="Surfaces has surfaces only; make a binary label map"):
+        mask_of(node, "ball")
+
+    class NoRule(slicer.vtkSegmentation):
+        def CreateRepresentation(self, name):
+            raise RuntimeError("no conversion path")
+
+    class Copy(slicer.vtkMRMLSegmentationNode):
+        def GetSegmentation(self):
+            return rule
+
+    rule = NoRule()
+    monkeypatch.setattr(slicer, "vtkMRMLSegmentationNode", Copy)
+    with pytest.raises(InputsError, match="“Surfaces” cannot be made into a label map"):
+        segmentationOf(node, volume)

@@ -78,6 +78,21 @@ def test_the_scene_is_shown_and_only_the_new_panel_follows_it(reloadable, inputs
     assert panel.ui.applyButton.text == "Select a fixed volume"
 
 
+def test_one_panel_and_its_observers_stay(reloadable, host):
+    import slicer
+
+    def count():
+        host.process_events()
+        widgets = len(panel.parent.children())
+        return widgets, str(slicer.mrmlScene).count("vtkObserver (")
+
+    panel = press_reload(reloadable)
+    before = count()
+    for _ in range(2):
+        panel = press_reload(panel)
+    assert before[1] > 0 and count() == before
+
+
 @pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
 def test_a_run_is_stopped_before(reloadable, inputs, host, monkeypatch):
     monkeypatch.setenv("STUB", "stubborn")

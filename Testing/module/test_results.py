@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ def class_nodes(name: str):
 
 
 @pytest.fixture
-def shown(widget, inputs, host):
+def shown(widget, inputs, host, tmp_path):
     """The panel after a run with samples, segmentation and landmarks."""
     import slicer
 
@@ -27,8 +28,11 @@ def shown(widget, inputs, host):
 
     apply_and_wait(host, widget)
     # The stub writes a result of its own images; its segmentation is only read from files.
-    folder = widget.logic.run.out
+    folder, aside = widget.logic.run.out, tmp_path / "aside"
+    shutil.copytree(folder.parent, aside)
     slicer.mrmlScene.Clear()
+    shutil.copytree(aside, folder.parent)
+    widget.logic.temporaryFolders.append(folder.parent)
     load_result(folder, slicer.mrmlScene)
     widget.results.refresh(showMap=True)
     return widget
@@ -520,8 +524,6 @@ def test_stray_samples_are_left_out_on_one_click(shown):
 
 
 def test_without_its_files_a_run_stays_as_it_is_shown(shown):
-    import shutil
-
     from support.fake_result import write_fake_strays
 
     panel, box = shown.results, shown.ui.leaveOutStraysCheckBox

@@ -1,6 +1,9 @@
 """The real module in the test host: what a user sees and clicks, with a worker that pretends."""
 
+import gc
 import os
+import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -268,8 +271,8 @@ def test_a_closed_scene_stops_the_reading_of_the_maps(widget, inputs, host, monk
     import slicer
     from UncertainRegParts.worker.run import Run
 
-    read, loadRest = [], Run._loadRest
-    monkeypatch.setattr(Run, "_loadRest", lambda run: (read.append(run.state), loadRest(run)))
+    read, loadRest = [], Run._loadNext
+    monkeypatch.setattr(Run, "_loadNext", lambda run: (read.append(run.state), loadRest(run)))
     widget.ui.applyButton.click()
     run_until(host, lambda: widget.logic.run.state == "loading", 120)
     del read[:]
@@ -345,6 +348,74 @@ def test_an_input_deleted_meanwhile_is_read_back(widget, inputs, host):
     result = widget.logic.run.result
     assert result.fixed is inputs[0] and result.moving is not inputs[1]
     assert result.moving.GetParentTransformNode() is result.transform
+    assert "“MR after” was deleted during the run" in widget.ui.warningsLabel.text
+
+
+def test_a_scene_imported_twice_lists_two_results(widget, inputs, host, tmp_path):
+    import slicer
+
+    from UncertainRegLib.scene.bundle import read_bundle, write_bundle
+
+    apply_and_wait(host, widget)
+    write_bundle(slicer.mrmlScene, tmp_path / "scene.mrb")
+    read_bundle(tmp_path / "scene.mrb", slicer.mrmlScene)
+    first, second = widget.results.results
+    assert first.run != second.run and set(first.maps) == set(second.maps)
+    ours, theirs = ({node.GetID() for node in one.all_nodes()} for one in (first, second))
+    assert not ours & theirs
+    for index in range(2):
+        widget.ui.resultComboBox.currentIndex = index
+        widget.ui.sampleSlider.value = 3
+        browsers = [one.sample_browser.GetSelectedItemNumber() for one in (first, second)]
+        assert browsers[index] == 3
+    widget.ui.removeButton.click()
+    assert [one.run for one in widget.results.results] == [first.run]
+    assert len(widget.results.result.maps) == 4
+
+
+def test_a_display_deleted_meanwhile_is_made_again(widget, inputs, host, monkeypatch):
+    import slicer
+
+    widget.ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.result is not None)
+    for node in (run.result.maps["uncertainty_mm"], run.result.ellipsoids):
+        window = node.GetDisplayNode().GetColorNodeID()
+        slicer.mrmlScene.RemoveNode(node.GetDisplayNode())
+    run_until(host, lambda: not run.isActive)
+    assert run.state == "complete" and len(run.result.maps) == 4
+    node = run.result.maps["uncertainty_mm"]
+    display = node.GetNthDisplayNode(0)
+    assert display.IsA("vtkMRMLScalarVolumeDisplayNode") and display.GetWindowLevelMin() == 0.0
+    assert display.GetColorNodeID() == window and node.GetNumberOfDisplayNodes() == 2
+
+
+@pytest.mark.parametrize("which", ["fixed", "moving"])
+def test_a_deleted_volume_leaves_nothing_chosen(widget, inputs, host, which):
+    import slicer
+
+    add_volume("A neighbour", 2)
+    chooser = getattr(widget.ui, f"{which}Selector")
+    slicer.mrmlScene.RemoveNode(chooser.currentNode())
+    assert widget.ui.applyButton.text == f"Select a {which} volume"
+    host.process_events()
+    assert chooser.currentNode() is None and not widget.ui.applyButton.enabled
+
+
+def test_apply_notices_a_deletion_that_its_chooser_does_not(widget, inputs, host):
+    import slicer
+
+    widget.ui.movingSelector.setMRMLScene(None)
+    slicer.mrmlScene.RemoveNode(inputs[1])
+    assert not widget.ui.applyButton.enabled
+
+
+def test_maps_are_not_offered_as_volumes(widget, inputs, host):
+    apply_and_wait(host, widget)
+    host.process_events()
+    for chooser in (widget.ui.fixedSelector, widget.ui.movingSelector):
+        assert chooser.nodeCount() == 2
+    assert widget.ui.movingSelector.currentNode() is inputs[1]
 
 
 def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
@@ -377,6 +448,28 @@ def test_a_worker_that_does_not_listen_is_killed_with_its_children(
     run_until(host, lambda: not run.isActive)
     run_until(host, lambda: not any(map(exists, pids)))
     assert run.state == "partial"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
+def test_cancel_before_the_first_word_kills_the_worker_behind_its_launcher(
+    widget, inputs, host, monkeypatch, tmp_path
+):
+    import UncertainRegParts.worker.process
+
+    launcher = tmp_path / "PythonSlicer"  # as in the application: not the worker itself
+    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@" &\nwait\n')
+    launcher.chmod(0o755)
+    monkeypatch.setattr(UncertainRegParts.worker.process, "pythonProgram", lambda: str(launcher))
+    monkeypatch.setattr(UncertainRegParts.worker.process, "GRACE_MS", 200)
+    monkeypatch.setenv("STUB", "mute")
+    widget.ui.applyButton.click()
+    run = widget.logic.run
+    said = run.out.parent / "pid"
+    run_until(host, lambda: said.exists() and said.read_text())
+    widget.ui.cancelButton.click()
+    run_until(host, lambda: not run.isActive)
+    run_until(host, lambda: not exists(int(said.read_text())), seconds=60.0)
+    assert run.state == "cancelled"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
@@ -455,8 +548,51 @@ def test_a_result_that_cannot_be_shown_ends_the_run(widget, inputs, host, monkey
 
     monkeypatch.setattr(UncertainRegLib.scene.result, "load_result", broken)
     assert apply_and_wait(host, widget) == "failed"
-    assert "a key that is missing" in widget.ui.warningsLabel.text
+    assert "a key that is missing" in widget.ui.statusLabel.text
     assert widget.ui.applyButton.enabled
+
+
+@pytest.mark.parametrize("how", ["truncated", "types"])
+def test_a_damaged_result_ends_the_run_in_words(widget, inputs, host, monkeypatch, how):
+    monkeypatch.setenv("STUB", how)
+    assert apply_and_wait(host, widget) == "failed"
+    assert "result.json: is damaged; run the registration again" in widget.ui.statusLabel.text
+    assert widget.ui.applyButton.text == "Apply" and widget.ui.applyButton.enabled
+
+
+def test_a_result_is_not_complete_when_the_worker_failed(widget, inputs, host, monkeypatch):
+    monkeypatch.setenv("STUB", "full")
+    assert apply_and_wait(host, widget) == "failed"
+    assert widget.ui.statusLabel.text == "maps: No space left on device."
+
+
+def test_odd_lines_of_the_worker_are_no_events(widget, inputs, host, monkeypatch):
+    monkeypatch.setenv("STUB", "odd")
+    assert apply_and_wait(host, widget) == "complete"
+    assert "[1, 2]" in widget.logic.run.worker.log
+
+
+def test_whatever_happens_at_the_end_ends_the_run(widget, inputs, host, monkeypatch):
+    from UncertainRegParts.worker.run import Run
+
+    def broken(run):
+        raise KeyError("something nobody foresaw")
+
+    for step in ("_loadFirst", "_loadNext"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, step, broken)
+            assert apply_and_wait(host, widget) == "failed"
+        assert "something nobody foresaw" in widget.ui.statusLabel.text
+        assert widget.ui.applyButton.text == "Apply" and widget.ui.applyButton.enabled
+
+
+def test_a_folder_that_cannot_be_written_is_named(widget, inputs, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    widget.ui.resultsPathLineEdit.currentPath = str(tmp_path / "file")
+    widget.ui.applyButton.click()
+    text = widget.ui.statusLabel.text
+    assert str(tmp_path / "file") in text and "cannot be written" in text and "Errno" not in text
+    assert widget.logic.run is None and widget.ui.applyButton.enabled
 
 
 def test_results_are_kept_only_where_the_user_says(widget, inputs, host, tmp_path):
@@ -482,6 +618,45 @@ def test_two_runs_can_be_chosen_between(widget, inputs, host):
     assert ui.resultComboBox.visible and widget.results.result.run != first
     ui.resultComboBox.currentIndex = 0
     assert widget.results.result.run == first
+
+
+def test_remove_takes_out_one_result_and_its_temporary_files(widget, inputs, host):
+    import slicer
+
+    ui, scene = widget.ui, slicer.mrmlScene
+    apply_and_wait(host, widget)
+    first, before = widget.results.result.run, scene.GetNumberOfNodes()
+    apply_and_wait(host, widget)
+    second = widget.logic.run.out
+    ui.removeButton.click()
+    host.process_events()
+    assert [result.run for result in widget.results.results] == [first]
+    assert scene.GetNumberOfNodes() == before and not second.exists()
+    shown = widget.results.result.maps["uncertainty_mm"].GetID()
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        assert view.GetForegroundVolumeID() == shown
+    ui.removeButton.click()
+    host.process_events()
+    assert not ui.resultsCollapsibleButton.visible and not widget.logic.temporaryFolders
+    assert inputs[1].GetParentTransformNode() is None
+    assert apply_and_wait(host, widget) == "complete"
+
+
+def test_closing_the_scene_lets_go_of_runs_and_files(widget, inputs, host):
+    import slicer
+
+    apply_and_wait(host, widget)
+    run = widget.logic.run
+    folder = run.out.parent
+    gone = [weakref.ref(one) for one in (run, run.result, run.result.maps["jacobian"])]
+    widget.results.probe.read()
+    del run
+    slicer.mrmlScene.Clear()
+    for _ in range(3):
+        host.process_events()
+    gc.collect()
+    assert [one() for one in gone] == [None, None, None]
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("background", ["registered", "fixed"])

@@ -1,6 +1,7 @@
 """The contract of a result folder has one room: nothing else knows what result.json looks like."""
 
 import ast
+import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -265,6 +266,27 @@ def test_every_reader_refuses_what_is_no_result(tmp_path, text):
             read(tmp_path)
         sentences.add(str(error.value))
     assert len(sentences) == 1
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"maps": []},
+        {"maps": {"uncertainty_mm": {"file": 7}}},
+        {"samples": {"files": "samples/sample-0000.nrrd"}},
+        {"samples": {"finished": "four"}},
+        {"labels": {"1": "Liver"}},
+        {"modes": [{"weight": "heavy", "sample": 1}]},
+        {"best_sample": True},
+    ],
+)
+def test_entries_of_another_type_are_damage(tmp_path, entry):
+    write_fake_result(tmp_path)
+    content = json.loads((tmp_path / FILE).read_text()) | entry
+    (tmp_path / FILE).write_text(json.dumps(content))
+    for read in (ResultFolder, read_record):
+        with pytest.raises(ResultError, match="is damaged"):
+            read(tmp_path)
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):

@@ -1,7 +1,9 @@
 """A worker that computes nothing: it writes fabricated results and sends the worker's events.
 
-The environment variable STUB says how it behaves: complete, fail, crash, slow (until cancelled)
-or stubborn (does not listen, and has a child of its own).
+The environment variable STUB says how it behaves: complete, fail, crash, slow (until cancelled),
+mute (says nothing) or stubborn (does not listen, and has a child of its own). Or what goes wrong
+with its result: truncated, types (an entry of another type), full (it ends with an error after
+the result was called complete), odd (events that are none).
 """
 
 import json
@@ -23,6 +25,9 @@ def main() -> int:
     behaviour = os.environ.get("STUB", "complete")
     job = json.loads(Path(sys.argv[sys.argv.index("--job") + 1]).read_text(encoding="utf-8"))
     out, asked = Path(job["out"]), job["samples"]
+    if behaviour == "mute":  # hangs before it says anything
+        (out.parent / "pid").write_text(str(os.getpid()))
+        time.sleep(600)
     if os.name != "nt":
         os.setsid()
     say("started", pid=os.getpid())
@@ -51,7 +56,17 @@ def main() -> int:
         if behaviour == "slow" and (out / "cancel").exists():
             say("finished", status="partial", result=str(out / "result.json"))
             return 130
+    if behaviour == "odd":
+        print("[1, 2]\n7\n{}", flush=True)
+        say("sample")
     write_fake_result(out, samples=asked)
+    if behaviour in ("truncated", "types"):
+        text = (out / "result.json").read_text(encoding="utf-8")
+        text = text[:-9] if behaviour == "truncated" else text.replace('"maps/', '7, "x": "', 1)
+        (out / "result.json").write_text(text, encoding="utf-8")
+    if behaviour == "full":
+        say("failed", error="maps: No space left on device.")
+        return 1
     say("finished", status="complete", result=str(out / "result.json"))
     return 0
 

@@ -62,6 +62,11 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
     widget.resizeColumnsToContents()
 
 
+def confirm(question: str) -> bool:
+    """Does the user agree? In a test nobody answers a dialog: then yes."""
+    return slicer.app.testingEnabled() or slicer.util.confirmOkCancelDisplay(question)
+
+
 def askForPath(suggested: str, kind: str) -> str:
     """Where to save a file; empty if the user changed their mind.
 

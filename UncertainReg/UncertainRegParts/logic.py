@@ -100,7 +100,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
                 self.run.start()
         except Exception as error:  # whatever it is: without a worker nothing else ends the run
             logging.exception("UncertainReg: the run could not be started")
-            self.run, self.error = None, str(error)
+            self.run, self.error = None, inWords(error)
         self.onChanged()
         return self.run is not None
 
@@ -134,6 +134,18 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             shutil.rmtree(folder, ignore_errors=True)
         self.temporaryFolders.clear()
 
+    def forget(self, folder: str) -> None:
+        """A result left the scene: let go of its run, and of its files if they are temporary."""
+        if self.run is not None and str(self.run.out) == folder:
+            if self.run.isActive:  # it goes on, and its result comes back
+                return
+            self.run = None
+            self.onChanged()
+        temporary = Path(folder).parent
+        if temporary in self.temporaryFolders:
+            shutil.rmtree(temporary, ignore_errors=True)
+            self.temporaryFolders.remove(temporary)
+
     def _newFolder(self, parameters) -> Path:
         """A new folder where the user wants results to be kept, else a temporary one."""
         if parameters.resultsFolder:
@@ -146,6 +158,15 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         folder = Path(tempfile.mkdtemp(prefix="UncertainReg-", dir=slicer.app.temporaryPath))
         self.temporaryFolders.append(folder)
         return folder
+
+
+def inWords(error: Exception) -> str:
+    """An error as the sentence to show."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return _("{path} cannot be written: {reason}. Choose another folder.").format(
+            path=error.filename, reason=error.strerror
+        )
+    return str(error) or type(error).__name__
 
 
 def findLibrary() -> None:

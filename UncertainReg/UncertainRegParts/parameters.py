@@ -41,6 +41,18 @@ class UncertainRegParameterNode:
     leaveOutStrays: bool = False
 
 
+NODES = (
+    "fixedVolume",
+    "movingVolume",
+    "movingSegmentation",
+    "movingLandmarks",
+    "fixedSegmentation",
+    "fixedLandmarks",
+    "fixedMask",
+    "movingMask",
+)  # the parameters that are nodes
+
+
 def methodSettings(parameters) -> dict:
     """Settings of the chosen method, as the job wants them; only "sir" has any here."""
     if parameters.method != "sir":

@@ -12,6 +12,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from .logic import UncertainRegLogic
+from .parameters import NODES
 from .sections.progress import ProgressSection
 from .sections.results import ResultsPanel
 from .sections.settings import SettingsSection
@@ -25,22 +26,27 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = self.settings = self.progress = self.results = None
         self._parameterNode = self._guiTag = None
-        self._shortcuts, self._panel = [], None
+        self._shortcuts = []
         # Identifier of the run whose map the views were given, and that map.
         self._shownRun = self._shownMap = None
+        self._uiWidget, self._tagged = None, set()
+        self._removed, self._timer = set(), None  # parameters whose node was removed
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/UncertainReg.ui"))
+        uiWidget = self._uiWidget = slicer.util.loadUI(self.resourcePath("UI/UncertainReg.ui"))
         self.layout.addWidget(uiWidget)
-        self._panel = uiWidget
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = UncertainRegLogic()
         self.logic.onChanged = self._showRun
+        self._timer = qt.QTimer(uiWidget)
+        self._timer.setSingleShot(True)
+        self._timer.connect("timeout()", self._onTimer)
         self.settings = SettingsSection(self.ui)
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
+        self.results.onRemoved = self.logic.forget
         self._shortcuts = [
             self._shortcut("Shift+F", self.results.maps.flicker),
             self._shortcut("Shift+P", self.results.probe.pin),
@@ -48,7 +54,14 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        # Before the choosers notice, which would choose the neighbour of what is removed.
+        self.addObserver(
+            scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=1.0
+        )
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
         self.initializeParameterNode()
@@ -77,6 +90,10 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._shortcuts = []
             self.results.removeObservers()
             self.setParameterNode(None)
+            self._uiWidget.setMRMLScene(
+                None
+            )  # the choosers listen to the scene as long as they live
+            self.results.clear()
         self.removeObservers()
 
     def onReload(self):
@@ -86,14 +103,17 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         the code that is gone. Where a file cannot be read, the old panel stays and says that it
         is good for nothing but the next *Reload*.
         """
+        old = [child for child in self.parent.children() if child.inherits("QWidget")]
         self.cleanup()
         forgetCode()
         try:
             super().onReload()
         except Exception as error:
-            self._panel.enabled = False
+            self._uiWidget.enabled = False
             self.layout.insertWidget(0, qt.QLabel(reloadFailed(error)))
             raise
+        for widget in old:  # Slicer only hides them
+            widget.deleteLater()
 
     def enter(self):
         self.initializeParameterNode()
@@ -111,7 +131,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             shortcut.enabled = active
 
     def onSceneStartClose(self, caller, event):
-        self.logic.kill()
+        self.logic.cleanup()  # the results go with the scene
         self._shownRun = None
         self.results.clear()
         self.setParameterNode(None)
@@ -121,10 +141,47 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneStartImport(self, caller, event):
+        from UncertainRegLib.scene.copies import tagged
+
+        self._tagged = tagged(slicer.mrmlScene)
+
     def onSceneEndImport(self, caller, event):
+        from UncertainRegLib.scene.copies import rename_copies
+
+        rename_copies(slicer.mrmlScene, self._tagged)
+        self._tagged = set()
         self.results.refresh()
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeRemoved(self, caller, event, node):
+        self.results.onNodeRemoved(node)
+        if self._parameterNode is not None and self._removed:
+            self._chooseNone()
+            self._timer.start(0)  # once more, after the choosers
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller, event, node):
+        if self._parameterNode is not None:
+            self._removed |= {name for name in NODES if getattr(self._parameterNode, name) is node}
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node):
+        if node.IsA("vtkMRMLScalarVolumeNode"):
+            self.settings.hideMaps()
+
+    def _chooseNone(self):
+        """Nothing is chosen where the chosen node was removed, not another one."""
+        for name in self._removed if self._parameterNode is not None else ():
+            setattr(self._parameterNode, name, None)
+        if self._parameterNode is not None:
+            self._showParameters()
+
+    def _onTimer(self):
+        self._chooseNone()
+        self._removed.clear()
 
     def initializeParameterNode(self):
         self.setParameterNode(self.logic.getParameterNode())
@@ -152,6 +209,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showParameters(self, caller=None, event=None):
         """The choices and Apply follow the parameter node."""
         self.settings.show()
+        self.settings.hideMaps()
         missing = self.logic.missing(self._parameterNode)
         running = self.logic.run is not None and self.logic.run.isActive
         self.ui.applyButton.enabled = not missing and not running
@@ -163,6 +221,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._showParameters()
         run = self.logic.run
         self.progress.show(run, self.logic.error)
+        self.ui.removeButton.enabled = run is None or not run.isActive
         if run is not None and run.result is not None and run.resultIsNew:
             run.resultIsNew = False
             self._showResult(run.result)

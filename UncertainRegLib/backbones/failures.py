@@ -87,6 +87,8 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def sentence(error: BaseException) -> str:
-    """The message of an error as one line."""
+    """The message of an error as one line; of the system's: which file, and what is wrong."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}."
     text = " ".join(str(error).split())
     return text[:500] if text else type(error).__name__

@@ -21,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
         UNCERTAINREG_TRACEBACK), 2 usage, 3 a calibration was refused, 130 cancelled (partial
         result kept).
     """
+    from ..backbones.failures import sentence
+
     report = None
     with contextlib.suppress(AttributeError):  # a terminal or pipe that lacks "…" is no failure
         sys.stdout.reconfigure(errors="replace")
@@ -32,16 +34,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(str(error) or "Stopped.", file=sys.stderr)
         return CANCELLED
     except Exception as error:
-        sentence = " ".join(str(error).split())
-        if not sentence or not isinstance(error, MEANT_FOR_PEOPLE):
-            sentence = f"{type(error).__name__}: {sentence}"
+        text = " ".join(str(error).split())
+        if not text or not isinstance(error, MEANT_FOR_PEOPLE):
+            text = f"{type(error).__name__}: {text}"
+        elif isinstance(error, OSError):
+            text = sentence(error)
         if report is not None:
-            report("failed", error=sentence)
+            report("failed", error=text)
         if os.environ.get("UNCERTAINREG_TRACEBACK"):
             import traceback
 
             traceback.print_exc()
-        print(f"Error: {sentence}", file=sys.stderr)
+        print(f"Error: {text}", file=sys.stderr)
         return FAILED
 
 

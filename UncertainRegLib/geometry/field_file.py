@@ -13,6 +13,7 @@ from .grid import Grid
 from .image import set_geometry
 from .interpolate import inside_index
 from .volume import open_volume, read_voxels
+from .written import write_sitk
 
 # What a reader of one of our fields has to know; it is in the header of every NRRD file.
 MEANING = {
@@ -33,7 +34,7 @@ def write_field(field: DisplacementField, path: str | Path) -> None:
     image = set_geometry(sitk.GetImageFromArray(vectors, isVector=True), field.grid)
     for name, text in MEANING.items():
         image.SetMetaData(f"displacement_{name}", text)
-    sitk.WriteImage(image, str(path), False)
+    write_sitk(image, path)
 
 
 def read_field(path: str | Path, say: Say = unsaid) -> DisplacementField:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from .errors import InputError, Say, unsaid
 from .grid import Grid
 from .image import Image, to_sitk
 from .volume import read_volume
+from .written import write_sitk
 
 MAX_LABELS_IN_AN_IMAGE = 12  # an intensity image has more distinct values than that
 
@@ -80,13 +80,17 @@ def check_labels(image: Image, path: str | Path) -> Image:
 
 
 def write_image(image: Image, path: str | Path, compress: bool = True) -> None:
-    """Write a scalar volume (any SimpleITK format); float arrays as float32."""
+    """Write a scalar volume (any SimpleITK format); float arrays as float32.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     array = image.to_numpy().array
     if array.dtype == np.float64:
         array = array.astype(np.float32)
     elif array.dtype == bool:
         array = array.astype(np.uint8)
-    sitk.WriteImage(to_sitk(Image(array, image.grid)), str(path), compress)
+    write_sitk(to_sitk(Image(array, image.grid)), path, compress)
 
 
 def check_overlap(fixed: Grid, moving: Grid, fixed_name: str, moving_name: str) -> None:

@@ -13,6 +13,7 @@ from .files import check_labels, read_labels
 from .image import Image, set_geometry
 from .segmentation import Segmentation, distinct
 from .volume import open_volume, read_voxels, straightened
+from .written import write_sitk
 
 
 def read_segmentation(path: str | Path, say: Say = unsaid) -> Segmentation:
@@ -167,4 +168,4 @@ def write_segmentation(segmentation: Segmentation, path: str | Path, compress: b
             entries["Color"] = " ".join(f"{part:.6g}" for part in segmentation.colors[label])
         for key, value in entries.items():
             image.SetMetaData(f"Segment{number}_{key}", " ".join(str(value).splitlines()))
-    sitk.WriteImage(image, str(path), compress)
+    write_sitk(image, path, compress)

@@ -89,7 +89,8 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         course.finish("partial")
     except BaseException as error:
         folder.update(status="failed", error=sentence(error))
-        folder.commit()
+        with contextlib.suppress(OSError):  # a full disk: what stands there stays
+            folder.commit()
         raise
     finally:
         flag.file.unlink(missing_ok=True)

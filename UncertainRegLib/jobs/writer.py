@@ -18,6 +18,7 @@ from ..geometry import (
 )
 from ..geometry.field_file import MEANING
 from ..geometry.image import set_geometry
+from ..geometry.written import write_sitk
 from ..results.writer import ResultWriter
 from ..samplers import Sample
 from . import products
@@ -126,9 +127,8 @@ class RunWriter(ResultWriter):
         if summary.stream.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
             values, grid = products.covariance(summary)
-            sitk.WriteImage(
-                set_geometry(sitk.GetImageFromArray(values, isVector=True), grid),
-                str(new(covariance)),
+            write_sitk(
+                set_geometry(sitk.GetImageFromArray(values, isVector=True), grid), new(covariance)
             )
             entries.update(
                 covariance=covariance,

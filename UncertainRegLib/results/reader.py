@@ -29,7 +29,7 @@ class ResultFolder:
         self.path = Path(folder)
         self.warnings: list[str] = []
         self._text = _text(folder)
-        self.record = Record.from_dict(_checked(self._text, self.path / FILE))
+        self.record = _typed(_checked(self._text, self.path / FILE), self.path / FILE)
 
     def is_outdated(self) -> bool:
         """Has the worker written another result.json since?"""
@@ -60,7 +60,7 @@ def read_record(folder: str | Path) -> Record:
     Raises:
         ResultError: as for `ResultFolder`.
     """
-    return Record.from_dict(read_result(folder))
+    return _typed(read_result(folder), Path(folder) / FILE)
 
 
 def read_result(folder: str | Path) -> dict:
@@ -95,6 +95,15 @@ def _checked(text: str, path: Path) -> dict:
     if "samples" not in content:  # made with the folder; the schema alone is no result
         raise _damaged(path)
     return content
+
+
+def _typed(content: dict, path: Path) -> Record:
+    try:
+        record = Record.from_dict(content)
+        _ = record.without_strays
+    except (TypeError, AttributeError, KeyError, ValueError):  # not what the schema says
+        raise _damaged(path) from None
+    return record
 
 
 def _damaged(path: Path) -> ResultError:

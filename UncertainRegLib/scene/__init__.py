@@ -2,6 +2,7 @@
 
 =========================  ===================================================================
 result                     load_result, update_result, find_results: the way in
+collect, copies, removal   the runs in a scene found again; a run taken out with all it has
 result_nodes               the nodes of one run, which all others are given
 display                    what the views show of a result; nothing happens unasked
 probe, surfaces, sweep     on demand: numbers at a point, safety margins, the main movement

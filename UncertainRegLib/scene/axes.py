@@ -44,7 +44,7 @@ def show_axes(result: ResultNodes) -> slicer.vtkMRMLModelNode:
         result.scene, result.run, _ROLE, "vtkMRMLModelNode", "Ellipsoids in the slices"
     )
     if is_new:
-        landmarks.style_ellipsoids(node, legend=False)
+        landmarks.style_ellipsoids(node)
         display = node.GetDisplayNode()
         display.SetVisibility3D(False)  # they belong to the slices
         display.SetScalarVisibility(False)  # colours of the map would vanish in the map

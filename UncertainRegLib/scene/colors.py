@@ -44,6 +44,20 @@ def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTab
     return scene.AddNode(table)
 
 
+def remove_unused_tables(scene: slicer.vtkMRMLScene) -> None:
+    """Remove the tables made here by which nothing is coloured any more."""
+    used = set()
+    displays = scene.GetNodesByClass("vtkMRMLDisplayNode")
+    tables = scene.GetNodesByClass("vtkMRMLColorTableNode")
+    for found in (displays, tables):
+        found.UnRegister(None)
+    for i in range(displays.GetNumberOfItems()):
+        used.add(displays.GetItemAsObject(i).GetColorNodeID())
+    for table in [tables.GetItemAsObject(i) for i in range(tables.GetNumberOfItems())]:
+        if table.GetAttribute(_ATTRIBUTE) and table.GetID() not in used:
+            scene.RemoveNode(table)
+
+
 def table_name(display: slicer.vtkMRMLDisplayNode) -> str:
     """Name of the table made here that a display node uses, '' if it is another one."""
     node = display.GetColorNode()
@@ -55,7 +69,7 @@ def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str, label_format: st
     legend = node.GetScene().AddNewNodeByClass(
         "vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend"
     )
-    legend.SetAndObservePrimaryDisplayNode(node.GetDisplayNode())
+    legend.SetAndObservePrimaryDisplayNode(display_of(node))
     node.AddAndObserveDisplayNodeID(legend.GetID())
     legend.SetTitleText(title)
     legend.SetLabelFormat(label_format)
@@ -66,6 +80,15 @@ def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str, label_format: st
     legend.GetTitleTextProperty().SetFontSize(14)
     legend.GetLabelTextProperty().SetFontSize(13)
     legend.Modified()  # attaching it to the volume does not make the views draw it
+
+
+def display_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLDisplayNode | None:
+    """How a map or model is drawn, None where somebody deleted that: then its legend comes first."""
+    for i in range(node.GetNumberOfDisplayNodes()):
+        display = node.GetNthDisplayNode(i)
+        if display and not display.IsA("vtkMRMLColorLegendDisplayNode"):
+            return display
+    return None
 
 
 def legend_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLColorLegendDisplayNode | None:

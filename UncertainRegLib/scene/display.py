@@ -10,7 +10,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..results.maps import main_map
-from .colors import DECADES, LOGARITHMIC, color_table, legend_of, table_name
+from .colors import DECADES, LOGARITHMIC, color_table, display_of, legend_of, table_name
 from .maps import automatic_floor
 from .parents import put_under, release, users_parents
 from .result_nodes import ResultNodes
@@ -54,21 +54,25 @@ def set_opacity(result: ResultNodes, opacity: float) -> None:
 
 def set_threshold(result: ResultNodes, name: str, hide_below: float) -> None:
     """Hide the values of a map that are below a limit, in the unit of the map."""
-    display = result.maps[name].GetDisplayNode()
-    display.SetThreshold(hide_below, display.GetUpperThreshold())
-    display.ApplyThresholdOn()
+    display = display_of(result.maps[name])
+    if display is not None:
+        display.SetThreshold(hide_below, display.GetUpperThreshold())
+        display.ApplyThresholdOn()
 
 
 def can_be_log(result: ResultNodes, name: str) -> bool:
     """Has the map a colour table, and a window from 0 on, for which a logarithm makes sense?"""
-    display = result.maps[name].GetDisplayNode()
+    display = display_of(result.maps[name])
+    if display is None:
+        return False
     table = table_name(display).removesuffix(LOGARITHMIC)
     return table in ("inferno", "viridis") and display.GetWindowLevelMin() == 0.0
 
 
 def is_log(result: ResultNodes, name: str) -> bool:
     """Does the map show its logarithm?"""
-    return table_name(result.maps[name].GetDisplayNode()).endswith(LOGARITHMIC)
+    display = display_of(result.maps[name])
+    return display is not None and table_name(display).endswith(LOGARITHMIC)
 
 
 def set_log(result: ResultNodes, name: str, log: bool) -> None:
@@ -78,7 +82,7 @@ def set_log(result: ResultNodes, name: str, log: bool) -> None:
     """
     if can_be_log(result, name):
         node = result.maps[name]
-        display = node.GetDisplayNode()
+        display = display_of(node)
         table = table_name(display).removesuffix(LOGARITHMIC) + (LOGARITHMIC if log else "")
         display.SetAndObserveColorNodeID(color_table(result.scene, table).GetID())
         # A logarithm is for the small values: nothing of its decades is hidden at first.

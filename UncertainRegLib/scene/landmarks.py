@@ -7,8 +7,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..results.columns import LANDMARKS
-from .colors import add_legend, color_table, legend_of
+from .colors import color_table
 from .frames import lps_to_ras
 
 MAX_TEXTS = 12  # more names than that cover the image
@@ -42,8 +41,13 @@ def style_points(node: slicer.vtkMRMLMarkupsFiducialNode, count: int) -> None:
     display.SetPropertiesLabelVisibility(False)
 
 
-def set_ellipsoids(node: slicer.vtkMRMLModelNode, rows: list[dict]) -> None:
-    """All 95 % ellipsoids (RAS mm) as one mesh with the point scalar ``u_mm``, coloured from 0.
+def set_ellipsoids(
+    node: slicer.vtkMRMLModelNode, rows: list[dict], window: tuple[float, float] | None = None
+) -> None:
+    """All 95 % ellipsoids (RAS mm) as one mesh with the point scalar ``u_mm``.
+
+    They are coloured like the map of disagreement, whose window (mm) is given, so that one legend
+    tells of both; without that map, from 0 to the largest.
 
     Each row has ``mean_lps``, ``axes_mm`` (semi-axes) and ``directions`` (3x3, one unit vector a
     row, LPS). Rows without an ellipsoid are left out.
@@ -71,10 +75,13 @@ def set_ellipsoids(node: slicer.vtkMRMLModelNode, rows: list[dict]) -> None:
     if joined.GetNumberOfInputConnections(0):
         joined.Update()
     node.SetAndObservePolyData(joined.GetOutput())
-    node.GetDisplayNode().SetScalarRange(0.0, max((row["u_mm"] for row in rows), default=1.0))
+    if node.GetDisplayNode() is None:  # somebody deleted it
+        style_ellipsoids(node)
+    largest = max((row["u_mm"] for row in rows), default=1.0)
+    node.GetDisplayNode().SetScalarRange(*(window or (0.0, largest)))
 
 
-def style_ellipsoids(node: slicer.vtkMRMLModelNode, legend: bool = True) -> None:
+def style_ellipsoids(node: slicer.vtkMRMLModelNode) -> None:
     """Translucent in 3D, outlines in the slices, coloured by u (mm)."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
@@ -85,6 +92,3 @@ def style_ellipsoids(node: slicer.vtkMRMLModelNode, legend: bool = True) -> None
     display.SetScalarVisibility(True)
     display.SetAndObserveColorNodeID(color_table(node.GetScene(), "inferno").GetID())
     display.SetScalarRangeFlag(display.UseManualScalarRange)
-    if legend:
-        add_legend(node, LANDMARKS["u_mm"].heading)
-        legend_of(node).SetVisibility2D(False)  # in the slices the legend of the map is enough

@@ -11,7 +11,7 @@ import slicer
 from ..geometry import Image, read_volume
 from ..geometry.image import from_sitk
 from ..results.maps import kind_of
-from .colors import add_legend, color_table
+from .colors import add_legend, color_table, display_of, legend_of
 from .frames import grid_of, ijk_to_ras
 
 _EVERYTHING = 1e9  # upper threshold: only low values are ever hidden
@@ -62,7 +62,7 @@ def set_values(
     node: slicer.vtkMRMLScalarVolumeNode, image: Image, name: str, unit: str | None = None
 ) -> None:
     """Fill a volume node with the values of a map; a new one gets its colours and its legend."""
-    if node.GetDisplayNode() is None:  # before the values: an automatic window costs a histogram
+    if display_of(node) is None:  # before the values: an automatic window costs a histogram
         _style(node, name, unit)
     set_image(node, image)
     _follow(node, *window_of(image.array, name))
@@ -90,8 +90,13 @@ def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
 
 
 def _style(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) -> None:
+    legend = legend_of(node)
+    if legend is not None:  # of a display that somebody deleted
+        node.GetScene().RemoveNode(legend)
+    for what in ("Window", "Threshold"):
+        node.RemoveAttribute(f"UncertainReg.Auto{what}")
     node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
+    display = display_of(node)
     kind = kind_of(name, unit)
     display.SetAndObserveColorNodeID(color_table(node.GetScene(), kind.colours).GetID())
     display.SetInterpolate(True)
@@ -104,7 +109,7 @@ def _style(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) ->
 
 def _follow(node: slicer.vtkMRMLScalarVolumeNode, low: float, high: float, floor: float) -> None:
     """Set window and threshold, each unless it is no longer what was set here the last time."""
-    display = node.GetDisplayNode()
+    display = display_of(node)
     window = [display.GetWindowLevelMin(), display.GetWindowLevelMax()]
     if _is_ours(node, "UncertainReg.AutoWindow", window):
         display.SetWindowLevelMinMax(low, high)

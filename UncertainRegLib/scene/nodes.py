@@ -9,6 +9,7 @@ import vtk
 
 RUN = "UncertainReg.Run"
 ROLE = "UncertainReg.Role"
+MAP = "map:"  # start of the role of a map; its name in result.json follows
 _FILE = "UncertainReg.File"
 # Sequences and browsers have no place in the data tree of Slicer
 _LISTED = (

@@ -11,6 +11,7 @@ import vtk
 from ..geometry import inside_index
 from ..results.expectation import bound_of
 from . import landmarks, nodes
+from .colors import display_of
 from .ellipsoid import around, ellipsoids
 from .frames import lps_to_ras
 from .result_nodes import ResultNodes
@@ -121,7 +122,7 @@ def show_ellipsoid(result: ResultNodes, reading: Reading) -> slicer.vtkMRMLModel
         result.scene, result.run, "probe_ellipsoid", "vtkMRMLModelNode", "Ellipsoid at the probe"
     )
     if is_new:
-        landmarks.style_ellipsoids(node, legend=False)
+        landmarks.style_ellipsoids(node)
         for each in (node, node.GetDisplayNode()):
             each.SetSaveWithScene(False)  # it is where the mouse was last
     known = bool(np.isfinite(reading.axes_mm).all())
@@ -136,8 +137,8 @@ def show_ellipsoid(result: ResultNodes, reading: Reading) -> slicer.vtkMRMLModel
                     "u_mm": reading.values["uncertainty_mm"],
                 }
             ],
+            _window(result),
         )
-        node.GetDisplayNode().SetScalarRange(*_window(result))
     node.GetDisplayNode().SetVisibility(known)
     return node
 
@@ -202,5 +203,7 @@ def _main_axes(axes: np.ndarray, directions: np.ndarray) -> tuple[str, ...]:
 
 
 def _window(result: ResultNodes) -> tuple[float, float]:
-    display = result.maps["uncertainty_mm"].GetDisplayNode()
+    display = display_of(result.maps["uncertainty_mm"])
+    if display is None:
+        return 0.0, 1.0
     return display.GetWindowLevelMin(), display.GetWindowLevelMax()

@@ -13,19 +13,21 @@ import slicer
 
 from ..geometry import Image
 from ..results import columns
-from ..results.calibration import Calibration
-from ..results.expectation import Expectation, bound_of, with_bounds
-from ..results.improvement import BeforeAfter
-from ..results.maps import DISAGREEMENT, EXPECTED, in_order, kind_of
+from ..results.expectation import bound_of, with_bounds
+from ..results.maps import DISAGREEMENT, EXPECTED, kind_of
 from ..results.reader import ResultFolder
-from ..results.record import Competence, Record, Samples
+from ..results.record import Record
 from . import inputs, landmarks, maps, nodes, plots, strays, tables
 from .bound import show_bound
+from .collect import collect
+from .collect import find_results as find_results
+from .colors import display_of
 from .display import show_moving
+from .removal import remove_result
 from .result_nodes import ResultNodes
 from .samples import update_samples
 from .sweep import is_current, remove_sweep
-from .transform import make_linear, set_field
+from .transform import set_field
 
 
 def load_result(
@@ -54,20 +56,20 @@ def load_result(
     """
     source = ResultFolder(folder)
     run = uuid.uuid4().hex[:12]
-    inputs.link(
-        scene,
-        run,
-        source,
-        {
-            "fixed": fixed_node,
-            "moving": moving_node,
-            "moving_segmentation": moving_segmentation_node,
-            "moving_points": moving_points_node,
-        },
-    )
-    warnings = _fill_latest(scene, run, source, map_names)
-    result = _collect(scene, run)
-    result.warnings = warnings + show_moving(result, "transform")
+    given = {
+        "fixed": fixed_node,
+        "moving": moving_node,
+        "moving_segmentation": moving_segmentation_node,
+        "moving_points": moving_points_node,
+    }
+    try:
+        inputs.link(scene, run, source, given)
+        warnings = _fill_latest(scene, run, source, map_names)
+        result = collect(scene, run)
+        result.warnings = warnings + show_moving(result, "transform")
+    except Exception:  # no half of a result
+        remove_result(collect(scene, run))
+        raise
     return result
 
 
@@ -92,7 +94,7 @@ def update_result(
             {name: getattr(result, name) for name in inputs.linked(None)},
         )
     warnings = _fill_latest(result.scene, result.run, source, map_names)
-    result = _collect(result.scene, result.run)
+    result = collect(result.scene, result.run)
     result.warnings = warnings
     if is_unlinked:
         result.warnings += show_moving(result, "transform")
@@ -119,67 +121,6 @@ def leave_out_strays(result: ResultNodes, leave_out: bool) -> ResultNodes:
         )
     strays.set_left_out(result.transform, leave_out)
     return update_result(result, result.folder)
-
-
-def find_results(scene: slicer.vtkMRMLScene) -> list[ResultNodes]:
-    """The runs in a scene, oldest first; also after the scene was saved and loaded."""
-    return [_collect(scene, run) for run in nodes.runs(scene)]
-
-
-def _collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
-    result = ResultNodes(scene, run)
-    for node in nodes.of_run(scene, run):
-        role = node.GetAttribute(nodes.ROLE)
-        if role.startswith("map:"):
-            result.maps[role.removeprefix("map:")] = node
-        elif hasattr(result, role):
-            setattr(result, role, node)
-    if result.sample_browser is not None:  # the proxy loses its tag when saved items have none
-        result.sample_transform = result.sample_browser.GetProxyNode(result.sample_sequence)
-    if result.sweep_browser is not None:
-        result.sweep_transform = result.sweep_browser.GetProxyNode(result.sweep_sequence)
-    for node in (
-        result.transform,
-        result.mean_transform,
-        result.sample_transform,
-        result.sweep_transform,
-    ):
-        make_linear(node)
-    result.maps = {name: result.maps[name] for name in in_order(result.maps)}
-    if result.transform is not None:
-        modes = json.loads(result.transform.GetAttribute("UncertainReg.Modes") or "[]")
-        result.modes = [(mode["weight"], mode["sample"]) for mode in modes]
-        result.best_sample, result.oracle_sample = (
-            json.loads(result.transform.GetAttribute(f"UncertainReg.{which}Sample") or "null")
-            for which in ("Best", "Oracle")
-        )
-        (
-            result.calibration,
-            result.expected_error,
-            result.competence,
-            result.before_after,
-            result.sampling,
-        ) = (
-            view.from_dict(json.loads(result.transform.GetAttribute(name) or "null"))
-            for name, view in (
-                ("UncertainReg.Calibration", Calibration),
-                ("UncertainReg.ExpectedError", Expectation),
-                ("UncertainReg.Competence", Competence),
-                ("UncertainReg.BeforeAfter", BeforeAfter),
-                ("UncertainReg.Sampling", Samples),
-            )
-        )
-        result.strays = {
-            int(number): mm
-            for number, mm in json.loads(
-                result.transform.GetAttribute("UncertainReg.Strays") or "{}"
-            ).items()
-        }
-        result.leaves_out_strays = strays.are_left_out(result.transform)
-        result.folder = result.transform.GetAttribute("UncertainReg.Folder") or ""
-    for name, node in inputs.linked(result.transform).items():
-        setattr(result, name, node)
-    return result
 
 
 def _fill_latest(
@@ -311,7 +252,10 @@ def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
     )
     if is_new:
         landmarks.style_ellipsoids(ellipsoids)
-    landmarks.set_ellipsoids(ellipsoids, rows)
+    main = nodes.find(scene, run, f"map:{DISAGREEMENT}")
+    display = display_of(main) if main is not None else None
+    window = (display.GetWindowLevelMin(), display.GetWindowLevelMax()) if display else None
+    landmarks.set_ellipsoids(ellipsoids, rows, window)
 
 
 def _metadata(record: Record) -> dict[str, str]:

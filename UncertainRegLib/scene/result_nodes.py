@@ -78,3 +78,8 @@ class ResultNodes:
     expected_error: Expectation | None = None
     folder: str = ""
     warnings: list[str] = field(default_factory=list)
+
+    def all_nodes(self) -> list[slicer.vtkMRMLNode]:
+        """Every node named above."""
+        values = [*vars(self).values(), *self.maps.values()]
+        return [value for value in values if isinstance(value, slicer.vtkMRMLNode)]

@@ -69,6 +69,13 @@ def mask_of(node: slicer.vtkMRMLSegmentationNode, name: str) -> Image:
         for label, found in layer.names.items():
             if found == name:
                 return _cropped(layer.image.array == label, layer.image.grid, name)
+    if name in names_of(node).values() and not node.GetSegmentation().ContainsRepresentation(
+        "Binary labelmap"
+    ):
+        raise ValueError(
+            f"{node.GetName()} has surfaces only; make a binary label map of it in the module "
+            "Segmentations."
+        )
     raise ValueError(f"{node.GetName()} has no segment {name!r}.")
 
 

@@ -51,8 +51,8 @@ def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmenta
         "Surfaces (5, 50, 95 percent)",
     )
     segmentation = node.GetSegmentation()
+    node.CreateDefaultDisplayNodes()
     if is_new:
-        node.CreateDefaultDisplayNodes()
         segmentation.SetSourceRepresentationName("Closed surface")
     segmentation.RemoveAllSegments()
     display = node.GetDisplayNode()
@@ -74,7 +74,7 @@ def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmenta
 def hide_surfaces(result: ResultNodes) -> None:
     """Hide the surfaces; they stay in the scene."""
     node = nodes.find(result.scene, result.run, "surfaces")
-    if node is not None:
+    if node is not None and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetVisibility(False)
 
 

@@ -23,12 +23,12 @@ class Host:
 
     def __init__(self) -> None:
         import slicer
-        from PySide6 import QtWidgets
+        from PySide6 import QtCore, QtWidgets
 
         from . import pythonqt, scripted, widgets
 
         _make_constants_immortal()
-        self._pythonqt = pythonqt
+        self._pythonqt, self._deferred = pythonqt, QtCore.QEvent.DeferredDelete
         self.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         self.application.setStyle("Fusion")
         slicer.app = Application(pythonqt.wrap(self.application))
@@ -38,7 +38,9 @@ class Host:
         _start_scene(slicer)
 
     def process_events(self) -> None:
+        """One turn of the event loop, which also deletes what was to be deleted later."""
         self.application.processEvents()
+        self.application.sendPostedEvents(None, self._deferred)
 
     def load_module(self, path: str | os.PathLike):
         """Load a scripted module as the application does; returns the Python module."""

@@ -7,7 +7,8 @@ Every Qt object is held by a `Wrapper`, and `qt.QLabel` is the wrapper class of 
 * keyword arguments and wrong argument counts raise ValueError;
 * wrapper classes do not inherit from each other; lists come back as tuples; enums are ints;
 * ``connect('clicked(bool)', f)`` is checked against the signals that exist, f gets as many
-  arguments as it accepts, and what it raises is printed - and kept in `slot_errors`.
+  arguments as it accepts, and what it raises is printed - and kept in `slot_errors`;
+* a callable handed to a function (``QTimer.singleShot``) is kept for ever.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 slot_errors: list[BaseException] = []
 unknown_signals: list[str] = []
+never_released: list = []  # callables handed to a function, as to QTimer.singleShot
 
 _classes: dict[type, type] = {}  # Qt class -> wrapper class
 _wrappers: weakref.WeakValueDictionary[int, Wrapper] = weakref.WeakValueDictionary()
@@ -122,6 +124,9 @@ class Wrapper(metaclass=WrapperClass):
     def disconnect(self, signature: str, target=None) -> bool:
         name = signature.partition("(")[0]
         return Signal(_alive(self, "disconnect"), name).disconnect(target)
+
+    def inherits(self, name: str) -> bool:
+        return _alive(self, "inherits").inherits(name)
 
     def className(self) -> str:
         return _alive(self, "className").metaObject().className()
@@ -268,6 +273,7 @@ def unwrap(value):
     if isinstance(value, (list, tuple)):
         return [unwrap(v) for v in value]
     if inspect.isfunction(value) or inspect.ismethod(value):
+        never_released.append(value)
         return _slot(value, None)
     return value
 

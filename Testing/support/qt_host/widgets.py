@@ -8,7 +8,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 import slicer
-from PySide6.QtCore import Property, QBuffer, Qt, Signal
+from PySide6.QtCore import Property, QBuffer, QObject, Qt, Signal
 from PySide6.QtUiTools import QUiLoader
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -194,6 +194,20 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         self.make_again()
 
 
+class qMRMLSortFilterProxyModel(QObject):
+    """What a chooser leaves out."""
+
+    def __init__(self, chooser: QWidget) -> None:
+        super().__init__(chooser)
+        self._chooser, self.hidden = chooser, []
+
+    def _hide(self, ids) -> None:
+        self.hidden = list(ids)
+        self._chooser._fill()
+
+    hiddenNodeIDs = Property("QStringList", lambda self: self.hidden, _hide)
+
+
 class qMRMLNodeComboBox(QWidget):
     """A chooser of nodes of the real scene."""
 
@@ -209,6 +223,7 @@ class qMRMLNodeComboBox(QWidget):
         layout.addWidget(self._combo)
         self._combo.currentIndexChanged.connect(self._index_changed)
         self._scene, self._tags, self._current = None, [], None
+        self._row, self._proxy = -1, qMRMLSortFilterProxyModel(self)
         self._options = {
             "nodeTypes": [],
             "noneEnabled": False,
@@ -261,8 +276,12 @@ class qMRMLNodeComboBox(QWidget):
         nodes = [] if scene is None else list(slicer.util.getNodesByClass("vtkMRMLNode", scene))
         ids = [n.GetID() for n in nodes if self._shown(n)]
         keep = self._current if self._current in ids else None
+        if keep is None and self._current and ids:  # as QComboBox does: its neighbour
+            keep = ids[min(max(self._row, 0), len(ids) - 1)]
         if keep is None and ids and not self._options["noneEnabled"]:
             keep = ids[0]
+        ids = [one for one in ids if one not in self._proxy.hidden]
+        self._row = ids.index(keep) if keep in ids else -1
         self._combo.blockSignals(True)
         self._combo.clear()
         if self._options["noneEnabled"] or not ids:
@@ -290,6 +309,9 @@ class qMRMLNodeComboBox(QWidget):
     def setCurrentNode(self, node) -> None:
         node_id = node if isinstance(node, str) or node is None else node.GetID()
         self._select(node_id if self._combo.findData(node_id) >= 0 else None)
+
+    def sortFilterProxyModel(self):
+        return self._proxy
 
     def nodeCount(self) -> int:
         return self._combo.count() - (self._combo.findData(None) >= 0)

@@ -141,16 +141,17 @@ class MapSection:
 
     def _updateThreshold(self) -> None:
         """Range, unit and value of the slider, and the log box, from the display of the map."""
+        from UncertainRegLib.scene.colors import display_of
         from UncertainRegLib.scene.display import can_be_log, is_log
 
         result = self.panel.result
         node = result.maps.get(self.name)
-        if node is None:
+        display = display_of(node) if node is not None else None
+        if display is None:
             return
         with blocked(self.ui.logCheckBox) as box:
             box.checked = is_log(result, self.name)
             box.enabled = can_be_log(result, self.name)
-        display = node.GetDisplayNode()
         low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
         unit = node.GetAttribute("UncertainReg.Unit") or ""
         with blocked(self.ui.thresholdSlider) as slider:

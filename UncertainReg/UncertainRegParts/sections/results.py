@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..controls import blocked
+from ..controls import blocked, confirm
 from .maps import MapSection
 from .probe import ProbeSection
 from .report import ReportSection
@@ -24,10 +25,16 @@ class ResultsPanel:
     Attributes:
         maps, samples, strays, tables, probe, validate: the parts of the panel; each shows one run
             and is told with ``show(result)`` when that changes.
+        onRemoved: called with the folder of a result that was taken out of the scene.
     """
 
     def __init__(self, ui) -> None:
         self.ui, self.results, self._views = ui, [], None
+        self.onRemoved = lambda folder: None
+        self._isStale = False  # a node of a result was removed
+        self._timer = qt.QTimer(ui.resultComboBox)
+        self._timer.setSingleShot(True)
+        self._timer.connect("timeout()", self._onStale)
         self.samples = SampleSection(self)
         self.strays = StraySection(self)
         self.maps = MapSection(self)
@@ -37,18 +44,35 @@ class ResultsPanel:
         self.validate = ValidateSection(self)
         ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
         ui.restoreButton.connect("clicked(bool)", self.restoreViews)
+        ui.removeButton.connect("clicked(bool)", self._onRemove)
 
     @property
     def result(self):
         """The chosen run (``ResultNodes``), or None."""
+        if self._isStale:
+            self._collect(self._run())
         index = self.ui.resultComboBox.currentIndex
         return self.results[index] if 0 <= index < len(self.results) else None
 
     def refresh(self, run: str | None = None, showMap: bool = False) -> None:
         """Read the scene again; choose ``run`` (an identifier) and show its main map if asked."""
+        self._collect(run or self._run())
+        self._showResult()
+        if showMap:
+            with blocked(self.ui.showMapCheckBox) as box:
+                box.checked = True
+            self.maps.chooseMain()
+
+    def _run(self) -> str | None:
+        """Identifier of the chosen run, as the scene was read last."""
+        index = self.ui.resultComboBox.currentIndex
+        return self.results[index].run if 0 <= index < len(self.results) else None
+
+    def _collect(self, run: str | None) -> None:
+        """Find the runs in the scene; choose one, else the newest."""
         from UncertainRegLib.scene.result import find_results
 
-        run = run or (self.result.run if self.result else None)
+        self._isStale = False
         self.results = find_results(slicer.mrmlScene)
         runs = [result.run for result in self.results]
         with blocked(self.ui.resultComboBox) as combo:
@@ -56,16 +80,45 @@ class ResultsPanel:
             for number, result in enumerate(self.results, 1):
                 combo.addItem(f"{number}. {resultTitle(result)}")
             combo.currentIndex = runs.index(run) if run in runs else len(runs) - 1
-        self._showResult()
-        if showMap:
-            with blocked(self.ui.showMapCheckBox) as box:
-                box.checked = True
-            self.maps.chooseMain()
+
+    def onNodeRemoved(self, node) -> None:
+        """Somebody removed a node of the scene: let go of it before anything else uses it."""
+        if any(one is node for result in self.results for one in result.all_nodes()):
+            self._isStale = True
+            self._timer.start(0)
+
+    def _onStale(self) -> None:
+        """Show what is left, and clear away what is left of runs that were deleted."""
+        from UncertainRegLib.scene.removal import remove_leftovers
+
+        for folder in remove_leftovers(slicer.mrmlScene):
+            self.onRemoved(folder)
+        self.refresh()
+
+    def _onRemove(self) -> None:
+        """Take the chosen result out of the scene, and give the views back."""
+        from UncertainRegLib.scene.removal import remove_result
+
+        result = self.result
+        if result is None or not confirm(
+            _(
+                "Remove this result with its maps, samples and tables from the scene? Its files go, "
+                "too, unless “Keep results in” was set; the images and segmentations stay."
+            )
+        ):
+            return
+        isShown = self.ui.showMapCheckBox.checked
+        self.restoreViews()
+        self.removeObservers()
+        remove_result(result)
+        self.onRemoved(result.folder)
+        self.refresh(showMap=isShown and len(self.results) > 1)
 
     def clear(self) -> None:
         """Let go of all nodes (the scene is about to be closed)."""
         self.removeObservers()
-        self.results, self._views = [], None
+        self._timer.stop()
+        self.results, self._views, self._isStale = [], None, False
         with blocked(self.ui.resultComboBox), blocked(self.ui.showMapCheckBox):
             self.ui.resultComboBox.clear()
             self.ui.showMapCheckBox.checked = False

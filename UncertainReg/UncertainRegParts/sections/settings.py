@@ -27,6 +27,7 @@ class SettingsSection:
             "sirSource": ui.sirSourceComboBox,
             "device": ui.deviceComboBox,
         }
+        self._hidden: list[str] = []  # identifiers of nodes that are not offered
         self._methodsOf = ""  # the registration whose methods are offered
         for name, offered in choices().items():
             self._offer(name, offered)
@@ -58,6 +59,17 @@ class SettingsSection:
         ui.sirWeightsPathLineEdit.visible = source == "trained"
         ui.sirWeightsPathLineEditLabel.visible = source == "trained"
         ui.samplesSpinBoxLabel.text = _("Kept of them:") if isSir else _("Samples:")
+
+    def hideMaps(self) -> None:
+        """The maps of results are no images to register: they are not offered."""
+        from UncertainRegLib.scene.nodes import MAP, ROLE
+
+        volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        maps = [node.GetID() for node in volumes if (node.GetAttribute(ROLE) or "").startswith(MAP)]
+        if maps != self._hidden:
+            self._hidden = maps
+            for selector in (self.ui.fixedSelector, self.ui.movingSelector):
+                selector.sortFilterProxyModel().hiddenNodeIDs = maps
 
     def _offer(self, name: str, offered: list[tuple[str, str, str]]) -> None:
         """Fill a combo box with (name in the job, title, tooltip)."""

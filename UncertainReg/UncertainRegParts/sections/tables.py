@@ -44,9 +44,8 @@ class TableSection:
             if node is not None:
                 fillTable(table, node)
         with blocked(ui.surfacesCheckBox) as box:
-            box.checked = result.surfaces is not None and bool(
-                result.surfaces.GetDisplayNode().GetVisibility()
-            )
+            display = result.surfaces.GetDisplayNode() if result.surfaces else None
+            box.checked = display is not None and bool(display.GetVisibility())
 
     def _onStructure(self, row: int, column: int) -> None:
         node = self.panel.result.label_table

@@ -90,7 +90,10 @@ def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
         )
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    return _worldImage(slicer.util.arrayFromVolume(node), matrix, node)
+    array = slicer.util.arrayFromVolume(node)
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:  # not every file format has them
+        array = array.astype(np.float64)
+    return _worldImage(array, matrix, node)
 
 
 def segmentationOf(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLVolumeNode):
@@ -152,7 +155,11 @@ def _withLabelmaps(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLV
         converter.GetReferenceImageGeometryParameterName(),
         converter.SerializeImageGeometry(matrix, volume.GetImageData()),
     )
-    if not segmentation.CreateRepresentation(LABELMAP):
+    try:
+        isMade = segmentation.CreateRepresentation(LABELMAP)
+    except (RuntimeError, TypeError):  # a surface that is open, or no rule for it
+        isMade = False
+    if not isMade:
         raise InputsError(
             _("The segmentation “{name}” cannot be made into a label map.").format(
                 name=node.GetName()

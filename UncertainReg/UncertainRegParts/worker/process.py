@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -16,7 +17,8 @@ import qt
 from slicer.i18n import tr as _
 
 GRACE_MS = 10_000  # a cancelled worker may finish its registration for so long
-LOG_LIMIT = 20_000  # characters kept of what the worker says on stderr
+LOG_LIMIT = 20_000  # characters kept of what the worker says besides its events
+LINE_LIMIT = 1_000_000  # bytes
 
 
 class Worker:
@@ -27,7 +29,7 @@ class Worker:
     ``kill()``.
 
     Attributes:
-        log: the end of what the worker wrote to stderr.
+        log: the end of what the worker wrote besides its events.
         pid: number of the worker itself, None before it said so and after it ended.
     """
 
@@ -54,6 +56,8 @@ class Worker:
         self._cancelFile.unlink(missing_ok=True)  # meant for a worker that was killed
         self._process.start(program, [str(script), *arguments, "--progress", "json"])
         if not self._process.waitForStarted(10_000):
+            for each in (self._process, self._grace):
+                each.deleteLater()
             raise RuntimeError(
                 _("Cannot start {program}; check the installation of Slicer.").format(
                     program=program
@@ -61,9 +65,19 @@ class Worker:
             )
 
     def cancel(self) -> None:
-        """Ask the worker to stop with what it has; after a grace time it is killed."""
-        self._cancelFile.parent.mkdir(parents=True, exist_ok=True)
-        self._cancelFile.touch()
+        """Ask the worker to stop with what it has; after a grace time it is killed.
+
+        One that has not said its number has nothing yet, and is killed at once.
+        """
+        if self.pid is None:
+            self._killTree()
+            return
+        try:
+            self._cancelFile.parent.mkdir(parents=True, exist_ok=True)
+            self._cancelFile.touch()
+        except OSError:  # the folder is gone or full: it cannot be asked
+            self._killTree()
+            return
         self._grace.start(GRACE_MS)
 
     def kill(self) -> None:
@@ -76,19 +90,25 @@ class Worker:
     def _readEvents(self) -> None:
         self._buffer += self._process.readAllStandardOutput().data()
         *lines, self._buffer = self._buffer.split(b"\n")
+        if len(self._buffer) > LINE_LIMIT:  # no event is so long
+            lines, self._buffer = [*lines, self._buffer], b""
         for line in lines:
-            try:
-                event = json.loads(line)
-            except ValueError:  # a library that prints
-                self.log += line.decode("utf-8", "replace") + "\n"
+            event = _event(line)
+            if event is None:  # a library that prints
+                self._addToLog(line[-LOG_LIMIT:] + b"\n")
                 continue
-            if event.get("event") == "started":
+            if event["event"] == "started":
                 self.pid = event.get("pid")
-            self._onEvent(event)
+            try:
+                self._onEvent(event)
+            except Exception:  # one event less; the run goes on, and its end must be heard
+                logging.exception("UncertainReg: an event of the worker cannot be shown")
 
     def _readLog(self) -> None:
-        text = self._process.readAllStandardError().data().decode("utf-8", "replace")
-        self.log = (self.log + text)[-LOG_LIMIT:]
+        self._addToLog(self._process.readAllStandardError().data())
+
+    def _addToLog(self, text: bytes) -> None:
+        self.log = (self.log + text.decode("utf-8", "replace"))[-LOG_LIMIT:]
 
     def _finished(self, exitCode: int, exitStatus: int) -> None:
         self._readEvents()
@@ -103,9 +123,21 @@ class Worker:
 
     def _killTree(self) -> None:
         # PythonSlicer is a launcher: killing only what QProcess started would leave its child.
+        launcher = int(self._process.processId())
+        if launcher:
+            killTree(launcher)
         if self.pid is not None:
-            killTree(self.pid)
+            killTree(self.pid)  # a group of its own, also where the launcher is gone
         self._process.kill()
+
+
+def _event(line: bytes) -> dict | None:
+    """A line as an event; None if it is something else."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None
 
 
 def workerScript() -> Path:
@@ -124,7 +156,7 @@ def pythonProgram() -> str:
 
 
 def killTree(pid: int) -> None:
-    """Kill a worker and its children; nothing happens if it is gone."""
+    """Kill a process, its children and theirs; nothing happens if it is gone."""
     if os.name == "nt":
         command = ["taskkill", "/PID", str(pid), "/T", "/F"]
         subprocess.run(
@@ -132,7 +164,21 @@ def killTree(pid: int) -> None:
         )
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.getpgid(pid) == pid:  # the worker leads its own group, so Slicer is not in it
+        os.kill(pid, signal.SIGSTOP)  # from now on it has no more children
+        for child in childrenOf(pid):
+            killTree(child)
+        if os.getpgid(pid) == pid != os.getpgid(0):  # it leads its own group: Slicer is not in it
             os.killpg(pid, signal.SIGKILL)
         else:
             os.kill(pid, signal.SIGKILL)
+
+
+def childrenOf(pid: int) -> list[int]:
+    """The numbers of the processes that a process started; not on Windows."""
+    try:
+        lines = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
+        ).stdout.splitlines()
+    except OSError:  # no such program here: the worker still stops with its parent or its file
+        return []
+    return [int(line.split()[0]) for line in lines if line.split()[1:] == [str(pid)]]

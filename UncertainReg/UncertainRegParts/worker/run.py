@@ -44,9 +44,10 @@ class Run(Task):
         self.message, self.result, self.asked = _("Writing the images."), None, settings["samples"]
         self.warnings: list[str] = []
         self.resultIsNew = False
+        self._lost: list = []  # input nodes that were deleted meanwhile
         self._folder, self._nodes, self._settings = folder, nodes, settings
-        self._started, self._nextLoad = time.monotonic(), 0.0
-        self._timer = None
+        self._started, self._nextLoad, self._couldNotLoad = time.monotonic(), 0.0, False
+        self._timer = qt.QTimer()  # not singleShot, which never lets go of what it calls
 
     def start(self) -> None:
         """Write the inputs and start the worker.
@@ -70,8 +71,9 @@ class Run(Task):
         super().cancel()
 
     def kill(self) -> None:
-        """Stop at once, also the reading of the maps."""
-        self._stopTimer()
+        """Stop at once, also the reading of the result."""
+        if self.state == "loading":
+            self._endTimer()
         super().kill()
 
     def _say(self, message: str) -> None:
@@ -101,6 +103,10 @@ class Run(Task):
 
     def _onEnd(self, exitCode: int) -> None:
         self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
+        self._loadFirst()
+
+    def _loadFirst(self) -> None:
+        """The map that is shown first."""
         from UncertainRegLib.results.maps import in_order
 
         record = self._record()
@@ -110,33 +116,33 @@ class Run(Task):
             return
         self.state, self.finished = "loading", record.samples.finished
         self._rest = [(name,) for name in names[1:]] + [None]
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
+        self._say(_("Reading the maps."))
         self._timer.connect("timeout()", self._onTimer)
         self._timer.start(0)
-        self._say(_("Reading the maps."))
 
     def _onTimer(self) -> None:
-        self._attempt(self._loadRest)
-        if self.state == "loading":
-            self._timer.start(0)
-        else:
-            self._stopTimer()
-
-    def _stopTimer(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer.deleteLater()
-            self._timer = None
-
-    def _loadRest(self) -> None:
         """The other maps one at a time, so that the application goes on meanwhile."""
+        if self.state == "loading":
+            self._attempt(self._loadNext)
+        if self.state != "loading":
+            self._endTimer()
+
+    def _endTimer(self) -> None:
+        self._timer.stop()
+        self._timer.deleteLater()  # else its slot keeps the run for ever
+
+    def _loadNext(self) -> None:
+        from UncertainRegLib.cli.exit_codes import COMPLETE
+
         if not self._load(self._rest.pop(0)):
             self._rest.clear()
-        if self._rest or not self.isActive:  # killed, by whoever heard of what was loaded
+            self._couldNotLoad = True
+        if self._rest:
             return
         record = self._record()
-        if record and record.status == "complete":
+        if self._couldNotLoad:
+            self._fail()
+        elif record and record.status == "complete" and self._exitCode == COMPLETE:
             self.state = "complete"
             self._say(
                 _("{count} samples in {time}.").format(
@@ -161,7 +167,6 @@ class Run(Task):
             self._fail()
 
     def _fail(self) -> None:
-        self._stopTimer()
         self.state = "failed"
         self._say(
             self.error
@@ -173,10 +178,13 @@ class Run(Task):
     def _record(self):
         """What the result says (``results.record.Record``); None if there is none."""
         from UncertainRegLib.results.reader import ResultError, read_record
+        from UncertainRegLib.results.schema import FILE
 
         try:
             return read_record(self.out)
-        except ResultError:
+        except ResultError as error:
+            if (self.out / FILE).exists():
+                self.error = self.error or str(error)
             return None
 
     def _load(self, mapNames) -> bool:
@@ -185,6 +193,14 @@ class Run(Task):
 
         started = time.monotonic()
         nodes = self._nodes
+        for node in nodes.values():
+            if node is not None and node.GetScene() is None and node not in self._lost:
+                self._lost.append(node)
+                self.warnings.append(
+                    _("“{name}” was deleted during the run; what it showed is read again.").format(
+                        name=node.GetName()
+                    )
+                )
         try:
             if self.result is None:
                 self.result = load_result(
@@ -200,7 +216,9 @@ class Run(Task):
                 self.result = update_result(self.result, self.out, mapNames)
         except Exception as error:  # whatever it is: the run still has to end
             logging.exception("UncertainReg: the result cannot be shown")
-            self.warnings.append(str(error))
+            self.error = self.error or _("The result cannot be shown: {reason}").format(
+                reason=error
+            )
             return False
         self.resultIsNew = True
         self.warnings += [w for w in self.result.warnings if w not in self.warnings]

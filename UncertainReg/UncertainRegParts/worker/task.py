@@ -81,7 +81,9 @@ class Task:
             step(*arguments)
         except Exception as error:
             logging.exception("UncertainReg: the end of a task went wrong")
-            self.error = str(error) or type(error).__name__
+            self.error = self.error or _("The result cannot be shown: {reason}").format(
+                reason=str(error) or type(error).__name__
+            )
             self._fail()
 
     def _fail(self) -> None:

@@ -1,0 +1,82 @@
+"""The runs that are in a scene, found by the attributes of their nodes."""
+
+from __future__ import annotations
+
+import json
+
+import slicer
+
+from ..results.calibration import Calibration
+from ..results.expectation import Expectation
+from ..results.improvement import BeforeAfter
+from ..results.maps import in_order
+from ..results.record import Competence, Samples
+from . import inputs, nodes, strays
+from .result_nodes import ResultNodes
+from .transform import make_linear
+
+
+def find_results(scene: slicer.vtkMRMLScene) -> list[ResultNodes]:
+    """The runs in a scene, oldest first; also after the scene was saved and loaded.
+
+    One whose registration and maps were all deleted is none any more.
+    """
+    found = [collect(scene, run) for run in nodes.runs(scene)]
+    return [result for result in found if result.transform is not None or result.maps]
+
+
+def collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
+    """The nodes of one run that are there."""
+    result = ResultNodes(scene, run)
+    for node in nodes.of_run(scene, run):
+        role = node.GetAttribute(nodes.ROLE)
+        if role.startswith("map:"):
+            result.maps[role.removeprefix("map:")] = node
+        elif hasattr(result, role):
+            setattr(result, role, node)
+    if result.sample_browser is not None:  # the proxy loses its tag when saved items have none
+        result.sample_transform = result.sample_browser.GetProxyNode(result.sample_sequence)
+    if result.sweep_browser is not None:
+        result.sweep_transform = result.sweep_browser.GetProxyNode(result.sweep_sequence)
+    for node in (
+        result.transform,
+        result.mean_transform,
+        result.sample_transform,
+        result.sweep_transform,
+    ):
+        make_linear(node)
+    result.maps = {name: result.maps[name] for name in in_order(result.maps)}
+    if result.transform is not None:
+        modes = json.loads(result.transform.GetAttribute("UncertainReg.Modes") or "[]")
+        result.modes = [(mode["weight"], mode["sample"]) for mode in modes]
+        result.best_sample, result.oracle_sample = (
+            json.loads(result.transform.GetAttribute(f"UncertainReg.{which}Sample") or "null")
+            for which in ("Best", "Oracle")
+        )
+        (
+            result.calibration,
+            result.expected_error,
+            result.competence,
+            result.before_after,
+            result.sampling,
+        ) = (
+            view.from_dict(json.loads(result.transform.GetAttribute(name) or "null"))
+            for name, view in (
+                ("UncertainReg.Calibration", Calibration),
+                ("UncertainReg.ExpectedError", Expectation),
+                ("UncertainReg.Competence", Competence),
+                ("UncertainReg.BeforeAfter", BeforeAfter),
+                ("UncertainReg.Sampling", Samples),
+            )
+        )
+        result.strays = {
+            int(number): mm
+            for number, mm in json.loads(
+                result.transform.GetAttribute("UncertainReg.Strays") or "{}"
+            ).items()
+        }
+        result.leaves_out_strays = strays.are_left_out(result.transform)
+        result.folder = result.transform.GetAttribute("UncertainReg.Folder") or ""
+    for name, node in inputs.linked(result.transform).items():
+        setattr(result, name, node)
+    return result
