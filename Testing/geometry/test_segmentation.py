@@ -35,8 +35,6 @@ def test_structures_share_layers_where_they_do_not_overlap():
     assert ORGANS.labels_of_layers == [[1, 7], [2]] and ORGANS.labels == [1, 2, 7]
     assert np.array_equal(ORGANS.layers[1].array, LESION.array)
     assert ORGANS.foreground().array.sum() == 8**3 + 3**3
-    with pytest.raises(ValueError, match="The study needs structures that do not overlap"):
-        ORGANS.only_layer("The study")
 
 
 def test_a_file_keeps_layers_names_and_colours(tmp_path):

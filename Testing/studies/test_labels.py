@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 
 from support.phantoms import smooth_field, textured
 from UncertainRegLib.__main__ import main
-from UncertainRegLib.geometry import Grid, Image, warp, warp_labels, write_image
+from UncertainRegLib.geometry import (
+    Grid,
+    Image,
+    Segmentation,
+    read_segmentation,
+    warp,
+    warp_labels,
+    write_image,
+    write_segmentation,
+)
 from UncertainRegLib.metrics.rings import boundary_ring
 from UncertainRegLib.posterior.label_map import LabelMap
 from UncertainRegLib.studies.labels import baselines, judge, mean_dice
@@ -124,3 +135,30 @@ def test_segmentations_without_a_common_label_are_refused(pair, tmp_path, capsys
         command += [f"--{name}", file]
     assert main(command) == 1
     assert "no structure (50) has the label of one of" in capsys.readouterr().err
+
+
+def test_overlapping_structures_are_judged_in_their_layers(pair, tmp_path):
+    """Refused before. Structures that are there twice, in two layers, score as they do once."""
+    command = ["evaluate", "labels", "--samples", "3", "--progress", "none"]
+    command += ["--backbone-settings", '{"affine": false}', "--name", "p", "--out"]
+    tables = []
+    for copies in (1, 2):
+        files = dict(pair)
+        for side in ("fixed", "moving"):
+            labels = read_segmentation(pair[f"{side}-labels"]).layers[0]
+            layers = [
+                Image(labels.array + n * 10 * (labels.array > 0), GRID) for n in range(copies)
+            ]
+            names = {v + 10 * n: f"{v}, {n}" for v in (1, 7) for n in range(copies)}
+            files[f"{side}-labels"] = str(tmp_path / f"{side} {copies}.seg.nrrd")
+            write_segmentation(Segmentation(tuple(layers), names), files[f"{side}-labels"])
+        options = [text for name, file in files.items() for text in (f"--{name}", file)]
+        assert main([*command, str(tmp_path / f"{copies}"), *options]) == 0
+        with open(tmp_path / f"{copies}" / "rows.csv", newline="", encoding="utf-8") as stream:
+            tables.append(list(csv.DictReader(stream)))
+    once, twice = tables
+    assert len(once) == len(twice) == 15
+    for one, two in zip(once, twice):
+        for name in ("auroc", "ece", "ause", "dice", "mean"):
+            if one[name]:
+                assert float(two[name]) == pytest.approx(float(one[name]), abs=2e-5), one["map"]

@@ -86,19 +86,6 @@ class Segmentation:
             self.layers, dict(zip(names, distinct(list(names.values())))), self.colors
         )
 
-    def only_layer(self, what: str) -> Image:
-        """The label map of a segmentation without overlaps.
-
-        Raises:
-            ValueError: structures overlap; the message says that ``what`` cannot be done.
-        """
-        if len(self.layers) > 1:
-            raise ValueError(
-                f"{what} needs structures that do not overlap: give a label map, or a "
-                "segmentation of one layer."
-            )
-        return self.layers[0]
-
 
 def packed(masks: Sequence[Image]) -> list[Image]:
     """Label maps of one grid and of different labels, in as few layers as do not overlap."""

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from .. import backbones
 from ..contracts import Study
-from ..geometry import Image, warp_labels
+from ..geometry import DisplacementField, Image, Segmentation
 from ..geometry.arrays import to_numpy
 from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
@@ -21,7 +21,7 @@ from ..posterior.maps import displacement_entropy
 from ..randomness import numpy_generator
 from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
-from .labels import BROADENED_MM, baselines, image_on, judge, mean_dice
+from .labels import BROADENED_MM, baselines, image_on, judge, mean_dice, pooled, ring_of, stacked
 from .rows import Rows, summary, table
 from .study import RESIDUAL, settings_of, stem
 
@@ -48,7 +48,8 @@ class LabelStudy(Study):
         name: what its rows are called.
         out: folder for rows.csv and table.txt.
         fixed, moving: images (numpy), with masks where given.
-        fixed_labels, moving_labels: their segmentations, with the same label values.
+        fixed_labels, moving_labels: their segmentations, with the same labels in the same layers;
+            overlapping structures are judged a layer after the other, in one table.
         backbone, backbone_settings: registration method, as in a job.
         families: perturbation families.
         samples: registrations a map.
@@ -60,8 +61,8 @@ class LabelStudy(Study):
     out: Path
     fixed: Image
     moving: Image
-    fixed_labels: Image
-    moving_labels: Image
+    fixed_labels: Segmentation
+    moving_labels: Segmentation
     backbone: str = "demons"
     backbone_settings: dict = field(default_factory=dict)
     families: tuple[str, ...] = ("deform",)
@@ -94,16 +95,13 @@ class LabelStudy(Study):
         inputs = read_inputs(Job(**{name: vars(options)[name] for name in files}))
         for text in inputs.warnings():
             say(text)
-        labels = (
-            each.only_layer("The label study")
-            for each in (inputs.fixed_labels, inputs.moving_labels)
-        )
         return cls(
             options.name or f"{stem(options.fixed)} from {stem(options.moving)}",
             Path(options.out),
             inputs.fixed,
             inputs.moving,
-            *labels,
+            inputs.fixed_labels,
+            inputs.moving_labels,
             **settings_of(options),
         )
 
@@ -173,17 +171,23 @@ def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
     fixed, moving = backbone.prepare(study.fixed, study.moving)
     registration = backbone.register(fixed, moving)
     advance("registration")
-    grid, truth = study.fixed_labels.grid, study.fixed_labels.array
-    warped = warp_labels(study.moving_labels, registration.to_numpy().resample(grid)).array
-    if not set(np.unique(truth)) & set(np.unique(warped)) - {0}:
+    truth, grid = study.fixed_labels, study.fixed_labels.grid
+    warped = study.moving_labels.warp(registration.to_numpy().resample(grid))
+    if not set(truth.labels) & set(warped.labels):
         raise ValueError(
             f"{study.name}: the two segmentations share no label after registration; "
             "give the same values to the same structures."
         )
     residual = image_on(image_residual(fixed, moving, registration), registration.grid, grid)
-    _add(study, "", baselines(warped, grid, residual), warped, truth, rows)
+    maps = [baselines(layer.array, grid, residual) for layer in warped.layers]
+    _add(study, "", maps, warped, rows)
     for name in families:
-        probabilities = LabelProbabilities(study.moving_labels, grid)
+        layers = [LabelProbabilities(layer, grid) for layer in study.moving_labels.layers]
+
+        def add(field: DisplacementField, log_weight: float, layers=layers) -> None:
+            for probabilities in layers:
+                probabilities.add(field, log_weight)
+
         found = disagreement(
             create_sampler("equivariance", backbone, name, {}),
             fixed,
@@ -191,30 +195,45 @@ def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
             study.samples,
             numpy_generator(study.seed, "label study", name),
             lambda name=name: advance(name),
-            probabilities.add,
+            add,
         )
-        on_grid = {
-            text: image_on(values, registration.grid, grid)
+        of_all = {
+            text: LabelMap(image_on(values, registration.grid, grid))
             for text, values in (
                 ("u", found.uncertainty_mm),
                 ("displacement entropy", to_numpy(displacement_entropy(found.covariance))),
             )
         }
-        maps = {text: LabelMap(values) for text, values in on_grid.items()}
-        maps[INFORMATION] = LabelMap(probabilities.information())
-        maps[OF_SAMPLES] = LabelMap(probabilities.entropy(), *probabilities.top_label())
-        maps |= {
+        maps = [
+            of_all | _of_samples(probabilities, labels.array)
+            for probabilities, labels in zip(layers, warped.layers)
+        ]
+        _add(study, name, maps, warped, rows)
+
+
+def _of_samples(probabilities: LabelProbabilities, warped: np.ndarray) -> dict[str, LabelMap]:
+    """The maps of label probabilities; the run's own last: its row says that a family is done."""
+    return {
+        INFORMATION: LabelMap(probabilities.information()),
+        OF_SAMPLES: LabelMap(probabilities.entropy(), *probabilities.top_label()),
+        **{
             f"{ENTROPY}, broadened {width:g} mm": broadened(probabilities, width)
             for width in BROADENED_MM
-        }
-        # Last, because its row says that the family is done.
-        maps[ENTROPY] = label_map(probabilities, warped)
-        _add(study, name, maps, warped, truth, rows)
+        },
+        ENTROPY: label_map(probabilities, warped),
+    }
 
 
-def _add(study, family: str, maps: dict[str, LabelMap], warped, truth, rows: Rows) -> None:
-    dice = mean_dice(warped, truth)
-    for name, scores in judge(maps, warped, truth).items():
+def _add(
+    study: LabelStudy,
+    family: str,
+    layers: list[dict[str, LabelMap]],
+    warped: Segmentation,
+    rows: Rows,
+) -> None:
+    maps, found, truth = pooled(layers), stacked(warped), stacked(study.fixed_labels)
+    dice = mean_dice(found, truth)
+    for name, scores in judge(maps, found, truth, ring_of(study.fixed_labels)).items():
         row = {**study.pair(), "family": family, "map": name}
         if row not in rows:
             rows.add(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Grid, Image
+from ..geometry import Grid, Image, Segmentation
 from ..metrics.calibration import reliability
 from ..metrics.correlation import auroc
 from ..metrics.overlap import dice_per_label
@@ -20,6 +20,16 @@ from ..posterior.label_map import LabelMap, blurred
 
 BLURS_MM = (1.0, 2.0, 4.0)
 BROADENED_MM = (0.5, 1.0, 1.5, 2.0)  # on top of the samples
+
+
+def stacked(segmentation: Segmentation) -> np.ndarray:
+    """The label maps of all layers, one after the other along the first axis."""
+    return np.concatenate([layer.array for layer in segmentation.layers])
+
+
+def ring_of(truth: Segmentation) -> np.ndarray:
+    """The ring around the true boundaries of each layer, stacked as these are."""
+    return np.concatenate([SIR.mask(layer.array) for layer in truth.layers])
 
 
 def pooled(maps: list[dict[str, LabelMap]]) -> dict[str, LabelMap]:

@@ -27,7 +27,7 @@ from ..results.calibration import Calibration
 from ..results.expectation import with_bounds
 from ..results.record import Record
 from ..results.validation import Validation
-from .labels import baselines, judge, mean_dice, pooled
+from .labels import baselines, judge, mean_dice, pooled, ring_of, stacked
 
 CURVES = "validation"
 ENTROPY = "label entropy"
@@ -103,10 +103,7 @@ def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
         if missing:
             maps[-1][BROADENED] = broadened(layer, missing)
     maps = pooled(maps)
-    found, truth = (
-        np.concatenate([layer.array for layer in each.layers]) for each in (warped, fixed)
-    )
-    ring = np.concatenate([SIR.mask(layer.array) for layer in fixed.layers])
+    found, truth, ring = stacked(warped), stacked(fixed), ring_of(fixed)
     wrong, entropy = (found != truth).astype(float), maps[ENTROPY]
     _risk_curves(folder, "labels", entropy.score, wrong, ring, curves)
     diagram = reliability(entropy.confidence, entropy.top == truth, ring, SIR.ece_bins)
