@@ -327,14 +327,14 @@ def test_modes_and_best_sample(shown):
 
 def test_log_colours_are_a_property_of_the_map(shown):
     ui, result = shown.ui, shown.results.result
-    display = result.maps["uncertainty_mm"].GetDisplayNode()
+    display = result.maps["expected_error_mm"].GetDisplayNode()
     assert ui.logCheckBox.enabled and not ui.logCheckBox.checked
     ui.logCheckBox.checked = True
     assert display.GetColorNode().GetName() == "UncertainReg inferno log"
     assert ui.thresholdSlider.value == pytest.approx(display.GetWindowLevelMax() / 100, abs=0.01)
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
     assert not ui.logCheckBox.enabled and not ui.logCheckBox.checked
-    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("uncertainty_mm")
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("expected_error_mm")
     assert ui.logCheckBox.checked
     ui.logCheckBox.checked = False
     assert display.GetColorNode().GetName() == "UncertainReg inferno"
