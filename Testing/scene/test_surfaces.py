@@ -36,9 +36,9 @@ def test_surfaces_enclose_each_other_and_the_structure(folder, headless):
     node = surfaces.show_surfaces(result, "Core")
     segmentation = node.GetSegmentation()
     assert [segmentation.GetNthSegment(n).GetName() for n in range(3)] == [
-        "Core 5 %",
-        "Core 50 %",
-        "Core 95 %",
+        "Core, 5 % of the samples",
+        "Core, 50 % of the samples",
+        "Core, 95 % of the samples",
     ]
     volumes = [_volume_ml(segmentation.GetNthSegment(n)) for n in range(3)]
     assert volumes[0] > volumes[1] > volumes[2] > 0.0
@@ -178,7 +178,10 @@ def test_everything_on_demand_is_saved_with_the_scene(tmp_path, headless):
         assert loaded.sweep_sequence.GetNumberOfDataNodes() == sweep.FRAMES
         assert loaded.transform.GetDisplayNode().GetVisibility2D()
         surfaces.show_surfaces(loaded, "Shell")  # still computable, without the folder
-        assert loaded.surfaces.GetSegmentation().GetNthSegment(0).GetName() == "Shell 5 %"
+        assert (
+            loaded.surfaces.GetSegmentation().GetNthSegment(0).GetName()
+            == "Shell, 5 % of the samples"
+        )
 
 
 def test_glyphs_are_drawn_and_hidden(folder, headless):
@@ -234,8 +237,8 @@ def test_tables_are_written_with_titles_and_units(folder, headless, tmp_path):
     tables.write_csv(result.landmark_table, tmp_path / "landmarks.csv")
     head, first, second = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
     assert head.startswith(
-        "Landmark,Disagreement (mm),TRE before (mm),TRE after (mm),Inside 95 %,"
-        "95 % ellipsoid 1 (mm)"
+        "Landmark,Disagreement (mm),TRE before (mm),TRE after (mm),Inside ellipsoid,"
+        "Ellipsoid of the samples 1 (mm)"
     )
     assert first.startswith("apex,2.29,5.4,1.2,yes,5.6")
     column = head.split(",").index("TRE after (mm)")

@@ -248,7 +248,7 @@ def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     ends = ("volume_from_ml", "volume_to_ml") if is_bounded else ("volume_low_ml", "volume_high_ml")
     names = ("name", *millimetres, "volume_ml", volume)
     return (
-        _headings(columns.STRUCTURES, dict(zip(names, (0.26, 0.42, 0.59, 0.73, 1.0)))),
+        _headings(columns.STRUCTURES, dict(zip(names, (0.25, 0.39, 0.62, 0.75, 1.0)))),
         [
             [
                 str(row["name"]),
@@ -273,7 +273,7 @@ def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
         **dict.fromkeys(millimetres, 0.3),
         "u_mm": 0.44,
         "axes_mm": 0.7,
-        **({"tre_mm": 0.84, "inside95": 1.0} if truth else {}),
+        **({"tre_mm": 0.82, "inside95": 1.0} if truth else {}),
     }
     return (
         _headings(columns.LANDMARKS, edges),

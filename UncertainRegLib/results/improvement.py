@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 NUMBERS = {
     "similarity": ("similarity", 3, "", 1),
     "dice": ("mean Dice", 3, "", 1),
-    "tre_mm": ("mean landmark error", 2, " mm", -1),
+    "tre_mm": ("mean landmark error in the fixed space", 2, " mm", -1),
 }
 
 

@@ -1,4 +1,4 @@
-"""Landmarks of the moving image in the fixed space: mean points and 95 % ellipsoids."""
+"""Landmarks of the moving image in the fixed space: mean points and ellipsoids of the samples."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def style_points(node: slicer.vtkMRMLMarkupsFiducialNode, count: int) -> None:
 
 
 def set_ellipsoids(node: slicer.vtkMRMLModelNode, rows: list[dict]) -> None:
-    """All 95 % ellipsoids (RAS mm) as one mesh with the point scalar ``u_mm``, coloured from 0.
+    """All ellipsoids of the samples (RAS mm) as one mesh, with the point scalar ``u_mm``, coloured
+    from 0.
 
     Each row has ``mean_lps``, ``axes_mm`` (semi-axes) and ``directions`` (3x3, one unit vector a
     row, LPS). Rows without an ellipsoid are left out.

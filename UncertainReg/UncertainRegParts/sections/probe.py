@@ -152,7 +152,7 @@ class ProbeSection(VTKObservationMixin):
             parts.append(_("no bound can be stated (see Validate)"))
         if all(map(math.isfinite, reading.axes_mm)):
             axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
-            parts.append(_("95 % ellipsoid {axes} mm").format(axes=axes))
+            parts.append(_("ellipsoid of the samples {axes} mm").format(axes=axes))
         parts += [
             f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
             for name, p in reading.labels[:3]
