@@ -99,7 +99,7 @@ def test_the_reading_follows_mouse_and_crosshair(shown):
     crosshair().SetCrosshairRAS(point.tolist())
     assert ui.readingLabel.text.startswith("<b>") and " mm" in ui.readingLabel.text
     assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text
-    assert "95 % ellipsoid of the samples" in ui.readingLabel.text
+    assert "ellipsoid of the samples" in ui.readingLabel.text
     assert "local volume" in ui.readingLabel.text and ui.pinButton.enabled
     crosshair().SetCursorPositionRAS([1e4, 0.0, 0.0])
     assert ui.readingLabel.text.startswith("Nothing is known here") and not ui.pinButton.enabled
@@ -219,13 +219,13 @@ def test_a_row_shows_its_structure_and_its_surfaces(shown):
     ui.surfacesCheckBox.checked = True
     surfaces = shown.results.result.surfaces
     names = [surfaces.GetSegmentation().GetNthSegment(n).GetName() for n in range(3)]
-    assert names == ["Core 5 %", "Core 50 %", "Core 95 %"]
+    assert names == [f"Core, {share} % of the samples" for share in (5, 50, 95)]
     assert surfaces.GetDisplayNode().GetVisibility() and ui.surfacesCheckBox.checked
     assert ui.mapComboBox.itemText(ui.mapComboBox.findData("probability")) == (
         "Probability of Core"
     )
     ui.structuresTable.cellClicked.emit(1 - core_row(ui), 0)
-    assert surfaces.GetSegmentation().GetNthSegment(0).GetName() == "Shell 5 %"
+    assert surfaces.GetSegmentation().GetNthSegment(0).GetName() == "Shell, 5 % of the samples"
     ui.surfacesCheckBox.checked = False
     assert not surfaces.GetDisplayNode().GetVisibility()
 

@@ -65,7 +65,7 @@ def test_the_truth_is_compared_with_and_its_numbers_are_shown(panel, host):
     assert not ui.validateRunningWidget.visible and ui.calibrateButton.enabled
     found = table(ui)
     assert found["Dice"] == "0.75" and found["TRE, mean"] == "1.5"
-    assert found["In 95 % ellipsoid"] == "70"
+    assert found["In the samples' ellipsoid"] == "70"
     titles = [ui.plotComboBox.itemText(n) for n in range(ui.plotComboBox.count)]
     assert titles == [
         "Landmarks: risk and coverage",

@@ -331,7 +331,7 @@ def test_a_result_is_first_judged_by_its_expected_error():
 
 
 def test_headings_are_broken_once():
-    assert columns.in_two_lines("Disagreement, 95 % (mm)") == "Disagreement,\n95 % (mm)"
+    assert columns.in_two_lines("Disagreement, median (mm)") == "Disagreement,\nmedian (mm)"
     assert columns.in_two_lines("95 % bound (mm)") == "95 % bound\n(mm)"
     assert columns.in_two_lines("Structure") == "Structure"
     assert columns.is_hidden("worst_voxel_lps_r") and not columns.is_hidden("volume_ml")
@@ -370,6 +370,6 @@ def test_what_a_registration_improved_in_words():
     )
     assert in_words(found) == [
         "Before (with the images as they lie) and after the registration: mean Dice 0.500 / 0.750, "
-        "mean landmark error 0.50 [0.60] / 0.75 mm."
+        "mean landmark error in the fixed space 0.50 [0.60] / 0.75 mm."
     ]
     assert in_words(BeforeAfter()) == []

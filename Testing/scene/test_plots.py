@@ -45,7 +45,7 @@ def check(result) -> None:
     found = values(result.validation_table)
     assert found["Dice"] == 0.75 and found["TRE, mean"] == 1.5
     assert found["Mislabelled"] == pytest.approx(22) and found["ECE, segmentation alone"] == 0.22
-    assert "In calibrated bound" not in found  # not known
+    assert "Within the stated bound" not in found  # not known
     charts = plots.charts(result.scene, result.run)
     assert set(charts) == set(CURVE)
     chart = charts["landmarks_risk_coverage"]

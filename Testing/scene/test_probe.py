@@ -8,8 +8,9 @@ slicer = pytest.importorskip("slicer")
 import SimpleITK as sitk  # noqa: E402
 
 from support.fake_result import write_fake_result  # noqa: E402
+from UncertainRegLib.geometry import DisplacementField, read_field, write_field  # noqa: E402
 from UncertainRegLib.posterior.region import prediction_radius  # noqa: E402
-from UncertainRegLib.scene import probe  # noqa: E402
+from UncertainRegLib.scene import axes, display, probe  # noqa: E402
 from UncertainRegLib.scene.bundle import read_bundle, write_bundle  # noqa: E402
 from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
@@ -116,6 +117,51 @@ def test_outside_nothing_is_claimed(folder, headless):
         assert not reading.is_known and reading.labels == [] and reading.main == ()
         assert np.isnan(reading.axes_mm).all()
         assert not probe.show_ellipsoid(result, reading).GetDisplayNode().GetVisibility()
+
+
+@pytest.mark.parametrize("words", ["RL", "AP", "SI"])
+def test_directions_are_those_of_the_patient_in_the_fixed_image(folder, headless, words):
+    """The moving image is larger by 1.3 and turned by 90 degrees out of the direction in which the
+    samples differ: along its own axes they differ elsewhere, and by more."""
+    long = ("RL", "AP", "SI").index(words)
+    near, far = (long + 1) % 3, (long + 2) % 3
+    spread, turn = np.zeros(3), np.zeros((3, 3))
+    spread[[long, near, far]] = 2.4, 0.6, 0.3
+    turn[near, long], turn[long, near], turn[far, far] = 1.3, -1.3, 1.3
+    shifts = np.random.default_rng(5).normal(size=(6, 3))
+    shifts = spread * (shifts - shifts.mean(0)) / shifts.std(0)
+    _write_samples(folder, lambda points, n: (points + shifts[n]) @ turn.T)
+    result = load_result(folder, headless.scene)
+    reading = probe.Probe(result).read(_point(folder))
+    assert reading.main == (words,)
+    weights = np.exp(-0.1 * np.arange(6))
+    covariance = np.cov(shifts.T, aweights=weights, ddof=0)
+    expected = np.sqrt(np.linalg.eigvalsh(covariance)[::-1])
+    count = weights.sum() ** 2 / (weights**2).sum()
+    np.testing.assert_allclose(reading.axes_mm, prediction_radius(count) * expected, rtol=1e-3)
+    display.jump_to(headless.scene, _point(folder))
+    drawn = slicer.util.arrayFromModelPoints(axes.show_axes(result)).reshape(-1, 14 * 7 + 2, 3)
+    assert len(drawn) > 5
+    for one in drawn:
+        assert np.ptp(one, axis=0).argmax() == long
+
+
+def test_a_fold_has_no_ellipsoid(folder, headless):
+    shifts = np.random.default_rng(5).normal(size=(6, 3))
+    _write_samples(folder, lambda points, n: (points + shifts[n]) * [1.0, -1.0, 1.0])
+    result = load_result(folder, headless.scene)
+    reading = probe.Probe(result).read(_point(folder))
+    assert reading.is_known and np.isnan(reading.axes_mm).all() and reading.main == ()
+    assert not probe.show_ellipsoid(result, reading).GetDisplayNode().GetVisibility()
+    assert axes.show_axes(result).GetPolyData().GetNumberOfPoints() == 0
+
+
+def _write_samples(folder, moved) -> None:
+    """Let sample n of a result carry points (..., 3) in LPS mm to ``moved(points, n)``."""
+    for n, path in enumerate(sorted(folder.glob("samples/*.nrrd"))):
+        grid = read_field(path).grid
+        points = grid.points(np.zeros(0))
+        write_field(DisplacementField((moved(points, n) - points).astype("f4"), grid), path)
 
 
 @pytest.mark.parametrize(

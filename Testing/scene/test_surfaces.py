@@ -36,9 +36,9 @@ def test_surfaces_enclose_each_other_and_the_structure(folder, headless):
     node = surfaces.show_surfaces(result, "Core")
     segmentation = node.GetSegmentation()
     assert [segmentation.GetNthSegment(n).GetName() for n in range(3)] == [
-        "Core 5 %",
-        "Core 50 %",
-        "Core 95 %",
+        "Core, 5 % of the samples",
+        "Core, 50 % of the samples",
+        "Core, 95 % of the samples",
     ]
     volumes = [_volume_ml(segmentation.GetNthSegment(n)) for n in range(3)]
     assert volumes[0] > volumes[1] > volumes[2] > 0.0
@@ -178,7 +178,10 @@ def test_everything_on_demand_is_saved_with_the_scene(tmp_path, headless):
         assert loaded.sweep_sequence.GetNumberOfDataNodes() == sweep.FRAMES
         assert loaded.transform.GetDisplayNode().GetVisibility2D()
         surfaces.show_surfaces(loaded, "Shell")  # still computable, without the folder
-        assert loaded.surfaces.GetSegmentation().GetNthSegment(0).GetName() == "Shell 5 %"
+        assert (
+            loaded.surfaces.GetSegmentation().GetNthSegment(0).GetName()
+            == "Shell, 5 % of the samples"
+        )
 
 
 def test_glyphs_are_drawn_and_hidden(folder, headless):

@@ -64,7 +64,7 @@ def _worse(found: dict, begin: str) -> list[str]:
     worse = []
     for key, title, better, digits in (
         ("dice", "mean Dice", 1, 3),
-        ("tre_mm", "mean landmark error in mm", -1, 2),
+        ("tre_mm", "mean landmark error in mm (fixed space)", -1, 2),
         ("similarity", "similarity of the images", 1, 3),
     ):
         values = found[key]

@@ -12,9 +12,9 @@ label_map           label entropy and top label, of samples and registration tog
 label_table         one row a label
 weights             weights from their logarithms, and the effective number of samples
 region              radius of the ellipsoid that holds a further sample, for few samples; its axes
-points              landmarks: mean position, 95 % ellipsoid, TRE, Mahalanobis distance
+points              landmarks: mean position, ellipsoid of the samples, TRE, Mahalanobis distance
 modes               principal components of the samples, modes, component sweep
 coarse              copies of all samples, small enough to compare: modes, best one, strays
-surfaces            5 / 50 / 95 % surfaces of a label
+surfaces            where 5 / 50 / 95 % of the samples put a label
 ==================  ==============================================================================
 """

@@ -1,4 +1,4 @@
-"""Landmarks: where the samples put them in the fixed space, with 95 % ellipsoids of the samples."""
+"""Landmarks: where the samples put them in the fixed space, with their ellipsoids."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def landmark_table(
 
         - label, fixed_lps, moving_lps
         - mean_lps: mean position; covariance_mm2: xx, xy, xz, yy, yz, zz; u_mm: sqrt(trace)
-        - axes_mm: semi-axes of the 95 % ellipsoid r sqrt(λ), longest first, along the rows of
-          directions (LPS unit vectors)
+        - axes_mm: semi-axes of the ellipsoid r sqrt(λ), longest first, along the rows of directions
+          (LPS unit vectors)
         - lost: how many samples have no answer
         - tre_mm: distance of ``mapped`` to the truth
         - mahalanobis: sqrt((t - mean)ᵀ S⁻¹ (t - mean)) of the truth t; inside95: whether t lies

@@ -1,4 +1,4 @@
-"""Quantile surfaces of a label: where it surely is, probably is, and may be."""
+"""Surfaces of a label: where at least 5, 50 and 95 % of the samples put it."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def probability_volume(probabilities: LabelProbabilities, label: int) -> Image:
 def quantile_masks(
     probabilities: LabelProbabilities, label: int, levels: tuple[float, ...] = LEVELS
 ) -> dict[float, Image]:
-    """Masks p >= level whose boundaries are the surfaces: 0.05 largest, 0.95 the sure core.
+    """Masks p >= level whose boundaries are the surfaces: of 0.05 the largest, of 0.95 the core.
 
     Args:
         probabilities: label probabilities of all samples.

@@ -242,7 +242,7 @@ def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     millimetres = errors if len(errors) == 2 else (*errors, "u_p50_mm", "u_p95_mm")[:2]
     names = ("name", *millimetres, "volume_ml", volume)
     return (
-        _headings(columns.STRUCTURES, dict(zip(names, (0.26, 0.42, 0.59, 0.73, 1.0)))),
+        _headings(columns.STRUCTURES, dict(zip(names, (0.25, 0.39, 0.62, 0.75, 1.0)))),
         [
             [
                 str(row["name"]),

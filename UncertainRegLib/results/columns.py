@@ -39,7 +39,9 @@ STRUCTURES = {
     ),
     "u_p50_mm": Column("Disagreement, median", "mm", "Median disagreement at the boundary"),
     "u_p95_mm": Column(
-        "Disagreement, 95 %", "mm", "95th percentile of the disagreement at the boundary"
+        "Disagreement, 95th percentile",
+        "mm",
+        "Of the samples: exceeded at 5 % of the boundary; no bound of the error",
     ),
     "worst_u_mm": Column("Disagreement, worst", "mm", "Largest disagreement at the boundary"),
     "volume_ml": Column("Volume", "mL", "Mean volume over the samples"),
@@ -76,13 +78,19 @@ LANDMARKS = {
     "label": Column("Landmark"),
     "expected_mm": Column("Expected error", "mm", "Expected distance from the true point"),
     "bound_mm": Column("95 % bound", "mm", "95 % of points are expected within this distance"),
-    "u_mm": Column("Disagreement", "mm", "Root of the trace of the covariance of the samples"),
+    "u_mm": Column(
+        "Disagreement",
+        "mm",
+        "Root of the trace of the covariance of the samples, in the fixed space",
+    ),
     "tre_before_mm": Column("TRE before", "mm", "Distance of the points of the images as they lie"),
-    "tre_mm": Column("TRE after", "mm", "Distance of the registered from the true point"),
+    "tre_mm": Column(
+        "TRE after", "mm", "Distance of the registered from the true point, in the fixed space"
+    ),
     "within_bound": Column("Within bound", "", "Is the TRE within the 95 % bound"),
-    "inside95": Column("Inside 95 %", "", "Is the true point inside the ellipsoid"),
+    "inside95": Column("Inside ellipsoid", "", "Is the true point inside that of the samples"),
     "axes_mm": Column(
-        "95 % ellipsoid",
+        "Ellipsoid of the samples",
         "mm",
         "Semi-axes of the ellipsoid that would hold "
         "a further sample in 95 % of cases, longest first; no bound of the error",

@@ -10,7 +10,7 @@ from .views import known
 NUMBERS = {
     "similarity": ("similarity", 3, "", 1),
     "dice": ("mean Dice", 3, "", 1),
-    "tre_mm": ("mean landmark error", 2, " mm", -1),
+    "tre_mm": ("mean landmark error in the fixed space", 2, " mm", -1),
 }
 
 

@@ -1,4 +1,4 @@
-"""95 % ellipsoids of the samples on a grid in the planes that the slice views show.
+"""Ellipsoids of the samples on a grid in the planes that the slice views show.
 
 A slice cuts each of them into an ellipse of true size in mm: long where the registration is free
 to slide, small where it is certain.
@@ -102,7 +102,7 @@ def _ellipsoids(result: ResultNodes, points: np.ndarray):
     sequence = result.sample_sequence
     fields = [field_of(sequence.GetNthDataNode(i)) for i in range(sequence.GetNumberOfDataNodes())]
     weights = sample_weights(sequence)
-    near = around(points).reshape(-1, 3)
+    near = around(points, fields[0].grid).reshape(-1, 3)
     moved = np.stack([near + lps_to_ras(_at(field.vectors, field.grid, near)) for field in fields])
     axes, directions = ellipsoids(moved.reshape(len(fields), -1, 7, 3), weights)
     known = np.isfinite(axes).all(-1)

@@ -1,4 +1,4 @@
-"""95 % ellipsoids of the samples at points of the fixed image, in the fixed space.
+"""Ellipsoids of the samples at points of the fixed image, in the fixed space.
 
 The samples of a registration put a fixed point at several places of the moving image. Drawn on the
 fixed image their spread has to be carried back there: with a rotation between the images its
@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..geometry import Grid
 from ..posterior.region import prediction_radius, principal_axes
 from ..posterior.weights import effective_count
+from .frames import lps_to_ras
 
 STEP_MM = 2.0  # of the central differences of the mean registration
 SMALLEST_SLOPE = 0.1  # its determinant; below it the registration folds or nearly does
 
 
-def around(points: np.ndarray) -> np.ndarray:
-    """(P, 7, 3): each point, then its neighbours along x, y and z, below and above, for
-    `ellipsoids`; mm."""
-    steps = np.zeros((7, 3))
-    steps[1::2], steps[2::2] = -STEP_MM * np.eye(3), STEP_MM * np.eye(3)
-    return np.asarray(points, float)[:, None] + steps
+def around(points: np.ndarray, grid: Grid) -> np.ndarray:
+    """(P, 7, 3) RAS mm: each point, then two neighbours along each of x, y and z, for `ellipsoids`.
+
+    Near the border of the samples' grid they are the neighbours of a place further inside: beyond
+    it a field is constant, and its slope no slope of the registration.
+    """
+    points = np.asarray(points, float)
+    steps = np.concatenate([-STEP_MM * np.eye(3), STEP_MM * np.eye(3)])[[0, 3, 1, 4, 2, 5]]
+    rim = np.minimum(STEP_MM / grid.spacing, (grid.size - 1) / 2.0)
+    inside = np.clip(grid.to_index(lps_to_ras(points)), rim, grid.size - 1 - rim)
+    near = lps_to_ras(grid.to_world(inside))[:, None] + steps
+    return np.concatenate([points[:, None], near], axis=1)
 
 
 def ellipsoids(moved: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

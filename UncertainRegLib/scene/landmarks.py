@@ -1,4 +1,4 @@
-"""Landmarks of the moving image in the fixed space: mean points and 95 % ellipsoids."""
+"""Landmarks of the moving image in the fixed space: mean points and ellipsoids of the samples."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def style_points(node: slicer.vtkMRMLMarkupsFiducialNode, count: int) -> None:
 def set_ellipsoids(
     node: slicer.vtkMRMLModelNode, rows: list[dict], window: tuple[float, float] | None = None
 ) -> None:
-    """All 95 % ellipsoids (RAS mm) as one mesh with the point scalar ``u_mm``.
+    """All ellipsoids of the samples (RAS mm) as one mesh with the point scalar ``u_mm``.
 
     They are coloured like the map of disagreement, whose window (mm) is given, so that one legend
     tells of both; without that map, from 0 to the largest.

@@ -120,16 +120,21 @@ def measures(entry: Validation) -> list[dict]:
     if entry.landmarks:
         found = entry.landmarks
         add("Landmarks", found.count, "", "with a true position")
-        add("TRE, mean", found.tre_mean_mm, "mm", "distance to the true position")
-        add("TRE, median", found.tre_median_mm, "mm", "half of the landmarks are nearer")
-        add("TRE, 95 %", found.tre_p95_mm, "mm", "95 % of the landmarks are nearer")
         add(
-            "In 95 % ellipsoid",
+            "TRE, mean",
+            found.tre_mean_mm,
+            "mm",
+            "distance to the true position, in the fixed space",
+        )
+        add("TRE, median", found.tre_median_mm, "mm", "half of the landmarks are nearer")
+        add("TRE, 95th percentile", found.tre_p95_mm, "mm", "95 % of the landmarks are nearer")
+        add(
+            "In the samples' ellipsoid",
             found.inside95,
             "%",
-            "coverage: less than 95 % means that the disagreement is too small",
+            "a further sample would be in 95 % of cases: less means that the samples differ too little",
         )
-        add("In 95 % bound", found.bound_coverage, "%", "true points within their stated bound")
+        add("Within the stated bound", found.bound_coverage, "%", "the bound is meant for 95 %")
         add("Spearman", found.spearman, "", "rank correlation of disagreement and TRE")
         add("Normalised AURC", found.naurc, "", "0: sorts like the error itself, 1: like chance")
     return rows

@@ -17,6 +17,7 @@ from .frames import lps_to_ras
 from .result_nodes import ResultNodes
 from .samples import sample_weights
 from .segments import Layer, layers_of
+from .transform import field_of
 
 _ISOTROPIC = 1.2  # ratio of the longest to the middle axis below which no direction stands out
 _ALONG = 0.4  # an anatomical axis is named from this component on, 66 degrees
@@ -29,8 +30,8 @@ class Reading:
     Attributes:
         point: RAS mm.
         values: map name -> value in the voxel, NaN where the map makes no statement.
-        axes_mm: (3,) semi-axes of the 95 % ellipsoid of the samples in the fixed space, longest
-            first; NaN: unknown (`ellipsoid.ellipsoids`).
+        axes_mm: (3,) semi-axes of the ellipsoid of the samples in the fixed space, which would hold
+            a further one in 95 % of cases, longest first; NaN: unknown (`ellipsoid.ellipsoids`).
         directions: (3, 3) their unit vectors in RAS, one a row.
         main: anatomical axes along which the longest one runs, of 'RL', 'AP', 'SI'; empty when no
             direction stands out.
@@ -63,9 +64,9 @@ class Probe:
         self._layers = _layers(result.moving_segmentation)
         sequence = result.sample_sequence
         count = sequence.GetNumberOfDataNodes() if sequence else 0
-        self._transforms = [
-            sequence.GetNthDataNode(index).GetTransformFromParent() for index in range(count)
-        ]
+        samples = [sequence.GetNthDataNode(index) for index in range(count)]
+        self._transforms = [sample.GetTransformFromParent() for sample in samples]
+        self._grid = field_of(samples[0]).grid if samples else None
         self._weights = sample_weights(sequence) if count else np.zeros(0)
         self._bound = bound_of(result.expected_error, result.calibration)
         self._maps = {
@@ -82,7 +83,7 @@ class Probe:
         }
         axes, directions, labels = np.full(3, np.nan), np.eye(3), []
         if len(self._transforms) > 1 and np.isfinite(values.get("uncertainty_mm", np.nan)):
-            near = around(point[None])[0]
+            near = around(point[None], self._grid)[0]
             moved = np.array(
                 [
                     [transform.TransformPoint(each) for each in near]
@@ -114,7 +115,7 @@ class Probe:
 
 
 def show_ellipsoid(result: ResultNodes, reading: Reading) -> slicer.vtkMRMLModelNode:
-    """The 95 % ellipsoid at a reading as a model, in 3D and as its section in the slices.
+    """The ellipsoid of the samples at a reading as a model, in 3D and as its section in the slices.
 
     It replaces the one shown before; where nothing is known it is hidden.
     """

@@ -248,7 +248,7 @@ def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
     if is_new:
         landmarks.style_points(points, len(rows))
     ellipsoids, is_new = nodes.find_or_add(
-        scene, run, "ellipsoids", "vtkMRMLModelNode", "Ellipsoids (95 percent)"
+        scene, run, "ellipsoids", "vtkMRMLModelNode", "Ellipsoids of the samples"
     )
     if is_new:
         landmarks.style_ellipsoids(ellipsoids)

@@ -34,8 +34,8 @@ class ResultNodes:
         strays: samples far from the others: number -> distance in mm; leaves_out_strays: whether
             maps, tables and sample weights are those without them (`result.leave_out_strays`).
         label_table, landmark_table: tables with units.
-        landmarks, ellipsoids: mean points and 95 % ellipsoids in the fixed space.
-        surfaces: 5, 50 and 95 % surfaces of a structure, if they were asked for.
+        landmarks, ellipsoids: mean points and ellipsoids of the samples in the fixed space.
+        surfaces: where 5, 50 and 95 % of the samples put a structure, if they were asked for.
         pins: readings that the user pinned.
         fixed, moving, moving_segmentation, moving_points: the inputs.
         validation_table: numbers of the validation, if there was one; its plots: ``plots.charts``.

@@ -1,4 +1,4 @@
-"""Safety margins of a structure: where it may be (5 %), probably is (50 %) and surely is (95 %).
+"""Margins of a structure: where at least 5, 50 and 95 % of the samples put it.
 
 They come from the samples and the moving segmentation that are in the scene, so they can be asked
 for at any time, also after the scene was saved and loaded.
@@ -26,7 +26,8 @@ _MAP = "probability"
 
 
 def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmentationNode:
-    """The 5, 50 and 95 % surfaces of a structure as segments, and its probability as a map.
+    """Where at least 5, 50 and 95 % of the samples put a structure, as segments, and the share of
+    the samples as a map.
 
     They replace those of the structure shown before.
 
@@ -48,7 +49,7 @@ def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmenta
         result.run,
         "surfaces",
         "vtkMRMLSegmentationNode",
-        "Surfaces (5, 50, 95 percent)",
+        "Surfaces (5, 50, 95 percent of the samples)",
     )
     segmentation = node.GetSegmentation()
     node.CreateDefaultDisplayNodes()
@@ -58,7 +59,7 @@ def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmenta
     display = node.GetDisplayNode()
     for level in LEVELS:
         segment = slicer.vtkSegment()
-        segment.SetName(f"{structure} {100 * level:.0f} %")
+        segment.SetName(f"{structure}, {100 * level:.0f} % of the samples")
         segment.SetColor(*_COLORS[level])
         segment.AddRepresentation("Closed surface", _surface(probability, level))
         identifier = f"{100 * level:.0f}"

@@ -203,13 +203,16 @@ def in_words(entry: Validation) -> str:
             lines.append(f"{name:16} {auroc:>10} {ause:>10} {ece:>9}")
     if landmarks:
         lines.append(
-            f"{landmarks.count} landmarks: TRE mean {landmarks.tre_mean_mm:.2f}, median "
-            f"{landmarks.tre_median_mm:.2f}, 95 % {landmarks.tre_p95_mm:.2f} mm"
+            f"{landmarks.count} landmarks: TRE in the fixed space, mean {landmarks.tre_mean_mm:.2f}, "
+            f"median {landmarks.tre_median_mm:.2f}, 95th percentile {landmarks.tre_p95_mm:.2f} mm"
         )
         if landmarks.inside95 is not None:
-            lines.append(f"{100 * landmarks.inside95:.0f} % inside their 95 % ellipsoid")
+            lines.append(
+                f"{100 * landmarks.inside95:.0f} % inside the ellipsoid that would hold a further "
+                "sample in 95 % of cases"
+            )
         if landmarks.bound_coverage is not None:
-            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within their 95 % bound")
+            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within the stated 95 % bound")
     return "\n".join([*lines, *entry.curves])
 
 

@@ -153,7 +153,7 @@ class ProbeSection(VTKObservationMixin):
             parts.append(disagreement(reading))  # else it is the headline
         if all(map(math.isfinite, reading.axes_mm)):
             axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
-            parts.append(_("95 % ellipsoid of the samples {axes} mm").format(axes=axes))
+            parts.append(_("ellipsoid of the samples {axes} mm").format(axes=axes))
         parts += [
             f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
             for name, p in reading.labels[:3]

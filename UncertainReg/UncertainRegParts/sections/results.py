@@ -242,7 +242,7 @@ def improvement(found) -> list[str]:
     texts = {
         "similarity": _("similarity {before} / {after}"),
         "dice": _("mean Dice {before} / {after}"),
-        "tre_mm": _("mean landmark error {before} / {after} mm"),
+        "tre_mm": _("mean landmark error in the fixed space {before} / {after} mm"),
     }
     parts = []
     for name, change in found.changes.items():
