@@ -20,12 +20,13 @@ landmarks</i>. Tick the check of a known shift. <i>Apply</i>. The disagreement i
 samples and becomes sharper with each one; at the end the expected error is shown, and the
 disagreement is one choice away in <i>Map</i>. <i>Cancel</i> keeps what is finished.</li>
 <li>Move the mouse over a slice: <i>At the mouse</i> reads out the expected error in mm and its 95 %
-bound, by how much the samples differ and along which direction mostly, and the ellipsoid of the samples.
-<i>Shift+P</i> pins a reading. <i>Axes</i> draws the ellipsoids all over the slices.</li>
+bound, by how much the samples differ and along which direction mostly, and the ellipsoid of the
+samples. <i>Shift+P</i> pins a reading. <i>Axes</i> draws the ellipsoids all over the slices.</li>
 <li>Raise <i>Hide below</i> to the distance that matters to you: what stays coloured is not reliable
 to that distance.</li>
 <li>Click a row of <i>Structures</i> to see its most uncertain place, and tick <i>5/50/95 % of the
-samples</i> to see where so many of them put it; a row of <i>Landmarks</i> to see whether the truth lies within its bound.
+samples</i> to see where so many of them put it; a row of <i>Landmarks</i> to see whether the truth
+lies within its bound.
 </li>
 <li><i>Samples</i>, <i>Play</i>: watch the moving volume jump where the registrations disagree.
 <i>A</i> and <i>B</i> are two groups of answers, <i>A ↔ B</i> shows in two colours where they
