@@ -26,7 +26,7 @@ FOUND = Expectation(
     volume_factor=0.8,
     centroid_factor=1.5,
     mean_mm=1.64,
-    fitted_on="Three pairs of balls.",
+    fitted_on="three pairs of balls.",
 )
 WIDER = Calibration(warps=3, wider=1.5, expected_within=0.91, amplitude_mm=3.1, warning="Smooth.")
 ENOUGH = replace(WIDER, wider=1.0, expected_within=0.97)
@@ -115,8 +115,8 @@ def test_a_refusal_leaves_no_bound_and_one_sentence(expected, calibration):
 def test_what_is_said_of_the_error():
     mean = "The expected error is 1.6 mm on average."
     bound = (
-        "95 % of points are expected within {} times the value of its map. That held on average on "
-        "other pairs: Three pairs of balls."
+        "95 % of points are expected within {} times the value of its map, as found on three pairs "
+        "of balls."
     )
     assert in_words(FOUND, None) == [mean, bound.format("2.0")]
     assert in_words(FOUND, ENOUGH) == [

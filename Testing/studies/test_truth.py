@@ -1,6 +1,8 @@
 """The study of known errors: twins, lists of pairs, rows, resuming, fitting, the command."""
 
 import csv
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,3 +194,11 @@ def test_a_student_bound_holds_a_further_sample_along_an_axis():
     samples, further = draws[:, :8], draws[:, 8]
     bound = student_factor(8) * samples.std(axis=1)
     assert (np.abs(further - samples.mean(axis=1)) <= bound).mean() == pytest.approx(0.95, abs=0.01)
+
+
+def test_the_page_is_made_from_the_rows_beside_it():
+    file = Path(__file__).parents[1] / "benchmarks" / "truth_report.py"
+    spec = spec_from_file_location("truth_report", file)
+    report = module_from_spec(spec)
+    spec.loader.exec_module(report)
+    assert report.PAGE.read_text(encoding="utf-8") == report.page()

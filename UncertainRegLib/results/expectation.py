@@ -141,8 +141,8 @@ def in_words(expected: Expectation | None, calibration: Calibration | None) -> l
     else:
         factor = expected.point_factor * _wider(calibration)
         found += [
-            f"95 % of points are expected within {factor:.1f} times the value of its map. "
-            f"That held on average on other pairs: {expected.fitted_on}",
+            f"95 % of points are expected within {factor:.1f} times the value of its map, as found "
+            f"on {expected.fitted_on}",
             calibrated.of_bound(calibration),
         ]
     return [text for text in found if text]
