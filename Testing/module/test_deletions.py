@@ -96,6 +96,7 @@ def full(widget, host, tmp_path, monkeypatch):
     return widget
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", EVERY)
 def test_every_node_may_be_deleted(full, host, role):
     import slicer
@@ -114,6 +115,7 @@ def test_every_node_may_be_deleted(full, host, role):
     host.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["map:uncertainty_mm", "ellipsoids", "surfaces", "transform"])
 def test_every_display_may_be_deleted(full, host, role):
     import slicer

@@ -112,12 +112,15 @@ class SampleSection(VTKObservationMixin):
             self.browser.SetPlaybackLooped(looped)
 
     def _showMode(self, number: int) -> None:
-        self._showSample(self.panel.result.modes[number][1])
+        modes = self.panel.result.modes if self.panel.result else []
+        self._showSample(modes[number][1] if number < len(modes) else None)
 
     def _showDifference(self) -> None:
         from UncertainRegLib.scene.sweep import DIFFERENCE, add_difference
 
         result, combo = self.panel.result, self.ui.mapComboBox
+        if result is None or len(result.modes) < 2:
+            return
         try:
             add_difference(result, *(sample for _weight, sample in result.modes[:2]))
         except ValueError as error:
@@ -128,13 +131,16 @@ class SampleSection(VTKObservationMixin):
         self.ui.showMapCheckBox.checked = True
 
     def _showBest(self) -> None:
-        self._showSample(self.panel.result.best_sample)
+        self._showSample(self.panel.result.best_sample if self.panel.result else None)
 
     def _showOracle(self) -> None:
-        self._showSample(self.panel.result.oracle_sample)
+        self._showSample(self.panel.result.oracle_sample if self.panel.result else None)
 
-    def _showSample(self, index: int) -> None:
+    def _showSample(self, index: int | None) -> None:
+        """A sample of the chosen run; nothing happens where it, or what shows it, was deleted."""
         self.ui.movementComboBox.currentIndex = 0
+        if index is None or self.browser is None:
+            return
         self.browser.SetPlaybackActive(False)
         self._onStep(index)
 

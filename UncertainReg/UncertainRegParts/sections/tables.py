@@ -48,7 +48,9 @@ class TableSection:
             box.checked = display is not None and bool(display.GetVisibility())
 
     def _onStructure(self, row: int, column: int) -> None:
-        node = self.panel.result.label_table
+        node = self.panel.result.label_table if self.panel.result else None
+        if node is None:  # just deleted
+            return
         source = self.ui.structuresTable.item(row, 0).data(qt.Qt.UserRole)
         self._structure = node.GetTable().GetColumnByName("name").GetValue(source)
         self._jump(node, source, "worst_voxel_lps")
@@ -57,8 +59,10 @@ class TableSection:
             self._showSurfaces(True)
 
     def _onLandmark(self, row: int, column: int) -> None:
-        source = self.ui.landmarksTable.item(row, 0).data(qt.Qt.UserRole)
-        self._jump(self.panel.result.landmark_table, source, "mean_lps")
+        node = self.panel.result.landmark_table if self.panel.result else None
+        if node is not None:
+            source = self.ui.landmarksTable.item(row, 0).data(qt.Qt.UserRole)
+            self._jump(node, source, "mean_lps")
 
     def _jump(self, node, row: int, point: str) -> None:
         """Show the point (RAS mm) given in three columns of a table node."""
@@ -118,7 +122,7 @@ class TableSection:
     def _save(self, node, name: str) -> None:
         from UncertainRegLib.scene.tables import write_csv
 
-        path = askForPath(name, _("Table (*.csv *.tsv)"))
+        path = askForPath(name, _("Table (*.csv *.tsv)")) if node is not None else ""
         if not path:
             return
         try:
