@@ -229,12 +229,14 @@ class Study(Protocol):
     Attributes:
         command: of ``evaluate``; question: what it asks, one line of help.
         families: of perturbations, by name.
+        failed: a sentence for each row that could not be computed.
     """
 
     command: ClassVar[str]
     question: ClassVar[str]
     place: ClassVar[int] = LAST
     families: tuple[str, ...] = ("deform",)
+    failed: Sequence[str] = ()
 
     @classmethod
     @abstractmethod

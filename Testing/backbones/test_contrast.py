@@ -111,6 +111,22 @@ def test_a_run_with_another_contrast_warns(tmp_path, other):
     assert ("of their contrast" in said) == other
 
 
+def test_what_to_choose_instead_is_what_says_so_of_itself(monkeypatch):
+    class Mine(Backbone):
+        """A backbone that is in the list."""
+
+        facts = Facts("mine", "Mine", modality="any, also different ones")
+
+        def register(self, fixed, moving):
+            return identity(fixed.grid)
+
+    monkeypatch.setitem(backbones.registry.known(), "mine", Mine)
+    assert contrast.for_any_contrast() == ["bspline", "convexadam", "elastix", "mine"]
+    fixed = textured(GRID, seed=3)
+    (said,) = contrast.warnings(backbones.create("demons"), fixed, inverted(fixed), identity(GRID))
+    assert "choose one of bspline, convexadam, elastix, mine" in said
+
+
 def test_real_pairs_of_one_contrast_raise_no_alarm_and_others_do(shared_data):
     pair = [
         read_image(shared_data / "hippocampus_msd/images" / f"hippocampus_{n}.nii.gz")

@@ -81,7 +81,7 @@ def test_download_needs_consent(capsys, monkeypatch):
         run("install", "clapirn")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda question: "n")
-    assert run("install", "clapirn") == 0
+    assert run("install", "clapirn") == 130, "what comes after it in a script must not go on"
     assert "Nothing was downloaded" in capsys.readouterr().out
     assert run("install", "demons") == 0
     assert "needs no trained weights" in capsys.readouterr().out

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from support.phantoms import textured
 from UncertainRegLib.__main__ import main
+from UncertainRegLib.backbones.demons import Demons
 from UncertainRegLib.geometry import Grid, folding_fraction, write_image
 from UncertainRegLib.geometry.foreground import patient
-from UncertainRegLib.studies.anatomy import _collapse, simulate
+from UncertainRegLib.studies.anatomy import Anatomy, _collapse, simulate
 
 GRID = Grid.from_spacing((28, 30, 36), (1.2, 1.2, 1.2), (5, 0, -4))
 
@@ -84,6 +87,31 @@ def test_the_command_scores_the_case_and_its_control(tmp_path, capsys):
     assert "control AUROC" in (tmp_path / "out" / "table.txt").read_text(encoding="utf-8")
     rows = (tmp_path / "out" / "rows.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 2
+
+
+def test_a_pair_whose_control_cannot_be_registered_is_named(tmp_path, monkeypatch):
+    original, made = Demons.register, itertools.count()
+
+    def register(self, fixed, moving):
+        if next(made) == 1:  # the control of the first pair
+            raise RuntimeError("The metric fell off a cliff.")
+        return original(self, fixed, moving)
+
+    monkeypatch.setattr(Demons, "register", register)
+    study = Anatomy(
+        textured(GRID),
+        "phantom",
+        tmp_path,
+        ("resection",),
+        families=("translation",),
+        samples=2,
+        repeats=2,
+        backbone_settings={"affine": False},
+    )
+    assert {row["number"] for row in study.run().all} == {"1"}
+    assert study.failed == [
+        "phantom, resection 0: the pair could not be registered (The metric fell off a cliff.)"
+    ]
 
 
 def test_an_unknown_case_is_refused(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import sys
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from support.phantoms import smooth_field, textured
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.backbones import Facts
+from UncertainRegLib.backbones.demons import Demons
 from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import (
     DisplacementField,
@@ -253,6 +255,50 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
     assert names[1:5] == [f"translation{ending}" for ending in endings]
     with open(tmp_path / "bins.csv", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 9 * known_warp.BINS
+
+
+def fails_at(monkeypatch, *calls: int) -> None:
+    """Let demons fail at calls of these numbers, from 0."""
+    original, made = Demons.register, itertools.count()
+
+    def register(self, fixed, moving):
+        if next(made) in calls:
+            raise RuntimeError("The metric fell off a cliff.")
+        return original(self, fixed, moving)
+
+    monkeypatch.setattr(Demons, "register", register)
+
+
+def test_a_pair_that_cannot_be_registered_is_named_and_the_others_go_on(tmp_path, monkeypatch):
+    """The next run tries it again."""
+    fails_at(monkeypatch, 0)
+    one = study(tmp_path, repeats=2)
+    rows = one.run()
+    assert {row["number"] for row in rows.all} == {"1"}
+    assert one.failed == [
+        "phantom, elastic 0: the pair could not be registered (The metric fell off a cliff.)"
+    ]
+    again = study(tmp_path, repeats=2)
+    assert {row["number"] for row in again.run().all} == {"0", "1"} and not again.failed
+
+
+def test_a_map_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    fails_at(monkeypatch, *range(1, 50))
+    one = study(tmp_path)
+    assert [row["map"] for row in one.run().all] == [RESIDUAL]
+    assert "no map of translation" in one.failed[0] and "off a cliff" in one.failed[0]
+
+
+def test_the_command_names_pairs_without_a_registration(tmp_path, monkeypatch, capsys):
+    write_image(textured(GRID), tmp_path / "phantom.nrrd")
+    options = ["evaluate", "known-warp", "--image", str(tmp_path / "phantom.nrrd")]
+    options += ["--families", "translation", "--truths", "elastic", "--samples", "2"]
+    options += ["--backbone-settings", '{"affine": false}', "--out"]
+    fails_at(monkeypatch, 0, 1)
+    assert main([*options, str(tmp_path / "one"), "--warps", "1"]) == 1
+    assert "No pair could be judged. phantom, elastic 0" in capsys.readouterr().err
+    assert main([*options, str(tmp_path / "two"), "--warps", "2"]) == 0
+    assert "phantom, elastic 0: the pair could not" in capsys.readouterr().err
 
 
 def test_rows_of_a_case_share_their_error(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from support.trained_models import SHAPE, TINY, train_and_kill, write_images
+from support.written_files import mha
 
 torch = pytest.importorskip("torch")
 
@@ -23,6 +24,18 @@ from UncertainRegLib.training.gong import (  # noqa: E402
 )
 from UncertainRegLib.training.losses import laplace_nll  # noqa: E402
 from UncertainRegLib.training.model_folder import load_model  # noqa: E402
+
+
+def test_what_the_reader_of_an_image_had_to_decide_is_said(tmp_path, capsys):
+    images, labels = write_images(tmp_path, 2)
+    for folder in (images, labels):
+        mha(folder / "2.mha", affine=None, array=np.ones((16, 16, 16), np.uint8))
+    said = []
+    FolderPairs(str(images), (16, 16, 16), say=said.append)
+    assert len(said) == 1 and "2.mha: has no orientation" in said[0]
+    options = ["--images", str(images), "--out", str(tmp_path / "out"), "--steps", "1"]
+    assert main(["train", "voxelmorph", *options, *TINY]) == 0
+    assert capsys.readouterr().err.count("Warning: ") == 1
 
 
 def test_laplace_nll_is_least_where_the_scale_is_the_mean_error():

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from ..contracts import Backbone
 from ..geometry import DisplacementField, Image, inside_index, warp
+from .registry import known
 
 ENOUGH = 0.6  # explained variance; measured: same contrast 0.70 to 1.00, inverted below 0.47
 FARTHEST = 0.12  # between distributions; same contrast up to 0.07, with a strong bias field 0.11
@@ -22,7 +23,6 @@ INSIDE = 0.1  # of the range of intensities: what is brighter in both images is 
 RIM_VOXELS = 2  # of the anatomy, left out
 BACKGROUND = 0.02  # of the range of intensities: no anatomy below
 FEWEST_VOXELS = 100  # of anatomy, to say anything at all
-ANY_CONTRAST = "bspline, elastix, convexadam"
 
 
 def explained(fixed: Image, moved: Image, where: np.ndarray) -> float:
@@ -123,12 +123,38 @@ def difference(fixed: Image, moving: Image, registration: DisplacementField) -> 
     share, relation = explained(fixed, moved, seen), related(fixed, moved, seen)
     apart = distance(*_corresponding(fixed.array, moving.array, seen, index))
     if share < ENOUGH:
+<<<<<<< HEAD
         return f"agree in only {max(share, 0):.0%} of their contrast"
     if relation < RELATED:
         return f"are hardly related inside the anatomy (correlation {relation:.2f})"
     if apart > FARTHEST:
         return f"have intensities that lie {apart:.0%} of their range apart, dark and bright alike"
     return ""
+=======
+        what = f"agree in only {max(share, 0):.0%} of their contrast"
+    elif relation < RELATED:
+        what = f"are hardly related inside the anatomy (correlation {relation:.2f})"
+    elif apart > FARTHEST:
+        what = f"have intensities that lie {apart:.0%} of their range apart, dark and bright alike"
+    else:
+        return ()
+    return (
+        f"The registered images {what}: either they are of different kinds, for which "
+        f"{backbone.facts.title} is not made (choose one of {', '.join(for_any_contrast())}), or the "
+        "registration failed. Look at both images.",
+    )
+>>>>>>> house
+
+
+def for_any_contrast() -> list[str]:
+    """The backbones for images of different contrasts, of any anatomy and without weights."""
+    return [
+        name
+        for name, cls in known().items()
+        if cls.listed
+        and not cls.facts.one_contrast
+        and (cls.facts.anatomy, cls.facts.weights) == ("any", None)
+    ]
 
 
 def _corresponding(

@@ -15,8 +15,8 @@ from ..backbones.models import folder_of, install_model, models, read_model
 from ..backbones.registry import BackboneError, backbone_class, create, known, listing
 from ..checksum import sha256_of
 from ..plugins import not_installed
-from .exit_codes import COMPLETE, FAILED
-from .options import add_json, print_json
+from .exit_codes import CANCELLED, COMPLETE, FAILED
+from .options import add_json, print_json, warn
 
 
 def add_command(commands) -> None:
@@ -115,7 +115,7 @@ def install_backbone(options, report=None) -> int:
             raise BackboneError(f"{facts.title}: {store.how_to_get(facts.weights, facts.name)}")
         if not options.yes and not _consent(store.consent_question(facts.weights, facts.title)):
             print("Nothing was downloaded.")
-            return COMPLETE
+            return CANCELLED
         path = store.download(facts.weights, _progress)
     print(f"Installed {path} ({store.size_text(path.stat().st_size)}, sha256 {sha256_of(path)}).")
     return COMPLETE
@@ -144,7 +144,7 @@ def verify_backbone(options, report=None) -> int:
         _need_cuda()
     parameters = {"weights": options.weights} if options.weights else {}
     backbone = create(options.name, options.device, **parameters)
-    image = read_image(options.image, _say) if options.image else None
+    image = read_image(options.image, warn) if options.image else None
     failed = []
     progress = _Registrations()
     for check in verify(backbone, image, progress=progress):
@@ -163,10 +163,6 @@ def _need_cuda() -> None:
 
     if not torch.cuda.is_available():
         raise BackboneError("This torch finds no CUDA device; use --device cpu.")
-
-
-def _say(text: str) -> None:
-    print(f"Warning: {text}", file=sys.stderr)
 
 
 class _Registrations:

@@ -90,6 +90,8 @@ def _study(options, report) -> int:
 
     study = options.study.of(options, lambda sentence: report("warning", text=sentence))
     rows = study.run(Counter(report, study.registrations()))
+    for sentence in study.failed:
+        report("warning", text=sentence)
     if options.parquet:
         write_parquet(rows.all, rows.path.with_suffix(".parquet"))
     report("finished", status="complete", result=str(rows.path))

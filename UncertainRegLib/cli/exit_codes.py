@@ -3,4 +3,4 @@
 COMPLETE = 0
 FAILED = 1
 REFUSED = 3  # a calibration was refused
-CANCELLED = 130  # the partial result is kept
+CANCELLED = 130  # by the user; the partial result is kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 
@@ -78,6 +79,11 @@ def add_json(parser) -> None:
 def print_json(value: object) -> None:
     """Print what ``--json`` asked for."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def warn(sentence: str) -> None:
+    """Say what a person should know on stderr; for commands without events."""
+    print(f"Warning: {sentence}", file=sys.stderr)
 
 
 def reporter(options):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .exit_codes import COMPLETE
-from .options import add_device, add_progress, count, positive
+from .options import add_device, add_progress, count, positive, warn
 from .train_folder import PROGRESS, add_gong, on_step
 from .train_two_networks import add_two_networks
 
@@ -93,7 +93,7 @@ def _train_sir(options, report) -> int:
     pairs = (
         SyntheticPairs(shape)
         if options.synthetic
-        else FolderPairs(options.images, shape, options.spacing)
+        else FolderPairs(options.images, shape, options.spacing, say=warn)
     )
     config = SirTraining(
         variant=options.variant,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .exit_codes import COMPLETE
-from .options import add_device, add_progress, count, positive
+from .options import add_device, add_progress, count, positive, warn
 
 PROGRESS = "a bar, or one JSON object a step on stdout [bar]"
 
@@ -137,6 +137,7 @@ def folder_settings(options):
         together=options.shift,
         apart=min(options.shift, 1),
         intensity="minmax",
+        say=warn,
     )
     return pairs, {
         "steps": options.steps,

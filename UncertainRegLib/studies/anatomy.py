@@ -22,8 +22,7 @@ from ..geometry import DisplacementField, Grid, Image, compose, warp
 from ..geometry.foreground import patient
 from ..metrics.correlation import auroc
 from ..perturbations import Deform
-from ..samplers import create_sampler
-from .disagreement import disagreement, image_residual
+from .disagreement import image_residual
 from .rows import Rows, summary, table
 from .simulate import deformed
 from .study import GROUP, KEY, RESIDUAL, ImageStudy
@@ -76,8 +75,7 @@ class Anatomy(ImageStudy):
             if case not in CASES:
                 raise ValueError(f"Unknown case {case!r}; choose from {', '.join(CASES)}.")
             _pair(self, backbone, case, pair, maps, rows, advance)
-        (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
-        return rows
+        return self.finish(rows)
 
     @staticmethod
     def table(rows: Rows) -> str:
@@ -97,10 +95,11 @@ def _pair(study: Anatomy, backbone, case, pair, maps, rows, advance) -> None:
     changed, control, where, truth = simulate(study.image, case, study.generator(pair))
     sides = []
     for fixed_image, moving_image in (changed, control):
-        fixed, moving = backbone.prepare(fixed_image, moving_image)
-        registration = backbone.register(fixed, moving)
+        registered = study.register(backbone, pair, fixed_image, moving_image)
+        if registered is None:
+            return
         advance(f"{pair['case']} {pair['number']}")
-        sides.append((fixed, moving, registration))
+        sides.append(registered)
     grid = sides[0][2].grid
     region = study.region(control[0], truth.resample(grid))
     inside = Image(where.astype(np.float32), study.image.grid).resample(grid).array > 0.5
@@ -110,16 +109,12 @@ def _pair(study: Anatomy, backbone, case, pair, maps, rows, advance) -> None:
             if name == RESIDUAL:
                 found.append(image_residual(fixed, moving, registration))
                 continue
-            found.append(
-                disagreement(
-                    create_sampler("equivariance", backbone, name, {}),
-                    fixed,
-                    moving,
-                    study.samples,
-                    study.generator(pair, name),
-                    lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"),
-                ).uncertainty_mm
-            )
+            one = study.disagreement(backbone, pair, name, (fixed, moving), advance)
+            if one is None:
+                break
+            found.append(one.uncertainty_mm)
+        if len(found) < len(sides):
+            continue
         mine, other = found
         rows.add(
             {

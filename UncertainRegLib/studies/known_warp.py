@@ -26,8 +26,7 @@ from ..jobs.expectation import Expecting
 from ..metrics.calibration import conformal_factor
 from ..metrics.correlation import pearson, spearman
 from ..metrics.sparsification import risk
-from ..samplers import create_sampler
-from .disagreement import RESIDUAL_SIGMA, Disagreement, disagreement, image_residual
+from .disagreement import RESIDUAL_SIGMA, Disagreement, image_residual
 from .rows import Rows, summary, table
 from .simulate import deformed, draw_truth, error_mm, registration_truth
 from .study import GROUP, KEY, RESIDUAL, ImageStudy
@@ -103,8 +102,7 @@ class KnownWarp(ImageStudy):
         backbone = backbones.create(self.backbone, self.device, **self.backbone_settings)
         for case, pair, maps in self.missing(rows):
             _pair(self, backbone, case, pair, maps, rows, bins, advance)
-        (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
-        return rows
+        return self.finish(rows)
 
     def _bins(self) -> Rows:
         return Rows(self.out / "bins.csv", (*KEY, "bin"))
@@ -137,9 +135,11 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
     """One known deformation: register once, then one map a family."""
     truth = draw_truth(case, study.image.grid, study.generator(pair))
     fixed_image = deformed(study.image, truth)
-    fixed, moving = backbone.prepare(fixed_image, study.image)
     begun = perf_counter()
-    registration = backbone.register(fixed, moving)
+    registered = study.register(backbone, pair, fixed_image, study.image)
+    if registered is None:
+        return
+    fixed, moving, registration = registered
     seconds = perf_counter() - begun
     advance(f"{pair['case']} {pair['number']}")
     truth = truth.resample(registration.grid)
@@ -156,14 +156,9 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
             scored = {name: (image_residual(fixed, moving, registration), "")}
             here, mean_error = region, ""
         else:
-            found = disagreement(
-                create_sampler("equivariance", backbone, name, {}),
-                fixed,
-                moving,
-                study.samples,
-                study.generator(pair, name),
-                lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"),
-            )
+            found = study.disagreement(backbone, pair, name, (fixed, moving), advance)
+            if found is None:
+                continue
             here = region & found.inside
             expecting = Expecting(fixed.to_numpy(), moving.to_numpy(), registration.to_numpy())
             scored = variants(name, found, registration, here, expecting)

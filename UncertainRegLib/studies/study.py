@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backbones.failures import FAILURES, TooManyFailedError, check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
-from ..contracts import Study
+from ..contracts import Backbone, Study
 from ..environment import choose_device
 from ..geometry import DisplacementField, Image, read_image, read_segmentation, warp_labels
 from ..geometry.files import check_overlap
 from ..geometry.foreground import patient
 from ..randomness import numpy_generator
+from ..samplers import create_sampler
+from .disagreement import Disagreement, disagreement
 from .rows import Rows
 from .simulate import seen
 
@@ -42,6 +45,7 @@ class ImageStudy(Study):
         repeats: random pairs of every kind; a kind that is a file counts once.
         seed: of everything random.
         device: "cpu" or "cuda".
+        failed: a sentence for each pair that could not be registered, and each map.
 
     Raises:
         ValueError: too few samples or repeats for any row.
@@ -59,6 +63,7 @@ class ImageStudy(Study):
     repeats: int = 3
     seed: int = 1
     device: str = "cpu"
+    failed: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         if self.samples < 2:
@@ -168,6 +173,52 @@ class ImageStudy(Study):
     def generator(self, pair: dict, name: str = "") -> np.random.Generator:
         """The random numbers of a pair, or of one map of it: the same in whatever order."""
         return numpy_generator(self.seed, "study", pair["case"], pair["number"], name)
+
+    def register(
+        self, backbone: Backbone, pair: dict, fixed: Image, moving: Image
+    ) -> tuple[Image, Image, DisplacementField] | None:
+        """The prepared images and their registration; None where it fails, as ``failed`` says."""
+        try:
+            prepared = backbone.prepare(fixed, moving)
+            registration = backbone.register(*prepared)
+            check_finite(registration)
+        except FAILURES as error:
+            if out_of_memory(error):
+                raise
+            self._fails(pair, f"the pair could not be registered ({sentence(error)})")
+            return None
+        return *prepared, registration
+
+    def disagreement(
+        self, backbone: Backbone, pair: dict, family: str, images: tuple[Image, Image], advance
+    ) -> Disagreement | None:
+        """The map of a family for prepared images; None where it fails, as ``failed`` says."""
+        case = f"{pair['case']} {pair['number']}"
+        try:
+            return disagreement(
+                create_sampler("equivariance", backbone, family, {}),
+                *images,
+                self.samples,
+                self.generator(pair, family),
+                lambda: advance(f"{case}, {family}"),
+            )
+        except TooManyFailedError as error:
+            self._fails(pair, f"there is no map of {family} ({error})")
+            return None
+
+    def _fails(self, pair: dict, what: str) -> None:
+        self.failed.append(f"{pair['image']}, {pair['case']} {pair['number']}: {what}")
+
+    def finish(self, rows: Rows) -> Rows:
+        """Write ``table.txt`` of the rows.
+
+        Raises:
+            ValueError: there is none, as every pair failed.
+        """
+        if self.failed and not rows.all:
+            raise ValueError(f"No pair could be judged. {self.failed[-1]}")
+        (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
+        return rows
 
     def region(self, fixed: Image, truth: DisplacementField) -> np.ndarray:
         """Booleans on the grid of ``truth``: the region of interest where the truth is seen.

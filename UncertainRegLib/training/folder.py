@@ -14,6 +14,7 @@ from ..backbones.prepare import PERCENTILES
 from ..backbones.working_grid import axes_of, centred_grid
 from ..checksum import sha256_of
 from ..geometry import Image, read_image, read_labels
+from ..geometry.errors import Say, unsaid
 from ..randomness import numpy_generator
 from .synthetic import Pair
 
@@ -35,6 +36,7 @@ class FolderPairs:
         together, apart: augmentation, largest shift in voxels of both images and of each
             (section 4.1 of Structured SIR: 8 and 2).
         intensity: "percentiles" (0.5 and 99.5 of an image to 0 and 1) or "minmax".
+        say: hears what the readers of the files had to decide, in sentences.
         files: the image files, in the order in which they are numbered.
         axes: towards which the array axes run, such as "SPL"; None if images differ in that.
     """
@@ -47,6 +49,7 @@ class FolderPairs:
     together: int = 8
     apart: int = 2
     intensity: str = "percentiles"
+    say: Say = field(default=unsaid, repr=False, compare=False)
     files: list[Path] = field(default_factory=list, init=False, repr=False)
     axes: str | None = field(default=None, init=False)
     _images: list = field(default_factory=list, init=False, repr=False)
@@ -64,7 +67,7 @@ class FolderPairs:
             )
         axes = set()
         for file in self.files:
-            image = read_image(file)
+            image = read_image(file, self.say)
             axes.add(axes_of(image.grid))
             grid = centred_grid(image, self.shape, self.spacing_mm)
             low, high = (
@@ -76,7 +79,7 @@ class FolderPairs:
             labels = labels_sum = None
             if self.labels is not None:
                 labels_file = Path(self.labels) / file.name
-                labels, labels_sum = read_labels(labels_file), sha256_of(labels_file)
+                labels, labels_sum = read_labels(labels_file, self.say), sha256_of(labels_file)
                 labels = Image(labels.array, image.grid).resample(grid, "nearest", 0).array
             self._images.append((array.astype(np.float32), labels))
             self._sums.append((sha256_of(file), labels_sum))
