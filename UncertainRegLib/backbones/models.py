@@ -1,4 +1,7 @@
-"""Model folders, which every training writes: read, found by name, and kept in the store."""
+"""Model folders, which every training writes: read, found by name, and kept in the store.
+
+The store also keeps networks of one's own, a folder each with the manifest and the network.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ import shutil
 from pathlib import Path
 
 from ..checksum import sha256_of
+from .manifest import read_manifest
+from .network_file import not_torchscript
 from .weights import store
 
 SCHEMA = "uncertainreg-model/1"
 MANIFEST = "model.json"
+OWN_MANIFEST = "manifest.json"  # of a network of one's own, see `manifest`
 KEYS = ("kind", "network", "members", "grid", "intensity", "weights", "provenance")
 
 
@@ -60,8 +66,19 @@ def read_weights(folder: str | Path, manifest: dict) -> dict[str, dict]:
 
 
 def models() -> list[str]:
-    """Names of the models in the store, which every list of backbones shows."""
-    return sorted(file.parent.name for file in (store() / "models").glob(f"*/{MANIFEST}"))
+    """Names of the models and own networks in the store, which every list of backbones shows."""
+    folder = store() / "models"
+    return sorted(
+        file.parent.name for kind in (MANIFEST, OWN_MANIFEST) for file in folder.glob(f"*/{kind}")
+    )
+
+
+def own_manifest(name: str) -> Path | None:
+    """The manifest of a network of one's own: that file itself, or one in the store; or None."""
+    if name.endswith(".json"):
+        return Path(name)
+    file = store() / "models" / name / OWN_MANIFEST
+    return file if name and file.is_file() else None
 
 
 def folder_of(name: str) -> Path | None:
@@ -79,10 +96,8 @@ def install_model(folder: str | Path, name: str) -> Path:
     Raises:
         ValueError: no model there, it is damaged, or the name is no plain one.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{name!r} is no name for a model; use letters, digits, - and _.")
     manifest = read_model(folder)
-    source, target = Path(folder), store() / "models" / name
+    source, target = Path(folder), _place_of(name)
     file = manifest["weights"]["file"]
     if not (source / file).is_file() or sha256_of(source / file) != manifest["weights"]["sha256"]:
         raise ValueError(f"{source / file} is missing or not the file that {MANIFEST} describes.")
@@ -90,3 +105,28 @@ def install_model(folder: str | Path, name: str) -> Path:
     for each in (file, MANIFEST):  # the manifest last: then the model is there as a whole
         shutil.copyfile(source / each, target / each)
     return target
+
+
+def install_network(manifest: str | Path, name: str) -> Path:
+    """Copy the manifest and the file of a network of one's own into the store, likewise.
+
+    Raises:
+        ValueError: the manifest cannot be used, its network is no TorchScript, or the name is no
+            plain one.
+    """
+    network, target = Path(read_manifest(manifest).network), _place_of(name)
+    problem = not_torchscript(str(network))
+    if problem:
+        raise ValueError(f"{network} {problem}.")
+    content = json.loads(Path(manifest).read_text(encoding="utf-8-sig"))
+    content["network"] = network.name
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(network, target / network.name)
+    (target / OWN_MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return target
+
+
+def _place_of(name: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{name!r} is no name for a model; use letters, digits, - and _.")
+    return store() / "models" / name

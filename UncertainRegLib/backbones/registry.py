@@ -15,7 +15,7 @@ from ..contracts import Backbone
 from ..plugins import classes_in, to_install
 from ..settings import check_settings, defaults
 from .facts import Facts
-from .models import folder_of, models
+from .models import folder_of, models, own_manifest
 from .trained import class_of as trained_class
 from .weights import how_to_get, is_stored
 
@@ -49,7 +49,7 @@ def backbone_class(name: str) -> type[Backbone]:
 
     Args:
         name: as in the list, the manifest (.json) of a network of one's own, or the folder of a
-            model that was trained here.
+            model that was trained here; either may be in the store, under its name there.
 
     Raises:
         BackboneError: unknown name, or a manifest that cannot be used.
@@ -57,10 +57,11 @@ def backbone_class(name: str) -> type[Backbone]:
     folder = None if name in known() else folder_of(name)
     if folder is not None:
         return trained_class(folder)
-    if name.endswith(".json"):
+    manifest = None if name in known() else own_manifest(name)
+    if manifest is not None:
         from .torchscript import class_of
 
-        return class_of(name)
+        return class_of(str(manifest))
     if name.endswith((".pt", ".pth", ".pt2", ".onnx")):
         raise BackboneError(
             f"{name} is the file of a network: give its manifest (.json), see Docs/own-network.md."

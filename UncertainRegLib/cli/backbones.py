@@ -11,7 +11,7 @@ from time import perf_counter
 
 from ..backbones import weights as store
 from ..backbones.facts import Facts
-from ..backbones.models import folder_of, install_model, models, read_model
+from ..backbones.models import install_model, install_network, models, read_model
 from ..backbones.registry import BackboneError, backbone_class, create, known, listing
 from ..checksum import sha256_of
 from ..plugins import not_installed
@@ -37,7 +37,8 @@ def add_command(commands) -> None:
         dest="source",
         default="",
         metavar="FILE_OR_FOLDER",
-        help="import without network; a folder from `train` becomes a backbone of this name",
+        help="import a file from this computer; a folder from `train`, or the manifest (.json) of "
+        "a network of your own, becomes a backbone of this name",
     )
     install.add_argument("--yes", action="store_true", help="consent to the download")
     verify = action("verify", verify_backbone, "check a method, or a network of your own")
@@ -71,7 +72,8 @@ def list_backbones(options, report=None) -> int:
         )
     print(
         "A network of your own: --backbone MANIFEST.json, checked by `backbones verify`; a model "
-        "you trained: --backbone FOLDER; `backbones install NAME --from FOLDER` lists it here."
+        "you trained: --backbone FOLDER; `backbones install NAME --from MANIFEST.json` or `--from "
+        "FOLDER` lists it here and in the panel."
     )
     return COMPLETE
 
@@ -90,8 +92,16 @@ def _in_words(facts: Facts) -> str:
 def install_backbone(options, report=None) -> int:
     """Put the weights of a backbone into the store, by download or from a file or folder.
 
-    The folder of a model that was trained here becomes a backbone of the given name.
+    The folder of a model that was trained here, or the manifest of a network of one's own, becomes
+    a backbone of the given name.
     """
+    if options.name not in known() and options.source.endswith(".json"):
+        path = install_network(options.source, options.name)
+        print(
+            f"Installed {path}. Use it as --backbone {options.name}, or in the panel of 3D Slicer; "
+            f"`backbones verify {options.name}` checks it."
+        )
+        return COMPLETE
     if options.name not in known() and options.source:
         path = install_model(options.source, options.name)
         use = f"as --backbone {options.name}"
@@ -200,7 +210,7 @@ class _Registrations:
 def clear_weights(options, report=None) -> int:
     """Remove the weights of a backbone from the store."""
     if options.name in models():
-        shutil.rmtree(folder_of(options.name))
+        shutil.rmtree(store.store() / "models" / options.name)
         print(f"The model {options.name} was removed.")
         return COMPLETE
     weights = backbone_class(options.name).facts.weights
