@@ -100,7 +100,7 @@ def warnings(
         return ()
     return (
         f"The registered images {found}: either they are of different kinds, for which "
-        f"{backbone.facts.title} is not made (choose one of {ANY_CONTRAST}), or the "
+        f"{backbone.facts.title} is not made (choose one of {', '.join(for_any_contrast())}), or the "
         "registration failed. Look at both images.",
     )
 
@@ -123,27 +123,12 @@ def difference(fixed: Image, moving: Image, registration: DisplacementField) -> 
     share, relation = explained(fixed, moved, seen), related(fixed, moved, seen)
     apart = distance(*_corresponding(fixed.array, moving.array, seen, index))
     if share < ENOUGH:
-<<<<<<< HEAD
         return f"agree in only {max(share, 0):.0%} of their contrast"
     if relation < RELATED:
         return f"are hardly related inside the anatomy (correlation {relation:.2f})"
     if apart > FARTHEST:
         return f"have intensities that lie {apart:.0%} of their range apart, dark and bright alike"
     return ""
-=======
-        what = f"agree in only {max(share, 0):.0%} of their contrast"
-    elif relation < RELATED:
-        what = f"are hardly related inside the anatomy (correlation {relation:.2f})"
-    elif apart > FARTHEST:
-        what = f"have intensities that lie {apart:.0%} of their range apart, dark and bright alike"
-    else:
-        return ()
-    return (
-        f"The registered images {what}: either they are of different kinds, for which "
-        f"{backbone.facts.title} is not made (choose one of {', '.join(for_any_contrast())}), or the "
-        "registration failed. Look at both images.",
-    )
->>>>>>> house
 
 
 def for_any_contrast() -> list[str]:
