@@ -152,7 +152,7 @@ def test_the_reading_follows_mouse_and_crosshair(shown):
     crosshair().SetCrosshairRAS(point.tolist())
     assert ui.readingLabel.text.startswith("<b>") and " mm" in ui.readingLabel.text
     assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text
-    assert "95 % ellipsoid" in ui.readingLabel.text
+    assert "95 % ellipsoid ±" in ui.readingLabel.text
     assert "local volume" in ui.readingLabel.text and ui.pinButton.enabled
     crosshair().SetCursorPositionRAS([1e4, 0.0, 0.0])
     assert ui.readingLabel.text.startswith("Nothing is known here") and not ui.pinButton.enabled
@@ -757,3 +757,16 @@ def test_all_is_there_after_saving_and_loading(shown, tmp_path):
     ui.movementComboBox.currentIndex = 0
     ui.movementComboBox.currentIndex = 1
     assert result.moving.GetParentTransformNode() is result.sweep_transform
+
+
+def test_numbers_of_a_column_have_the_same_decimals(shown):
+    table = shown.ui.landmarksTable
+    node = shown.results.result.landmark_table
+    names = ["label", *(f"mean_lps_{axis}" for axis in "ras")]
+    node.GetTable().GetColumnByName("mean_lps_a").SetValue(0, -1345.26)
+    shown.results.refresh()
+    titles = [
+        table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)
+    ]
+    column = titles.index(node.GetColumnTitle(names[2]).replace("\n", " "))
+    assert sorted(float(table.item(r, column).text()) for r in range(2))[0] == -1345.3

@@ -151,7 +151,7 @@ class ProbeSection(VTKObservationMixin):
         elif self.panel.result.calibration and self.panel.result.calibration.refused:
             parts.append(_("no bound can be stated (see Validate)"))
         if all(map(math.isfinite, reading.axes_mm)):
-            axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
+            axes = " × ".join(f"±{axis:.1f}" for axis in reading.axes_mm)  # from its centre
             parts.append(_("95 % ellipsoid {axes} mm").format(axes=axes))
         parts += [
             f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
