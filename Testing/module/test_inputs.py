@@ -1,5 +1,7 @@
 """What the module hands to the worker lies where Slicer shows it, whatever is above the nodes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -354,3 +356,12 @@ def test_surfaces_that_cannot_be_filled_are_named(host, module, monkeypatch):
     monkeypatch.setattr(slicer, "vtkMRMLSegmentationNode", Copy)
     with pytest.raises(InputsError, match="“Surfaces” cannot be made into a label map"):
         segmentationOf(node, volume)
+
+
+def test_files_are_called_like_the_volumes(inputs, tmp_path):
+    nodes = [add_volume(np.eye(3)) for _ in range(2)]
+    for node in nodes:
+        node.SetName("CT: thorax/2")
+    job = inputs.writeInputs(*nodes, None, None, tmp_path / "inputs")
+    assert {Path(job[name]).name for name in ("fixed", "moving")} == {"CT_ thorax_2.nrrd"}
+    assert job["fixed"] != job["moving"]

@@ -93,13 +93,75 @@ def test_restore_gives_layers_and_position_back(widget, inputs, host):
     assert views[0].GetForegroundVolumeID() is not None
 
 
+def test_restore_gives_back_structures_label_layer_and_film(shown):
+    import slicer
+
+    ui, result = shown.ui, shown.results.result
+    ui.restoreButton.click()
+    labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
+    views = class_nodes("vtkMRMLSliceCompositeNode")
+    for view in views:
+        view.SetLabelVolumeID(labels.GetID())
+    display = result.moving_segmentation.GetDisplayNode()
+    display.SetVisibility2DFill(True)
+    segments = list(result.moving_segmentation.GetSegmentation().GetSegmentIDs())
+    ui.showMapCheckBox.checked = True
+    assert {view.GetLabelVolumeID() for view in views} == {None}
+    assert not display.GetVisibility2DFill()
+    ui.showMapCheckBox.checked = False  # the map alone goes: what hid it comes back
+    assert {view.GetLabelVolumeID() for view in views} == {labels.GetID()}
+    assert display.GetVisibility2DFill()
+    ui.showMapCheckBox.checked = True
+    ui.structuresTable.cellClicked.emit(core_row(ui), 0)
+    ui.onlyStructureCheckBox.checked = True
+    ui.playButton.click()
+    assert not all(display.GetSegmentVisibility(one) for one in segments)
+    ui.restoreButton.click()
+    assert all(display.GetSegmentVisibility(one) for one in segments)
+    assert {view.GetLabelVolumeID() for view in views} == {labels.GetID()}
+    assert display.GetVisibility2DFill()
+    assert ui.backgroundComboBox.currentData == "fixed"
+    assert result.moving.GetParentTransformNode() is result.transform
+    assert not result.sample_browser.GetPlaybackActive()
+
+
+def legends_seen() -> list[str]:
+    """The maps whose legend is seen."""
+    from UncertainRegLib.scene.colors import legend_of
+
+    volumes = class_nodes("vtkMRMLScalarVolumeNode")
+    return [one.GetName() for one in volumes if legend_of(one) and legend_of(one).GetVisibility()]
+
+
+def test_a_legend_is_seen_with_its_map_only(shown):
+    ui, result = shown.ui, shown.results.result
+    assert legends_seen() == [result.maps["uncertainty_mm"].GetName()]
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
+    assert legends_seen() == [result.maps["jacobian"].GetName()]
+    ui.showMapCheckBox.checked = False
+    assert legends_seen() == []
+    ui.showMapCheckBox.checked = True
+    ui.restoreButton.click()
+    assert legends_seen() == []
+
+
+def test_ellipsoids_are_coloured_like_the_map_without_a_legend_of_their_own(shown):
+    from UncertainRegLib.scene.colors import legend_of
+
+    result = shown.results.result
+    display = result.maps["uncertainty_mm"].GetDisplayNode()
+    window = (display.GetWindowLevelMin(), display.GetWindowLevelMax())
+    assert result.ellipsoids.GetDisplayNode().GetScalarRange() == window
+    assert legend_of(result.ellipsoids) is None
+
+
 def test_the_reading_follows_mouse_and_crosshair(shown):
     ui, result = shown.ui, shown.results.result
     point = center(result)
     crosshair().SetCrosshairRAS(point.tolist())
     assert ui.readingLabel.text.startswith("<b>") and " mm" in ui.readingLabel.text
     assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text
-    assert "ellipsoid of the samples" in ui.readingLabel.text
+    assert "ellipsoid of the samples ±" in ui.readingLabel.text
     assert "local volume" in ui.readingLabel.text and ui.pinButton.enabled
     crosshair().SetCursorPositionRAS([1e4, 0.0, 0.0])
     assert ui.readingLabel.text.startswith("Nothing is known here") and not ui.pinButton.enabled
@@ -749,3 +811,16 @@ def test_all_is_there_after_saving_and_loading(shown, tmp_path):
     ui.movementComboBox.currentIndex = 0
     ui.movementComboBox.currentIndex = 1
     assert result.moving.GetParentTransformNode() is result.sweep_transform
+
+
+def test_numbers_of_a_column_have_the_same_decimals(shown):
+    table = shown.ui.landmarksTable
+    node = shown.results.result.landmark_table
+    names = ["label", *(f"mean_lps_{axis}" for axis in "ras")]
+    node.GetTable().GetColumnByName("mean_lps_a").SetValue(0, -1345.26)
+    shown.results.refresh()
+    titles = [
+        table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)
+    ]
+    column = titles.index(node.GetColumnTitle(names[2]).replace("\n", " "))
+    assert sorted(float(table.item(r, column).text()) for r in range(2))[0] == -1345.3

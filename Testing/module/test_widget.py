@@ -609,15 +609,31 @@ def test_results_are_kept_only_where_the_user_says(widget, inputs, host, tmp_pat
     assert len(kept) == 1 and (kept[0] / "result" / "result.json").is_file()
 
 
-def test_two_runs_can_be_chosen_between(widget, inputs, host):
+def test_two_runs_can_be_chosen_between(widget, inputs, host, tmp_path):
+    import slicer
+
+    from UncertainRegLib.scene.bundle import read_bundle, write_bundle
+
     ui = widget.ui
     apply_and_wait(host, widget)
     assert not ui.resultComboBox.visible
     first = widget.results.result.run
     apply_and_wait(host, widget)
     assert ui.resultComboBox.visible and widget.results.result.run != first
+    titles = [ui.resultComboBox.itemText(n) for n in range(2)]
+    assert titles[0].startswith("MR after to MR before · ") and "equivariance · 20" in titles[0]
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
     ui.resultComboBox.currentIndex = 0
     assert widget.results.result.run == first
+    assert ui.showMapCheckBox.checked and widget.results.maps.name == "jacobian"
+    seen = widget.results.result.maps["jacobian"]
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert {view.GetForegroundVolumeID() for view in views} == {seen.GetID()}
+    write_bundle(slicer.mrmlScene, tmp_path / "scene.mrb")
+    slicer.mrmlScene.Clear()
+    read_bundle(tmp_path / "scene.mrb", slicer.mrmlScene)
+    assert widget.results.result.run == first  # of which the map is in the views
+    assert widget.results.result.maps["jacobian"].GetID() == views[0].GetForegroundVolumeID()
 
 
 def test_remove_takes_out_one_result_and_its_temporary_files(widget, inputs, host):

@@ -137,6 +137,8 @@ def test_window_threshold_colors_and_legend(folder, headless):
     legend = legend_of(node)
     assert legend.GetTitleText() == "Disagreement (mm)"
     assert legend.GetPrimaryDisplayNode() is shown
+    assert not legend.GetVisibility()  # until its map is shown
+    display.show_map(result)
     assert legend.GetVisibility()
     assert node.GetAttribute("UncertainReg.Unit") == "mm"
     entropy = result.maps["label_entropy"].GetDisplayNode()

@@ -48,18 +48,28 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
         header.setToolTip(_(node.GetColumnDescription(name) or ""))
         widget.setHorizontalHeaderItem(c, header)
         column = table.GetColumnByName(name)
+        decimals = decimalsOf(node.GetColumnUnitLabel(name) or "")
         for row in range(table.GetNumberOfRows()):
             item = qt.QTableWidgetItem()
             value = column.GetValue(row)
             isNumber = not isinstance(value, str)
             if isNumber and not math.isnan(value):  # numbers sort as numbers
-                item.setData(qt.Qt.DisplayRole, float(f"{value:.3g}"))
+                isMixed = "unit" in names  # a table with a unit of its own in each row
+                item.setData(
+                    qt.Qt.DisplayRole, float(f"{value:.3g}" if isMixed else f"{value:.{decimals}f}")
+                )
+                item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
             elif not isNumber:
                 item.setText(value)
             item.setData(qt.Qt.UserRole, row)
             widget.setItem(row, c, item)
     widget.setSortingEnabled(True)
     widget.resizeColumnsToContents()
+
+
+def decimalsOf(unit: str) -> int:
+    """With how many decimals the numbers of a column are shown: one where they have a unit."""
+    return 1 if unit in ("mm", "ml", "%") else 2
 
 
 def confirm(question: str) -> bool:

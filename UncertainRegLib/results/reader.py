@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 from .record import Record
@@ -30,6 +31,11 @@ class ResultFolder:
         self.warnings: list[str] = []
         self._text = _text(folder)
         self.record = _typed(_checked(self._text, self.path / FILE), self.path / FILE)
+
+    @property
+    def written(self) -> datetime:
+        """When its result.json was written, local time."""
+        return datetime.fromtimestamp((self.path / FILE).stat().st_mtime)
 
     def is_outdated(self) -> bool:
         """Has the worker written another result.json since?"""

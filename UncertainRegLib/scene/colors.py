@@ -79,6 +79,7 @@ def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str, label_format: st
     legend.SetPosition(0.98, 0.75)
     legend.GetTitleTextProperty().SetFontSize(14)
     legend.GetLabelTextProperty().SetFontSize(13)
+    legend.SetVisibility(False)  # until its map is shown
     legend.Modified()  # attaching it to the volume does not make the views draw it
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import slicer
@@ -12,6 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..results.maps import main_map
 from .colors import DECADES, LOGARITHMIC, color_table, display_of, legend_of, table_name
 from .maps import automatic_floor
+from .nodes import MAP, ROLE
 from .parents import put_under, release, users_parents
 from .result_nodes import ResultNodes
 from .samples import FRAMES_PER_SECOND
@@ -36,14 +37,20 @@ def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6)
             view.SetBackgroundVolumeID(result.fixed.GetID())
         view.SetForegroundVolumeID(volume.GetID())
         view.SetForegroundOpacity(opacity)
-    refresh_legends(result)
+        view.SetLabelVolumeID(None)  # it lies above the map and would hide it
+    for display in _nodes(result.scene, "vtkMRMLSegmentationDisplayNode"):
+        display.SetVisibility2DFill(False)  # outlines do not
+    refresh_legends(result.scene)
 
 
-def refresh_legends(result: ResultNodes) -> None:
-    """Call after changing the layers of a view: legends do not notice it themselves."""
-    for legend in map(legend_of, result.maps.values()):
+def refresh_legends(scene: slicer.vtkMRMLScene) -> None:
+    """Call after changing the layers of a view: the legend of a map is seen with its map only."""
+    shown = {view.GetForegroundVolumeID() for view in slice_views(scene)}
+    for volume in _nodes(scene, "vtkMRMLScalarVolumeNode"):
+        legend = legend_of(volume) if (volume.GetAttribute(ROLE) or "").startswith(MAP) else None
         if legend is not None:
-            legend.Modified()
+            legend.SetVisibility(volume.GetID() in shown)
+            legend.Modified()  # it does not notice the layer by itself
 
 
 def set_opacity(result: ResultNodes, opacity: float) -> None:
@@ -89,7 +96,7 @@ def set_log(result: ResultNodes, name: str, log: bool) -> None:
         floors = [automatic_floor(node), display.GetWindowLevelMax() / 10**DECADES]
         if np.isclose(display.GetLowerThreshold(), floors[not log]):
             set_threshold(result, name, floors[log])
-        refresh_legends(result)
+        refresh_legends(result.scene)
 
 
 def show_moving(result: ResultNodes, under: str | None) -> list[str]:
@@ -192,10 +199,11 @@ def show_structure(result: ResultNodes, name: str, only: bool) -> None:
 
 @dataclass
 class Views:
-    """What the slice views showed once: layers, opacity, position and field of view."""
+    """What the views showed once: layers and opacity; position and field of view; segments."""
 
     layers: dict[str, tuple]
     slices: dict[str, tuple]
+    segments: dict[str, tuple] = field(default_factory=dict)
 
 
 def remember_views(scene: slicer.vtkMRMLScene) -> Views:
@@ -215,7 +223,18 @@ def remember_views(scene: slicer.vtkMRMLScene) -> Views:
         matrix = vtk.vtkMatrix4x4()
         matrix.DeepCopy(view.GetSliceToRAS())
         slices[view.GetID()] = (matrix, view.GetFieldOfView(), view.GetXYZOrigin())
-    return Views(layers, slices)
+    segments = {}
+    for display in _nodes(scene, "vtkMRMLSegmentationDisplayNode"):
+        node = display.GetDisplayableNode()
+        visible = (
+            {each: display.GetSegmentVisibility(each) for each in names_of(node)} if node else {}
+        )
+        segments[display.GetID()] = (
+            display.GetVisibility(),
+            display.GetVisibility2DFill(),
+            visible,
+        )
+    return Views(layers, slices, segments)
 
 
 def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
@@ -242,6 +261,14 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
             view.SetFieldOfView(width, width * down / across, depth)
             view.SetXYZOrigin(*origin)
             view.UpdateMatrices()
+    for identifier, (shown, filled, segments) in views.segments.items():
+        display = scene.GetNodeByID(identifier)
+        if display is not None:
+            display.SetVisibility(shown)
+            display.SetVisibility2DFill(filled)
+            for each, visible in segments.items():
+                display.SetSegmentVisibility(each, visible)
+    refresh_legends(scene)
 
 
 def worst_point(result: ResultNodes) -> np.ndarray:

@@ -80,7 +80,7 @@ class Panel:
         for view, (background, foreground) in zip(self.slices, layers):
             view.logic.GetSliceCompositeNode().SetBackgroundVolumeID(background)
             view.logic.GetSliceCompositeNode().SetForegroundVolumeID(foreground)
-        display.refresh_legends(result)
+        display.refresh_legends(result.scene)
 
     def _go_to(self, result: ResultNodes, point) -> None:
         point = display.worst_point(result) if point is None else point

@@ -174,7 +174,10 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
             tables.fill_table(table, bounded, titles)
     _fill_landmarks(scene, run, record.landmarks)
     plots.fill_validation(scene, run, source)
-    metadata = _metadata(record) | {"Folder": str(source.path.absolute())}
+    metadata = _metadata(record) | {
+        "Folder": str(source.path.absolute()),
+        "Time": source.written.strftime("%Y-%m-%d %H:%M:%S"),
+    }
     for key, value in metadata.items():
         for node in nodes.of_run(scene, run):
             node.SetAttribute(f"UncertainReg.{key}", value)
@@ -264,6 +267,7 @@ def _metadata(record: Record) -> dict[str, str]:
     return {
         "Status": record.status,
         "Backbone": str(record.backbone.name),
+        "Title": str(record.backbone.title or record.backbone.name),
         "Method": str(record.method),
         "Parameters": json.dumps(record.parameters),
         "Seed": str(record.seed),

@@ -152,7 +152,7 @@ class ProbeSection(VTKObservationMixin):
         if reading.is_known and math.isfinite(reading.values.get(EXPECTED, math.nan)):
             parts.append(disagreement(reading))  # else it is the headline
         if all(map(math.isfinite, reading.axes_mm)):
-            axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
+            axes = " × ".join(f"±{axis:.1f}" for axis in reading.axes_mm)  # from its centre
             parts.append(_("ellipsoid of the samples {axes} mm").format(axes=axes))
         parts += [
             f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"

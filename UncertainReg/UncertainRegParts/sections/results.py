@@ -77,9 +77,21 @@ class ResultsPanel:
         runs = [result.run for result in self.results]
         with blocked(self.ui.resultComboBox) as combo:
             combo.clear()
-            for number, result in enumerate(self.results, 1):
-                combo.addItem(f"{number}. {resultTitle(result)}")
-            combo.currentIndex = runs.index(run) if run in runs else len(runs) - 1
+            for result in self.results:
+                combo.addItem(resultTitle(result))
+            if run not in runs:  # the one that the views show, else the newest
+                run = self._runInViews() or (runs[-1] if runs else None)
+            combo.currentIndex = runs.index(run) if run in runs else -1
+
+    def _runInViews(self) -> str | None:
+        """Identifier of a run whose map lies in a slice view."""
+        from UncertainRegLib.scene.display import slice_views
+
+        shown = {view.GetForegroundVolumeID() for view in slice_views(slicer.mrmlScene)}
+        for result in self.results:
+            if any(node.GetID() in shown for node in result.maps.values()):
+                return result.run
+        return None
 
     def onNodeRemoved(self, node) -> None:
         """Somebody removed a node of the scene: let go of it before anything else uses it."""
@@ -143,12 +155,19 @@ class ResultsPanel:
         from UncertainRegLib.scene.display import Views, restore_views
 
         if self._views is not None:
-            restore_views(slicer.mrmlScene, Views(self._views.layers, {}))
+            fills = {
+                name: (shown, filled, {})
+                for name, (shown, filled, _segments) in self._views.segments.items()
+            }
+            restore_views(slicer.mrmlScene, Views(self._views.layers, {}, fills))
             self._views.layers = {}
 
     def restoreViews(self) -> None:
-        """Give the slice views back all they showed before the first change made here."""
-        from UncertainRegLib.scene.display import restore_views
+        """Give the views back all they showed before the first change made here.
+
+        The moving nodes leave the samples; as long as the result is there they stay registered.
+        """
+        from UncertainRegLib.scene.display import restore_views, show_moving
 
         ui = self.ui
         views, self._views = self._views, None
@@ -161,6 +180,14 @@ class ResultsPanel:
             ui.showPlotCheckBox,
         ):
             box.checked = False
+        result = self.result
+        if result is not None:
+            for browser in (result.sample_browser, result.sweep_browser):
+                if browser is not None:
+                    browser.SetPlaybackActive(False)
+            show_moving(result, "transform")
+        with blocked(ui.backgroundComboBox) as combo:
+            combo.currentIndex = combo.findData("fixed")
         if views is not None:
             restore_views(slicer.mrmlScene, views)
 
@@ -173,7 +200,11 @@ class ResultsPanel:
         self.probe.moveTo(point)
 
     def _onResult(self) -> None:
+        """Another result was chosen: what was shown of the one before is shown of this one."""
+        isShown = self.ui.showMapCheckBox.checked
         self._showResult()
+        with blocked(self.ui.showMapCheckBox) as box:
+            box.checked = isShown
         self.maps.showMoving()  # runs of the same volume take it from each other
         self.maps.showMap()
 
@@ -263,6 +294,8 @@ def improvement(found) -> list[str]:
 
 
 def resultTitle(result) -> str:
-    """Name of a run in the list."""
+    """Name of a run in the list: which volumes, how, and when."""
     names = [node.GetName() for node in (result.moving, result.fixed) if node is not None]
-    return _(" to ").join(names) or result.run
+    node = result.transform or next(iter(result.maps.values()))
+    said = [node.GetAttribute(f"UncertainReg.{key}") for key in ("Title", "Method", "Time")]
+    return " · ".join([_(" to ").join(names) or result.run, *filter(None, said)])

@@ -76,6 +76,7 @@ class TableSection:
         from UncertainRegLib.scene.display import show_structure
 
         if self.panel.result is not None and self._structure:
+            self.panel.rememberViews()
             show_structure(
                 self.panel.result, self._structure, self.ui.onlyStructureCheckBox.checked
             )

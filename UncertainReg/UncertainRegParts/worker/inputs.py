@@ -5,6 +5,7 @@ A linear transform above a node is folded into what is written; the nodes are no
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,10 @@ def writeInputs(
     folder.mkdir(parents=True, exist_ok=True)
     job = {}
     for name, node in (("fixed", fixed), ("moving", moving)):
-        job[name] = str(folder / f"{name}.nrrd")
-        write_image(volumeImage(node), job[name], compress=False)
+        job[name] = str(folder / fileName(node, name))  # reports and errors name the file
+        image = volumeImage(node)
+        Path(job[name]).parent.mkdir(exist_ok=True)
+        write_image(image, job[name], compress=False)
     if segmentation is not None:
         job |= _writeSegmentations((segmentation, moving), (fixedSegmentation, fixed), folder)
     if landmarks is not None:
@@ -62,6 +65,15 @@ def writeInputs(
             job[name] = str(folder / f"{name}.nrrd")
             write_image(maskImage(node, volume), job[name])
     return job
+
+
+def fileName(node: slicer.vtkMRMLVolumeNode, role: str) -> str:
+    """A file name by which people know the volume, plain enough for every system.
+
+    Two volumes of the same name are told apart by their folder, which is named by ``role``.
+    """
+    plain = re.sub(r"[^\w .-]", "_", node.GetName(), flags=re.ASCII).strip(" .")[:60] or role
+    return f"{role}/{plain}.nrrd"
 
 
 def maskImage(node, volume: slicer.vtkMRMLVolumeNode):
