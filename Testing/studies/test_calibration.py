@@ -13,6 +13,7 @@ from UncertainRegLib.geometry.foreground import patient
 from UncertainRegLib.metrics.calibration import bound_coverage
 from UncertainRegLib.perturbations import LinearMap
 from UncertainRegLib.samplers import create_sampler
+from UncertainRegLib.studies import calibration
 from UncertainRegLib.studies.calibration import (
     calibrate,
     matched_truth,
@@ -91,6 +92,26 @@ def test_one_warp_cannot_be_checked():
         calibrate(Deaf(), sampler, image, image, 4, 1, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_samples_that_agree_where_they_are_wrong_have_no_factor(monkeypatch, known):
+    """Then only a result without an expected error is without a bound."""
+    error = np.linspace(0.1, 2.0, 1000)
+    scores = [[error / 1.25], [error / 2.5]] if known else [[], []]
+
+    def simulated(*arguments):
+        return (np.zeros(1000), error), 3.0, 0, scores.pop(0)
+
+    monkeypatch.setattr(calibration, "_simulated", simulated)
+    entry = {"samples": 4, "coverages": [], "factor": None, "refused": None, "warning": ""}
+    entry |= {"wider": 1.0, "expected_within": None}
+    nothing = lambda: None  # noqa: E731
+    calibration._simulate(entry, None, None, None, 3.0, 2, np.random.default_rng(0), nothing)
+    assert entry["factor"] is None and (entry["refused"] is None) is known
+    assert entry["wider"] == pytest.approx(np.quantile(error, 0.95) / 1.25 if known else 1.0)
+    within = (np.mean(error <= 1.25) + 1.0) / 2
+    assert entry["expected_within"] == (pytest.approx(within) if known else None)
+
+
 @pytest.mark.slow
 def test_the_bound_covers_another_simulated_warp():
     backbone = backbones.create("demons", affine=True)
@@ -104,6 +125,7 @@ def test_the_bound_covers_another_simulated_warp():
     assert found["refused"] is None and found["level"] == 0.95 and found["warps"] == 3
     assert len(steps) == registrations(6, 3)
     assert 0.85 <= found["coverage_check"] <= 0.99
+    assert found["wider"] >= 1.0 and 0.5 < found["expected_within"] <= 1.0
     wanted = max(found["pair_amplitude_mm"], 0.75)  # half a voxel at least
     assert found["amplitude_mm"] == pytest.approx(wanted, rel=0.25)
     truth = matched_truth(fixed, found["amplitude_mm"], np.random.default_rng(77))

@@ -103,8 +103,41 @@ def test_a_calibration_says_what_it_found(finished, capsys):
     assert main(["evaluate", "calibrate", str(finished), "--warps", "2"]) == 0
     printed = capsys.readouterr().out
     entry = record_of(finished)["calibration"]
-    assert f"had an error below {entry['factor']:.2f} times the disagreement" in printed
+    assert "times the value of its map" in printed
+    within = f"{100 * entry['expected_within']:.0f} % of the errors lay within this bound"
+    assert f"On 2 known deformations of the fixed image, {within}" in printed
+    assert (f"widened by a factor of {entry['wider']:.2f}" in printed) is (entry["wider"] > 1)
+    assert f"The deformations were of {entry['amplitude_mm']:.1f} mm." in printed
     assert f"{100 * entry['landmarks_within']:.0f} % of the true landmarks" in printed
+
+
+def test_without_an_expected_error_a_calibration_finds_the_bound(finished, capsys, monkeypatch):
+    from UncertainRegLib.studies import calibration
+
+    entry = {"factor": 2.0, "coverage_check": 0.94, "amplitude_mm": 3.1, "warning": "Smooth."}
+    monkeypatch.setattr(calibration, "calibrate", lambda *arguments: dict(entry))
+    record = record_of(finished)
+    del record["expected_error"]
+    (finished / "result.json").write_text(json.dumps(record))
+    assert main(["evaluate", "calibrate", str(finished), "--progress", "none"]) == 0
+    within = record_of(finished)["calibration"]["landmarks_within"]
+    assert capsys.readouterr().out.splitlines() == [
+        "On simulated deformations of this image, 95 % of the voxels had an error below 2.00 times "
+        "the disagreement (94 % when each was checked by the others).",
+        f"{100 * within:.0f} % of the true landmarks lie within the bound.",
+        "The deformations were of 3.1 mm. Smooth.",
+    ]
+
+
+def test_what_a_run_refused_no_calibration_lifts(finished, capsys):
+    record = record_of(finished)
+    record["expected_error"]["refused"] = "It is stuck."
+    text = json.dumps(record)
+    (finished / "result.json").write_text(text)
+    assert main(["evaluate", "calibrate", str(finished), "--progress", "none"]) == 3
+    said = capsys.readouterr()
+    assert said.err.splitlines() == ["Refused: No bound is stated: It is stuck."] and not said.out
+    assert (finished / "result.json").read_text() == text, "at once, without registrations"
 
 
 def test_a_calibration_can_be_cancelled_and_leaves_the_result_as_it_was(finished, capsys):

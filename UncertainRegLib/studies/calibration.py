@@ -153,23 +153,21 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
         entry["warning"] += f" {redrawn} of their samples failed and were drawn again."
     entry["warps"], entry["amplitude_mm"] = warps, float(np.mean(sizes))
     entry["missing_mm"] = missing_mm(pairs)
-    for left_out, (u, error) in enumerate(pairs):
-        others = [pair for k, pair in enumerate(pairs) if k != left_out]
-        entry["coverages"].append(bound_coverage(u, error, _factor(others)))
-    entry["coverage_check"] = float(np.mean(entry["coverages"]))
     if scores:
         entry["wider"] = max(1.0, *(float(np.quantile(score, LEVEL)) for score in scores))
         entry["expected_within"] = float(np.mean([(score <= 1.0).mean() for score in scores]))
     factor = _factor(pairs)
     if np.isfinite(factor):
         entry["factor"] = factor
-    else:
-        entry["coverages"], entry["coverage_check"] = [], None
-        if not scores:  # no expected error, which would not be zero there
-            entry["refused"] = (
-                "More than 5 % of voxels have an error and no disagreement at all on "
-                "simulated truth: no factor can bound them."
-            )
+        for left_out, (u, error) in enumerate(pairs):
+            others = [pair for k, pair in enumerate(pairs) if k != left_out]
+            entry["coverages"].append(bound_coverage(u, error, _factor(others)))
+        entry["coverage_check"] = float(np.mean(entry["coverages"]))
+    elif not scores:  # no expected error either, which would not be zero there
+        entry["refused"] = (
+            "More than 5 % of voxels have an error and no disagreement at all on "
+            "simulated truth: no factor can bound them."
+        )
     if entry["amplitude_mm"] < 0.8 * own:
         entry["warning"] += (
             f" The pair's own deformation, {own:.1f} mm on average beyond an "
