@@ -135,7 +135,7 @@ def legends_seen() -> list[str]:
 
 def test_a_legend_is_seen_with_its_map_only(shown):
     ui, result = shown.ui, shown.results.result
-    assert legends_seen() == [result.maps["uncertainty_mm"].GetName()]
+    assert legends_seen() == [result.maps["expected_error_mm"].GetName()]
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
     assert legends_seen() == [result.maps["jacobian"].GetName()]
     ui.showMapCheckBox.checked = False

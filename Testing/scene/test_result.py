@@ -138,7 +138,7 @@ def test_window_threshold_colors_and_legend(folder, headless):
     assert legend.GetTitleText() == "Disagreement (mm)"
     assert legend.GetPrimaryDisplayNode() is shown
     assert not legend.GetVisibility()  # until its map is shown
-    display.show_map(result)
+    display.show_map(result, "uncertainty_mm")
     assert legend.GetVisibility()
     assert node.GetAttribute("UncertainReg.Unit") == "mm"
     entropy = result.maps["label_entropy"].GetDisplayNode()

@@ -107,12 +107,14 @@ def _pair(study: Anatomy, backbone, case, pair, maps, rows, advance) -> None:
         found = []
         for fixed, moving, registration in sides:
             if name == RESIDUAL:
-                found.append(image_residual(fixed, moving, registration))
-                continue
-            one = study.disagreement(backbone, pair, name, (fixed, moving), advance)
-            if one is None:
-                break
-            found.append(one.uncertainty_mm)
+                values = image_residual(fixed, moving, registration)
+            else:
+                one = study.disagreement(backbone, pair, name, (fixed, moving), advance)
+                if one is None:
+                    break
+                values = one.uncertainty_mm
+            # The control may have been registered on a grid that differs by a slice.
+            found.append(Image(values, registration.grid).resample(grid).array)
         if len(found) < len(sides):
             continue
         mine, other = found
