@@ -370,7 +370,7 @@ def test_a_scene_imported_twice_lists_two_results(widget, inputs, host, tmp_path
         assert browsers[index] == 3
     widget.ui.removeButton.click()
     assert [one.run for one in widget.results.results] == [first.run]
-    assert len(widget.results.result.maps) == 4
+    assert len(widget.results.result.maps) == 5
 
 
 def test_a_display_deleted_meanwhile_is_made_again(widget, inputs, host, monkeypatch):
@@ -383,7 +383,7 @@ def test_a_display_deleted_meanwhile_is_made_again(widget, inputs, host, monkeyp
         window = node.GetDisplayNode().GetColorNodeID()
         slicer.mrmlScene.RemoveNode(node.GetDisplayNode())
     run_until(host, lambda: not run.isActive)
-    assert run.state == "complete" and len(run.result.maps) == 4
+    assert run.state == "complete" and len(run.result.maps) == 5
     node = run.result.maps["uncertainty_mm"]
     display = node.GetNthDisplayNode(0)
     assert display.IsA("vtkMRMLScalarVolumeDisplayNode") and display.GetWindowLevelMin() == 0.0
@@ -648,7 +648,7 @@ def test_remove_takes_out_one_result_and_its_temporary_files(widget, inputs, hos
     host.process_events()
     assert [result.run for result in widget.results.results] == [first]
     assert scene.GetNumberOfNodes() == before and not second.exists()
-    shown = widget.results.result.maps["uncertainty_mm"].GetID()
+    shown = widget.results.result.maps["expected_error_mm"].GetID()
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         assert view.GetForegroundVolumeID() == shown
     ui.removeButton.click()

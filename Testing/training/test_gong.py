@@ -28,8 +28,9 @@ from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 
 def test_what_the_reader_of_an_image_had_to_decide_is_said(tmp_path, capsys):
     images, labels = write_images(tmp_path, 2)
-    for folder in (images, labels):
-        mha(folder / "2.mha", affine=None, array=np.ones((16, 16, 16), np.uint8))
+    ramp = np.arange(16**3, dtype=np.uint16).reshape(16, 16, 16)
+    for folder, array in ((images, ramp), (labels, np.ones_like(ramp))):
+        mha(folder / "2.mha", affine=None, array=array)
     said = []
     FolderPairs(str(images), (16, 16, 16), say=said.append)
     assert len(said) == 1 and "2.mha: has no orientation" in said[0]
