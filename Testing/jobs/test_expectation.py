@@ -148,3 +148,13 @@ def test_no_bound_is_stated_of_what_was_never_checked(pair, tmp_path):
     record = result_of(pair, tmp_path / "out", perturbation="shear")
     assert record.expected_error.refused.endswith("and not with demons + shear.")
     assert EXPECTED in record.maps and bound_of(record.expected_error, None) is None
+
+
+def test_samples_on_a_grid_of_their_own_are_brought_to_that_of_the_registration():
+    image = textured(GRID)
+    expecting = Expecting(image, image, smooth_field(GRID, 1.0))
+    coarse = GRID.at_spacing(4.0)
+    flat = DisplacementField(np.zeros((*coarse.shape, 3), np.float32), coarse)
+    found = expecting.found(flat, np.full(coarse.shape, 0.7, np.float32))
+    same = expecting.found(flat.resample(GRID), np.full(GRID.shape, 0.7, np.float32))
+    np.testing.assert_allclose(found.length_mm, same.length_mm, rtol=1e-5)

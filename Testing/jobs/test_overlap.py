@@ -138,30 +138,3 @@ def test_the_scene_takes_the_labels_of_an_atlas(tmp_path):
         _set_segments(node, tmp_path / "atlas.nrrd", [{"label": 614454277, "name": "Isocortex"}])
         assert mask_of(node, "Isocortex").array.sum() == 27
         assert mask_of(node, "Label 997").array.sum() == 8
-
-
-def test_a_study_of_one_label_map_refuses_them(finished, tmp_path, capsys):
-    from UncertainRegLib.__main__ import main
-
-    folder = finished.parent
-    code = main(
-        [
-            "evaluate",
-            "labels",
-            "--out",
-            str(tmp_path / "study"),
-            "--samples",
-            "2",
-            "--fixed",
-            str(folder / "fixed.nrrd"),
-            "--moving",
-            str(folder / "moving.nrrd"),
-            "--fixed-labels",
-            str(folder / "fixed.seg.nrrd"),
-            "--moving-labels",
-            str(folder / "moving.seg.nrrd"),
-            "--progress",
-            "none",
-        ]
-    )
-    assert code == 1 and "needs structures that do not overlap" in capsys.readouterr().err

@@ -56,10 +56,13 @@ class Expecting:
         self._of_images = cues_of_images(fixed, moving, registration)
 
     def found(self, mean: DisplacementField, uncertainty_mm: np.ndarray) -> ExpectedError:
-        """The expected error by the mean of the samples and their disagreement, on the grid of the
-        registration."""
-        cues = self._of_images | cues_of_samples(self.registration, mean, uncertainty_mm)
+        """The expected error by the mean of the samples and their disagreement, both on the grid of
+        the samples: importance resampling has another one than the registration."""
         grid = self.registration.grid
+        if mean.grid != grid:
+            uncertainty_mm = Image(uncertainty_mm, mean.grid).resample(grid).array
+            mean = mean.resample(grid)
+        cues = self._of_images | cues_of_samples(self.registration, mean, uncertainty_mm)
         across = self.model.across_mm(cues, grid.voxel_mm)
         size = float(across[self._anatomy].mean())
         factors = self.model.factors
