@@ -204,7 +204,7 @@ def brain_screens(folder: Path) -> None:
     click(ui.structuresTable, "hippocampus")
     ui.onlyStructureCheckBox.checked = True
     ui.surfacesCheckBox.checked = True
-    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("uncertainty_mm")
+    screen.widget.results.maps.chooseMain()
     screen.save(PICTURES / "module_structures.png")
     screen.close()
 

@@ -33,8 +33,8 @@ class UncertainReg(ScriptedLoadableModule):
         self.parent.helpText = (
             _(
                 "Registers a moving volume to a fixed one many times, each time slightly disturbed, "
-                "and shows in millimetres where the answers disagree. Disagreement is not the error "
-                "of the registration: it says where not to rely on it."
+                "and shows in millimetres how far off the registration is expected to be, with a 95 % "
+                "bound where one may be stated, and where the answers disagree."
             )
             + TUTORIAL
         )

@@ -27,6 +27,7 @@ from .geometry import (
 )
 from .jobs import REPORTERS, Job, run
 from .posterior.weights import normalised
+from .results.expectation import with_bounds
 from .results.reader import read_record
 from .results.writer import move_inputs
 
@@ -80,7 +81,9 @@ class Result:
 
     @cached_property
     def maps(self) -> dict[str, Image]:
-        """Maps on the fixed grid by name; ``uncertainty_mm`` is the disagreement in mm.
+        """Maps on the fixed grid by name: ``expected_error_mm`` is the expected length of the error
+        in mm (none with two contrasts, or with fewer than four samples), ``uncertainty_mm`` the
+        disagreement of the samples in mm.
 
         Where ``validity`` is below 0.5 most samples leave the moving image, or nothing was
         computed, and the others mean nothing. Units and meanings are in ``record.maps``.
@@ -91,13 +94,18 @@ class Result:
 
     @property
     def structures(self) -> list[dict]:
-        """One row for each structure of the moving segmentation, the most uncertain first."""
-        return self.record.labels
+        """One row for each structure of the moving segmentation, the most uncertain first, with
+        its 95 % bounds where they may be stated."""
+        return self._with_bounds(self.record.labels)
 
     @property
     def landmarks(self) -> list[dict]:
-        """One row for each landmark of the moving image."""
-        return self.record.landmarks
+        """One row for each landmark of the moving image, with its 95 % bound where one may be
+        stated."""
+        return self._with_bounds(self.record.landmarks)
+
+    def _with_bounds(self, rows: list[dict]) -> list[dict]:
+        return with_bounds(rows, self.record.expected_error, self.record.calibration)
 
     def samples(self) -> Iterator[DisplacementField]:
         """The alternatives, each a registration like `transform`, on a coarser grid."""

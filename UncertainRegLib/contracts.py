@@ -177,7 +177,9 @@ class Sampler(Protocol):
         Raises:
             ValueError: no such setting, or a value that does not fit.
         """
-        check_settings(f"Method {cls.name!r}", settings, defaults(cls, hidden=("backbone",)))
+        check_settings(
+            f"Sampling method {cls.name!r}", settings, defaults(cls, hidden=("backbone",))
+        )
         return cls(backbone, **settings)  # type: ignore[call-arg]  # a dataclass
 
     @abstractmethod

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from UncertainRegLib import backbones  # noqa: E402
 from UncertainRegLib.__main__ import main  # noqa: E402
-from UncertainRegLib.backbones import battery  # noqa: E402
+from UncertainRegLib.backbones.checks import verify  # noqa: E402
 from UncertainRegLib.backbones.models import folder_of, install_model  # noqa: E402
 from UncertainRegLib.backbones.registry import BackboneError  # noqa: E402
 from UncertainRegLib.backbones.trained import class_of  # noqa: E402
@@ -158,10 +158,10 @@ def test_methods_appear_where_the_model_has_them(trained):
 
 
 @pytest.mark.parametrize("kind", ["voxelmorph", "bootstrap"])
-def test_models_pass_the_battery(trained, kind):
+def test_models_pass_the_checks(trained, kind):
     backbone = backbones.create(str(trained / kind))
     image = read_image(trained / "images/0.nrrd")
-    failed = [check for check in battery.verify(backbone, image) if check.passed is False]
+    failed = [check for check in verify(backbone, image) if check.passed is False]
     # hardly trained, they cannot follow shifts, nor stand still
     failed = [c for c in failed if c.name not in ("shift", "same image twice")]
     assert not [c.name for c in failed if "follow" not in c.text]

@@ -1,4 +1,4 @@
-"""The shared battery of the backbones that need no weights, and their registry."""
+"""The backbones that need no weights, and their registry."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ WITHOUT_WEIGHTS = ["demons", "convexadam"]
 def available(name):
     entry = backbones.entry(name)
     if not entry.available:
-        pytest.skip(f"{name} is not installed: {entry.remedy}")
+        pytest.skip(f"{name} is not installed: {entry.to_install}")
     return backbones.create(name)
 
 
@@ -134,8 +134,8 @@ def test_listing_names_what_is_missing_and_never_raises(monkeypatch):
     monkeypatch.setattr(registry, "backbone_class", lambda name: needy)
     entry = registry.entry("needy")
     assert not entry.available
-    assert "no-such-package" in entry.remedy
-    assert "numpy" not in entry.remedy
+    assert "no-such-package" in entry.to_install
+    assert "numpy" not in entry.to_install
     with pytest.raises(registry.BackboneError, match=r"not installed: install .*no-such-package"):
         registry.create("needy")
 

@@ -22,7 +22,7 @@ from UncertainRegLib.geometry import Grid, Image, read_segmentation, write_image
 from UncertainRegLib.randomness import numpy_generator
 
 COLUMNS = (
-    "pair", "fixed_subject", "moving_subject", "split", "twin", "fixed", "moving",
+    "pair", "fixed_subject", "moving_subject", "split", "group", "twin", "fixed", "moving",
     "fixed_mask", "moving_mask", "fixed_labels", "moving_labels", "fixed_points", "moving_points",
 )  # fmt: skip
 HIPPOCAMPI = 24  # pairs of each split
@@ -49,6 +49,7 @@ def hippocampi(data: Path) -> list[dict]:
                     "pair": "_from_".join(subjects.values()),
                     **subjects,
                     "split": split,
+                    "group": "hippocampus",
                     "twin": int(number < TWINS),
                     **{role: folder / "images" / file for role, file in files.items()},
                     **{f"{role}_labels": folder / "labels" / file for role, file in files.items()},
@@ -73,6 +74,7 @@ def drawn_brains(data: Path, out: Path) -> list[dict]:
                     "pair": "_from_".join(pair),
                     **{f"{role}_subject": subject for role, subject in files.items()},
                     "split": split,
+                    "group": "drawn brain",
                     "twin": int(number == 0),
                     **{role: out / f"{subject}.nrrd" for role, subject in files.items()},
                     **{f"{role}_labels": out / f"{s}_labels.nrrd" for role, s in files.items()},
@@ -114,6 +116,7 @@ def brains(data: Path) -> list[dict]:
             "fixed_subject": fixed,
             "moving_subject": moving,
             "split": "test",
+            "group": "brain",
             "twin": 1,
             "fixed": folder / f"{fixed}_t1.nii.gz",
             "moving": folder / f"{moving}_t1.nii.gz",
@@ -141,6 +144,7 @@ def lungs(data: Path, out: Path) -> list[dict]:
             "fixed_subject": "lung",
             "moving_subject": "lung",
             "split": "test",
+            "group": "lung",
             "twin": 0,
             "fixed": folder / f"{fixed}.mha",
             "moving": folder / f"{moving}.mha",

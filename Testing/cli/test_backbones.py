@@ -25,12 +25,12 @@ def run(*arguments):
     return options.command(options, None)
 
 
-def test_everything_is_listed_with_state_licence_and_remedy(capsys):
+def test_everything_is_listed_with_state_licence_and_what_to_do(capsys):
     assert run("list") == 0
     text = capsys.readouterr().out
     for item in listing():
         assert item.name in text and item.title in text
-        assert item.available or item.remedy in text
+        assert item.available or item.to_install in text
     assert "weights Apache-2.0" in text
     if find_spec("torch") is not None:  # else the missing package comes first
         assert "backbones install unigradicon" in text
@@ -46,10 +46,10 @@ def test_the_lists_are_there_for_programs_too(capsys):
     methods = json.loads(capsys.readouterr().out)
     assert [item["name"] for item in methods] == [item.name for item in samplers.listing()]
     for item in backbones + methods:
-        assert item["available"] == (not item["remedy"])
+        assert item["available"] == (not item["to_install"])
 
 
-def test_missing_weights_name_the_remedy():
+def test_missing_weights_say_how_to_get_them():
     pytest.importorskip("torch")
     assert not entry("clapirn").available
     with pytest.raises(BackboneError, match="run `backbones install clapirn` \\(2 MB\\)"):
@@ -65,7 +65,7 @@ def test_a_backbone_without_its_packages_is_listed_not_raised(name, monkeypatch)
     item = entry(name)
     if item.facts.packages:
         assert not item.available
-        assert "install the Python package" in item.remedy
+        assert "install the Python package" in item.to_install
         with pytest.raises(BackboneError, match="is not installed: install the Python package"):
             create(name)
 

@@ -54,7 +54,7 @@ def run_of(files, out, *options):
         ({"perturbation": {"fraction": "x"}}, "'deform': fraction is 'x'; give a number."),
         (
             {"method": {"speed": 1}},
-            "Method 'equivariance' has no setting speed; it has draws_per_perturbation.",
+            "Sampling method 'equivariance' has no setting speed; it has draws_per_perturbation.",
         ),
     ],
 )

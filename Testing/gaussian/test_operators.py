@@ -1,4 +1,4 @@
-"""Structured operators against dense twins: one battery for the factors, one for the Gaussians."""
+"""Structured operators against dense twins: one set of tests for the factors, one for the Gaussians."""
 
 import numpy as np
 import pytest

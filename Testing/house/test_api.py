@@ -25,7 +25,7 @@ from UncertainRegLib.geometry import (
 )
 from UncertainRegLib.geometry.image import to_sitk
 from UncertainRegLib.report.html import write_report
-from UncertainRegLib.studies.result import validate
+from UncertainRegLib.studies.validation import validate
 
 GRID = Grid.from_spacing((20, 22, 24), (2, 2, 2), (-20, 5, 7))
 FEW = {"samples": 3, "parameters": {"backbone": {"affine": False, "voxels": 12_000}}}
@@ -51,7 +51,11 @@ def test_the_lines_of_the_readme_run(pair, tmp_path, monkeypatch, capsys):
     assert "mm at its boundary" in capsys.readouterr().out
     saved = Result("result")
     assert saved.record.samples.finished == 16
+    assert np.array_equal(saved.maps["expected_error_mm"].array, scope["expected"].array)
     assert np.array_equal(saved.maps["uncertainty_mm"].array, scope["disagreement"].array)
+    (row,) = saved.structures
+    stated = row.get("bound_mm") is not None
+    assert stated is (saved.record.expected_error.refused is None)
     assert write_report("result", None).is_file()
 
 

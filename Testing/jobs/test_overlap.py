@@ -17,7 +17,7 @@ from UncertainRegLib.geometry import (
 from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.results.reader import read_record, read_result
-from UncertainRegLib.studies.result import validate
+from UncertainRegLib.studies.validation import validate
 
 GRID = Grid.from_spacing((28, 30, 32), (1.5, 1.5, 1.5), (10, 20, -5))
 

@@ -1,5 +1,5 @@
-"""A battery of landmarks and segmentations: each gives the right numbers, a sentence, or is refused
-in one."""
+"""Landmarks and segmentations as files hold them: each gives the right numbers, a sentence, or
+is refused in one."""
 
 import json
 

@@ -397,6 +397,22 @@ def test_out_of_memory_steps_down_and_says_so(pair, tmp_path, monkeypatch):
     assert sum("halved" in text for text in record["warnings"]) == 2
 
 
+def test_lack_of_memory_while_the_backbone_is_made_steps_down_too(pair, tmp_path, monkeypatch):
+    folder, *_ = pair
+    original, made = backbones.create, []
+
+    def starved(name, device="cpu", **settings):
+        made.append(settings.get("voxels"))
+        if len(made) == 2:  # the first one tells only whether the job can be done
+            raise MemoryError
+        return original(name, device, **settings)
+
+    monkeypatch.setattr(backbones, "create", starved)
+    record = run(job_of(folder, tmp_path / "out", samples=2, parameters={}), Silent())
+    assert record["status"] == "complete" and made[2] == original("demons").voxels // 2
+    assert sum("halved" in text for text in record["warnings"]) == 1
+
+
 def test_a_network_that_runs_out_of_gpu_memory_goes_on_on_the_cpu(pair, tmp_path, monkeypatch):
     """Its grid is fixed, so there is nothing to halve."""
     from UncertainRegLib.backbones.clapirn import ConditionalLapIRN

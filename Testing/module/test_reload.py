@@ -106,5 +106,8 @@ def test_after_a_mistake_in_a_file_the_next_reload_works(reloadable):
             reloadable.onReload()
     finally:
         sys.meta_path.remove(mistake)
+    assert not reloadable.ui.applyButton.enabled, "it can do nothing any more"
+    said = reloadable.layout.itemAt(0).widget().text
+    assert "SyntaxError: a mistake" in said and "press Reload again" in said
     panel = press_reload(reloadable)
     assert panel is not reloadable and panel.ui.applyButton.text == "Select a fixed volume"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.fake_result import EXPECTED, write_fake_result
 from support.panel import apply_and_wait, run_until
 from UncertainRegLib.results.maps import MAPS
 
@@ -50,7 +51,15 @@ def center(result) -> np.ndarray:
 def test_every_map_of_the_result_can_be_shown(shown):
     ui, result = shown.ui, shown.results.result
     names = [ui.mapComboBox.itemData(n) for n in range(ui.mapComboBox.count)]
-    assert names == ["uncertainty_mm", "axis_rl_mm", "label_entropy", "jacobian"]
+    assert names == [
+        "expected_error_mm",
+        "uncertainty_mm",
+        "axis_rl_mm",
+        "label_entropy",
+        "jacobian",
+    ]
+    assert ui.mapComboBox.currentData == "expected_error_mm"  # what a new user sees
+    assert ui.mapComboBox.toolTip == MAPS["expected_error_mm"].meaning
     for index, name in enumerate(names):
         ui.mapComboBox.currentIndex = index
         for view in class_nodes("vtkMRMLSliceCompositeNode"):
@@ -86,12 +95,12 @@ def test_the_reading_follows_mouse_and_crosshair(shown):
     crosshair().SetCrosshairRAS(point.tolist())
     assert ui.readingLabel.text.startswith("<b>") and " mm" in ui.readingLabel.text
     assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text
-    assert "ellipsoid of the samples" in ui.readingLabel.text
+    assert "95 % ellipsoid of the samples" in ui.readingLabel.text
     assert "local volume" in ui.readingLabel.text and ui.pinButton.enabled
     crosshair().SetCursorPositionRAS([1e4, 0.0, 0.0])
     assert ui.readingLabel.text.startswith("Nothing is known here") and not ui.pinButton.enabled
     crosshair().SetCursorPositionRAS((point + [12.0, 0.0, 0.0]).tolist())
-    assert ui.readingLabel.text.startswith("<b>4.0 mm") or "mm" in ui.readingLabel.text
+    assert ui.readingLabel.text.startswith("<b>expected error ")
     crosshair().SetCursorPositionInvalid()
     assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text  # at the crosshair again
 
@@ -121,8 +130,9 @@ def test_ellipsoid_and_pin_are_nodes(shown):
     pins = shown.results.result.pins
     assert pins.GetNumberOfControlPoints() == 1
     np.testing.assert_allclose(pins.GetNthControlPointPosition(0), point)
-    assert " mm" in pins.GetNthControlPointLabel(0)
-    assert "Core" in pins.GetNthControlPointDescription(0)
+    label, text = pins.GetNthControlPointLabel(0), pins.GetNthControlPointDescription(0)
+    assert label.startswith("expected error ") and " mm · 95 % bound " in label
+    assert text.startswith("samples differ by ") and "Core" in text
     ui.ellipsoidCheckBox.checked = False
     assert find(slicer.mrmlScene, result.run, "probe_ellipsoid") is None
 
@@ -363,35 +373,79 @@ def edit_result(widget, **entries):
     widget.results.refresh()
 
 
-def test_the_bound_is_read_out_or_refused(shown):
-    ui, table = shown.ui, shown.ui.structuresTable
+def titles(table) -> list[str]:
+    return [table.horizontalHeaderItem(c).text() for c in range(table.columnCount)]
 
-    def titles():
-        return [table.horizontalHeaderItem(c).text() for c in range(table.columnCount)]
 
-    crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
-    assert "bound" not in ui.readingLabel.text and "95 % bound\n(mm)" not in titles()
-    calibration = {
-        "level": 0.95,
-        "factor": 3.0,
-        "refused": None,
-        "warning": "",
-        "warps": 4,
-        "amplitude_mm": 2.0,
-        "coverage_check": 0.94,
-    }
-    edit_result(shown, calibration=calibration)
+CALIBRATION = {
+    "level": 0.95,
+    "factor": 3.0,
+    "refused": None,
+    "warning": "",
+    "warps": 4,
+    "amplitude_mm": 2.0,
+    "coverage_check": 0.94,
+    "wider": 1.2,
+    "expected_within": 0.91,
+}
+
+
+def test_the_expected_error_and_its_bound_are_read_out_first(shown):
+    ui, result = shown.ui, shown.results.result
+    crosshair().SetCrosshairRAS((center(result) + [9.0, 0.0, 0.0]).tolist())
+    values = shown.results.probe.read().values
+    expected, u = values["expected_error_mm"], values["uncertainty_mm"]
+    text = f"<b>expected error {expected:.1f} mm · 95 % bound {{}} mm</b><br>"
+    text += f"samples differ by {u:.1f} mm"
+    assert ui.readingLabel.text.startswith(text.format(f"{2 * expected:.1f}"))
+    for table in (ui.structuresTable, ui.landmarksTable):
+        assert titles(table)[1:3] == ["Expected error\n(mm)", "95 % bound\n(mm)"]
+    edit_result(shown, calibration=CALIBRATION)
+    assert ui.readingLabel.text.startswith(text.format(f"{2.4 * expected:.1f}"))
+
+
+@pytest.mark.parametrize("whose", ["expected_error", "calibration"])
+def test_a_refused_bound_is_read_out_and_explained(shown, whose):
+    ui, result = shown.ui, shown.results.result
+    crosshair().SetCrosshairRAS(center(result).tolist())
+    entry = {"calibration": CALIBRATION | {"factor": None}, "expected_error": EXPECTED}[whose]
+    edit_result(shown, **{whose: entry | {"refused": "It is stuck."}})
+    value = shown.results.probe.read().values["expected_error_mm"]
+    assert ui.readingLabel.text.startswith(
+        f"<b>expected error {value:.1f} mm</b><br>no bound can be stated (see Validate) · samples "
+        "differ by "
+    )
+    assert "95 % bound" not in ui.readingLabel.text
+    assert "No bound is stated: It is stuck." in ui.calibrationLabel.text
+    for table in (ui.structuresTable, ui.landmarksTable):
+        assert "Expected error\n(mm)" in titles(table) and "95 % bound\n(mm)" not in titles(table)
+    assert "Volume,\nlowest sample (mL)" in titles(ui.structuresTable)
+    # known deformations cannot lift what the run itself refused
+    assert ui.calibrateButton.enabled is (whose == "calibration")
+
+
+def test_an_older_result_is_read_out_by_its_disagreement(shown, tmp_path):
+    import slicer
+
+    from UncertainRegLib.scene.result import load_result
+
+    slicer.mrmlScene.Clear()
+    load_result(write_fake_result(tmp_path / "older", expected=False), slicer.mrmlScene)
+    shown.results.refresh(showMap=True)
+    ui = shown.ui
+    assert ui.mapComboBox.currentData == "uncertainty_mm"
     crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
     u = shown.results.probe.read().values["uncertainty_mm"]
-    assert f"95 % bound {3 * u:.1f} mm" in ui.readingLabel.text
-    assert "95 % bound\n(mm)" in titles()
-    ui.pinButton.click()
-    shown.results.refresh()
-    pinned = shown.results.result.pins.GetNthControlPointDescription(0)
-    assert "95 % bound" in pinned and "<" not in pinned
-    edit_result(shown, calibration=calibration | {"factor": None, "refused": "It is stuck."})
+    assert ui.readingLabel.text.startswith(f"<b>samples differ by {u:.1f} mm")
+    assert ui.readingLabel.text.count("samples differ") == 1
+    assert "bound" not in ui.readingLabel.text
+    assert not any("bound" in title for title in titles(ui.structuresTable))
+    edit_result(shown, calibration=CALIBRATION)
+    assert f" · 95 % bound {3 * u:.1f} mm</b>" in ui.readingLabel.text
+    assert "95 % bound\n(mm)" in titles(ui.structuresTable)
+    edit_result(shown, calibration=CALIBRATION | {"factor": None, "refused": "It is stuck."})
     assert "no bound can be stated" in ui.readingLabel.text
-    assert "95 % bound\n(mm)" not in titles() and "It is stuck." in ui.calibrationLabel.text
+    assert "95 % bound" not in ui.readingLabel.text
 
 
 def test_the_verdict_on_the_run_as_a_whole(shown):
@@ -637,7 +691,7 @@ def test_the_film_is_seen_without_the_map(shown):
     assert {view.GetForegroundVolumeID() for view in views} == {None}
 
 
-def test_methods_are_listed_with_their_remedy(widget, inputs, monkeypatch):
+def test_methods_are_listed_with_what_to_install(widget, inputs, monkeypatch):
     combo = widget.ui.methodComboBox
     names = [combo.itemData(n) for n in range(combo.count)]
     assert names == ["equivariance", "sir"]  # what demons can be asked by

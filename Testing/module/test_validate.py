@@ -7,7 +7,7 @@ import pytest
 
 from support import ROOT
 from support.fake_result import write_fake_result
-from support.fake_validation import FACTOR, write_fake_calibration, write_fake_validation
+from support.fake_validation import FACTOR, WIDER, write_fake_calibration, write_fake_validation
 from support.panel import exists, run_until
 
 
@@ -124,15 +124,35 @@ def test_the_layout_comes_back_at_the_end_too(panel, host, ending):
 
 def test_a_calibration_states_its_bound_with_its_warning(panel, host):
     ui = panel.ui
-    assert ui.calibrationLabel.text.startswith("Not calibrated")
+    assert "within 2.0 times the value of its map" in ui.calibrationLabel.text
+    assert "Not yet checked on known deformations" in ui.calibrationLabel.text
     ui.calibrateButton.click()
     run_until(host, lambda: evaluation(panel).finished > 0)
     assert ui.validateProgressBar.maximum == 4
     assert "of 4 registrations" in ui.validateProgressBar.format
     assert finish(host, panel) == "complete"
-    assert "95 % of the voxels had an error below 2.50 times" in ui.calibrationLabel.text
-    assert "no missing anatomy" in ui.calibrationLabel.text
+    text = ui.calibrationLabel.text
+    assert "within 2.4 times the value of its map" in text, "the widened one"
+    assert "On 3 known deformations of the fixed image, 91 % of the errors lay within" in text
+    assert f"widened by a factor of {WIDER:.2f}" in text and "of 3.1 mm. " in text
+    assert "no missing anatomy" in text and "Not yet checked" not in text
     assert panel.results.result.calibration.factor == FACTOR
+
+
+def test_without_an_expected_error_a_calibration_finds_the_bound(panel, host, tmp_path):
+    import slicer
+
+    from UncertainRegLib.scene.result import load_result
+
+    ui = panel.ui
+    slicer.mrmlScene.Clear()
+    load_result(write_fake_result(tmp_path / "older", expected=False), slicer.mrmlScene)
+    panel.results.refresh()
+    assert ui.calibrationLabel.text.startswith("The disagreement is not calibrated")
+    ui.calibrateButton.click()
+    assert finish(host, panel) == "complete"
+    assert "95 % of the voxels had an error below 2.50 times" in ui.calibrationLabel.text
+    assert "(94 % when each was checked by the others)" in ui.calibrationLabel.text
 
 
 @pytest.mark.parametrize(
@@ -144,7 +164,7 @@ def test_a_refusal_or_failure_is_said(panel, host, monkeypatch, behaviour, words
     ui.calibrateButton.click()
     finish(host, panel)
     if behaviour == "refuse":
-        assert ui.calibrationLabel.text.startswith("No bound is stated: ")
+        assert ui.calibrationLabel.text.startswith("The expected error is 1.6 mm on average.")
         assert ui.calibrationLabel.text.count("No bound is stated") == 1
         assert words in ui.calibrationLabel.text
     else:
@@ -202,7 +222,7 @@ def test_a_saved_scene_still_says_what_was_found(panel, folder, host, tmp_path):
     panel.results.refresh()
     ui = panel.ui
     assert table(ui)["Dice"] == "0.75" and ui.plotComboBox.count == 4
-    assert "2.50 times" in ui.calibrationLabel.text
+    assert "within 2.4 times" in ui.calibrationLabel.text
     assert not ui.calibrateButton.enabled and not ui.validateButton.visible
     assert "are gone" not in ui.validateLabel.text  # it is all there
 
@@ -235,6 +255,6 @@ def test_the_real_worker_validates_and_calibrates(widget, finished, host, real_w
         assert evaluation(widget).state == "complete", evaluation(widget).error
     assert float(table(ui)["Landmarks"]) == 12
     assert ui.plotComboBox.count == 5  # none of ellipsoids: four samples span none
-    assert not ui.calibrationLabel.text.startswith("Not calibrated")
+    assert "Not yet checked" not in ui.calibrationLabel.text
     calibration = widget.results.result.calibration
     assert (calibration.factor is None) == (calibration.refused is not None)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.fake_result import write_fake_result
 from support.panel import MODULE, add_volume, apply_and_wait, exists, in_its_own_process, run_until
 
 pytest.importorskip("support.qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
@@ -32,6 +33,27 @@ def test_slicer_starts_hardly_later_for_the_module():
     assert float(in_its_own_process(code).stdout.split()[-1]) < 0.3
 
 
+def test_a_report_loads_only_the_report(tmp_path):
+    """All else it needs is there once a result is shown; no engine comes with it."""
+    code = f"""
+from support import qt_host
+host = qt_host.start()
+import sys, slicer
+module = host.load_module({str(MODULE)!r})
+widget = host.make_widget(module.UncertainRegWidget)
+from UncertainRegLib.scene.result import load_result
+load_result({str(write_fake_result(tmp_path))!r}, slicer.mrmlScene)
+widget.results.refresh(showMap=True)
+before = set(sys.modules)
+from UncertainRegLib.report.html import write_report
+write_report({str(tmp_path)!r})
+host.unload(widget)
+print(*(name for name in set(sys.modules) - before if name.startswith("UncertainRegLib")))
+"""
+    loaded = in_its_own_process(code).stdout.splitlines()[-1].split()
+    assert loaded and all(name.split(".")[1] == "report" for name in loaded), loaded
+
+
 def test_apply_says_what_is_missing(widget):
     ui = widget.ui
     assert (ui.applyButton.text, ui.applyButton.enabled) == ("Select a fixed volume", False)
@@ -44,7 +66,7 @@ def test_apply_says_what_is_missing(widget):
     assert (ui.applyButton.text, ui.applyButton.enabled) == ("Apply", True)
 
 
-def test_a_missing_backbone_is_named_with_its_remedy(widget, inputs, monkeypatch):
+def test_a_missing_backbone_is_named_with_what_to_install(widget, inputs, monkeypatch):
     monkeypatch.setattr(
         "UncertainRegLib.plugins.not_installed",
         lambda packages: ["convexAdam"] * ("convexAdam" in packages),
@@ -144,8 +166,46 @@ def test_a_run_shows_progress_and_then_its_result(widget, inputs, host):
     assert transform.GetNodeReference("spatialRegistrationFixed") is inputs[0]
     assert transform.GetNodeReference("spatialRegistrationMoving") is inputs[1]
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-        assert view.GetForegroundVolumeID() == run.result.maps["uncertainty_mm"].GetID()
+        assert view.GetForegroundVolumeID() == run.result.maps["expected_error_mm"].GetID()
         assert view.GetBackgroundVolumeID() == inputs[0].GetID()
+    assert ui.mapComboBox.currentData == "expected_error_mm"
+
+
+@pytest.mark.parametrize("chosen", ["another map", "no map", "the map of the run"])
+def test_at_the_end_the_view_changes_unless_the_user_chose_otherwise(
+    widget, inputs, host, monkeypatch, chosen
+):
+    import slicer
+    import UncertainRegParts.worker.run
+
+    monkeypatch.setattr(UncertainRegParts.worker.run, "LIVE_MAPS", ("uncertainty_mm", "jacobian"))
+    ui, views = widget.ui, slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    ui.samplesSpinBox.value = 20
+    ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.result is not None)
+    assert run.isActive and ui.mapComboBox.currentData == "uncertainty_mm"
+    if chosen == "another map":
+        ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
+    elif chosen == "no map":
+        ui.showMapCheckBox.checked = False
+        views[0].SetForegroundVolumeID(inputs[1].GetID())  # and something of their own
+    run_until(host, lambda: not run.isActive)
+    now = {view.GetForegroundVolumeID() for view in views}
+    if chosen == "another map":
+        assert ui.mapComboBox.currentData == "jacobian"
+        assert now == {run.result.maps["jacobian"].GetID()}
+    elif chosen == "no map":
+        assert ui.mapComboBox.currentData == "expected_error_mm"
+        assert now == {inputs[1].GetID(), None} and not ui.showMapCheckBox.checked
+    else:
+        assert ui.mapComboBox.currentData == "expected_error_mm"
+        ui.mapComboBox.currentIndex = ui.mapComboBox.findData("uncertainty_mm")  # one choice away
+        assert {v.GetForegroundVolumeID() for v in views} == {
+            run.result.maps["uncertainty_mm"].GetID()
+        }
+        widget.results.refresh()
+        assert ui.mapComboBox.currentData == "uncertainty_mm"
 
 
 def test_map_sliders_act_at_once_and_views_are_given_back(widget, inputs, host):
@@ -159,7 +219,7 @@ def test_map_sliders_act_at_once_and_views_are_given_back(widget, inputs, host):
     ui.opacitySlider.value = 0.3
     assert {view.GetForegroundOpacity() for view in views} == {0.3}
     ui.thresholdSlider.value = 1.5
-    display = result.maps["uncertainty_mm"].GetDisplayNode()
+    display = result.maps["expected_error_mm"].GetDisplayNode()
     assert display.GetLowerThreshold() == 1.5 and display.GetApplyThreshold()
     assert ui.thresholdSlider.suffix == " mm"
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("label_entropy")
@@ -189,6 +249,48 @@ def test_samples_are_played_and_chosen(widget, inputs, host):
     assert browser.GetPlaybackRateFps() == 7
     ui.backgroundComboBox.currentIndex = ui.backgroundComboBox.findData("fixed")
     assert inputs[1].GetParentTransformNode() is result.transform
+
+
+def test_a_run_whose_end_goes_wrong_is_over(widget, inputs, host, monkeypatch):
+    from UncertainRegParts.worker.run import Run
+
+    def broken(self):
+        raise KeyError("maps")
+
+    monkeypatch.setattr(Run, "_record", broken)
+    widget.ui.applyButton.click()
+    run_until(host, lambda: not widget.logic.run.isActive, 120)
+    assert widget.logic.run.state == "failed" and "maps" in widget.ui.statusLabel.text
+    assert (widget.ui.applyButton.text, widget.ui.applyButton.enabled) == ("Apply", True)
+
+
+def test_a_closed_scene_stops_the_reading_of_the_maps(widget, inputs, host, monkeypatch):
+    import slicer
+    from UncertainRegParts.worker.run import Run
+
+    read, loadRest = [], Run._loadRest
+    monkeypatch.setattr(Run, "_loadRest", lambda run: (read.append(run.state), loadRest(run)))
+    widget.ui.applyButton.click()
+    run_until(host, lambda: widget.logic.run.state == "loading", 120)
+    del read[:]
+    slicer.mrmlScene.Clear()
+    for _ in range(20):
+        host.process_events()
+    assert not read and not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+
+
+def test_what_the_library_names_is_translated(widget, monkeypatch):
+    import slicer
+    from UncertainRegParts import choices
+    from UncertainRegParts.sections import maps
+
+    for module in (choices, maps):
+        monkeypatch.setattr(module, "_", lambda text: f"<{text}>")
+    shown = choices.choices()
+    for name in ("backbone", "method", "perturbation", "sirSource"):
+        assert all(title.startswith("<") for _name, title, _tip in shown[name]), name
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    assert maps.mapTitle("jacobian", node).startswith("<")
 
 
 def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):

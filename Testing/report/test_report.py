@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from support.fake_result import write_fake_result
+from support.fake_result import EXPECTED, write_fake_result
 from support.phantoms import GRID_PAIRS, textured
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Image, write_image
@@ -83,7 +83,7 @@ def test_a_landmark_without_numbers_has_a_row_with_none(tmp_path):
     (folder / "result.json").write_text(json.dumps(record))
     text = write_report(folder).read_text(encoding="utf-8")
     rows = re.findall(r"<tr>(<td>(?:apex|base).*?)</tr>", text)
-    assert rows[0].count("<td>–</td>") == 2 and "<td>2.50</td>" in rows[1]
+    assert rows[0].count("<td>–</td>") == 3 and "<td>2.50</td>" in rows[1]
     pytest.importorskip("PIL")
     assert write_summary_picture(folder, tmp_path / "page.png").is_file()
 
@@ -97,21 +97,61 @@ def test_summary_needs_a_map(tmp_path):
         write_summary_picture(folder)
 
 
-def test_bound_and_verdict_are_stated(tmp_path):
-    folder = write_fake_result(tmp_path / "result")
+def _edit(folder, **entries) -> str:
+    """The report of a result with these entries."""
     path = folder / "result.json"
-    record = json.loads(path.read_text())
-    assert "95 % bound" not in write_report(folder).read_text(encoding="utf-8")
-    record["calibration"] = {"factor": 2.0, "refused": None}
-    record["competence"] = {"followed": {"1.0": 0.97, "10.0": 0.5}, "warnings": []}
-    record["samples"] |= {
+    record = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(record | entries), encoding="utf-8")
+    return write_report(folder).read_text(encoding="utf-8")
+
+
+def test_the_expected_error_comes_first_and_its_bound_with_it(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "<h2>Where the registration may be off</h2>" in text
+    assert "The <b>expected error</b> is how far off" in text
+    assert "The expected error is 1.6 mm on average." in text
+    assert "within 2.0 times the value of its map. That held on average on other pairs:" in text
+    assert text.count("<th>Expected error (mm)</th><th>95 % bound (mm)</th>") == 2
+    assert "<td>4.50</td>" in text  # 2.5 x 1.8 mm, across the boundary of the shell
+    assert "<td>5.70 – 10.30</td>" in text  # 8 mL, and 0.8 x 16 cm² x 1.8 mm
+    assert "<th>Within bound</th>" in text
+    assert "1 of 1 true points lie within their 95 % bound." in text
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"expected_error": {**EXPECTED, "refused": "It does not follow."}},
+        {"calibration": {"factor": None, "refused": "It does not follow."}},
+    ],
+)
+def test_a_refused_bound_leaves_the_expected_error(tmp_path, entries):
+    text = _edit(write_fake_result(tmp_path / "result"), **entries)
+    assert text.count("No bound is stated: It does not follow.") == 1
+    assert text.count("<th>Expected error (mm)</th>") == 2
+    assert "95 % bound" not in text and "95 % interval" not in text
+    assert "<td>7.20 – 8.80</td>" in text  # of the samples
+    assert "The expected error is 1.6 mm on average." in text
+
+
+def test_bound_and_verdict_are_stated(tmp_path):
+    folder = write_fake_result(tmp_path / "result", expected=False)
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "95 % bound" not in text and "xpected error" not in text
+    assert "Where the samples disagree" in text and "The disagreement is not calibrated" in text
+    samples = json.loads((folder / "result.json").read_text())["samples"] | {
         "proposals": 1200,
         "ess_raw": 1.3,
         "ess_tempered": 600.0,
         "tempering_exponent": 0.01,
     }
-    path.write_text(json.dumps(record))
-    text = write_report(folder).read_text(encoding="utf-8")
+    text = _edit(
+        folder,
+        calibration={"factor": 2.0, "refused": None},
+        competence={"followed": {"1.0": 0.97, "10.0": 0.5}, "warnings": []},
+        samples=samples,
+    )
     assert text.count("95 % bound (mm)") == 2 and "<td>7.00</td>" in text  # 2 x 3.5 mm
     assert "97 % of 1 mm, 50 % of 10 mm" in text
     assert (
@@ -119,9 +159,7 @@ def test_bound_and_verdict_are_stated(tmp_path):
         in text
     )
     for refused in ("It does not follow.", "It does not follow. No bound is stated."):  # as once
-        record["calibration"] = {"factor": None, "refused": refused}
-        path.write_text(json.dumps(record))
-        text = write_report(folder).read_text(encoding="utf-8")
+        text = _edit(folder, calibration={"factor": None, "refused": refused})
         assert "95 % bound (mm)" not in text and text.count("No bound is stated") == 1
         assert "No bound is stated: It does not follow.<" in text
 
@@ -159,7 +197,7 @@ def test_another_image_in_the_place_of_the_fixed_one_is_not_shown(tmp_path):
     assert "fixed.nrrd: is another image now" in write_report(folder).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("gone", ["maps/uncertainty_mm.nrrd", "fixed.nrrd"])
+@pytest.mark.parametrize("gone", ["maps/expected_error_mm.nrrd", "fixed.nrrd"])
 def test_a_report_goes_without_pictures_where_nothing_can_be_shown(tmp_path, gone):
     folder = write_fake_result(tmp_path / "result")
     (folder / gone).unlink()

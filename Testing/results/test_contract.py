@@ -1,7 +1,6 @@
 """The contract of a result folder has one room: nothing else knows what result.json looks like."""
 
 import ast
-import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -14,7 +13,8 @@ from support import ROOT
 from support.fake_result import write_fake_result, write_fake_strays
 from support.fake_validation import write_fake_calibration, write_fake_validation
 from UncertainRegLib.posterior.label_map import SAMPLES_SHARE, WITHIN_MM
-from UncertainRegLib.results import atomic, calibration, columns, maps
+from UncertainRegLib.results import atomic, columns, maps
+from UncertainRegLib.results.calibration import bound_factor
 from UncertainRegLib.results.improvement import BeforeAfter, in_words
 from UncertainRegLib.results.reader import ResultError, ResultFolder, read_record, read_result
 from UncertainRegLib.results.record import Record, Samples
@@ -61,7 +61,7 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainRegLib/studies/disagreement.py": {"failed"},  # of a sample
     "UncertainRegLib/studies/known_errors.py": {"backbone"},  # settings of a job
     "UncertainRegLib/studies/figures.py": {"backbone", "error"},  # of a table of a study
-    "UncertainRegLib/studies/result.py": {"validation"},  # of what it makes
+    "UncertainRegLib/studies/validation.py": {"validation"},  # of what it makes
     "UncertainRegLib/training/heteroscedastic.py": {"backbone"},  # of a model
     "UncertainRegLib/training/sir.py": {"device"},  # settings of a training
     "UncertainRegLib/training/sir_objectives.py": {"ess_raw"},  # of a training's log
@@ -156,6 +156,7 @@ def test_a_report_loads_little(tmp_path):
     )
     rings = {name.split(".")[1] for name in loaded if "." in name}
     assert rings == {"geometry", "palette", "report", "results"}, "pictures, and no engine"
+    assert len(loaded) <= 39, "with the readers of every kind of image"
 
 
 # ---- record and folder
@@ -186,7 +187,8 @@ def test_a_record_says_what_the_file_says(tmp_path):
     assert record.inputs["fixed"].sha256 == "0" * 64
     assert record.validation.labels.maps["one-hot"].ece == 0.22
     assert record.validation.landmarks.count == 12
-    assert calibration.bound_factor(record.calibration) == 2.5
+    assert bound_factor(record.calibration) == 2.5
+    assert record.expected_error.point_factor == content["expected_error"]["point_factor"]
 
 
 def test_what_an_older_result_lacks_has_a_default():
@@ -195,7 +197,7 @@ def test_what_an_older_result_lacks_has_a_default():
 
 
 def test_without_strays_is_a_record_of_its_own(tmp_path):
-    folder = write_fake_result(tmp_path / "result")
+    folder = write_fake_result(tmp_path / "result", expected=False)
     assert read_record(folder).without_strays is None
     write_fake_calibration(folder)
     write_fake_strays(folder, stray=1)
@@ -300,6 +302,12 @@ def test_a_map_outside_the_catalogue_gets_its_title_from_its_name():
     ]
 
 
+def test_a_result_is_first_judged_by_its_expected_error():
+    assert maps.main_map(["uncertainty_mm", "jacobian", "expected_error_mm"]) == "expected_error_mm"
+    assert maps.main_map(["jacobian", "uncertainty_mm"]) == "uncertainty_mm"
+    assert maps.main_map(["jacobian"]) is None
+
+
 def test_headings_are_broken_once():
     assert columns.in_two_lines("Disagreement, median (mm)") == "Disagreement,\nmedian (mm)"
     assert columns.in_two_lines("95 % bound (mm)") == "95 % bound\n(mm)"
@@ -307,30 +315,23 @@ def test_headings_are_broken_once():
     assert columns.is_hidden("worst_voxel_lps_r") and not columns.is_hidden("volume_ml")
 
 
-def test_one_number_has_one_title(tmp_path):
+@pytest.mark.parametrize("expected", [True, False])
+def test_one_number_has_one_title(tmp_path, expected):
     """The report and the terminal take their headings from the catalogue."""
     from UncertainRegLib.report.html import write_report
     from UncertainRegLib.report.text import in_words as in_terminal
 
-    folder = write_fake_result(tmp_path / "result")
+    folder = write_fake_result(tmp_path / "result", expected=expected)
     page = write_report(folder).read_text(encoding="utf-8")
-    heading = columns.STRUCTURES["u_p95_mm"].heading
-    assert f"<th>{heading}</th>" in page
+    volume = "volume_interval_ml" if expected else "volume_samples_ml"
+    names = ["u_p95_mm", volume, *(("expected_mm", "bound_mm") if expected else ())]
+    lines = in_terminal(read_record(folder), folder).splitlines()[1:3]
+    for heading in (columns.STRUCTURES[name].heading for name in names):
+        assert f"<th>{heading}</th>" in page
+        for part, line in zip(columns.in_two_lines(heading).split("\n"), lines):
+            assert part in line
     assert f"<th>{columns.LANDMARKS['u_mm'].heading}</th>" in page
-    first, second = in_terminal(read_record(folder), folder).splitlines()[1:3]
-    for part, line in zip(columns.in_two_lines(heading).split("\n"), (first, second)):
-        assert part in line
-
-
-def test_the_bound_has_one_sentence():
-    entry = calibration.Calibration.from_dict(json.loads('{"factor": 2, "refused": null}'))
-    assert "95 % of the voxels had an error below 2.00 times" in calibration.in_words(entry)
-    refused = calibration.Calibration(factor=None, refused="Stuck. No bound is stated.")
-    assert calibration.in_words(refused) == "No bound is stated: Stuck."
-    assert calibration.bound_factor(refused) is None and calibration.on_legend(refused) == ""
-    rows = [{"u_mm": 2.0}, {"u_p95_mm": None}]
-    assert [row["bound_mm"] for row in calibration.with_bound(rows, entry)] == [4.0, None]
-    assert calibration.with_bound(rows, None) == rows
+    assert ("95 % bound" in page) is expected
 
 
 def test_what_a_registration_improved_in_words():

@@ -377,10 +377,10 @@ def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
             create_sampler("sir", Shift(), "scale", {"method": settings})
 
 
-def test_without_torch_the_method_is_listed_with_a_remedy(monkeypatch):
+def test_without_torch_the_method_is_listed_with_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     listed = {method.name: method for method in listing()}
     assert listed["equivariance"].available
-    assert not listed["sir"].available and "torch" in listed["sir"].remedy
+    assert not listed["sir"].available and "torch" in listed["sir"].to_install
     with pytest.raises(ValueError, match="install the Python package torch"):
         create_sampler("sir", Shift(), "scale", {})

@@ -139,7 +139,61 @@ def test_logarithm_changes_colours_and_not_values(result):
     assert not display.is_log(result, "jacobian")
 
 
-def test_the_bound_is_stated_where_it_was_calibrated(result, folder):
+def _titles(result) -> list[list[str]]:
+    """Lines of the legends of the two maps, as far as they are there."""
+    return [
+        legend_of(result.maps[name]).GetTitleText().splitlines()
+        for name in ("expected_error_mm", "uncertainty_mm")
+        if name in result.maps
+    ]
+
+
+def _column(table, name: str) -> list:
+    column = table.GetTable().GetColumnByName(name)
+    return [column.GetValue(row) for row in range(table.GetTable().GetNumberOfRows())]
+
+
+def test_the_bound_is_that_of_the_expected_error(result, folder):
+    record = json.loads((folder / "result.json").read_text())
+    point = lps_to_ras(np.array(record["labels"][0]["worst_voxel_lps"]))
+    reading = Probe(result).read(point)
+    assert reading.bound_mm == pytest.approx(2.0 * reading.values["expected_error_mm"])
+    assert _titles(result) == [
+        ["Expected error (mm)", "95 % bound: 2.0 x value"],
+        ["Disagreement (mm)"],
+    ]
+    structures, landmarks = result.label_table, result.landmark_table
+    assert _column(structures, "bound_mm") == pytest.approx([2.5 * 1.8, 2.5 * 1.2])
+    assert _column(structures, "volume_from_ml") == pytest.approx([8 - 2.304, 3 - 1.536])
+    assert structures.GetColumnIndex("volume_low_ml") < 0, "one interval, not two"
+    assert _column(landmarks, "bound_mm") == pytest.approx([3.0, 2.2])
+    assert _column(landmarks, "within_bound") == ["yes", ""]
+    first = [structures.GetColumnName(c) for c in range(4)]
+    assert first[0] == "name" and first[2:] == ["expected_mm", "bound_mm"]
+
+    _edit(folder, calibration=CALIBRATION | {"wider": 1.2, "expected_within": 0.91})
+    result = update_result(result, folder)
+    assert Probe(result).read(point).bound_mm == pytest.approx(1.2 * reading.bound_mm)
+    assert _titles(result)[0][1] == "95 % bound: 2.4 x value"
+    assert _column(structures, "volume_to_ml") == pytest.approx([8 + 1.2 * 2.304, 3 + 1.2 * 1.536])
+
+    _edit(folder, calibration=CALIBRATION | {"factor": None, "refused": "It does not follow."})
+    result = update_result(result, folder)
+    assert np.isnan(Probe(result).read(point).bound_mm)
+    assert _titles(result) == [["Expected error (mm)"], ["Disagreement (mm)"]]
+    assert structures.GetColumnIndex("bound_mm") < 0 and landmarks.GetColumnIndex("bound_mm") < 0
+    assert _column(structures, "volume_low_ml") == [7.2, 2.6]
+    assert structures.GetColumnIndex("volume_from_ml") < 0
+    assert landmarks.GetColumnIndex("within_bound") < 0
+
+
+def test_without_an_expected_error_the_bound_is_stated_where_it_was_calibrated(tmp_path):
+    folder = write_fake_result(tmp_path / "older", expected=False)
+    with HeadlessScene() as headless:
+        _check_the_bound_of_the_disagreement(load_result(folder, headless.scene), folder)
+
+
+def _check_the_bound_of_the_disagreement(result, folder) -> None:
     record = json.loads((folder / "result.json").read_text())
     point = lps_to_ras(np.array(record["labels"][0]["worst_voxel_lps"]))
     assert np.isnan(Probe(result).read(point).bound_mm)
@@ -148,19 +202,15 @@ def test_the_bound_is_stated_where_it_was_calibrated(result, folder):
     result = update_result(result, folder)
     reading = Probe(result).read(point)
     assert reading.bound_mm == pytest.approx(2.5 * reading.values["uncertainty_mm"])
-    column = result.label_table.GetTable().GetColumnByName("bound_mm")
-    assert [column.GetValue(n) for n in range(2)] == pytest.approx([2.5 * 3.5, 2.5 * 3.1])
-    column = result.landmark_table.GetTable().GetColumnByName("bound_mm")
-    assert column.GetValue(0) == pytest.approx(2.5 * 2.29)
-    assert legend_of(result.maps["uncertainty_mm"]).GetTitleText().splitlines() == [
-        "Disagreement (mm)",
-        "95 % bound: 2.50 x value",
-    ]
+    assert _column(result.label_table, "bound_mm") == pytest.approx([2.5 * 3.5, 2.5 * 3.1])
+    assert _column(result.label_table, "volume_low_ml") == [7.2, 2.6]
+    assert _column(result.landmark_table, "bound_mm")[0] == pytest.approx(2.5 * 2.29)
+    assert _titles(result) == [["Disagreement (mm)", "95 % bound: 2.5 x value"]]
     _edit(folder, calibration=CALIBRATION | {"factor": None, "refused": "It does not follow."})
     result = update_result(result, folder)
     assert np.isnan(Probe(result).read(point).bound_mm)
     assert result.label_table.GetColumnIndex("bound_mm") < 0
-    assert legend_of(result.maps["uncertainty_mm"]).GetTitleText() == "Disagreement (mm)"
+    assert _titles(result) == [["Disagreement (mm)"]]
 
 
 def test_verdict_and_oracle_survive_in_the_scene(result, folder):

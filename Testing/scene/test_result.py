@@ -52,7 +52,13 @@ def _column(table, name) -> list:
 
 def test_map_values_are_exact_inside_the_body(folder, headless):
     result = load_result(folder, headless.scene)
-    assert set(result.maps) == {"uncertainty_mm", "axis_rl_mm", "label_entropy", "jacobian"}
+    assert list(result.maps) == [
+        "expected_error_mm",
+        "uncertainty_mm",
+        "axis_rl_mm",
+        "label_entropy",
+        "jacobian",
+    ]
     assert result.warnings == []
     body = _file(folder, "fixed.nrrd") > 30
     for name, node in result.maps.items():
@@ -346,7 +352,7 @@ def test_nodes_of_the_user_are_used_and_left_alone(folder, headless):
     result = load_result(folder, scene, fixed, moving, segmentation, points)
     assert (result.fixed, result.moving) == (fixed, moving)
     assert (result.moving_segmentation, result.moving_points) == (segmentation, points)
-    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == before + 4
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == before + len(result.maps)
     assert moving.GetParentTransformNode() is result.transform
     assert moving.GetAttribute("UncertainReg.Run") is None
 
@@ -448,7 +454,7 @@ def test_missing_and_damaged_files_are_warnings(folder, headless):
     (folder / "samples/sample-0001.nrrd").write_bytes(b"NRRD0004\nnonsense")
     (folder / "moving.nrrd").unlink()
     result = load_result(folder, headless.scene)
-    assert set(result.maps) == {"uncertainty_mm", "axis_rl_mm"}
+    assert set(result.maps) == {"expected_error_mm", "uncertainty_mm", "axis_rl_mm"}
     assert result.moving is None and result.fixed is not None
     assert result.sample_sequence.GetNumberOfDataNodes() == SAMPLES - 1
     assert len(result.warnings) == 4
@@ -612,6 +618,21 @@ def test_show_map_sets_layers_in_all_slices(folder, headless):
     assert composite.GetForegroundOpacity() == 0.9
     with pytest.raises(ValueError, match="no map 'spread'"):
         display.show_map(result, "spread")
+
+
+@pytest.mark.parametrize("expected", [True, False])
+def test_the_map_shown_unasked_is_the_expected_error_else_the_disagreement(
+    tmp_path, headless, expected
+):
+    folder = write_fake_result(tmp_path / "result", expected=expected)
+    result = load_result(folder, headless.scene)
+    display.show_map(result)
+    composite = headless.slices["Yellow"].GetSliceCompositeNode()
+    name = "expected_error_mm" if expected else "uncertainty_mm"
+    assert composite.GetForegroundVolumeID() == result.maps[name].GetID()
+    assert ("expected_error_mm" in result.maps) is expected
+    (found,) = find_results(headless.scene)
+    assert (found.expected_error is not None) is expected
 
 
 def test_worst_point_is_that_of_the_worst_structure(folder, headless):

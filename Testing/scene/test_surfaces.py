@@ -237,9 +237,9 @@ def test_tables_are_written_with_titles_and_units(folder, headless, tmp_path):
     tables.write_csv(result.landmark_table, tmp_path / "landmarks.csv")
     head, first, second = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
     assert head.startswith(
-        "Landmark,Disagreement (mm),TRE before (mm),TRE after (mm),Inside ellipsoid,"
-        "Ellipsoid of the samples 1 (mm)"
+        "Landmark,Expected error (mm),95 % bound (mm),Disagreement (mm),TRE before (mm),"
+        "TRE after (mm),Within bound,"
     )
-    assert first.startswith("apex,2.29,5.4,1.2,yes,5.6")
+    assert first.startswith("apex,1.5,3.0,2.29,5.4,1.2,yes,")
     column = head.split(",").index("TRE after (mm)")
     assert (first.split(",")[column], second.split(",")[column]) == ("1.2", "")

@@ -22,6 +22,7 @@ from UncertainRegLib.geometry import (
     write_image,
 )
 from UncertainRegLib.geometry.foreground import patient
+from UncertainRegLib.jobs.expectation import Expecting
 from UncertainRegLib.perturbations import LinearMap, Translation
 from UncertainRegLib.samplers import Equivariance
 from UncertainRegLib.studies import known_warp
@@ -39,7 +40,7 @@ from UncertainRegLib.studies.simulate import (
     seen,
 )
 from UncertainRegLib.studies.study import KEY, RESIDUAL
-from UncertainRegLib.studies.variant import ABOUT, SMOOTHED
+from UncertainRegLib.studies.variant import ABOUT, EXPECTED, SMOOTHED
 
 GRID = Grid.from_spacing((20, 24, 28), (1.5, 1.5, 2.0), (-10, 5, 3))
 
@@ -206,13 +207,16 @@ def test_variants_of_a_map_are_smoothed_or_about_the_registration():
     shift = np.float32([3.0, 0.0, 4.0])
     elsewhere = DisplacementField(found.mean.vectors + shift, found.mean.grid)
     everywhere = np.ones(GRID.shape, bool)
-    got = variants("deform", found, elsewhere, everywhere)
-    assert list(got) == [f"deform{SMOOTHED}", f"deform{ABOUT}", "deform"]
+    expecting = Expecting(image, image, elsewhere)
+    got = variants("deform", found, elsewhere, everywhere, expecting)
+    assert list(got) == [f"deform{EXPECTED}", f"deform{SMOOTHED}", f"deform{ABOUT}", "deform"]
+    expected = expecting.found(found.mean, found.uncertainty_mm)
+    assert np.array_equal(got[f"deform{EXPECTED}"][0], expected.length_mm)
     u = found.uncertainty_mm
     np.testing.assert_allclose(got[f"deform{ABOUT}"][0], np.hypot(u, 5.0), rtol=1e-4)
     assert np.ptp(got[f"deform{SMOOTHED}"][0]) <= np.ptp(u)
     assert got["deform"][0] is u
-    same = variants("deform", found, found.mean, everywhere)[f"deform{ABOUT}"][0]
+    same = variants("deform", found, found.mean, everywhere, expecting)[f"deform{ABOUT}"][0]
     np.testing.assert_allclose(same, u, rtol=1e-5)
 
 
@@ -234,7 +238,7 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
     assert len(steps) == 1 + 4
     rows = Rows(tmp_path / "rows.csv", KEY)
     assert [row["map"] for row in rows.all if not variant(row["map"])] == [RESIDUAL, "translation"]
-    assert len(rows.all) == 4
+    assert len(rows.all) == 5  # the residual; the map and its three variants
     before = (tmp_path / "rows.csv").read_text()
     study(tmp_path).run(steps.append)
     assert len(steps) == 5 and (tmp_path / "rows.csv").read_text() == before
@@ -245,9 +249,10 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
     with open(tmp_path / "rows.csv", newline="") as stream:
         names = [row["map"] for row in csv.DictReader(stream)]
     assert [name for name in names if not variant(name)] == [RESIDUAL, "translation", "scale"]
-    assert names[1:4] == [f"translation{SMOOTHED}", f"translation{ABOUT}", "translation"]
+    endings = (EXPECTED, SMOOTHED, ABOUT, "")
+    assert names[1:5] == [f"translation{ending}" for ending in endings]
     with open(tmp_path / "bins.csv", newline="") as stream:
-        assert len(list(csv.DictReader(stream))) == 7 * known_warp.BINS
+        assert len(list(csv.DictReader(stream))) == 9 * known_warp.BINS
 
 
 def test_rows_of_a_case_share_their_error(tmp_path):

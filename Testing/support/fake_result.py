@@ -9,11 +9,21 @@ import numpy as np
 import SimpleITK as sitk
 
 from UncertainRegLib.backbones.demons import Demons
+from UncertainRegLib.jobs.summary import FEWEST
 from UncertainRegLib.results.maps import kind_of
 from UncertainRegLib.results.schema import FILE, new_record
 
 SAMPLES = 6
 SHAPE = (20, 28, 24)  # Z, Y, X
+EXPECTED = {  # the entry "expected_error"
+    "boundary_factor": 2.5,
+    "point_factor": 2.0,
+    "volume_factor": 0.8,
+    "centroid_factor": 1.5,
+    "mean_mm": 1.6,
+    "fitted_on": "Three pairs of balls.",
+    "refused": None,
+}
 
 
 def oblique_direction(left_handed: bool = False) -> np.ndarray:
@@ -31,8 +41,14 @@ def write_fake_result(
     samples: int = SAMPLES,
     status: str = "complete",
     seed: int = 1,
+    expected: bool = True,
 ) -> Path:
-    """Write a result folder; returns it. Two balls in a fixed and a displaced moving image."""
+    """Write a result folder; returns it. Two balls in a fixed and a displaced moving image.
+
+    Without ``expected`` it is one without an expected error: older, or of two contrasts. As in a
+    run, fewer than four samples have none either.
+    """
+    expected &= samples >= FEWEST
     folder = Path(folder)
     (folder / "maps").mkdir(parents=True, exist_ok=True)
     (folder / "samples").mkdir(exist_ok=True)
@@ -68,6 +84,7 @@ def write_fake_result(
     distance = np.linalg.norm(points - center, axis=-1)
     uncertainty = (4.0 * np.exp(-(((distance - 12.0) / 6.0) ** 2))).astype(np.float32)
     maps = {
+        **({"expected_error_mm": 1.0 + 0.5 * uncertainty} if expected else {}),
         "uncertainty_mm": uncertainty,
         "axis_rl_mm": 0.5 * uncertainty,
         "label_entropy": 0.3 * uncertainty / 4.0,
@@ -199,6 +216,12 @@ def write_fake_result(
             },
         ],
     }
+    if expected:
+        record["expected_error"] = EXPECTED
+        for row, size in zip(record["labels"], (1.8, 1.2)):
+            row |= {"expected_mm": size, "surface_cm2": 16.0}
+        for row, size in zip(record["landmarks"], (1.5, 1.1)):
+            row["expected_mm"] = size
     (folder / FILE).write_text(json.dumps(record, indent=2), encoding="utf-8")
     return folder
 

@@ -11,7 +11,7 @@ CURVE = {
     "ellipsoids": ("nominal,observed", "0.5,0.3", "0.95,0.7"),
     "reliability": ("low,high,voxels,confidence,accuracy", "0,0.5,0,nan,nan", "0.5,1,40,0.9,0.8"),
 }
-FACTOR = 2.5
+FACTOR, WIDER = 2.5, 1.2
 
 
 def write_fake_validation(folder: Path) -> None:
@@ -45,7 +45,7 @@ def write_fake_validation(folder: Path) -> None:
 
 
 def write_fake_calibration(folder: Path, refused: str | None = None) -> None:
-    """A factor of FACTOR, or a refusal."""
+    """A factor of FACTOR and bounds that are widened by WIDER, or a refusal."""
     _extend(
         Path(folder),
         "calibration",
@@ -58,6 +58,8 @@ def write_fake_calibration(folder: Path, refused: str | None = None) -> None:
             "amplitude_mm": None if refused else 3.1,
             "coverage_check": None if refused else 0.94,
             "coverages": [],
+            "wider": 1.0 if refused else WIDER,
+            "expected_within": None if refused else 0.91,
             "refused": refused,
             "competence": {"followed": {"1": 0.9}, "enough": 0.5, "warnings": []},
             "warning": "Simulated truth has no missing anatomy.",

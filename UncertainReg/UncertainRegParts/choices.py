@@ -1,4 +1,8 @@
-"""What can be chosen in the panel, as the library names it, and the tutorial of its help."""
+"""What can be chosen in the panel, and the tutorial of its help.
+
+The library names what it has in English, here and in maps and tables; `_` translates it where it
+is shown.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +16,22 @@ organ with a lesion and a cyst (or <i>MRBrainTumor1</i> and <i>MRBrainTumor2</i>
 </li>
 <li>Here: <i>Fixed volume</i> UncertainRegFixed, <i>Moving volume</i> UncertainRegMoving, <i>Moving
 segmentation</i> and <i>Moving landmarks</i> those of the pair, under <i>Advanced</i> the <i>True
-landmarks</i>. Tick the check of a known shift. <i>Apply</i>. The map is there after two samples
-and becomes sharper with each one; <i>Cancel</i> keeps what is finished.</li>
-<li>Move the mouse over a slice: <i>At the mouse</i> reads out the disagreement in mm, its main
-direction and the ellipsoid of the samples. <i>Shift+P</i> pins a reading. <i>Axes</i> draws the
-ellipsoids all over the slices.</li>
+landmarks</i>. Tick the check of a known shift. <i>Apply</i>. The disagreement is there after two
+samples and becomes sharper with each one; at the end the expected error is shown, and the
+disagreement is one choice away in <i>Map</i>. <i>Cancel</i> keeps what is finished.</li>
+<li>Move the mouse over a slice: <i>At the mouse</i> reads out the expected error in mm and its 95 %
+bound, by how much the samples differ and along which direction mostly, and their 95 % ellipsoid.
+<i>Shift+P</i> pins a reading. <i>Axes</i> draws the ellipsoids all over the slices.</li>
 <li>Raise <i>Hide below</i> to the distance that matters to you: what stays coloured is not reliable
 to that distance.</li>
 <li>Click a row of <i>Structures</i> to see its most uncertain place, and tick <i>5/50/95 % of the
 samples</i> to see where so many of them put it; a row of <i>Landmarks</i> to see whether the truth
-lies in its ellipsoid.</li>
+lies within its bound.</li>
 <li><i>Samples</i>, <i>Play</i>: watch the moving volume jump where the registrations disagree.
 <i>A</i> and <i>B</i> are two groups of answers, <i>A ↔ B</i> shows in two colours where they
 differ. <i>Shift+F</i> flickers between the fixed and the registered moving volume.</li>
-<li><i>Validate</i>, <i>Calibrate</i> turns disagreement into a 95 % bound, or says why not.</li>
+<li><i>Validate</i> says what the 95 % bounds rest on, or why none is stated. <i>Check the bounds</i>
+tries them on known deformations of the fixed volume and widens them if needed.</li>
 <li><i>Report</i> and <i>Summary picture</i> are for taking along; <i>Restore my view</i> gives the
 slice views back.</li>
 </ol>""")
@@ -40,7 +46,7 @@ def methodsOf(backbone: str) -> list[tuple[str, str, str]]:
         facts = entry(backbone).facts
     except (BackboneError, ValueError):
         facts = None
-    return [(m.name, _title(m), m.remedy or m.tip) for m in methods(facts)]
+    return [(m.name, _title(m), m.to_install or _(m.tip)) for m in methods(facts)]
 
 
 def perturbs(method: str, settings: dict) -> bool:
@@ -54,9 +60,8 @@ def perturbs(method: str, settings: dict) -> bool:
 
 
 def _title(entry) -> str:
-    return (
-        entry.title if entry.available else _("{title} (not installed)").format(title=entry.title)
-    )
+    title = _(entry.title)
+    return title if entry.available else _("{title} (not installed)").format(title=title)
 
 
 def choices() -> dict[str, list[tuple[str, str, str]]]:
@@ -66,10 +71,10 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
     from UncertainRegLib.samplers.proposals import SOURCES
 
     return {
-        "backbone": [(e.name, _title(e), e.remedy) for e in backbones()],
+        "backbone": [(e.name, _title(e), e.to_install) for e in backbones()],
         "method": methodsOf(""),
-        "perturbation": [(f.name, f.title, f.tip) for f in FAMILIES.values()],
-        "sirSource": [(s.name, s.title, s.tip) for s in SOURCES.values()],
+        "perturbation": [(f.name, _(f.title), _(f.tip)) for f in FAMILIES.values()],
+        "sirSource": [(s.name, _(s.title), _(s.tip)) for s in SOURCES.values()],
         "device": [
             ("auto", _("Automatic"), ""),
             ("cpu", _("Processor (CPU)"), ""),

@@ -43,9 +43,9 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
     widget.setColumnCount(len(names))
     widget.setRowCount(table.GetNumberOfRows())
     for c, name in enumerate(names):
-        title = node.GetColumnTitle(name) or name
+        title = _(node.GetColumnTitle(name) or name)
         header = qt.QTableWidgetItem(in_two_lines(title))  # narrow: more columns are seen
-        header.setToolTip(node.GetColumnDescription(name) or "")
+        header.setToolTip(_(node.GetColumnDescription(name) or ""))
         widget.setHorizontalHeaderItem(c, header)
         column = table.GetColumnByName(name)
         for row in range(table.GetNumberOfRows()):

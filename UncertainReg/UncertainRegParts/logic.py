@@ -46,20 +46,21 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Fixed and moving are the same")
         from UncertainRegLib.backbones import BackboneError
         from UncertainRegLib.backbones import entry as backbone
-        from UncertainRegLib.samplers import method, sampler_class
+        from UncertainRegLib.samplers import entry as sampling
+        from UncertainRegLib.samplers import sampler_class
 
         found = []
         for find, name, question in (
             (backbone, parameters.backbone, _("Choose a registration")),
-            (method, parameters.method, _("Choose how uncertainty is found")),
+            (sampling, parameters.method, _("Choose how uncertainty is found")),
         ):
             try:
                 chosen = find(name)
             except (BackboneError, ValueError):
                 return question
             if not chosen.available:
-                return _("{title} is not installed: {remedy}").format(
-                    title=chosen.title, remedy=chosen.remedy
+                return _("{title} is not installed: {toInstall}").format(
+                    title=_(chosen.title), toInstall=chosen.to_install
                 )
             found.append(chosen)
         if sampler_class(parameters.method).refuses(found[0].facts):

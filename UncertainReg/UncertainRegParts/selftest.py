@@ -26,7 +26,7 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def test_RunShowsWhereTheTruthIs(self):
-        """Registration, disagreement, structures, landmarks and scene against known numbers."""
+        """Registration, maps, structures, landmarks and scene against known numbers."""
         self.delayDisplay("Registering a pair with a known displacement")
         logic, parameters = self._logic()
         try:
@@ -34,6 +34,7 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
             self.assertEqual(logic.wait(600), "complete", logic.run.message + logic.run.worker.log)
             self._checkRegistration(logic.run.result, parameters)
             self._checkDisagreement(logic.run.result)
+            self._checkExpectedError(logic.run.result)
             self._checkTables(logic.run.result)
             self._checkReading(logic.run.result)
             self._checkOnDemand(logic.run.result)
@@ -99,6 +100,25 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         self.assertGreater(inside.min(), 0.0)
         self.assertTrue(0.05 < np.median(inside) < 5.0)
         self.assertEqual(result.sample_sequence.GetNumberOfDataNodes(), SAMPLES)
+
+    def _checkExpectedError(self, result):
+        """The intensities correspond, so there is one; of its bound all say the same."""
+        from UncertainRegLib.results.expectation import bound_of
+        from UncertainRegLib.results.maps import main_map
+        from UncertainRegLib.scene.probe import Probe
+
+        self.assertEqual(main_map(result.maps), "expected_error_mm")
+        array = slicer.util.arrayFromVolume(result.maps["expected_error_mm"])
+        inside = array[isInside(voxelCenters(), RADII["Body"]).reshape(array.shape)]
+        self.assertTrue(np.isfinite(inside).all())
+        self.assertGreater(inside.min(), 0.0)
+        self.assertLess(np.median(inside), 5.0)
+        bound, reading = bound_of(result.expected_error, None), Probe(result).read(CENTER)
+        self.assertEqual(bound is None, result.expected_error.refused is not None)
+        self.assertEqual(bound is None, result.label_table.GetColumnIndex("bound_mm") < 0)
+        if bound is not None:
+            expected = bound.factor * reading.values["expected_error_mm"]
+            self.assertAlmostEqual(reading.bound_mm, expected, places=4)
 
     def _checkTables(self, result):
         """Two structures with their volumes, three landmarks near their true places."""

@@ -1,5 +1,6 @@
 """The panel as a whole: its life in the application, and what its sections share."""
 
+import html
 import importlib
 import sys
 
@@ -24,13 +25,15 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = self.settings = self.progress = self.results = None
         self._parameterNode = self._guiTag = None
-        self._shortcuts = []
-        self._shownRun = None  # identifier of the run whose map the views were given
+        self._shortcuts, self._panel = [], None
+        # Identifier of the run whose map the views were given, and that map.
+        self._shownRun = self._shownMap = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/UncertainReg.ui"))
         self.layout.addWidget(uiWidget)
+        self._panel = uiWidget
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = UncertainRegLogic()
@@ -80,11 +83,17 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Slicer's *Reload* reads the module file again; here the parts and the library, too.
 
         A run or an evaluation is stopped before, as when the module is closed: it would go on in
-        the code that is gone.
+        the code that is gone. Where a file cannot be read, the old panel stays and says that it
+        is good for nothing but the next *Reload*.
         """
         self.cleanup()
         forgetCode()
-        super().onReload()
+        try:
+            super().onReload()
+        except Exception as error:
+            self._panel.enabled = False
+            self.layout.insertWidget(0, qt.QLabel(reloadFailed(error)))
+            raise
 
     def enter(self):
         self.initializeParameterNode()
@@ -156,8 +165,27 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.progress.show(run, self.logic.error)
         if run is not None and run.result is not None and run.resultIsNew:
             run.resultIsNew = False
-            self.results.refresh(run.result.run, showMap=self._shownRun != run.result.run)
-            self._shownRun = run.result.run
+            self._showResult(run.result)
+
+    def _showResult(self, result):
+        """Show the map that a run is first judged by; when there is a better one, that one instead,
+        unless the user has chosen another meanwhile."""
+        from UncertainRegLib.results.maps import main_map
+
+        main, chosen = main_map(result.maps), self.results.maps.name
+        isFirst = result.run != self._shownRun
+        self.results.refresh(result.run, showMap=isFirst)
+        if not isFirst and main != self._shownMap and chosen == self._shownMap:
+            self.results.maps.chooseMain()
+        self._shownRun, self._shownMap = result.run, main
+
+
+def reloadFailed(error: Exception) -> str:
+    """What the panel says after a *Reload* that failed."""
+    return _(
+        "<b>Reload failed</b>, and this panel is no longer connected to anything.<br>{error}<br>"
+        "Correct the file and press Reload again."
+    ).format(error=html.escape(f"{type(error).__name__}: {error}"))
 
 
 def forgetCode() -> None:

@@ -17,7 +17,7 @@ ALIGNED = 0.7  # a smaller share of an answer lies along one axis
 AT_REST_MM = SHIFT_MM / 2  # an image and itself must be nearer than that
 ENOUGH_LIKE = 0.5  # likeness (-1 to 1) of an answer and the truth
 CLEARLY = 0.1  # a larger likeness than another's
-CERTAIN = 0.15  # misfit of the stated units: a factor of 1.8; more is no weak answer
+CERTAIN = 0.15  # deviation from the stated units: a factor of 1.8; more is no weak answer
 DOUBTFUL = 0.04  # a factor of 1.17
 AXES = ("i", "j", "k")
 REVERSED = (
@@ -106,12 +106,12 @@ def diagnose(answers: Answers, units: str | None = None) -> str:
             for a, b in enumerate(partner)
             if a != b
         )
-        remedy = (
+        advice = (
             "state the other value of 'channels'"
             if list(partner) == [2, 1, 0]
             else "no 'channels' mends this: reorder the components before you export the network"
         )
-        return f"axes swapped: {swaps} ({remedy})"
+        return f"axes swapped: {swaps} ({advice})"
     scale = np.diag(answers.matrix)
     if np.all(scale < 0):
         return REVERSED
@@ -143,8 +143,8 @@ def doubtful_units(answers: Answers, units: str) -> str:
     """A unit other than the stated one that the answers suggest without proving it, in words; else
     empty. Called where `diagnose` found nothing wrong."""
     scale = np.diag(answers.matrix)
-    best, misfit = _likeliest_units(scale, answers.base.grid, units)
-    if not best[0] or misfit < DOUBTFUL:
+    best, deviation = _likeliest_units(scale, answers.base.grid, units)
+    if not best[0] or deviation < DOUBTFUL:
         return ""
     return (
         f"the answers ({_percents(scale)}) would also be those of a network whose 'units' are "
@@ -155,8 +155,8 @@ def doubtful_units(answers: Answers, units: str) -> str:
 
 def _wrong_units(scale: np.ndarray, grid: Grid, stated: str | None) -> str:
     """A unit other than the stated one multiplies the answers by known numbers of the grid."""
-    best, misfit = _likeliest_units(scale, grid, stated)
-    if best[0] and misfit > CERTAIN:
+    best, deviation = _likeliest_units(scale, grid, stated)
+    if best[0] and deviation > CERTAIN:
         hardly = "; or it hardly follows such an image" if scale.max() < SILENT else ""
         return (
             f"{best[0]} given as {best[1]}: the answers ({_percents(scale)}) are those of a "
@@ -187,15 +187,15 @@ def _likeliest_units(
     }
     # A network follows a part of a shift, much the same along every axis: the right reading
     # leaves factors that are equal, and not far from 1.
-    misfit = {}
+    deviation = {}
     for name, factor in readings.items():
         if name[1] and stated and name[1] != stated:
             continue
         logs = np.log(scale / factor)
-        misfit[name] = logs.std() + 0.25 * abs(logs.mean())
-    best = min(misfit, key=misfit.get)
-    clearly = misfit[best] < 0.5 * misfit["", ""]
-    return best if clearly else ("", ""), float(misfit["", ""])
+        deviation[name] = logs.std() + 0.25 * abs(logs.mean())
+    best = min(deviation, key=deviation.get)
+    clearly = deviation[best] < 0.5 * deviation["", ""]
+    return best if clearly else ("", ""), float(deviation["", ""])
 
 
 def _percents(scale: np.ndarray) -> str:

@@ -17,19 +17,19 @@ from ..settings import check_settings, defaults
 from .facts import Facts
 from .models import folder_of, models
 from .trained import class_of as trained_class
-from .weights import is_stored, remedy
+from .weights import how_to_get, is_stored
 
 FEWEST_VOXELS = 1000  # of a working grid: on fewer no method can be expected to work
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the list of backbones; ``remedy`` says what to install when not available."""
+    """One line of the list of backbones; ``to_install`` says what, when not available."""
 
     name: str
     title: str
     available: bool
-    remedy: str
+    to_install: str
     facts: Facts
 
 
@@ -75,7 +75,7 @@ def backbone_class(name: str) -> type[Backbone]:
 
 
 def listing() -> list[Entry]:
-    """All backbones a user can choose, in order, with availability and remedy.
+    """All backbones a user can choose, in order, with availability.
 
     The models of the store come last; one that cannot be read is left out.
     """
@@ -93,7 +93,7 @@ def _listed() -> list[str]:
 def entry(name: str) -> Entry:
     """The list entry of one backbone."""
     facts = backbone_class(name).facts
-    needed = _remedy(facts)
+    needed = _needs(facts)
     return Entry(name, facts.title, not needed, needed, facts)
 
 
@@ -110,7 +110,7 @@ def create(name: str, device: str = "cpu", **parameters) -> Backbone:
             or a package or weights are missing.
     """
     cls = backbone_class(name)
-    needed = _remedy(cls.facts, bool(parameters.get("weights")))
+    needed = _needs(cls.facts, bool(parameters.get("weights")))
     if needed:
         raise BackboneError(f"Backbone {name!r} is not installed: {needed}")
     settings = defaults(cls)
@@ -128,7 +128,7 @@ def create(name: str, device: str = "cpu", **parameters) -> Backbone:
     return cls(**parameters)
 
 
-def _remedy(facts: Facts, has_weights: bool = False) -> str:
+def _needs(facts: Facts, has_weights: bool = False) -> str:
     """What to do before this backbone can run; empty when it can."""
     packages = to_install(facts.packages)
     if packages:
@@ -137,5 +137,5 @@ def _remedy(facts: Facts, has_weights: bool = False) -> str:
     if missing:
         return f"the program {missing[0]} is not on the PATH: install FreeSurfer."
     if facts.weights is not None and not has_weights and not is_stored(facts.weights):
-        return f"install its weights: {remedy(facts.weights, facts.name)}"
+        return f"install its weights: {how_to_get(facts.weights, facts.name)}"
     return ""

@@ -63,7 +63,7 @@ def checked_path(weights: Weights) -> Path:
     """
     path = store() / weights.file
     if not path.is_file():
-        raise WeightsError(f"The weights {weights.file} are not installed: {remedy(weights)}")
+        raise WeightsError(f"The weights {weights.file} are not installed: {how_to_get(weights)}")
     expected = weights.sha256 or _recorded(path)
     found = sha256_of(path)
     if expected and found != expected:
@@ -76,7 +76,7 @@ def checked_path(weights: Weights) -> Path:
     return path
 
 
-def remedy(weights: Weights, name: str = "NAME") -> str:
+def how_to_get(weights: Weights, name: str = "NAME") -> str:
     """What a user does to get the weights of backbone ``name``, in one sentence."""
     size = f" ({size_text(weights.size_bytes)})" if weights.size_bytes else ""
     if weights.url:
@@ -110,7 +110,9 @@ def download(weights: Weights, progress: Callable[[int, int], None] | None = Non
             checksum other than the pinned one.
     """
     if not weights.url:
-        raise WeightsError(f"{weights.file} cannot be downloaded automatically: {remedy(weights)}")
+        raise WeightsError(
+            f"{weights.file} cannot be downloaded automatically: {how_to_get(weights)}"
+        )
     target = store() / weights.file
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)

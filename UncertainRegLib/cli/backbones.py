@@ -58,7 +58,7 @@ def list_backbones(options, report=None) -> int:
         print_json([{**asdict(entry), "facts": entry.facts.as_dict()} for entry in listing()])
         return COMPLETE
     for entry in listing():
-        state = "ready" if entry.available else f"not installed: {entry.remedy}"
+        state = "ready" if entry.available else f"not installed: {entry.to_install}"
         print(f"{entry.name:18} {entry.title:40} {state}")
         print(f"{'':18} {_in_words(entry.facts)}")
     files = store.stored()
@@ -112,7 +112,7 @@ def install_backbone(options, report=None) -> int:
         path = store.install_from(facts.weights, options.source)
     else:
         if not facts.weights.url:
-            raise BackboneError(f"{facts.title}: {store.remedy(facts.weights, facts.name)}")
+            raise BackboneError(f"{facts.title}: {store.how_to_get(facts.weights, facts.name)}")
         if not options.yes and not _consent(store.consent_question(facts.weights, facts.title)):
             print("Nothing was downloaded.")
             return COMPLETE
@@ -136,8 +136,8 @@ def _progress(done: int, total: int) -> None:
 
 
 def verify_backbone(options, report=None) -> int:
-    """Run the battery and print every check in words; exit code 1 when one fails."""
-    from ..backbones.battery import verify
+    """Print every check of a backbone in words; exit code 1 when one fails."""
+    from ..backbones.checks import verify
     from ..geometry import read_image
 
     if options.device == "cuda":
@@ -170,7 +170,7 @@ def _say(text: str) -> None:
 
 
 class _Registrations:
-    """Tells how many registrations a battery still takes, and how long."""
+    """Tells how many registrations the checks still take, and how long."""
 
     def __init__(self) -> None:
         self.since, self.line = perf_counter(), ""

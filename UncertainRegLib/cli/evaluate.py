@@ -10,7 +10,9 @@ from time import perf_counter
 
 from ..contracts import Study
 from ..plugins import classes_in
-from ..results.calibration import Calibration, in_words
+from ..results.calibration import how_found
+from ..results.expectation import NOT_STATED, in_words, refusal
+from ..results.record import Record
 from ..results.schema import FILE
 from .exit_codes import CANCELLED, COMPLETE, REFUSED
 from .options import add_device, add_progress, json_object, reporter
@@ -73,7 +75,8 @@ def _common(study, families: tuple[str, ...]) -> None:
 def _add_calibrate(actions) -> None:
     study = actions.add_parser(
         "calibrate",
-        help="the factor that turns the disagreement of a result into a 95 %% bound, or a refusal",
+        help="check the 95 %% bounds of a result on known deformations of its fixed image, and "
+        "widen them if needed, or refuse them",
     )
     study.add_argument("folder", help="a complete result folder; its result.json is extended")
     study.add_argument("--warps", type=int, default=3, help="simulated deformations [3]")
@@ -107,11 +110,13 @@ def _calibrate(options, report) -> int:
     from ..results.writer import extend
     from ..samplers import create_sampler
     from ..studies.calibration import calibrate, registrations
-    from ..studies.result import check_unchanged, job_of, of_calibration
+    from ..studies.validation import check_unchanged, job_of, of_calibration
 
     report("started", pid=os.getpid())
     record = read_record(options.folder)
     job = job_of(options.folder, record)
+    if refusal(record.expected_error, None):  # which known deformations cannot lift
+        return _checked(options, record, report)
     backbone = backbones.create(job.backbone, job.device, **job.parameters.get("backbone", {}))
     sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters, job.device)
     inputs = read_inputs(job)
@@ -134,15 +139,33 @@ def _calibrate(options, report) -> int:
         return _stopped()
     finally:
         flag.file.unlink(missing_ok=True)
-    calibration = extend(options.folder, record, **of_calibration(record, entry)).calibration
-    if calibration.refused:
-        report("refused", text=in_words(calibration))
+    return _checked(
+        options, extend(options.folder, record, **of_calibration(record, entry)), report
+    )
+
+
+def _checked(options, record: Record, report) -> int:
+    """Tell what is known about the bounds of a result now."""
+    refused = refusal(record.expected_error, record.calibration)
+    if refused:
+        report("refused", text=f"{NOT_STATED}{refused}")
     report("finished", status="complete", result=str(Path(options.folder) / FILE))
-    if calibration.refused:
+    if refused:
         return REFUSED
     if options.progress != "json":
-        print(_calibration_in_words(calibration))
+        print(_bounds_in_words(record))
     return COMPLETE
+
+
+def _bounds_in_words(record: Record) -> str:
+    calibration = record.calibration
+    lines = in_words(record.expected_error, calibration)
+    if calibration.landmarks_within is not None:
+        lines.append(
+            f"{100 * calibration.landmarks_within:.0f} % of the true landmarks lie within "
+            "the bound."
+        )
+    return "\n".join([*lines, how_found(calibration)])
 
 
 def _stopped() -> int:
@@ -150,26 +173,12 @@ def _stopped() -> int:
     return CANCELLED
 
 
-def _calibration_in_words(calibration: Calibration) -> str:
-    lines = [
-        f"{in_words(calibration)} The deformations were of {calibration.amplitude_mm:.1f} mm; "
-        f"with the factor that the others give, {100 * calibration.coverage_check:.0f} % of "
-        "each lie within."
-    ]
-    if calibration.landmarks_within is not None:
-        lines.append(
-            f"{100 * calibration.landmarks_within:.0f} % of the true landmarks lie within "
-            "the bound."
-        )
-    return "\n".join([*lines, calibration.warning])
-
-
 def _result(options, report) -> int:
     from ..jobs.cancel import CancelFlag, Cancelled
     from ..results.reader import read_record
     from ..results.writer import extend
-    from ..studies.result import in_words as numbers_in_words
-    from ..studies.result import validate
+    from ..studies.validation import in_words as numbers_in_words
+    from ..studies.validation import validate
 
     report("started", pid=os.getpid())
     report("stage", text="Comparing with the truth")

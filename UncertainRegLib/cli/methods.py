@@ -25,13 +25,13 @@ def _list(options, report) -> int:
                     "name": entry.name,
                     "title": entry.title,
                     "available": entry.available,
-                    "remedy": entry.remedy,
+                    "to_install": entry.to_install,
                 }
                 for entry in listing()
             ]
         )
         return COMPLETE
     for entry in listing():
-        state = "ready" if entry.available else f"not installed: {entry.remedy}"
+        state = "ready" if entry.available else f"not installed: {entry.to_install}"
         print(f"{entry.name:20} {entry.title:32} {state}")
     return COMPLETE

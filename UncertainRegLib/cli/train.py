@@ -76,11 +76,11 @@ def add_command(commands) -> None:
 
 def _train_sir(options, report) -> int:
     from ..environment import choose_device
-    from ..samplers import method
+    from ..samplers import entry
 
-    sir = method("sir")
-    if sir.remedy:
-        raise ValueError(f"Training needs torch: {sir.remedy}")
+    sir = entry("sir")
+    if sir.to_install:
+        raise ValueError(f"Training needs torch: {sir.to_install}")
     from ..samplers.proposals.trained import proposal_network
     from ..training.folder import FolderPairs
     from ..training.sir import SirTraining, train_sir

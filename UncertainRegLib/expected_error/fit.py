@@ -53,7 +53,7 @@ class KnownErrors:
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def fit(pairs: Sequence[KnownErrors], fitted_on: str) -> ErrorModel:
+def fit(pairs: Sequence[KnownErrors], fitted_on: str, checked_with: str) -> ErrorModel:
     """A model of pairs that each count the same, however many points they have.
 
     The weights maximise the quasi-likelihood of a positive error with the expectation of the model
@@ -65,6 +65,11 @@ def fit(pairs: Sequence[KnownErrors], fitted_on: str) -> ErrorModel:
     Real pairs decide on all of that. Of a length only simulated pairs say anything at many places:
     they give how long an error is for one across, and how much heavier its tail is.
 
+    Args:
+        pairs: of at least three real pairs and a simulated one.
+        fitted_on: what they are, one sentence.
+        checked_with: how they were registered and perturbed, see `model.checked`.
+
     Raises:
         ValueError: fewer than three real pairs, or no simulated one.
     """
@@ -75,11 +80,11 @@ def fit(pairs: Sequence[KnownErrors], fitted_on: str) -> ErrorModel:
             f"{len(real)} real and {len(simulated)} simulated pairs are too few to fit a model "
             "to; give at least 3 and 1."
         )
-    whole = _fitted(real, fitted_on)
+    whole = with_changes(_fitted(real), fitted_on=fitted_on, checked_with=(checked_with,))
     ratios: dict[str, list[np.ndarray]] = {"boundary": [], "volume": [], "centroid": []}
     for pair in real:
         others = [other for other in real if not other.subjects & pair.subjects]
-        model = _fitted(others, "") if len(others) > 1 else whole
+        model = _fitted(others) if len(others) > 1 else whole
         for name, values in in_units(pair, model).items():
             if values.size and name in ratios:
                 ratios[name].append(values)
@@ -115,7 +120,7 @@ def in_units(pair: KnownErrors, model: ErrorModel) -> dict[str, np.ndarray]:
     length = model.length_mm(pair.cues, pair.voxel_mm)
     mean = np.array([across[chosen].mean() for chosen in pair.boundaries])
     found = {
-        "boundary": pair.across_mm / across,
+        "boundary": np.abs(pair.across_mm) / across,
         "point": pair.length_mm / length,
         "volume": np.abs(np.diff(pair.volumes_ml, axis=1)[:, 0]) / (pair.areas_ml * mean)
         if mean.size
@@ -125,7 +130,7 @@ def in_units(pair: KnownErrors, model: ErrorModel) -> dict[str, np.ndarray]:
     return {name: values[np.isfinite(values)] for name, values in found.items()}
 
 
-def _fitted(pairs: Sequence[KnownErrors], fitted_on: str) -> ErrorModel:
+def _fitted(pairs: Sequence[KnownErrors]) -> ErrorModel:
     """A model without factors."""
     logs, errors, shares = [], [], []
     for pair in pairs:
@@ -160,7 +165,8 @@ def _fitted(pairs: Sequence[KnownErrors], fitted_on: str) -> ErrorModel:
         nan,
         Factors(nan, nan, nan, nan),
         (nan, nan),
-        fitted_on,
+        "",
+        (),
     )
 
 

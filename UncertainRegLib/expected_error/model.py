@@ -50,6 +50,8 @@ class ErrorModel:
         range_voxels: smallest and largest mean expected error across boundaries of the pairs that
             it was fitted to; beyond that it is a guess.
         fitted_on: what those pairs were, one sentence.
+        checked_with: registrations and families of perturbations whose bounds were checked, see
+            `checked`.
     """
 
     weights: dict[str, float]
@@ -59,6 +61,7 @@ class ErrorModel:
     factors: Factors
     range_voxels: tuple[float, float]
     fitted_on: str
+    checked_with: tuple[str, ...]
 
     def across_mm(self, cues: Mapping[str, np.ndarray], voxel_mm: float) -> np.ndarray:
         """Expected size in mm of the error's component across a boundary, of the cues' shape.
@@ -89,10 +92,17 @@ class ErrorModel:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             content["factors"] = Factors(**content["factors"])
-            content["range_voxels"] = tuple(content["range_voxels"])
+            for name in ("range_voxels", "checked_with"):
+                content[name] = tuple(content[name])
             return cls(**{entry.name: content[entry.name] for entry in fields(cls)})
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: is no model of the expected error: {error}") from None
+
+
+def checked(backbone: str, asked_by: str) -> str:
+    """The entry of `ErrorModel.checked_with` of a registration and what it is perturbed by, or
+    asked by without perturbations."""
+    return f"{backbone} + {asked_by}"
 
 
 @lru_cache

@@ -8,7 +8,7 @@ Say = Callable[[str], None]  # takes a sentence about what was guessed, dropped 
 
 
 class InputError(ValueError):
-    """A file cannot be used; the message names the file and the remedy."""
+    """A file cannot be used; the message names the file and says what to do."""
 
 
 def unsaid(sentence: str) -> None:

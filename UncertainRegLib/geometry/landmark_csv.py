@@ -35,6 +35,9 @@ def parse_csv(text: str, note: Say) -> tuple[list[str], list[np.ndarray]]:
         cells = [row[0].lstrip("# "), *row[1:]]
         if not _is_remark(row) or _triples(_axes(cells)):  # numpy writes headings as remarks
             heading = _Heading(cells, note)
+    remarks = [row[0] for row in rows if _is_remark(row) and any(map(_is_number, row[1:]))]
+    if remarks:
+        note(f"has rows that begin with # and are left out as remarks: {', '.join(remarks)}")
     rows = [row for row in rows if not _is_remark(row)]
     for row in rows:
         if len(row) != (heading.width if heading else 4):

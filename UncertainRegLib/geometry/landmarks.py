@@ -69,13 +69,18 @@ def read_landmarks(path: str | Path, say: Say = unsaid) -> tuple[list[str], np.n
 
 
 def write_points(labels: list[str], points: np.ndarray, path: str | Path) -> None:
-    """Write landmarks as CSV ``label,x,y,z``, LPS mm; a position of NaN is left empty."""
+    """Write landmarks as CSV ``label,x,y,z``, LPS mm; a position of NaN is left empty.
+
+    Where a label begins with "#", which begins a remark, the labels are in the last column.
+    """
+    last = any(label.startswith("#") for label in labels)
     with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["label", "x", "y", "z"])
+        writer.writerow(["x", "y", "z", "label"] if last else ["label", "x", "y", "z"])
         for label, point in zip(labels, points):
             placed = np.isfinite(point).all()
-            writer.writerow([label, *(map(float, point) if placed else ("", "", ""))])
+            cells = list(map(float, point)) if placed else [""] * 3
+            writer.writerow([*cells, label] if last else [label, *cells])
 
 
 def _parsed(path: Path, note: Say) -> tuple[list[str], list]:

@@ -75,7 +75,7 @@ def read_inputs(job: Job) -> Inputs:
     """Read and check all files of a job.
 
     Raises:
-        InputError: a file cannot be used; the message names it and the remedy.
+        InputError: a file cannot be used; the message names it and says what to do.
     """
     notes: list[str] = []
     say = notes.append

@@ -27,7 +27,7 @@ KINDS = {
 
 
 class JobError(ValueError):
-    """The job itself is wrong; the message names the entry and the remedy."""
+    """The job itself is wrong; the message names the entry and says what to do."""
 
 
 @dataclass

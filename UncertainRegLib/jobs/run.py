@@ -9,17 +9,16 @@ from time import perf_counter
 
 import numpy as np
 
-from .. import backbones
+from .. import backbones, samplers
 from ..backbones import contrast
 from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..environment import available_memory_mb, choose_device, peak_memory_mb, versions
+from ..expected_error.model import checked, shipped
 from ..geometry import folding_fraction
 from ..randomness import numpy_generator
 from ..results.schema import new_record
-from ..samplers import create_sampler
-from ..samplers import method as sampling_method
 from . import plausible, warnings
 from .cancel import CancelFlag, Cancelled
 from .expectation import Expecting
@@ -29,8 +28,8 @@ from .ladder import Step
 from .landmarks import lost_samples
 from .preflight import predict_memory_mb, predict_seconds
 from .products import not_computed
-from .result import RunWriter
-from .summary import Summary
+from .summary import FEWEST, Summary
+from .writer import RunWriter
 
 FIRST_SUMMARY = 2  # one sample has no spread: a map of zeros would look certain
 SUMMARY_SHARE = 10  # time between snapshots, in units of the time that one takes
@@ -56,10 +55,10 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         with contextlib.suppress(PermissionError):  # leads its group already
             os.setsid()  # so that the parent can end this process with all its children
     job.check()
-    needed = {*backbone_class(job.backbone).facts.packages, *sampling_method(job.method).packages}
+    needed = {*backbone_class(job.backbone).facts.packages, *samplers.entry(job.method).packages}
     device = choose_device(job.device, "torch" in needed)
     backbone = backbones.create(job.backbone, device, **_settings(job))
-    sampler = create_sampler(job.method, backbone, job.perturbation, job.parameters)
+    sampler = samplers.create_sampler(job.method, backbone, job.perturbation, job.parameters)
     perturbs = sampler.family is not None
     facts = backbone.facts
     report("stage", text="Reading images")
@@ -180,10 +179,11 @@ class _Run:
     def _probe(self):
         """Prepare and register the unperturbed pair; on lack of memory, step down and repeat."""
         step = Step(self.folder.view.device, _settings(self.job))
+        backbone = backbone_class(self.job.backbone)  # until one is made: it may be too large
         while True:
             try:
                 backbone = backbones.create(self.job.backbone, step.device, **step.settings)
-                sampler = create_sampler(
+                sampler = samplers.create_sampler(
                     self.job.method,
                     backbone,
                     self.job.perturbation,
@@ -203,7 +203,7 @@ class _Run:
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-                step, told = step.down(backbone.voxels)
+                step, told = step.down(step.settings.get("voxels", backbone.voxels))
                 self.folder.update(device=step.device)
                 self._warn(told)
         seconds = self.timings["register_s"] = perf_counter() - started
@@ -236,6 +236,14 @@ class _Run:
             return
         competence = self.folder.view.competence
         doubts = () if competence is None else tuple(competence.warnings)
+        job, model = self.job, shipped()
+        perturbs = self.folder.view.parameters.get("perturbation")
+        mine = checked(job.backbone, perturbs or job.method)
+        if mine not in model.checked_with:
+            doubts += (
+                f"Bounds have been checked with {', '.join(model.checked_with)}, and not with "
+                f"{mine}.",
+            )
         self.summary.expecting = Expecting(fixed, moving, registration, doubts)
 
     def _progress(self, text: str, done: int, total: int) -> None:
@@ -295,6 +303,10 @@ class _Run:
             *warnings.of_effective(stream.effective(), stream.count),
             *warnings.of_mean(*summary.offset_and_spread_mm(), stream.count),
         )
+        if summary.expecting is not None and summary.expected_error is None:
+            self._warn(
+                f"There is no map of the expected error: it is made of {FEWEST} samples or more."
+            )
 
     def _leave_out_strays(self) -> None:
         """Name the samples far from the others, and keep maps and tables without them, too."""

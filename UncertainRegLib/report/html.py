@@ -8,12 +8,13 @@ from pathlib import Path
 
 from ..palette import colors
 from ..results import columns
-from ..results.calibration import in_words
-from ..results.expectation import with_bounds
-from ..results.maps import EXPECTED, main_map
+from ..results.calibration import how_found
+from ..results.expectation import NOT_STATED, with_bounds
+from ..results.maps import DISAGREEMENT, EXPECTED, main_map
 from ..results.reader import read_record
 from ..results.record import Record
-from .whole import of_landmarks, title_of, whole
+from . import shown
+from .whole import of_landmarks, title_of, whole, within_bound
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1c2430;max-width:1100px;margin:2em auto;
@@ -29,18 +30,21 @@ gap:.6em;margin:.5em 0} .scale span{white-space:nowrap} .scale .note{white-space
 .warn{background:#fff4e0;border-left:4px solid #d2751c;padding:.5em 1em}
 .note{color:#566} .tag{background:#eef;border-radius:3px;padding:0 .4em}
 """
-HOW_TO_READ = (
-    "The <b>expected error</b> is how far off a point is expected to be on average, judged by how "
-    "well the images match there and how much the samples disagree, as on pairs whose error was "
-    "known. The <b>disagreement</b> is something else: asked again in a slightly different way, the "
-    "method would put a point about this far away. It is not the error: low values are not "
-    "a proof of correctness, because where a method cannot follow a motion at all, its answers "
-    "agree on the wrong place. High values are a reason not to rely on the registration there. "
-    "In homogeneous tissue high values are normal and say little about the borders."
-)
-
-
-PICTURES = {True: "Where the registration may be off", False: "Where the samples disagree"}
+HOW_TO_READ = {  # of the maps that there are
+    EXPECTED: "The <b>expected error</b> is how far off a point is expected to be on average, judged "
+    "by how well the images match there and how much the samples disagree, as on pairs whose error "
+    "was known.",
+    DISAGREEMENT: "The <b>disagreement</b> says: asked again in a slightly different way, the method "
+    "would put a point about this far away. It is not the error: low values are not a proof of "
+    "correctness, because where a method cannot follow a motion at all, its answers agree on the "
+    "wrong place. High values are a reason not to rely on the registration there. In homogeneous "
+    "tissue high values are normal and say little about the borders.",
+}
+PICTURES = {
+    EXPECTED: "Where the registration may be off",
+    DISAGREEMENT: "Where the samples disagree",
+}
+WORDS = {True: "yes", False: "no", None: ""}
 
 
 def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
@@ -70,8 +74,12 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     parts += [f'<p class="warn">{escape(text)}</p>' for text in record.warnings]
     if main_map(record.maps):
         parts += _pictures(folder, record)
-    parts.append(f"<h2>How to read this</h2><p>{HOW_TO_READ}</p>{_calibration(record)}")
-    parts += [f"<p>{escape(text)}</p>" for text in whole(record)]
+    how = [text for name, text in HOW_TO_READ.items() if name in record.maps]
+    parts.append(f"<h2>How to read this</h2><p>{' '.join(how)}</p>")
+    for text in whole(record):
+        parts.append(f"<p{' class=warn' if text.startswith(NOT_STATED) else ''}>{escape(text)}</p>")
+    if record.calibration is not None and not record.calibration.refused:
+        parts.append(f'<p class="note">{escape(how_found(record.calibration))}</p>')
     parts += [
         _tables(record),
         _without_strays(record),
@@ -127,26 +135,13 @@ def _pictures(folder: Path, record: Record) -> list[str]:
     ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
     return [
         *missing,
-        f"<h2>{PICTURES[overlay.map == EXPECTED]}</h2>"
+        f"<h2>{PICTURES[overlay.map]}</h2>"
         f'<div class="planes">{"".join(figures)}</div><div class="scale"><span>0 mm</span>'
         f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
         f"<span>{overlay.high:.1f} mm</span>"
         f'<span class="note">not drawn below {overlay.hidden:.1f} mm (the median); outlines: '
         f"registered structures; cross: {escape(overlay.what)}</span></div>",
     ]
-
-
-def _calibration(record: Record) -> str:
-    calibration = record.calibration
-    text = escape(in_words(calibration))
-    if calibration is None:
-        return f'<p class="note">{text}</p>'
-    if calibration.refused:
-        return f'<p class="warn">{text}</p>'
-    return (
-        f"<p>{text} Simulated truth has no missing correspondence; expect more where tissue is "
-        "absent in one image.</p>"
-    )
 
 
 def _tables(record: Record) -> str:
@@ -161,24 +156,18 @@ def _labels(rows: list[dict]) -> str:
     if not rows:
         return ""
     largest = max((row["u_p95_mm"] or 0.0 for row in rows), default=1.0) or 1.0
-    expected = ["expected_mm"] if any(row.get("expected_mm") for row in rows) else []
-    bound = ["bound_mm"] if "bound_mm" in rows[0] else []
-    is_bounded = "volume_from_ml" in rows[0]
-    volume = (
-        ("volume_from_ml", "volume_to_ml") if is_bounded else ("volume_low_ml", "volume_high_ml")
-    )
+    errors, volume = shown.errors(rows), shown.volume(rows)
     truth = ["dice_before", "dice", "ece"] if any(row["dice"] is not None for row in rows) else []
     head = _heads(
         columns.STRUCTURES,
         "name",
-        *expected,
-        *bound,
+        *errors,
         "u_p50_mm",
         "u_p95_mm",
         None,
         "mean_entropy",
         "volume_ml",
-        "volume_interval_ml" if is_bounded else "volume_samples_ml",
+        volume,
         "centroid_sd_mm",
         *truth,
     )
@@ -188,53 +177,44 @@ def _labels(rows: list[dict]) -> str:
         body.append(
             [
                 escape(str(row["name"])),
-                *[_number(row.get(name)) for name in (*expected, *bound)],
+                *[_number(row.get(name)) for name in errors],
                 _number(row["u_p50_mm"]),
                 _number(row["u_p95_mm"]),
                 f'<span class="bar" style="width:{width:.0f}px"></span>',
                 _number(row["mean_entropy"]),
                 _number(row["volume_ml"]),
-                " – ".join(_number(row.get(name)) for name in volume),
+                " – ".join(_number(row.get(name)) for name in shown.ENDS[volume]),
                 _number(row["centroid_sd_mm"]),
                 *[_number(row.get(name), 3) for name in truth],
             ]
         )
     return (
         "<h2>Structures</h2><p class=note>Disagreement at the boundary of each structure, the "
-        f"most uncertain first.</p>{_table(head, body, bar=3 + len(expected) + len(bound))}"
+        f"most uncertain first.</p>{_table(head, body, bar=3 + len(errors))}"
     )
 
 
 def _landmarks(rows: list[dict]) -> str:
     if not rows:
         return ""
-    errors = of_landmarks(rows)
-    bound = [
-        name
-        for name in ("expected_mm", "bound_mm")
-        if any(row.get(name) is not None for row in rows)
-    ]
-    truth = ["tre_before_mm", "tre_mm", "inside95"] if errors else []
-    head = _heads(columns.LANDMARKS, "label", *bound, "u_mm", "axes_mm", *truth)
+    said = " ".join(text for text in (of_landmarks(rows), within_bound(rows)) if text)
+    errors = shown.errors(rows)
+    truth = ["tre_before_mm", "tre_mm", *dict.fromkeys((shown.inside(rows), "inside95"))]
+    truth = truth if said else []
+    head = _heads(columns.LANDMARKS, "label", *errors, "u_mm", "axes_mm", *truth)
     body = [
         [
             escape(row["label"]),
-            *[_number(row.get(name)) for name in bound],
-            _number(row["u_mm"]),
+            *[_number(row.get(name)) for name in (*errors, "u_mm")],
             " × ".join(_number(axis) for axis in row["axes_mm"] or []),
-            *(
-                [
-                    _number(row.get("tre_before_mm")),
-                    _number(row["tre_mm"]),
-                    {True: "yes", False: "no", None: ""}[row["inside95"]],
-                ]
-                if truth
-                else []
-            ),
+            *[
+                _number(row.get(name)) if name.endswith("_mm") else WORDS[row.get(name)]
+                for name in truth
+            ],
         ]
         for row in rows
     ]
-    return f"<h2>Landmarks</h2>{f'<p>{errors}</p>' if errors else ''}{_table(head, body)}"
+    return f"<h2>Landmarks</h2>{f'<p>{said}</p>' if said else ''}{_table(head, body)}"
 
 
 def _heads(catalogue: dict[str, columns.Column], *names: str | None) -> list[str]:
@@ -259,7 +239,7 @@ def _run(record: Record) -> str:
     """Parameters, inputs and versions: what is needed to repeat the run."""
     rows = [
         ["Registration", escape(record.backbone.title)],
-        ["Method", escape(record.method)],
+        ["Sampling method", escape(record.method)],
         *[
             [escape(str(key)), escape(str(value))]
             for key, value in record.parameters.items()

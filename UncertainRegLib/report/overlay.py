@@ -9,7 +9,7 @@ import numpy as np
 
 from ..geometry import Grid, Image, Segmentation, read_image, read_segmentation
 from ..geometry.files import InputError
-from ..results.maps import DISAGREEMENT, main_map
+from ..results.maps import DISAGREEMENT, MAPS, main_map
 from ..results.record import Record
 from .planes import draw
 
@@ -25,9 +25,10 @@ class Overlay:
         map: name of the map (`results.maps.main_map`).
         values: its values in mm; NaN where it is not drawn at all.
         labels: registered structures, or None.
-        point: (3,) LPS mm, the most uncertain place.
+        point: (3,) LPS mm: where the samples disagree most about the boundary of a structure;
+            without structures where the map is largest.
         what: what kind of place that is.
-        high, hidden: mm; top of the colours (99th percentile in the body), and the median, below
+        high, hidden: mm; top of the colours (99th percentile in the anatomy), and the median, below
             which nothing is drawn.
         missing: a sentence for each file that is not there any more, and what is shown instead.
     """
@@ -73,21 +74,22 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
                 f"The mask of the fixed image cannot be read ({error}) The map is also "
                 "drawn outside it, where it means nothing."
             )
-    labels, body = None, fixed.array > np.percentile(fixed.array, 20)
+    labels, shown = None, fixed.array > np.percentile(fixed.array, 20)
     if record.warped_labels:
         labels = read_segmentation(folder / record.warped_labels)
-        body = labels.foreground().array > 0
-    body &= np.isfinite(array)
-    if not body.any():
+        shown = labels.foreground().array > 0
+    shown &= np.isfinite(array)
+    if not shown.any():
         return None
-    high, hidden = np.percentile(array[body], (99, 50))
+    high, hidden = np.percentile(array[shown], (99, 50))
     rows = [row for row in record.labels if row["worst_voxel_lps"]]
     if rows:
         worst = max(rows, key=lambda row: row["worst_u_mm"])
-        point, what = worst["worst_voxel_lps"], f"most uncertain boundary point ({worst['name']})"
+        point = worst["worst_voxel_lps"]
+        what = f"boundary point of the largest disagreement ({worst['name']})"
     else:
-        point = fixed.grid.to_world(np.argwhere(body)[array[body].argmax()][::-1])
-        what = "most uncertain place"
+        point = fixed.grid.to_world(np.argwhere(shown)[array[shown].argmax()][::-1])
+        what = f"place of the largest {MAPS[main].title.lower()}"
     array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
     return Overlay(
         fixed,

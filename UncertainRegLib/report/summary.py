@@ -10,12 +10,12 @@ import numpy as np
 
 from ..palette import colors
 from ..results import columns
-from ..results.calibration import in_words
-from ..results.expectation import with_bounds
+from ..results.expectation import NOT_STATED, with_bounds
 from ..results.maps import MAPS, main_map
 from ..results.reader import read_record
 from ..results.record import Record
-from .whole import of_landmarks, title_of, whole
+from . import shown
+from .whole import of_landmarks, title_of, whole, within_bound
 
 if TYPE_CHECKING:
     from .overlay import Overlay
@@ -24,7 +24,7 @@ WIDTH, MARGIN, PLANE, BAR = 1680, 36, 500, 130  # pixels: page, edge, height of 
 ROWS = 6  # worst structures and landmarks that are listed
 INK, SOFT, WARN, PAPER = (28, 36, 48), (96, 106, 120), (176, 84, 10), (255, 255, 255)
 NOTE = (
-    "Disagreement of the samples, not the error of the registration: high values are a reason "
+    "Disagreement of the samples is not the error of the registration: high values are a reason "
     "not to rely on it there, low values are no proof. For research use only."
 )
 
@@ -33,7 +33,7 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     """Write the summary of a result folder as a PNG file.
 
     Args:
-        folder: a result folder, complete or partial, with a map of disagreement.
+        folder: a result folder, complete or partial, with a map of expected error or disagreement.
         path: the picture; ``summary.png`` in the folder by default.
 
     Returns:
@@ -65,14 +65,14 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     page.text(_subtitle(record), 19, SOFT)
     page.down(14)
     _planes(page, overlay)
-    for text in [*(f"!{text}" for text in overlay.missing), *_sentences(record)]:
-        page.text(text, 19, WARN if text.startswith("!") else INK)
-    page.down(14)
-    top = page.y
     labels, points = (
         with_bounds(rows, record.expected_error, record.calibration)
         for rows in (record.labels, record.landmarks)
     )
+    for text in [*(f"!{text}" for text in overlay.missing), *_sentences(record, points)]:
+        page.text(text, 19, WARN if text.startswith("!") else INK)
+    page.down(14)
+    top = page.y
     page.table("Most uncertain structures", *_structures(labels), MARGIN)
     bottom, page.y = page.y, top
     page.table("Most uncertain landmarks", *_landmarks(points), WIDTH // 2 + MARGIN)
@@ -226,34 +226,28 @@ def _subtitle(record: Record) -> str:
     )
 
 
-def _sentences(record: Record) -> list[str]:
+def _sentences(record: Record, landmarks: list[dict]) -> list[str]:
     """The main numbers; what begins with "!" is a warning."""
-    found, calibration = [of_landmarks(record.landmarks)], record.calibration
-    if calibration is not None:
-        found.append(f"{'!' if calibration.refused else ''}{in_words(calibration)}")
-    return (
-        [text for text in found if text]
-        + whole(record)
-        + [f"!{text}" for text in record.warnings[:4]]
-    )
+    found = [of_landmarks(landmarks), within_bound(landmarks), *whole(record)]
+    return [f"!{text}" if text.startswith(NOT_STATED) else text for text in found if text] + [
+        f"!{text}" for text in record.warnings[:4]
+    ]
 
 
 def _structures(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
     worst = sorted(
         (row for row in rows if row["u_p95_mm"] is not None), key=lambda row: -row["u_p95_mm"]
     )[:ROWS]
-    is_bounded = bool(worst) and "volume_from_ml" in worst[0]
-    millimetres = ("expected_mm", "bound_mm") if is_bounded else ("u_p50_mm", "u_p95_mm")
-    volume = "volume_interval_ml" if is_bounded else "volume_samples_ml"
-    ends = ("volume_from_ml", "volume_to_ml") if is_bounded else ("volume_low_ml", "volume_high_ml")
+    errors, volume = shown.errors(worst), shown.volume(worst)
+    millimetres = errors if len(errors) == 2 else (*errors, "u_p50_mm", "u_p95_mm")[:2]
     names = ("name", *millimetres, "volume_ml", volume)
     return (
         _headings(columns.STRUCTURES, dict(zip(names, (0.25, 0.39, 0.62, 0.75, 1.0)))),
         [
             [
                 str(row["name"]),
-                *(_number(row[name]) for name in (*millimetres, "volume_ml")),
-                " to ".join(_number(row[name]) for name in ends),
+                *(_number(row.get(name)) for name in (*millimetres, "volume_ml")),
+                " to ".join(_number(row.get(name)) for name in shown.ENDS[volume]),
             ]
             for row in worst
         ],
@@ -265,35 +259,27 @@ def _number(value: float | None) -> str:
 
 
 def _landmarks(rows: list[dict]) -> tuple[dict[str, float], list[list[str]]]:
+    """With their bounds, else with their ellipsoids."""
     worst = sorted(rows, key=lambda row: -(row["u_mm"] or 0.0))[:ROWS]
     truth = any(row.get("tre_mm") is not None for row in worst)
-    millimetres = ("bound_mm",) if worst and "bound_mm" in worst[0] else ()
-    edges = {
-        "label": 0.16,
-        **dict.fromkeys(millimetres, 0.3),
-        "u_mm": 0.44,
-        "axes_mm": 0.7,
-        **({"tre_mm": 0.82, "inside95": 1.0} if truth else {}),
-    }
+    errors, inside = shown.errors(worst), shown.inside(worst)
+    names = ("label", *errors, "u_mm", *(() if errors else ("axes_mm",)))
+    edges = dict(zip(names, (0.16, 0.32, 0.48, 0.66) if errors else (0.2, 0.36, 0.66)))
+    edges |= {"tre_mm": 0.82, inside: 1.0} if truth else {}
     return (
         _headings(columns.LANDMARKS, edges),
-        [
-            [
-                str(row["label"]),
-                *(_number(row[name]) for name in (*millimetres, "u_mm")),
-                " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-",
-                *(
-                    [
-                        "-" if row["tre_mm"] is None else f"{row['tre_mm']:.1f}",
-                        {True: "yes", False: "no", None: "-"}[row["inside95"]],
-                    ]
-                    if truth
-                    else []
-                ),
-            ]
-            for row in worst
-        ],
+        [[_landmark_cell(row, name) for name in edges] for row in worst],
     )
+
+
+def _landmark_cell(row: dict, name: str) -> str:
+    if name == "label":
+        return str(row["label"])
+    if name == "axes_mm":
+        return " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-"
+    if name in ("within_bound", "inside95"):
+        return {True: "yes", False: "no", None: "-"}[row.get(name)]
+    return _number(row.get(name))
 
 
 def _headings(catalogue: dict[str, columns.Column], edges: dict[str, float]) -> dict[str, float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..results.columns import STRUCTURES, in_two_lines
 from ..results.expectation import with_bounds
 from ..results.record import Record
-from .whole import of_landmarks, whole
+from . import shown
+from .whole import of_landmarks, whole, within_bound
 
 ROWS = 20
 # column: width
@@ -16,11 +18,14 @@ WIDTHS = {
     "expected_mm": 12,
     "bound_mm": 12,
     "u_p50_mm": 14,
+    "u_p95_mm": 14,
     "volume_ml": 8,
     "volume_interval_ml": 19,
+    "volume_samples_ml": 19,
     "dice_before": 12,
     "dice": 11,
 }
+DIGITS = {"dice_before": 3, "dice": 3}
 
 
 def in_words(record: Record, folder: str | Path) -> str:
@@ -30,41 +35,52 @@ def in_words(record: Record, folder: str | Path) -> str:
         f"{record.status.capitalize()}: {samples.finished} of {samples.asked} samples, "
         f"{record.backbone.title}, {folder}"
     ]
-    if record.labels:
-        headings = [in_two_lines(STRUCTURES[name].heading).split("\n") for name in WIDTHS]
-        lines += [
-            _line([heading[place] if place < len(heading) else "" for heading in headings])
-            for place in (0, 1)
-        ]
-    for row in with_bounds(record.labels, record.expected_error, record.calibration)[:ROWS]:
-        ends = [row.get("volume_from_ml"), row.get("volume_to_ml")]
-        lines.append(
-            _line(
-                [
-                    row["name"][:24],
-                    _number(row.get("expected_mm")),
-                    _number(row.get("bound_mm")),
-                    _number(row["u_p50_mm"]),
-                    _number(row["volume_ml"]),
-                    "" if None in ends else " … ".join(map(_number, ends)),
-                    _number(row["dice_before"], 3),
-                    _number(row["dice"], 3),
-                ]
-            )
-        )
-    lines += [text for text in (of_landmarks(record.landmarks),) if text]
+    structures, landmarks = (
+        with_bounds(rows, record.expected_error, record.calibration)
+        for rows in (record.labels, record.landmarks)
+    )
+    if structures:
+        lines += _table(structures)
+    lines += [text for text in (of_landmarks(landmarks), within_bound(landmarks)) if text]
     lines += whole(record)
     lines.append("Disagreement is not error: where all samples agree, all can be wrong.")
     return "\n".join(lines)
 
 
-def _line(cells: list[str]) -> str:
-    """The first cell to the left, the others to the right."""
-    first, *others = (
-        f"{cell:{'>' if place else '<'}{width}}"
-        for place, (cell, width) in enumerate(zip(cells, WIDTHS.values()))
+def _table(rows: list[dict]) -> list[str]:
+    names = (
+        "name",
+        *shown.errors(rows),
+        "u_p50_mm",
+        "u_p95_mm",
+        "volume_ml",
+        shown.volume(rows),
+        "dice_before",
+        "dice",
     )
-    return "".join([first, *others]).rstrip()
+    headings = [in_two_lines(STRUCTURES[name].heading).split("\n") for name in names]
+    lines = [
+        [heading[part] if part < len(heading) else "" for heading in headings] for part in (0, 1)
+    ]
+    lines += [[_cell(row, name) for name in names] for row in rows[:ROWS]]
+    return [_line(names, cells) for cells in lines]
+
+
+def _cell(row: dict, name: str) -> str:
+    if name == "name":
+        return row["name"][: WIDTHS["name"]]
+    if name in shown.ENDS:
+        ends = [row.get(end) for end in shown.ENDS[name]]
+        return "" if None in ends else " … ".join(map(_number, ends))
+    return _number(row.get(name), DIGITS.get(name, 2))
+
+
+def _line(names: Sequence[str], cells: list[str]) -> str:
+    """The first cell to the left, the others to the right."""
+    return "".join(
+        f"{cell:{'>' if place else '<'}{WIDTHS[name]}}"
+        for place, (name, cell) in enumerate(zip(names, cells))
+    ).rstrip()
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -49,6 +49,18 @@ def title_of(record: Record) -> str:
     return f"{moving} registered to {fixed}"
 
 
+def within_bound(rows: list[dict]) -> str:
+    """How many true landmarks lie within their stated bound, one sentence; empty without any.
+
+    Args:
+        rows: with their bounds (`results.expectation.with_bounds`).
+    """
+    within = [row["within_bound"] for row in rows if row.get("within_bound") is not None]
+    if not within:
+        return ""
+    return f"{sum(within)} of {len(within)} true points lie within their 95 % bound."
+
+
 def of_landmarks(rows: list[dict]) -> str:
     """The errors of the landmarks whose truth is known, one sentence; empty without any."""
     errors = [row["tre_mm"] for row in rows if row.get("tre_mm") is not None]

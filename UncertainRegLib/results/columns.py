@@ -87,6 +87,7 @@ LANDMARKS = {
     "tre_mm": Column(
         "TRE after", "mm", "Distance of the registered from the true point, in the fixed space"
     ),
+    "within_bound": Column("Within bound", "", "Is the TRE within the 95 % bound"),
     "inside95": Column("Inside ellipsoid", "", "Is the true point inside that of the samples"),
     "axes_mm": Column(
         "Ellipsoid of the samples",

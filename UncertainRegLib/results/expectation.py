@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from . import calibration as calibrated
 from .calibration import Calibration, bound_factor
 from .maps import DISAGREEMENT, EXPECTED
 from .views import known
@@ -56,6 +57,12 @@ class Bound:
     factor: float
 
 
+def refusal(expected: Expectation | None, calibration: Calibration | None) -> str:
+    """Why no bound may be stated; empty where one may, or where nothing was found to state."""
+    refused = None if expected is None else expected.refused
+    return refused or calibrated.reason(calibration)
+
+
 def bound_of(expected: Expectation | None, calibration: Calibration | None) -> Bound | None:
     """The bound of a result, or None where none may be stated.
 
@@ -64,7 +71,7 @@ def bound_of(expected: Expectation | None, calibration: Calibration | None) -> B
     if expected is None:
         factor = bound_factor(calibration)
         return None if factor is None else Bound(DISAGREEMENT, factor)
-    if expected.refused or (calibration is not None and calibration.refused):
+    if refusal(expected, calibration):
         return None
     return Bound(EXPECTED, expected.point_factor * _wider(calibration))
 
@@ -79,55 +86,66 @@ def with_bounds(
 ) -> list[dict]:
     """Rows of a table with their 95 % bounds, where those may be stated; else as they are.
 
-    A structure gets ``bound_mm`` (of the error across its boundary), ``volume_from_ml`` and
-    ``volume_to_ml``, and ``centroid_bound_mm``; a landmark ``bound_mm`` (of its length).
+    A structure gets ``bound_mm`` (of the error across its boundary), ``centroid_bound_mm``, and,
+    instead of the extremes of its samples, ``volume_from_ml`` and ``volume_to_ml``. A landmark gets
+    ``bound_mm`` (of its length) and, where the truth is known, ``within_bound``.
     """
     bound = bound_of(expected, calibration)
     if bound is None:
         return rows
-    return [{**row, **_bounds(row, bound, expected, _wider(calibration))} for row in rows]
+    wider = _wider(calibration)
+    return [{**row, **_bounds(row, bound, expected, wider)} for row in rows]
 
 
 def _bounds(row: dict, bound: Bound, expected: Expectation | None, wider: float) -> dict:
+    if "u_mm" in row:  # a landmark
+        size = row["u_mm"] if expected is None else row.get("expected_mm")
+        return {} if size is None else _of_landmark(row, bound.factor * size)
     if expected is None:
-        u = row.get("u_p95_mm", row.get("u_mm"))
-        return {"bound_mm": None if u is None else bound.factor * u}
-    size, is_structure = row.get("expected_mm"), "volume_ml" in row
-    if not is_structure:
-        return {"bound_mm": None if size is None else bound.factor * size}
-    names = ("bound_mm", "volume_from_ml", "volume_to_ml", "centroid_bound_mm")
-    if size is None or row["volume_ml"] is None:
-        return dict.fromkeys(names)
+        u = row["u_p95_mm"]
+        return {} if u is None else {"bound_mm": bound.factor * u}
+    size, volume, surface = (row.get(n) for n in ("expected_mm", "volume_ml", "surface_cm2"))
+    if size is None or volume is None or surface is None:
+        return {}
     size *= wider
-    off = expected.volume_factor * row["surface_cm2"] / 10.0 * size
-    return dict(
-        zip(
-            names,
-            (
-                expected.boundary_factor * size,
-                max(row["volume_ml"] - off, 0.0),
-                row["volume_ml"] + off,
-                expected.centroid_factor * size,
-            ),
-        )
-    )
+    off = expected.volume_factor * size * surface / 10.0  # mm cm² = 0.1 mL
+    return {
+        "bound_mm": expected.boundary_factor * size,
+        "volume_from_ml": max(volume - off, 0.0),
+        "volume_to_ml": volume + off,
+        "volume_low_ml": None,
+        "volume_high_ml": None,
+        "centroid_bound_mm": expected.centroid_factor * size,
+    }
+
+
+def _of_landmark(row: dict, bound_mm: float) -> dict:
+    error = row.get("tre_mm")
+    return {"bound_mm": bound_mm, "within_bound": None if error is None else error <= bound_mm}
+
+
+NOT_STATED = "No bound is stated: "  # how a refusal begins
 
 
 def in_words(expected: Expectation | None, calibration: Calibration | None) -> list[str]:
-    """What may be said about the error, and what it is based on, a sentence each."""
-    if expected is None:
-        return []
-    mean = f"The expected error is {expected.mean_mm:.1f} mm on average."
-    if expected.refused:
-        return [mean, f"No bound is stated: {expected.refused}"]
-    bound = bound_of(expected, calibration)
-    if bound is None:
-        return [mean]
-    return [
-        mean,
-        f"95 % of points are expected within {bound.factor:.1f} times the value of its map. "
-        f"That held on average on other pairs: {expected.fitted_on}",
-    ]
+    """What may be said about the error, and what it is based on, a sentence each (a refusal has as
+    many as its reason)."""
+    refused = refusal(expected, calibration)
+    found = []
+    if expected is not None:
+        found.append(f"The expected error is {expected.mean_mm:.1f} mm on average.")
+    if refused:
+        found.append(f"{NOT_STATED}{refused}")
+    elif expected is None:
+        found.append(calibrated.of_disagreement(calibration))
+    else:
+        factor = expected.point_factor * _wider(calibration)
+        found += [
+            f"95 % of points are expected within {factor:.1f} times the value of its map. "
+            f"That held on average on other pairs: {expected.fitted_on}",
+            calibrated.of_bound(calibration),
+        ]
+    return [text for text in found if text]
 
 
 def on_legend(bound: Bound | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .views import known
+
 # entry: (title, digits, unit, 1 where more is better or -1)
 NUMBERS = {
     "similarity": ("similarity", 3, "", 1),
@@ -41,7 +43,10 @@ class BeforeAfter:
         """The view of the entry; None where there is none."""
         if not content:
             return None
-        changes = {name: Change(**content[name]) if content.get(name) else None for name in NUMBERS}
+        changes = {
+            name: Change(**known(Change, content[name])) if content.get(name) else None
+            for name in NUMBERS
+        }
         return cls(
             content.get("before", ""),
             content.get("centred"),

@@ -174,13 +174,15 @@ class Record:
     def without_strays(self) -> Record | None:
         """The same run with maps and tables without its stray samples; None where it has none.
 
-        A calibrated bound holds for all samples only, so that this record has none.
+        A multiple of the disagreement is a bound for all samples only, so that this record has none;
+        what the calibration says about the bound of the expected error stays.
         """
         entry = self.content.get("without_strays")
         if not entry:
             return None
         maps = {**self.content["maps"], **entry["maps"]}
-        return Record.from_dict({**self.content, **entry, "maps": maps, "calibration": None})
+        calibration = self.content.get("calibration") if self.expected_error else None
+        return Record.from_dict({**self.content, **entry, "maps": maps, "calibration": calibration})
 
     @property
     def log_weights(self) -> list[float]:

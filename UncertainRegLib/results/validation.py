@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .views import known
+
 
 @dataclass(frozen=True)
 class MapScores:
@@ -26,7 +28,7 @@ class LabelScores:
 
 @dataclass(frozen=True)
 class LandmarkScores:
-    """Landmarks against their true positions; ``bound_coverage`` None without a calibration."""
+    """Landmarks against their true positions; ``bound_coverage`` None without a bound."""
 
     count: int
     tre_mean_mm: float
@@ -41,7 +43,7 @@ class LandmarkScores:
 
 @dataclass(frozen=True)
 class Validation:
-    """The entry; its attributes as in `studies.result.validate`."""
+    """The entry; its attributes as in `studies.validation.validate`."""
 
     labels: LabelScores | None = None
     landmarks: LandmarkScores | None = None
@@ -52,15 +54,12 @@ class Validation:
         """The view of the entry; None where there is none."""
         if not content:
             return None
-        labels, landmarks = content["labels"], content["landmarks"]
-        return cls(
-            labels
-            and LabelScores(
-                **{
-                    **labels,
-                    "maps": {name: MapScores(**one) for name, one in labels["maps"].items()},
-                }
-            ),
-            landmarks and LandmarkScores(**landmarks),
-            content["curves"],
-        )
+        values = known(cls, content)
+        if labels := values.get("labels"):
+            maps = {
+                name: MapScores(**known(MapScores, one)) for name, one in labels["maps"].items()
+            }
+            values["labels"] = LabelScores(**known(LabelScores, labels) | {"maps": maps})
+        if landmarks := values.get("landmarks"):
+            values["landmarks"] = LandmarkScores(**known(LandmarkScores, landmarks))
+        return cls(**values)

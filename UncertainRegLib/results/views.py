@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 
 def known(view: type, content: dict) -> dict:
-    """The entries of ``content`` that a view has, without those that are None."""
-    names = {one.name for one in fields(view)}
-    return {name: value for name, value in content.items() if name in names and value is not None}
+    """The entries of ``content`` that a view has, without a None that has a default."""
+    return {
+        one.name: content[one.name]
+        for one in fields(view)
+        if one.name in content and (content[one.name] is not None or not _has_default(one))
+    }
+
+
+def _has_default(one) -> bool:
+    return one.default is not MISSING or one.default_factory is not MISSING

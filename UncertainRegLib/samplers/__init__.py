@@ -4,7 +4,7 @@ from .dropout import Dropout
 from .ensemble import Ensemble
 from .equivariance import Equivariance
 from .predictive import Predictive
-from .registry import create_sampler, listing, method, sampler_class
+from .registry import create_sampler, entry, listing, sampler_class
 from .sample import Sample
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "Predictive",
     "Sample",
     "create_sampler",
+    "entry",
     "listing",
-    "method",
     "sampler_class",
 ]

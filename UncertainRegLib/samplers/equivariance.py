@@ -62,7 +62,7 @@ class Equivariance(Sampler):
             ValueError: no such setting, or a value that does not fit.
         """
         check_settings(
-            f"Method {cls.name!r}", settings, defaults(cls, hidden=("backbone", "family"))
+            f"Sampling method {cls.name!r}", settings, defaults(cls, hidden=("backbone", "family"))
         )
         if backbone.facts.stochastic:
             settings = {"draws_per_perturbation": OF_STOCHASTIC, **settings}

@@ -1,4 +1,4 @@
-"""The list of methods: ways of asking "what else could it be?", one a file."""
+"""The list of sampling methods: ways of asking "what else could it be?", one a file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SAMPLERS = {cls.name: cls for cls in classes_in(importlib.import_module(__packag
 
 
 @dataclass(frozen=True)
-class Method:
-    """One line of the list of methods; ``remedy`` says what to install when not available."""
+class Entry:
+    """One line of the list of sampling methods."""
 
     name: str
     title: str
@@ -25,45 +25,45 @@ class Method:
     packages: Mapping[str, str]
 
     @property
-    def remedy(self) -> str:
-        """What to do before this method can run; empty when it can (nothing is imported)."""
+    def to_install(self) -> str:
+        """What to install before it can run; empty when it can (nothing is imported)."""
         return to_install(self.packages)
 
     @property
     def available(self) -> bool:
         """Whether it can run here."""
-        return not self.remedy
+        return not self.to_install
 
 
 def sampler_class(name: str) -> type[Sampler]:
-    """The class of a method.
+    """The class of a sampling method.
 
     Raises:
         ValueError: unknown name.
     """
     if name not in SAMPLERS:
-        raise ValueError(f"Unknown method {name!r}; choose one of {', '.join(SAMPLERS)}.")
+        raise ValueError(f"Unknown sampling method {name!r}; choose one of {', '.join(SAMPLERS)}.")
     return SAMPLERS[name]
 
 
-def method(name: str) -> Method:
-    """The list entry of one method.
+def entry(name: str) -> Entry:
+    """The list entry of one sampling method.
 
     Raises:
         ValueError: unknown name.
     """
     cls = sampler_class(name)
-    return Method(cls.name, cls.title, cls.tip, cls.packages)
+    return Entry(cls.name, cls.title, cls.tip, cls.packages)
 
 
-def listing(facts: Facts | None = None) -> list[Method]:
-    """All methods, in order, with availability and remedy.
+def listing(facts: Facts | None = None) -> list[Entry]:
+    """All methods, in order, with availability.
 
     Args:
         facts: of a backbone; leaves out the methods that do not work with it.
     """
     return [
-        method(name) for name, cls in SAMPLERS.items() if facts is None or not cls.refuses(facts)
+        entry(name) for name, cls in SAMPLERS.items() if facts is None or not cls.refuses(facts)
     ]
 
 
@@ -86,12 +86,12 @@ def create_sampler(
         on_progress: told of work before the first sample; what it raises ends the sampling.
 
     Raises:
-        ValueError: unknown method, family or setting, a package is missing, or the backbone
+        ValueError: unknown sampling method, family or setting, a package is missing, or the backbone
             does not work with this method.
     """
-    cls, remedy = sampler_class(name), method(name).remedy
-    if remedy:
-        raise ValueError(f"Method {name!r} is not installed: {remedy}")
+    cls, needed = sampler_class(name), entry(name).to_install
+    if needed:
+        raise ValueError(f"Sampling method {name!r} is not installed: {needed}")
     refusal = cls.refuses(backbone.facts)
     if refusal:
         raise ValueError(refusal)

@@ -98,7 +98,7 @@ class SIR(Sampler):
         source = _source(settings)
         of_source, of_sir = (defaults(each, NOT_SETTINGS) for each in (source, cls))
         check_settings(
-            f"Method 'sir' with source {source.name!r}",
+            f"Sampling method 'sir' with source {source.name!r}",
             settings,
             {"source": DEFAULT_SOURCE, **of_source, **of_sir},
         )

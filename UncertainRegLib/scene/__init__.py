@@ -11,7 +11,7 @@ transform, samples, maps   displacement fields, the sample sequence, scalar maps
 tables, landmarks, colors  rows with units, points and ellipsoids, colour tables and legends
 plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
-body, frames               where maps mean something; the one LPS to RAS flip
+foreground, frames         where maps mean something; the one LPS to RAS flip
 headless, bundle           a scene outside Slicer, and its .mrb file
 views, pictures            Slicer's own views drawn offscreen, as PNG and GIF
 =========================  ===================================================================

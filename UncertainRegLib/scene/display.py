@@ -9,7 +9,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..results.maps import DISAGREEMENT
+from ..results.maps import main_map
 from .colors import DECADES, LOGARITHMIC, color_table, legend_of, table_name
 from .maps import automatic_floor
 from .parents import put_under, release, users_parents
@@ -18,12 +18,16 @@ from .samples import FRAMES_PER_SECOND
 from .segments import names_of
 
 
-def show_map(result: ResultNodes, name: str = DISAGREEMENT, opacity: float = 0.6) -> None:
+def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6) -> None:
     """Lay a map over the fixed image in every slice view; layout and position stay.
+
+    Args:
+        name: by default the map that the result is first judged by (`results.maps.main_map`).
 
     Raises:
         ValueError: the result has no such map.
     """
+    name = name or main_map(result.maps) or ""
     if name not in result.maps:
         raise ValueError(f"The result has no map {name!r}; it has {', '.join(result.maps)}.")
     volume = result.maps[name]
@@ -237,18 +241,20 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
 
 
 def worst_point(result: ResultNodes) -> np.ndarray:
-    """RAS mm of the most uncertain place: of the worst structure, else of the map.
+    """RAS mm of the place to look at first: where the samples disagree most about the boundary of
+    a structure, else where the map that the result is first judged by is largest.
 
     Raises:
-        ValueError: the result has neither structures nor the map ``uncertainty_mm``.
+        ValueError: the result has neither structures nor such a map.
     """
     table = result.label_table
     if table and table.GetColumnIndex("worst_u_mm") >= 0:
         row = np.nanargmax(_column(table, "worst_u_mm"))
         return np.array([_column(table, f"worst_voxel_lps_{axis}")[row] for axis in "ras"])
-    if "uncertainty_mm" not in result.maps:
-        raise ValueError("The result has neither structures nor an uncertainty map.")
-    volume = result.maps["uncertainty_mm"]
+    main = main_map(result.maps)
+    if main is None:
+        raise ValueError("The result has neither structures nor a map of error or disagreement.")
+    volume = result.maps[main]
     values = slicer.util.arrayFromVolume(volume)
     k, j, i = np.unravel_index(np.nanargmax(values), values.shape)
     matrix = vtk.vtkMatrix4x4()

@@ -13,7 +13,7 @@ from ..geometry import Image, read_segmentation
 from ..geometry.image import from_sitk
 from ..results.reader import ResultFolder
 from . import landmarks, nodes
-from .body import body_mask
+from .foreground import foreground_mask
 from .frames import world_grid
 from .maps import set_image, set_scalars
 
@@ -55,8 +55,8 @@ def linked(transform: slicer.vtkMRMLTransformNode | None) -> dict[str, slicer.vt
 def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder) -> Image | None:
     """Where maps mean something (1, else 0); None for everywhere.
 
-    That is inside the mask of the fixed image (without one: inside the body), and where at least
-    half of the samples stay in the moving image.
+    That is inside the mask of the fixed image (without one: outside the air, `foreground`), and
+    where at least half of the samples stay in the moving image.
 
     Raises:
         RuntimeError: the map of validity cannot be read.
@@ -67,8 +67,8 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
         area = read_segmentation(path).foreground()
     else:
         fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
-        body = None if fixed is None else body_mask(fixed)
-        area = None if body is None else Image(body.astype(np.uint8), world_grid(fixed))
+        shown = None if fixed is None else foreground_mask(fixed)
+        area = None if shown is None else Image(shown.astype(np.uint8), world_grid(fixed))
     validity = source.record.maps.get("validity")
     path = source.file(validity.file) if validity else None
     if path is None:

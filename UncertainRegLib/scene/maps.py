@@ -71,7 +71,7 @@ def set_values(
 def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
     """Robust (window low, window high, hide below) of a map, in its own unit.
 
-    The window ends at the 99th percentile; the lower half of the body stays bare so that the
+    The window ends at the 99th percentile; the lower half of the anatomy stays bare so that the
     anatomy shows. Every second voxel is looked at, NaN is left out.
     """
     kind = kind_of(name)

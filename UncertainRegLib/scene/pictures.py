@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..results.maps import main_map
 from . import display
 from .colors import legend_of
 from .headless import SLICES, HeadlessScene
@@ -37,16 +38,17 @@ class Panel:
         self,
         result: ResultNodes,
         path: str | Path,
-        name: str = "uncertainty_mm",
+        name: str | None = None,
         point=None,
         opacity: float = 0.6,
     ) -> None:
         """Write a PNG: fixed image, map with legend, outlines, landmarks, crosshair at ``point``.
 
         Args:
-            name: which map.
+            name: which map; by default the one that the result is first judged by.
             point: RAS mm; the worst spot of the result by default.
         """
+        name = name or main_map(result.maps) or ""
         display.show_map(result, name, opacity)
         self._go_to(result, point)
         legend = legend_of(result.maps[name])

@@ -134,7 +134,7 @@ def measures(entry: Validation) -> list[dict]:
             "%",
             "a further sample would be in 95 % of cases: less means that the samples differ too little",
         )
-        add("Within the stated bound", found.bound_coverage, "%", "the bound is meant for 95 %")
+        add("In 95 % bound", found.bound_coverage, "%", "true points within their stated bound")
         add("Spearman", found.spearman, "", "rank correlation of disagreement and TRE")
         add("Normalised AURC", found.naurc, "", "0: sorts like the error itself, 1: like chance")
     return rows

@@ -320,7 +320,7 @@ def _metadata(record: Record) -> dict[str, str]:
     return {
         "Status": record.status,
         "Backbone": str(record.backbone.name),
-        "Method": str(record.method),
+        "Sampling method": str(record.method),
         "Parameters": json.dumps(record.parameters),
         "Seed": str(record.seed),
         "Samples": f"{samples.finished} of {samples.asked}",

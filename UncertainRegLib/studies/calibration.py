@@ -35,9 +35,9 @@ MOST_COMPOSED = 4  # for larger deformations several are composed: that does not
 SMALLEST_VOXELS = 0.5  # a simulated deformation below half a voxel would calibrate nothing
 VOXELS_A_WARP = 200_000  # drawn from each simulated pair
 WARNING = (
-    "Simulated truth: the same image deformed smoothly. It has no missing or changed "
-    "anatomy and no other noise, so the bound does not hold where the two real images "
-    "differ in more than shape."
+    "Simulated truth is the same image deformed smoothly. It has no missing or changed "
+    "anatomy and no other noise, so it does not tell how far off the registration is where "
+    "the two real images differ in more than shape."
 )
 
 
@@ -68,7 +68,8 @@ def calibrate(
         advance: called after every registration.
 
     Returns:
-        The "calibration" entry of ``result.json``: level, factor (None when refused), warps,
+        The "calibration" entry of ``result.json``: level, factor (q; None when refused, or where
+        no multiple of the disagreement is a bound), warps,
         samples, amplitude_mm (mean simulated displacement), pair_amplitude_mm, missing_mm (root
         mean square along an axis of the part of the simulated error that exceeds u),
         coverage_check (mean coverage of each simulated pair by the factor of the others),
@@ -145,8 +146,8 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
     if failures.count:
         entry["warning"] += (
             f" {failures.count} of {failures.count + warps} simulated "
-            "deformations could not be registered and were left out: the bound "
-            "does not hold where the registration fails."
+            "deformations could not be registered and were left out: no bound "
+            "holds where the registration fails."
         )
     if redrawn:
         entry["warning"] += f" {redrawn} of their samples failed and were drawn again."
@@ -164,10 +165,11 @@ def _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance) -
         entry["factor"] = factor
     else:
         entry["coverages"], entry["coverage_check"] = [], None
-        entry["refused"] = (
-            "More than 5 % of voxels have an error and no disagreement at all on "
-            "simulated truth: no factor can bound them."
-        )
+        if not scores:  # no expected error, which would not be zero there
+            entry["refused"] = (
+                "More than 5 % of voxels have an error and no disagreement at all on "
+                "simulated truth: no factor can bound them."
+            )
     if entry["amplitude_mm"] < 0.8 * own:
         entry["warning"] += (
             f" The pair's own deformation, {own:.1f} mm on average beyond an "

@@ -181,10 +181,11 @@ def _whole(summary: Summary) -> dict[int, tuple[float, float, float, float]]:
 def _others(
     found: dict[str, np.ndarray], registration: DisplacementField, back: DisplacementField
 ) -> dict[str, np.ndarray]:
-    """Maps to compare with: each cue that others use alone, and the inverse consistency."""
+    """Maps to compare with: each cue that others use alone, and the inverse consistency; the
+    disagreement in mm."""
     returned = interpolate(back.vectors, registration.mapped_index(back.grid))
     return {
-        "disagreement": found["disagreement"],
+        "disagreement": found["disagreement"] * registration.grid.voxel_mm,
         "image residual": found["residual"],
         "1 - local correlation": found["unlike"],
         "flatness": found["gap"] / np.maximum(found["residual"], FLATTEST),

@@ -2,9 +2,10 @@
 
 A real image A is deformed by a known phi into B = A∘phi, the pair is registered, and the map u of
 every perturbation family is compared with ‖phi_hat − phi‖ inside a region of interest. Beside it
-stands a baseline that costs one registration: the smoothed local image residual. Two variants of
-every map come from the same samples: smoothed like the residual, and the spread about the
-registration itself, which is what is shown, instead of about the mean of the samples.
+stands a baseline that costs one registration: the smoothed local image residual. Three variants of
+every map come from the same samples: smoothed like the residual; the spread about the registration
+itself, which is what is shown, instead of about the mean of the samples; and the expected error,
+which the samples are one cue of.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from scipy import ndimage
 from .. import backbones
 from ..geometry import DisplacementField, Image, jacobian_determinant, read_image, write_field
 from ..geometry.arrays import to_numpy
+from ..jobs.expectation import Expecting
 from ..metrics.calibration import conformal_factor
 from ..metrics.correlation import pearson, spearman
 from ..metrics.sparsification import risk
@@ -29,7 +31,7 @@ from .disagreement import RESIDUAL_SIGMA, Disagreement, disagreement, image_resi
 from .rows import Rows, summary, table
 from .simulate import deformed, draw_truth, error_mm, registration_truth
 from .study import GROUP, KEY, RESIDUAL, ImageStudy
-from .variant import ABOUT, SMOOTHED, variant
+from .variant import ABOUT, EXPECTED, SMOOTHED, variant
 
 BINS = 20
 COLUMNS = {
@@ -163,7 +165,8 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
                 lambda name=name: advance(f"{pair['case']} {pair['number']}, {name}"),
             )
             here = region & found.inside
-            scored = variants(name, found, registration, here)
+            expecting = Expecting(fixed.to_numpy(), moving.to_numpy(), registration.to_numpy())
+            scored = variants(name, found, registration, here, expecting)
             mean_error = float(error_mm(found.mean, truth)[here].mean())
             seconds = perf_counter() - begun
         for title, (score, repeatability) in scored.items():
@@ -189,7 +192,11 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
 
 
 def variants(
-    name: str, found: Disagreement, registration: DisplacementField, mask: np.ndarray
+    name: str,
+    found: Disagreement,
+    registration: DisplacementField,
+    mask: np.ndarray,
+    expecting: Expecting,
 ) -> dict[str, tuple[np.ndarray, float | str]]:
     """Maps of the same samples by name, the plain one last, with their repeatability.
 
@@ -198,6 +205,7 @@ def variants(
         found: its samples summed up.
         registration: the unperturbed one.
         mask: where the maps of independent halves of the samples are compared (Spearman).
+        expecting: of that registration.
     """
 
     def smooth(u: np.ndarray) -> np.ndarray:
@@ -205,7 +213,10 @@ def variants(
 
     gap = found.mean.vectors - registration.to_numpy().vectors
     about = np.sqrt(found.uncertainty_mm**2 + (gap**2).sum(axis=-1))
+    halves = [expecting.found(found.mean, u).length_mm for u in found.halves]
+    expected = expecting.found(found.mean, found.uncertainty_mm).length_mm
     return {
+        name + EXPECTED: (expected, spearman(*halves, mask)),
         name + SMOOTHED: (smooth(found.uncertainty_mm), spearman(*map(smooth, found.halves), mask)),
         name + ABOUT: (about, ""),
         name: (found.uncertainty_mm, spearman(*found.halves, mask)),
@@ -248,7 +259,7 @@ def _in_words(rows: Rows) -> str:
         return "; ".join(", ".join(e[name] for name in GROUP) for e in cells) or "none"
 
     lines = [table(entries, GROUP, COLUMNS), ""]
-    for ending in ("", SMOOTHED, ABOUT):
+    for ending in ("", SMOOTHED, ABOUT, EXPECTED):
         mine = [e for e in maps if variant(e["map"]) == ending]
         worse = [e for e in mine if not e["aurc"] < e["mean_error"]]
         behind = [

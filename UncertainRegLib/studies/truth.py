@@ -16,18 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backbones.failures import FAILURES, out_of_memory, sentence
 from ..contracts import Study
-from ..expected_error.fit import KnownErrors, fit, in_units
-from ..expected_error.model import ErrorModel, shipped
+from ..expected_error.fit import KnownErrors, fit
+from ..expected_error.model import ErrorModel, checked, shipped
+from ..geometry.errors import Say, unsaid
 from ..jobs import Job
-from ..metrics.correlation import spearman
-from ..metrics.sparsification import risk
+from .judged import judge
 from .known_errors import known_errors, read_known, write_known
 from .rows import Rows, bootstrap_interval, table
 from .study import settings_of
 
 KEY = ("pair", "backbone", "samples", "seed", "kind", "map")
-EXPECTED = "expected error"
 FILES = (
     "fixed",
     "moving",
@@ -56,7 +56,7 @@ class Pair:
 
     Attributes:
         name: of the pair; subjects: whom the fixed and the moving image are of.
-        split: what it is for.
+        split: what it is for; group: of the pairs that are summed up together.
         files: by the name of the option.
         has_twin: a simulated twin of it is judged as well.
     """
@@ -64,6 +64,7 @@ class Pair:
     name: str
     subjects: tuple[str, str]
     split: str
+    group: str
     files: dict[str, str]
     has_twin: bool
 
@@ -80,6 +81,7 @@ class TruthStudy(Study):
         fitted_on: what those pairs are, one sentence.
         backbone, backbone_settings, families, samples, seed, device: as in the other studies; the
             first family is taken.
+        say: hears of pairs that are left out.
     """
 
     pairs: list[Pair]
@@ -92,6 +94,7 @@ class TruthStudy(Study):
     samples: int = 16
     seed: int = 1
     device: str = "cpu"
+    say: Say = unsaid
 
     command, place = "truth", 4
     question = "do the stated bounds hold on real pairs with known structures or landmarks?"
@@ -102,8 +105,8 @@ class TruthStudy(Study):
         parser.add_argument(
             "pairs",
             metavar="PAIRS.csv",
-            help="columns: pair, fixed_subject, moving_subject, split, twin (1: judge a simulated "
-            f"twin, too), and files relative to the list: {', '.join(FILES)}",
+            help="columns: pair, fixed_subject, moving_subject, split, group, twin (1: judge a "
+            f"simulated twin, too), and files relative to the list: {', '.join(FILES)}",
         )
         parser.add_argument(
             "--fit",
@@ -128,6 +131,7 @@ class TruthStudy(Study):
             Path(options.fit) if options.fit else None,
             options.fitted_on,
             **settings_of(options),
+            say=say,
         )
 
     def missing(self) -> list[Pair]:
@@ -156,19 +160,28 @@ class TruthStudy(Study):
                 device=self.device,
                 parameters={"backbone": self.backbone_settings},
             )
-            found = known_errors(
-                job, pair.subjects, pair.has_twin, lambda name=pair.name: advance(name)
-            )
+            try:
+                found = known_errors(
+                    job, pair.subjects, pair.has_twin, lambda name=pair.name: advance(name)
+                )
+            except FAILURES as error:
+                if out_of_memory(error):
+                    raise
+                self.say(f"{pair.name} is left out, it could not be registered: {sentence(error)}")
+                continue
             for errors, file in reversed([*zip(found, self._files(pair))]):
                 write_known(errors, file)  # the pair's own last: it says that both are there
         known = {
             pair: [read_known(file) for file in self._files(pair) if file.exists()]
             for pair in self.pairs
+            if pair not in self.missing()
         }
+        if not known:
+            raise ValueError("No pair could be registered; see what was said of each.")
         model = shipped()
         if self.fit_to is not None:
             mine = [e for pair, each in known.items() if pair.split == DEVELOPMENT for e in each]
-            model = fit(mine, self.fitted_on)
+            model = fit(mine, self.fitted_on, checked(self.backbone, self.families[0]))
             model.write(self.fit_to)
         rows = self._judged(known, model)
         (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
@@ -187,6 +200,7 @@ class TruthStudy(Study):
         for pair, each in known.items():
             common = {
                 "split": pair.split,
+                "group": pair.group,
                 "subject": pair.subjects[0],
                 "pair": pair.name,
                 "backbone": self.backbone,
@@ -194,14 +208,14 @@ class TruthStudy(Study):
                 "seed": self.seed,
             }
             for errors in each:
-                for row in judge(errors, model):
+                for row in judge(errors, model, self.samples):
                     rows.add({**common, **row})
         return rows
 
     @staticmethod
     def table(rows: Rows) -> str:
-        """Means over the fixed subjects of each split, with 95 % bootstrap intervals over them."""
-        group = ("split", "kind", "map")
+        """Means over the fixed subjects of each group, with 95 % bootstrap intervals over them."""
+        group = ("split", "group", "kind", "map")
         return "\n".join(
             [
                 table(over_subjects(rows.all, group), group, COLUMNS),
@@ -209,7 +223,8 @@ class TruthStudy(Study):
                 "Errors and bounds in mm (volumes in mL); within: share of the errors within the "
                 "stated 95 % bound; least: of the worst pair; best constant: the bound that holds "
                 "95 % of the errors of a pair when it is the same everywhere, known only "
-                "afterwards; nAURC: 0 is the order of the error itself, 1 is chance; intervals: "
+                "afterwards; the bound of the disagreement is that of a further sample, by Student's "
+                "distribution; nAURC: 0 is the order of the error itself, 1 is chance; intervals: "
                 "95 % bootstrap over subjects.",
             ]
         )
@@ -238,77 +253,14 @@ def read_pairs(path: Path) -> list[Pair]:
         ]
         subjects = (line["fixed_subject"], line["moving_subject"])
         has_twin = line.get("twin", "") not in ("", "0")
-        pairs.append(Pair(line["pair"], subjects, line["split"], files, has_twin))
+        pairs.append(
+            Pair(line["pair"], subjects, line["split"], line.get("group", ""), files, has_twin)
+        )
     names = [pair.name for pair in pairs]
     problems += [f"{name}: occurs twice" for name in set(names) if names.count(name) > 1]
     if problems:
         raise ValueError(f"{path}: {'; '.join(problems)}.")
     return pairs
-
-
-def judge(errors: KnownErrors, model: ErrorModel) -> list[dict]:
-    """Rows of one pair: how the bounds hold, and how maps rank the error, a kind of error."""
-    units = in_units(errors, model)
-    simulated = "simulated " if errors.is_simulated else ""
-    rows = []
-    for kind, truth, expected, factor in (
-        (
-            "boundary",
-            errors.across_mm,
-            model.across_mm(errors.cues, errors.voxel_mm),
-            model.factors.boundary,
-        ),
-        (
-            "point",
-            errors.length_mm,
-            model.length_mm(errors.cues, errors.voxel_mm),
-            model.factors.point,
-        ),
-    ):
-        known = np.isfinite(truth)
-        if not known.any():
-            continue
-        error = np.abs(truth[known])
-        scores = {EXPECTED: expected[known], **{n: m[known] for n, m in errors.maps.items()}}
-        for name, score in scores.items():
-            row = {
-                "kind": f"{simulated}{kind}",
-                "map": name,
-                "points": int(known.sum()),
-                "mean_error": float(error.mean()),
-                "within": "",
-                "bound": "",
-                "constant": "",
-                "naurc": risk(score, error).normalised,
-                "spearman": spearman(score, error),
-            }
-            if name == EXPECTED:
-                row |= {
-                    "within": float((units[kind] <= factor).mean()),
-                    "bound": float(factor * score.mean()),
-                    "constant": float(np.percentile(error, 95)),
-                }
-            rows.append(row)
-    for kind, truth, factor in (
-        ("volume", errors.volumes_ml, model.factors.volume),
-        ("centroid", errors.centroids_mm, model.factors.centroid),
-    ):
-        if len(truth):
-            error = np.abs(np.diff(truth, axis=1)) if truth.ndim == 2 else truth
-            rows.append(
-                {
-                    "kind": f"{simulated}{kind}",
-                    "map": EXPECTED,
-                    "points": len(truth),
-                    "mean_error": float(error.mean()),
-                    "within": float((units[kind] <= factor).mean()),
-                    "bound": "",
-                    "constant": "",
-                    "naurc": "",
-                    "spearman": "",
-                }
-            )
-    return rows
 
 
 def over_subjects(rows: list[dict], group: tuple[str, ...]) -> list[dict]:

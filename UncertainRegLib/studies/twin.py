@@ -36,7 +36,8 @@ def twin(
     further = matched_truth(fixed, FURTHER * nonaffine_mm(phi, inside), generator)
     truth = compose(phi, further)
     warped = warp(moving, phi, outside=None)
-    gain, offset = np.polyfit(warped.array[inside], fixed.array[inside], 1)
+    there, here = (image.array[inside].astype(np.float64) for image in (warped, fixed))
+    gain, offset = np.polyfit(there, here, 1)  # in float32 it loses rank with many voxels
     left = Image((fixed.array - gain * warped.array - offset).astype(np.float32), fixed.grid)
     sign = ndimage.gaussian_filter(generator.standard_normal(fixed.grid.shape), SIGN_VOXELS)
     sign = np.tanh(STEEP * sign / sign.std())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 SMOOTHED, ABOUT = ", smoothed", ", about the registration"
+EXPECTED = ", expected error"
 
 
 def variant(name: str) -> str:
-    """The ending of a map's name: "", SMOOTHED or ABOUT."""
-    return next((ending for ending in (SMOOTHED, ABOUT) if name.endswith(ending)), "")
+    """The ending of a map's name: "", SMOOTHED, ABOUT or EXPECTED."""
+    return next((ending for ending in (SMOOTHED, ABOUT, EXPECTED) if name.endswith(ending)), "")

@@ -78,6 +78,18 @@ class MapSection:
         shown = {view.GetBackgroundVolumeID() for view in slice_views(slicer.mrmlScene)}
         return "registered" if result.moving.GetID() in shown else "fixed"
 
+    def chooseMain(self) -> None:
+        """Choose the map that the run is first judged by; it is shown if any map is."""
+        from UncertainRegLib.results.maps import main_map
+
+        combo, main = self.ui.mapComboBox, main_map(self.panel.result.maps) or ""
+        with blocked(combo):
+            combo.currentIndex = max(combo.findData(main), 0)
+        if self.ui.showMapCheckBox.checked:
+            self.showMap()
+        else:
+            self._updateThreshold()
+
     def showMap(self) -> None:
         """Show the map in the slice views, or give them back; the layout stays as it is."""
         from UncertainRegLib.scene.display import show_map
@@ -183,4 +195,4 @@ def mapTitle(name: str, node) -> str:
     structure = node.GetAttribute("UncertainReg.Structure")
     if structure:
         return _("Probability of {structure}").format(structure=structure)
-    return kind_of(name, node.GetAttribute("UncertainReg.Unit")).heading
+    return _(kind_of(name, node.GetAttribute("UncertainReg.Unit")).heading)

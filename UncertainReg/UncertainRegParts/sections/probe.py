@@ -143,16 +143,17 @@ class ProbeSection(VTKObservationMixin):
 
     def _text(self, reading) -> str:
         """All but the headline, in one line."""
-        from UncertainRegLib.results.maps import kind_of
+        from UncertainRegLib.results.expectation import refusal
+        from UncertainRegLib.results.maps import EXPECTED, kind_of
 
-        parts = []
-        if math.isfinite(reading.bound_mm):
-            parts.append(_("<b>95 % bound {bound} mm</b>").format(bound=f"{reading.bound_mm:.1f}"))
-        elif self.panel.result.calibration and self.panel.result.calibration.refused:
+        parts, result = [], self.panel.result
+        if reading.is_known and refusal(result.expected_error, result.calibration):
             parts.append(_("no bound can be stated (see Validate)"))
+        if reading.is_known and math.isfinite(reading.values.get(EXPECTED, math.nan)):
+            parts.append(disagreement(reading))  # else it is the headline
         if all(map(math.isfinite, reading.axes_mm)):
             axes = " × ".join(f"{axis:.1f}" for axis in reading.axes_mm)
-            parts.append(_("ellipsoid of the samples {axes} mm").format(axes=axes))
+            parts.append(_("95 % ellipsoid of the samples {axes} mm").format(axes=axes))
         parts += [
             f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
             for name, p in reading.labels[:3]
@@ -163,14 +164,31 @@ class ProbeSection(VTKObservationMixin):
         name = self.panel.maps.name
         value = reading.values.get(name, math.nan)
         if not kind_of(name).is_said and math.isfinite(value):
-            title = mapTitle(name, self.panel.result.maps[name])
+            title = mapTitle(name, result.maps[name])
             parts.append(f"{title}: {value:.2f}")
         return " · ".join(parts)
 
 
 def headline(reading) -> str:
-    """The uncertainty in mm, and along which direction it is largest."""
-    text = f"{reading.values['uncertainty_mm']:.1f} mm"
+    """The expected error and its 95 % bound, as far as they are known; else what the samples say."""
+    from UncertainRegLib.results.maps import EXPECTED
+
+    expected = reading.values.get(EXPECTED, math.nan)
+    text = (
+        _("expected error {value} mm").format(value=f"{expected:.1f}")
+        if math.isfinite(expected)
+        else disagreement(reading)
+    )
+    if not math.isfinite(reading.bound_mm):
+        return text
+    return f"{text} · " + _("95 % bound {bound} mm").format(bound=f"{reading.bound_mm:.1f}")
+
+
+def disagreement(reading) -> str:
+    """How far the samples differ, and along which direction most."""
+    from UncertainRegLib.results.maps import DISAGREEMENT
+
+    text = _("samples differ by {value} mm").format(value=f"{reading.values[DISAGREEMENT]:.1f}")
     words = {"RL": _("right–left"), "AP": _("anterior–posterior"), "SI": _("superior–inferior")}
     if not reading.main:
         return text

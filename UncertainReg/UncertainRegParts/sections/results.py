@@ -45,7 +45,7 @@ class ResultsPanel:
         return self.results[index] if 0 <= index < len(self.results) else None
 
     def refresh(self, run: str | None = None, showMap: bool = False) -> None:
-        """Read the scene again; choose ``run`` (an identifier) and show its map if asked."""
+        """Read the scene again; choose ``run`` (an identifier) and show its main map if asked."""
         from UncertainRegLib.scene.result import find_results
 
         run = run or (self.result.run if self.result else None)
@@ -58,8 +58,9 @@ class ResultsPanel:
             combo.currentIndex = runs.index(run) if run in runs else len(runs) - 1
         self._showResult()
         if showMap:
-            self.ui.showMapCheckBox.checked = True
-            self.maps.showMap()
+            with blocked(self.ui.showMapCheckBox) as box:
+                box.checked = True
+            self.maps.chooseMain()
 
     def clear(self) -> None:
         """Let go of all nodes (the scene is about to be closed)."""

@@ -1,4 +1,5 @@
-"""Can the millimetres be believed: comparison with a truth, and calibration, by the worker."""
+"""Can the millimetres be believed: comparison with a truth, and a check of the bounds, by the
+worker."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class ValidateSection:
 
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
-        self._evaluation, self._layout, self._canStart = None, None, False
+        self._evaluation = self._layout = None
+        self._canStart = self._canCheck = False
         ui = self.ui
         ui.validationTable.verticalHeader().visible = False
         connectAll(
@@ -58,11 +60,13 @@ class ValidateSection:
             chosen = combo.currentData
             combo.clear()
             for name, chart in plots.items():
-                combo.addItem(chart.GetTitle(), name)
+                combo.addItem(_(chart.GetTitle()), name)
             combo.currentIndex = max(0, combo.findData(chosen)) if plots else -1
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
-        ui.calibrationLabel.text = calibrationText(result.calibration)
+        expected = result.expected_error
+        ui.calibrationLabel.text = calibrationText(expected, result.calibration)
         self._canStart = record is not None and record.status == "complete"
+        self._canCheck = self._canStart and not (expected and expected.refused)
         self._showProgress()
 
     def removeObservers(self) -> None:
@@ -102,8 +106,8 @@ class ValidateSection:
         """Buttons, bar and message follow the worker."""
         ui, evaluation = self.ui, self._evaluation
         active = evaluation is not None and evaluation.isActive
-        for button in (ui.validateButton, ui.calibrateButton):
-            button.enabled = self._canStart and not active
+        ui.validateButton.enabled = self._canStart and not active
+        ui.calibrateButton.enabled = self._canCheck and not active
         ui.validateRunningWidget.visible = active
         ui.validateStatusLabel.text = (
             ""
@@ -151,26 +155,21 @@ def recordOf(result):
         return None
 
 
-def calibrationText(calibration) -> str:
-    """The calibration of a run (``results.calibration.Calibration``, or None) in words."""
-    from UncertainRegLib.results.calibration import in_words
+def calibrationText(expected, calibration) -> str:
+    """What may be said about the error of a run, and on what grounds; one line of HTML each.
 
-    if calibration is None:
-        return _(
-            "Not calibrated: disagreement is not the error. Calibrate finds how far the "
-            "error goes beyond it, on known deformations of the fixed volume."
-        )
-    if calibration.refused:
-        return in_words(calibration)
-    return _(
-        "<b>{bound}</b> (1 mm of disagreement: {factor:.2g} mm.) The {warps} deformations "
-        "were of {size:.1f} mm; {check:.0f} % when each was checked by the others.<br>"
-        "{warning}"
-    ).format(
-        bound=in_words(calibration),
-        factor=calibration.factor,
-        warps=calibration.warps,
-        size=calibration.amplitude_mm,
-        check=100 * calibration.coverage_check,
-        warning=calibration.warning,
-    )
+    Args:
+        expected, calibration: ``results.expectation.Expectation`` and
+            ``results.calibration.Calibration`` of the run, each None if it has none.
+    """
+    from UncertainRegLib.results.calibration import how_found
+    from UncertainRegLib.results.expectation import in_words, refusal
+
+    lines = in_words(expected, calibration)
+    if refusal(expected, calibration):
+        return "<br>".join(lines)
+    if calibration is not None:
+        lines.append(how_found(calibration))
+    elif expected is not None:
+        lines.append(_("Not yet checked on known deformations of the fixed volume."))
+    return "<br>".join(lines)

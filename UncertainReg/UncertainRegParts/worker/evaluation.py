@@ -42,9 +42,10 @@ class Evaluation(Task):
         elif self.state == "cancelling":
             self.state = "cancelled"
         else:
-            self.state = "failed"
             logging.error("UncertainReg: %s", self.worker.log)
             self.error = self.error or _(
                 "The computation ended unexpectedly (exit code {code})."
             ).format(code=exitCode)
+            self._fail()
+            return
         self._onChanged()

@@ -16,7 +16,8 @@ from slicer.i18n import tr as _
 from .inputs import writeInputs
 from .task import Task, duration
 
-LIVE_MAPS = ("uncertainty_mm",)  # the others are read when the run is over
+# Known from the second sample on; the others, like the expected error, are read when the run is over.
+LIVE_MAPS = ("uncertainty_mm",)
 
 
 class Run(Task):
@@ -45,6 +46,7 @@ class Run(Task):
         self.resultIsNew = False
         self._folder, self._nodes, self._settings = folder, nodes, settings
         self._started, self._nextLoad = time.monotonic(), 0.0
+        self._timer = None
 
     def start(self) -> None:
         """Write the inputs and start the worker.
@@ -66,6 +68,11 @@ class Run(Task):
         if self.state == "running":
             self.message = _("Cancelling: the finished samples are kept.")
         super().cancel()
+
+    def kill(self) -> None:
+        """Stop at once, also the reading of the maps."""
+        self._stopTimer()
+        super().kill()
 
     def _say(self, message: str) -> None:
         self.message = message
@@ -103,17 +110,30 @@ class Run(Task):
             return
         self.state, self.finished = "loading", record.samples.finished
         self._rest = [(name,) for name in names[1:]] + [None]
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.connect("timeout()", self._onTimer)
+        self._timer.start(0)
         self._say(_("Reading the maps."))
-        qt.QTimer.singleShot(0, self._loadRest)
+
+    def _onTimer(self) -> None:
+        self._attempt(self._loadRest)
+        if self.state == "loading":
+            self._timer.start(0)
+        else:
+            self._stopTimer()
+
+    def _stopTimer(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.deleteLater()
+            self._timer = None
 
     def _loadRest(self) -> None:
         """The other maps one at a time, so that the application goes on meanwhile."""
-        if self.state != "loading":  # killed
-            return
         if not self._load(self._rest.pop(0)):
             self._rest.clear()
-        if self._rest:
-            qt.QTimer.singleShot(0, self._loadRest)
+        if self._rest or not self.isActive:  # killed, by whoever heard of what was loaded
             return
         record = self._record()
         if record and record.status == "complete":
@@ -141,6 +161,7 @@ class Run(Task):
             self._fail()
 
     def _fail(self) -> None:
+        self._stopTimer()
         self.state = "failed"
         self._say(
             self.error

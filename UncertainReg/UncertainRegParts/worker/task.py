@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,7 +73,21 @@ class Task:
 
     def _onWorkerEnd(self, exitCode: int) -> None:
         slicer.app.disconnect("aboutToQuit()", self.kill)
-        self._onEnd(exitCode)
+        self._attempt(self._onEnd, exitCode)
+
+    def _attempt(self, step: Callable, *arguments) -> None:
+        """A step after the worker's end; whatever goes wrong in it, the task is over then."""
+        try:
+            step(*arguments)
+        except Exception as error:
+            logging.exception("UncertainReg: the end of a task went wrong")
+            self.error = str(error) or type(error).__name__
+            self._fail()
+
+    def _fail(self) -> None:
+        """End without what was asked for; ``error`` says why."""
+        self.state = "failed"
+        self._onChanged()
 
     def _onEnd(self, exitCode: int) -> None:
         """The worker ended by itself; comes after its last event."""

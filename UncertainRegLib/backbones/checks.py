@@ -1,4 +1,4 @@
-"""The battery that every backbone passes, and that says in words what is wrong when one does not.
+"""What every backbone is checked for, and in words what is wrong where one does not pass.
 
 Known shifts of an image's content must come back as the same vectors in mm, on straight and on
 oblique grids and at another resolution; a deformation of a few places must come back at these
@@ -52,7 +52,7 @@ CANNOT_SHOW = (
 
 @dataclass(frozen=True)
 class Check:
-    """One result of the battery; ``passed`` None means that it is only reported."""
+    """One check; ``passed`` None means that it is only reported."""
 
     name: str
     passed: bool | None
@@ -100,7 +100,7 @@ def verify(
     competence: bool = True,
     progress: Callable[[int, int], None] = lambda done, at_most: None,
 ) -> Iterator[Check]:
-    """Run the battery; each check comes as soon as it is known.
+    """Run the checks; each comes as soon as it is known.
 
     What is judged is the answer of the method itself: an affine start before a network is switched
     off, which would follow the shifts on its own, whatever the network answers.

@@ -1,4 +1,4 @@
-"""The battery tells in words what is wrong with a network of one's own; the probe, what it follows.
+"""The checks tell in words what is wrong with a network of one's own; the probe, what it follows.
 
 The networks here follow a shift exactly, by the centroids of the two images, but speak different
 units, orders and signs.
@@ -12,7 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from UncertainRegLib.__main__ import main  # noqa: E402
-from UncertainRegLib.backbones import battery, competence, create  # noqa: E402
+from UncertainRegLib.backbones import competence, create  # noqa: E402
+from UncertainRegLib.backbones.checks import verify  # noqa: E402
 from UncertainRegLib.backbones.diagnosis import diagnose_places  # noqa: E402
 from UncertainRegLib.backbones.known_content import content_image, phantom, places_of  # noqa: E402
 from UncertainRegLib.geometry import DisplacementField, Grid  # noqa: E402
@@ -112,7 +113,7 @@ GOOD = {
 @pytest.mark.parametrize("name", GOOD)
 def test_every_convention_passes_when_the_manifest_states_it(own, name):
     network, keys = GOOD[name]
-    checks = list(battery.verify(own(network, **keys)))
+    checks = list(verify(own(network, **keys)))
     # its answer is the same at every voxel, so it has no places
     reported = {check.name for check in checks if check.passed is None}
     assert reported == {"places", "axes"} and all(c.passed is not False for c in checks), checks
@@ -141,7 +142,7 @@ def test_a_wrong_convention_is_named(own, words):
     """Also where the product would align the images before: the network itself is judged."""
     network, keys = WRONG[words]
     backbone = own(network, needs_affine=True, **keys)
-    shift = result(battery.verify(backbone, competence=False), "shift")
+    shift = result(verify(backbone, competence=False), "shift")
     assert shift.passed is False and words in shift.text
 
 
@@ -155,7 +156,7 @@ def test_a_wrong_convention_is_named(own, words):
 )
 def test_units_that_answers_cannot_tell_apart_are_named(own, keys, doubtful):
     """Two thirds of each shift: a network that follows as much, or voxels given as mm."""
-    checks = list(battery.verify(own(Centroids(), **keys), competence=False))
+    checks = list(verify(own(Centroids(), **keys), competence=False))
     assert result(checks, "shift").passed
     said = [check.text for check in checks if check.name == "units"]
     assert bool(said) == doubtful
@@ -163,13 +164,13 @@ def test_units_that_answers_cannot_tell_apart_are_named(own, keys, doubtful):
 
 
 def test_positions_given_as_displacements_are_named(own):
-    checks = list(battery.verify(own(Positions()), competence=False))
+    checks = list(verify(own(Positions()), competence=False))
     at_rest = result(checks, "same image twice")
     assert at_rest.passed is False and "positions (identity + displacement)" in at_rest.text
 
 
 def test_a_network_is_shown_the_intensities_of_its_manifest(own):
-    checks = list(battery.verify(own(Centroids(), intensity=[-1000, 255])))
+    checks = list(verify(own(Centroids(), intensity=[-1000, 255])))
     assert result(checks, "shift").passed and result(checks, "competence").passed
     assert not [check for check in checks if check.name == "intensity"]
 
@@ -196,7 +197,7 @@ def test_registrations_are_counted(own):
     heard = []
     for with_competence in (False, True):
         list(
-            battery.verify(
+            verify(
                 own(Centroids()),
                 competence=with_competence,
                 progress=lambda done, at_most: heard.append((done, at_most)),
@@ -223,15 +224,13 @@ def test_verify_says_how_long_it_takes_and_what_fails(own, tmp_path, capsys):
 
 def test_undeclared_randomness_is_noticed(own):
     noisy = Centroids(noise=0.05)
-    assert result(battery.verify(own(noisy), competence=False), "repeatability").passed is False
-    assert result(
-        battery.verify(own(noisy, stochastic=True), competence=False), "repeatability"
-    ).passed
+    assert result(verify(own(noisy), competence=False), "repeatability").passed is False
+    assert result(verify(own(noisy, stochastic=True), competence=False), "repeatability").passed
 
 
 @pytest.mark.slow
-def test_demons_passes_the_battery():
-    checks = list(battery.verify(create("demons", affine=False, voxels=40_000)))
+def test_demons_passes_the_checks():
+    checks = list(verify(create("demons", affine=False, voxels=40_000)))
     assert all(check.passed is not False for check in checks), checks
 
 

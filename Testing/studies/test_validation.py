@@ -15,7 +15,7 @@ from UncertainRegLib.__main__ import __file__ as MAIN
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid
 from UncertainRegLib.results.record import Record
-from UncertainRegLib.studies.result import validate
+from UncertainRegLib.studies.validation import validate
 
 GRID = Grid.from_spacing((20, 22, 24), (1.5, 1.5, 1.5))
 

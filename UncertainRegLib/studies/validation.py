@@ -215,7 +215,7 @@ def in_words(entry: Validation) -> str:
                 "sample in 95 % of cases"
             )
         if landmarks.bound_coverage is not None:
-            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within the stated 95 % bound")
+            lines.append(f"{100 * landmarks.bound_coverage:.0f} % within their 95 % bound")
     return "\n".join([*lines, *entry.curves])
 
 
