@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from UncertainRegLib.posterior.region import FEWEST, prediction_radius
+from UncertainRegLib.posterior.region import FEWEST, prediction_radius, region_level
 from UncertainRegLib.posterior.weights import effective_count
 
 
@@ -21,11 +21,16 @@ def test_a_further_draw_lies_inside_in_95_percent(count):
     squared = np.einsum("ra,ra->r", away, np.linalg.solve(covariance, away[..., None])[..., 0])
     assert np.mean(squared <= prediction_radius(count) ** 2) == pytest.approx(0.95, abs=0.006)
     assert np.mean(squared <= 7.814728) < 0.93
+    levels = np.linspace(0.05, 0.95, 19)  # the smallest region that holds it: any is as likely
+    found = np.mean(region_level(squared, count)[:, None] <= levels, axis=0)
+    np.testing.assert_allclose(found, levels, atol=0.012)
 
 
 def test_with_many_samples_it_is_chi_squared():
     assert prediction_radius(1e6) == pytest.approx(math.sqrt(7.814728), rel=1e-4)
     assert prediction_radius(1e6, 0.5) < prediction_radius(1e6, 0.95)
+    for level in (0.2, 0.95):
+        assert region_level(prediction_radius(7.5, level) ** 2, 7.5) == pytest.approx(level)
 
 
 def test_too_few_samples_have_none():

@@ -14,6 +14,7 @@ import pytest
 from UncertainRegLib.__main__ import __file__ as MAIN
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Grid
+from UncertainRegLib.posterior.points import landmark_table
 from UncertainRegLib.results.record import Record
 from UncertainRegLib.studies.validation import validate
 
@@ -56,6 +57,22 @@ def test_a_result_is_validated_with_numbers_and_curves(finished, capsys):
     assert ece / sum(r["voxels"] for r in diagram) == pytest.approx(
         maps["label entropy"]["ece"], rel=1e-4
     )
+
+
+def test_a_perfect_sampler_has_a_perfect_curve_of_ellipsoids(finished):
+    """Eight samples and the truth of one Gaussian; chi-squared would hold 66 of 95 %."""
+    content = json.loads((finished / "result.json").read_text())
+    draws = np.random.default_rng(6).normal(size=(9, 3000, 3))
+    names = [str(number) for number in range(3000)]
+    content["landmarks"] = landmark_table(draws[1:], draws[0], names, draws[0])
+    content["samples"].update(finished=8, effective=8.0)
+    (finished / "result.json").write_text(json.dumps(content))
+    assert main(["evaluate", "result", str(finished)]) == 0
+    curve = table_of(finished / "validation" / "ellipsoids.csv")
+    for point in curve:
+        assert point["observed"] == pytest.approx(point["nominal"], abs=0.03)
+    inside = record_of(finished)["validation"]["landmarks"]["inside95"]
+    assert curve[94]["observed"] == pytest.approx(inside, abs=1e-3)
 
 
 def test_a_landmark_without_an_answer_is_not_judged(finished):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betainc, betaincinv
 
 LEVEL = 0.95
 FEWEST = 5  # samples; of four the radius would be 57 standard deviations
@@ -34,6 +34,17 @@ def prediction_radius(count: float, level: float = LEVEL) -> float:
         return math.nan
     beta = betaincinv(1.5, (count - 3.0) / 2.0, level)  # F = beta (N - 3) / (3 (1 - beta))
     return math.sqrt((count + 1.0) * beta / (1.0 - beta))
+
+
+def region_level(squared: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Probability of the smallest region of `prediction_radius` that holds a place.
+
+    Args:
+        squared: (...) its squared Mahalanobis distance from the samples, with their covariance.
+        count: (...) number of samples, as there; `FEWEST` at least.
+    """
+    count = np.maximum(count, FEWEST)
+    return betainc(1.5, (count - 3.0) / 2.0, squared / (squared + count + 1.0))
 
 
 def principal_axes(covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

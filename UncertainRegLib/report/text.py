@@ -18,7 +18,7 @@ WIDTHS = {
     "expected_mm": 12,
     "bound_mm": 12,
     "u_p50_mm": 14,
-    "u_p95_mm": 14,
+    "u_p95_mm": 22,
     "volume_ml": 8,
     "volume_interval_ml": 19,
     "volume_samples_ml": 19,

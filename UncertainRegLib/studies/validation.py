@@ -18,11 +18,11 @@ from ..jobs import Job
 from ..jobs.inputs import read_structures
 from ..metrics.calibration import reliability
 from ..metrics.correlation import spearman
-from ..metrics.gaussian import chi2_calibration
 from ..metrics.protocols import SIR
 from ..metrics.sparsification import Risk, risk, sparsification_curve
 from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
+from ..posterior.region import region_level
 from ..results.calibration import Calibration
 from ..results.expectation import with_bounds
 from ..results.record import Record
@@ -143,8 +143,7 @@ def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
     areas: Risk = risk(u, tre)
     _risk_curves(folder, "landmarks", u, tre, None, curves)
     if judged:
-        squared = np.square([row["mahalanobis"] for row in judged])
-        _write(folder, "ellipsoids", ("nominal", "observed"), chi2_calibration(squared), curves)
+        _write(folder, "ellipsoids", ("nominal", "observed"), _held(judged, record), curves)
     return {
         "count": len(rows),
         "tre_mean_mm": float(tre.mean()),
@@ -156,6 +155,15 @@ def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
         "naurc": areas.normalised,
         "bound_coverage": landmarks_within(record, record.calibration),
     }
+
+
+def _held(rows: list[dict], record: Record) -> tuple[np.ndarray, np.ndarray]:
+    """Of each nominal level, and how many true points its ellipsoids hold."""
+    samples, levels = record.samples, np.linspace(0.01, 0.99, 99)
+    kept = 1.0 - np.array([row.get("lost", 0) for row in rows]) / samples.finished
+    squared = np.square([row["mahalanobis"] for row in rows])
+    reached = np.sort(region_level(squared, samples.effective * kept))
+    return levels, np.searchsorted(reached, levels, side="right") / len(rows)
 
 
 def _risk_curves(folder: Path, name: str, score, error, mask, curves: list[str]) -> None:
