@@ -76,7 +76,7 @@ def deformed_template(folder: Path) -> list[str]:
     write_image(labels, folder / "moving_labels.nii.gz")
     write_image(warp(labels, truth, 0, "nearest"), folder / "fixed_labels.nii.gz")
     write_field(truth, folder / "truth.nrrd")
-    (folder / "names.json").write_text('{"1": "Grey matter", "2": "White matter"}')
+    (folder / "names.json").write_text('{"1": "Grey matter", "2": "White matter"}', "utf-8")
     return [
         "--fixed",
         folder / "fixed.nii.gz",

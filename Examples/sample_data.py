@@ -101,7 +101,7 @@ def write_sample_data(folder: Path) -> dict[str, str]:
             ],
         }
         text = json.dumps(markups, indent=1)
-        (folder / f"UncertainReg{name}.mrk.json").write_text(text + "\n", newline="\n")
+        (folder / f"UncertainReg{name}.mrk.json").write_text(text + "\n", "utf-8", newline="\n")
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())

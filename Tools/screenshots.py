@@ -24,12 +24,12 @@ def lung(data: Path, folder: Path) -> list:
     """Options of the lung pair: masks, and landmarks of both images."""
     lung = data / "lung_ct_followup"
     folder.mkdir(parents=True, exist_ok=True)
-    with open(lung / "landmarks_lps.csv", newline="") as stream:
+    with open(lung / "landmarks_lps.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))[1:]
     for name, first in (("fixed", 1), ("moving", 4)):
         lines = ["label,x,y,z", *(",".join([row[0], *row[first : first + 3]]) for row in rows)]
-        (folder / f"{name}_points.csv").write_text("\n".join(lines))
-    (folder / "names.json").write_text('{"1": "Right lung"}')
+        (folder / f"{name}_points.csv").write_text("\n".join(lines), "utf-8")
+    (folder / "names.json").write_text('{"1": "Right lung"}', "utf-8")
     return [
         "--fixed",
         lung / "baseline.mha",

@@ -88,7 +88,7 @@ def own(tmp_path):
     def make(module, **keys):
         torch.jit.script(module).save(tmp_path / "network.pt")
         manifest = {"name": "own", "network": "network.pt", "spacing_mm": 2.5, "multiple": 8}
-        (tmp_path / "own.json").write_text(json.dumps(manifest | keys))
+        (tmp_path / "own.json").write_text(json.dumps(manifest | keys), "utf-8")
         return create(str(tmp_path / "own.json"))
 
     return make

@@ -28,7 +28,7 @@ def own(tmp_path, monkeypatch):
     monkeypatch.setenv("UNCERTAINREG_WEIGHTS", str(tmp_path / "store"))
     torch.jit.script(Still()).save(tmp_path / "network.pt")
     manifest = {"name": "still", "title": "Still", "network": "network.pt", "spacing_mm": 2.0}
-    (tmp_path / "own.json").write_text(json.dumps(manifest))
+    (tmp_path / "own.json").write_text(json.dumps(manifest), "utf-8")
     return tmp_path / "own.json"
 
 

@@ -71,7 +71,7 @@ def own(tmp_path):
             torch.jit.script(module).save(tmp_path / "network.pt")
         manifest = {"name": "own", "network": "network.pt", "spacing_mm": 2.0}
         manifest = {key: value for key, value in (manifest | keys).items() if value != "left out"}
-        (tmp_path / "own.json").write_text(json.dumps(manifest))
+        (tmp_path / "own.json").write_text(json.dumps(manifest), "utf-8")
         return str(tmp_path / "own.json")
 
     return make
@@ -129,7 +129,7 @@ def test_a_manifest_that_is_no_manifest_is_named(own, tmp_path):
         "[]": "a JSON object",
         '{"name": "a", "name": "b"}': "the key 'name' is there twice",
     }.items():
-        (tmp_path / "own.json").write_text(text)
+        (tmp_path / "own.json").write_text(text, "utf-8")
         with pytest.raises(ValueError, match=words):
             backbone_class(path)
     (tmp_path / "own.json").write_bytes(b"\xff\xfe{\x00}\x00")
@@ -142,7 +142,7 @@ def test_a_manifest_that_is_no_manifest_is_named(own, tmp_path):
 
 
 def test_a_byte_order_mark_is_no_mistake(own, tmp_path):
-    text = (tmp_path / "own.json").read_text() if own(Answer()) else ""
+    text = (tmp_path / "own.json").read_text("utf-8") if own(Answer()) else ""
     (tmp_path / "own.json").write_text(text, encoding="utf-8-sig")
     assert backbone_class(str(tmp_path / "own.json")).facts.name == "own"
 

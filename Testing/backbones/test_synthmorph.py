@@ -41,7 +41,9 @@ NEW = 'if arguments[0] != "register": sys.exit("choose a command")\narguments = 
 def command(tmp_path, monkeypatch):
     def install(guard):
         path = tmp_path / "mri_synthmorph"
-        path.write_text(SCRIPT.format(python=sys.executable, guard=guard, ras=RAS.tolist()))
+        path.write_text(
+            SCRIPT.format(python=sys.executable, guard=guard, ras=RAS.tolist()), "utf-8"
+        )
         path.chmod(path.stat().st_mode | stat.S_IEXEC)
         monkeypatch.setenv("PATH", str(tmp_path))
 

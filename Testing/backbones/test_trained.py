@@ -89,7 +89,7 @@ def run(trained, out, *options) -> dict:
         ]
     )
     assert code == 0
-    return json.loads((out / "result.json").read_text())
+    return json.loads((out / "result.json").read_text("utf-8"))
 
 
 def test_a_known_displacement_comes_out_in_mm(tmp_path):
@@ -187,7 +187,7 @@ def test_a_damaged_model_is_not_installed_and_not_listed(trained, store, tmp_pat
     with pytest.raises(ValueError, match="is no name"):
         install_model(trained / "voxelmorph", "../mine")
     install_model(trained / "voxelmorph", "mine")
-    (store / "models/mine/model.json").write_text("{}")
+    (store / "models/mine/model.json").write_text("{}", "utf-8")
     assert "mine" not in [entry.name for entry in backbones.listing()]
 
 

@@ -251,7 +251,7 @@ def figure_of_training(folder: Path) -> None:
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for log in sorted(folder.glob("0-AdaCS*/log.jsonl")):
-        rows = [json.loads(line) for line in log.read_text().splitlines()]
+        rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
         label = log.parent.name[2:].replace("-", " ")
         if log.parent.name == "0-AdaCS":
             left.plot([row["momentum"] for row in rows])
@@ -306,7 +306,7 @@ def main() -> None:
     keep_freed_memory()
     args.out.mkdir(parents=True, exist_ok=True)
     write_report(study(args), args)
-    print((args.out / "results.md").read_text())
+    print((args.out / "results.md").read_text("utf-8"))
 
 
 if __name__ == "__main__":

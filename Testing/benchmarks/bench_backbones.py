@@ -107,7 +107,7 @@ def child(name: str, samples: int) -> dict:
         [sys.executable, __file__, "--measure", name, "--samples", str(samples)],
         check=True,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     return json.loads(done.stdout.splitlines()[-1])
@@ -250,7 +250,7 @@ def against_package(python: str, row: dict) -> list[str]:
             check=True,
             cwd=folder,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         theirs = json.loads(done.stdout.splitlines()[-1])

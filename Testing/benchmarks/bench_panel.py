@@ -143,7 +143,7 @@ def main(folder: Path) -> None:
         chosen_in(widget, abdomen(folder))
         table, everything = run_in(host, widget)
         result = widget.results.result
-        record = json.loads((Path(result.folder) / "result.json").read_text())
+        record = json.loads((Path(result.folder) / "result.json").read_text("utf-8"))
         print(f"load of the machine: {os.getloadavg()[0]:.1f}")
         print(
             f"{result.label_table.GetNumberOfRows()} structures: shown {table:.1f} s after the "

@@ -42,7 +42,7 @@ def peak_mb(options: list[str], out: Path, samples: int, field: Path) -> float:
         cwd=ROOT,
         check=True,
     )
-    return json.loads((out / "result.json").read_text())["peak_memory_mb"]
+    return json.loads((out / "result.json").read_text("utf-8"))["peak_memory_mb"]
 
 
 def main() -> int:

@@ -244,7 +244,7 @@ def main() -> None:
     keep_freed_memory()
     args.out.mkdir(parents=True, exist_ok=True)
     write_report(study(args), args)
-    print((args.out / "results.md").read_text())
+    print((args.out / "results.md").read_text("utf-8"))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def test_wrong_job_files(files, tmp_path, capsys, entries, sentence):
         "out": str(tmp_path / "out"),
         **entries,
     }
-    (tmp_path / "job.json").write_text(json.dumps(job))
+    (tmp_path / "job.json").write_text(json.dumps(job), "utf-8")
     assert main(["run", "--job", str(tmp_path / "job.json"), "--progress", "none"]) == 1
     err = capsys.readouterr().err.strip()
     assert sentence in err
@@ -96,7 +96,7 @@ def test_wrong_job_files(files, tmp_path, capsys, entries, sentence):
 
 
 def test_paths_of_a_job_file_are_relative_to_it(tmp_path):
-    (tmp_path / "job.json").write_text('{"fixed": "a.nrrd", "out": "/b", "moving": null}')
+    (tmp_path / "job.json").write_text('{"fixed": "a.nrrd", "out": "/b", "moving": null}', "utf-8")
     job = read_job(tmp_path / "job.json")
     assert (job.fixed, job.out, job.moving) == (str(tmp_path / "a.nrrd"), "/b", "")
 
@@ -104,7 +104,7 @@ def test_paths_of_a_job_file_are_relative_to_it(tmp_path):
 @pytest.mark.parametrize("content", ["[]", '{"schema": "uncertainreg-result/1"}'])
 @pytest.mark.parametrize("options", [[], ["--picture", "x.png"]])
 def test_a_damaged_result(tmp_path, capsys, content, options):
-    (tmp_path / "result.json").write_text(content)
+    (tmp_path / "result.json").write_text(content, "utf-8")
     assert main(["report", str(tmp_path), *options]) == 1
     err = capsys.readouterr().err.strip()
     assert "result.json" in err

@@ -40,7 +40,7 @@ TINY = [
 
 
 def steps_of(folder):
-    lines = (folder / "log.jsonl").read_text().splitlines()
+    lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line)["step"] for line in lines]
 
 
@@ -324,7 +324,9 @@ def test_the_model_is_a_folder_like_any_other(tmp_path, capsys, monkeypatch):
         f'--method sir --parameters \'{{"method": {{"weights": "{out}"}}}}\''
         in capsys.readouterr().err
     )
-    assert json.loads((out / "model.json").read_text())["provenance"]["settings"]["rank"] == 2
+    assert (
+        json.loads((out / "model.json").read_text("utf-8"))["provenance"]["settings"]["rank"] == 2
+    )
     assert main(["backbones", "install", "mine", "--from", str(out)]) == 0
     assert '{"method": {"weights": "mine"}}' in capsys.readouterr().out
     for weights in ("mine", str(out), str(out / "model.json"), str(out / "weights.pt")):
@@ -360,7 +362,7 @@ def test_damaged_weights_and_those_of_an_earlier_version_are_one_sentence(tmp_pa
     (tmp_path / "weights.pt").write_bytes(b"hello")
     with pytest.raises(ValueError, match=r"weights\.pt is missing or not the file"):
         proposal_network(str(tmp_path))
-    manifest = json.loads((tmp_path / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps({**manifest, "kind": "adacs"}))
+    manifest = json.loads((tmp_path / "model.json").read_text("utf-8"))
+    (tmp_path / "model.json").write_text(json.dumps({**manifest, "kind": "adacs"}), "utf-8")
     with pytest.raises(ValueError, match="kind adacs, no proposal network"):
         proposal_network(str(tmp_path))

@@ -33,7 +33,7 @@ def test_a_model_is_read_as_it_was_written(tmp_path):
 
 @pytest.mark.parametrize("text", ["{}", "[]", "nonsense", '{"factors": {"boundary": 1}}'])
 def test_another_file_is_no_model(tmp_path, text):
-    (tmp_path / "model.json").write_text(text)
+    (tmp_path / "model.json").write_text(text, "utf-8")
     with pytest.raises(ValueError, match="no model of the expected error"):
         ErrorModel.read(tmp_path / "model.json")
 

@@ -164,7 +164,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert done.stdout.strip() == "set()"

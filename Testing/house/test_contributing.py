@@ -55,7 +55,7 @@ def python(copy: Path, *arguments: str) -> str:
         [sys.executable, *arguments],
         cwd=copy,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env=os.environ | {"PYTHONPATH": path},
         check=False,
     )

@@ -29,12 +29,19 @@ def imports(path, top_level_only):
     return found
 
 
+PROCESSES = ("run", "Popen", "check_output", "check_call")
+
+
 def tracked(*folders):
     """Files that git knows, relative to the root."""
     if not (ROOT / ".git").exists():
         pytest.skip("the file list comes from git")
     out = subprocess.run(
-        ["git", "ls-files", "-z", *folders], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z", *folders],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     ).stdout
     return [name for name in out.split("\0") if name and (ROOT / name).is_file()]
 
@@ -95,6 +102,32 @@ def test_every_text_file_is_utf8_and_merged():
             assert not content.startswith(b"\xef\xbb\xbf"), f"{name} begins with a BOM"
             for mark in (b"<<<<<<< ", b">>>>>>> "):
                 assert not re.search(b"^" + mark, content, re.MULTILINE), f"{name}: unmerged"
+
+
+def binary(call):
+    """Whether open() is called for bytes."""
+    modes = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode")]
+    return any("b" in ast.unparse(mode) for mode in modes)
+
+
+def test_no_code_leaves_the_encoding_to_the_machine():
+    """A library loaded by an earlier test may set the locale to C, as a user's shell may."""
+    found = []
+    for name in tracked("*.py"):
+        for node in ast.walk(ast.parse((ROOT / name).read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            words = {word.arg for word in node.keywords}
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            guessed = "encoding" not in words and (
+                (called == "read_text" and not node.args)
+                or (called == "write_text" and len(node.args) == 1)
+                or (called in PROCESSES and bool({"text", "universal_newlines"} & words))
+                or (isinstance(node.func, ast.Name) and called == "open" and not binary(node))
+            )
+            if guessed:
+                found.append(f"{name}:{node.lineno}")
+    assert not found
 
 
 def test_root_cmake_has_what_the_index_asks_for():

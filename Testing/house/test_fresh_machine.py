@@ -34,7 +34,7 @@ def test_folders_that_lie_about_do_not_change_how_imports_sort(tmp_path):
         [sys.executable, "-m", "ruff", "check", "--no-cache", "."],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -48,7 +48,6 @@ def test_the_page_can_be_followed_from_its_first_line_to_its_last(tmp_path):
                 done = subprocess.run(
                     [sys.executable, *arguments],
                     cwd=tmp_path,
-                    text=True,
                     env=environment,
                     capture_output=True,
                     encoding="utf-8",

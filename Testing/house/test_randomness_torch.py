@@ -125,7 +125,8 @@ def stochastic_backbones(folder: Path) -> dict:
     torch.jit.script(Noise()).save(folder / "noise.pt")
     (folder / "noise.json").write_text(
         '{"name": "noise", "network": "noise.pt", "spacing_mm": 1, '
-        '"multiple": 8, "stochastic": true}'
+        '"multiple": 8, "stochastic": true}',
+        "utf-8",
     )
 
     def published(cls, network, seed):

@@ -63,16 +63,20 @@ def test_rows_of_studies_are_gathered_by_kind(tmp_path, monkeypatch):
     monkeypatch.setattr(results_page, "STORE", tmp_path / "store")
     for kind, some in rows.items():
         (tmp_path / "studies" / kind).mkdir(parents=True)
-        with open(tmp_path / "studies" / kind / "rows.csv", "w", newline="") as stream:
+        with open(
+            tmp_path / "studies" / kind / "rows.csv", "w", encoding="utf-8", newline=""
+        ) as stream:
             writer = csv.DictWriter(stream, list(some[0]))
             writer.writeheader()
             writer.writerows(some + half if kind == "known_warp" else some)
     (tmp_path / "studies" / "pair-x").mkdir()
-    (tmp_path / "studies" / "pair-x" / "result.json").write_text(json.dumps({"status": "partial"}))
+    (tmp_path / "studies" / "pair-x" / "result.json").write_text(
+        json.dumps({"status": "partial"}), "utf-8"
+    )
     gather(tmp_path / "studies")
     for kind, some in rows.items():
         assert stored(kind) == some
-    assert json.loads((tmp_path / "store" / "pairs.json").read_text()) == {}
+    assert json.loads((tmp_path / "store" / "pairs.json").read_text("utf-8")) == {}
 
 
 def test_figures_are_there():

@@ -188,5 +188,5 @@ def test_circles_are_found(tmp_path):
         "alone": "from . import a",
     }
     for name, text in texts.items():
-        (tmp_path / f"{name}.py").write_text(text)
+        (tmp_path / f"{name}.py").write_text(text, "utf-8")
     assert circles(graph_of(tmp_path)) == {frozenset("abc")}

@@ -254,7 +254,7 @@ def worker(arguments, **kwargs):
         [sys.executable, MAIN, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         **kwargs,
     )
 
@@ -263,7 +263,7 @@ def worker(arguments, **kwargs):
 def test_cancel_keeps_a_valid_partial_result_and_no_process(pair, tmp_path, how):
     folder, *_ = pair
     out, job_file = tmp_path / "out", tmp_path / "job.json"
-    job_file.write_text(json.dumps(job_of(folder, out, samples=500).as_dict()))
+    job_file.write_text(json.dumps(job_of(folder, out, samples=500).as_dict()), "utf-8")
     process = worker(["run", "--job", str(job_file), "--progress", "json"])
     pid = json.loads(process.stdout.readline())["pid"]
     assert pid == process.pid
@@ -295,7 +295,7 @@ def test_cancel_keeps_a_valid_partial_result_and_no_process(pair, tmp_path, how)
 def test_a_killed_worker_leaves_its_last_snapshot_whole(pair, tmp_path):
     folder, *_ = pair
     out, job_file = tmp_path / "out", tmp_path / "job.json"
-    job_file.write_text(json.dumps(job_of(folder, out, samples=500).as_dict()))
+    job_file.write_text(json.dumps(job_of(folder, out, samples=500).as_dict()), "utf-8")
     process = worker(["run", "--job", str(job_file), "--progress", "json"])
     for line in process.stdout:
         if json.loads(line)["event"] == "snapshot":
@@ -473,7 +473,7 @@ def make_bad(kind, path):
         path.write_bytes(b"")
         return "cannot be read"
     if kind == "not an image":
-        path.write_text("hello")
+        path.write_text("hello", "utf-8")
         return "cannot be read"
     if kind == "truncated":
         write_raw(noise(20, 20, 20), path)
@@ -620,7 +620,7 @@ def test_bad_segmentations(pair, tmp_path, option, content, words):
 )
 def test_bad_landmarks(pair, tmp_path, text, words):
     folder, *_ = pair
-    (tmp_path / "p.csv").write_text(text)
+    (tmp_path / "p.csv").write_text(text, "utf-8")
     with pytest.raises(ValueError, match=words):
         run(job_of(folder, tmp_path / "out", moving_points=str(tmp_path / "p.csv")), Silent())
 
@@ -707,7 +707,7 @@ def test_a_scene_that_cannot_be_written_is_refused_before_the_run(
 ):
     from UncertainRegLib.__main__ import main
 
-    (tmp_path / "there.mrb").write_text("mine")
+    (tmp_path / "there.mrb").write_text("mine", "utf-8")
     code = main(
         [
             "run",
@@ -726,7 +726,7 @@ def test_a_scene_that_cannot_be_written_is_refused_before_the_run(
     error = capsys.readouterr().err
     assert code == 1 and words in error and str(tmp_path / scene) in error
     assert [item.name for item in tmp_path.iterdir()] == ["there.mrb"]
-    assert (tmp_path / "there.mrb").read_text() == "mine"
+    assert (tmp_path / "there.mrb").read_text("utf-8") == "mine"
 
 
 def test_the_help_names_the_perturbation_families(capsys, monkeypatch):
@@ -770,7 +770,7 @@ def test_a_job_file_goes_without_other_options(pair, tmp_path, capsys):
     from UncertainRegLib.__main__ import main
 
     file = tmp_path / "job.json"
-    file.write_text(json.dumps(job_of(pair[0], tmp_path / "out").as_dict()))
+    file.write_text(json.dumps(job_of(pair[0], tmp_path / "out").as_dict()), "utf-8")
     with pytest.raises(SystemExit, match="2"):
         main(["run", "--job", str(file), "--samples", "16", "--out", "elsewhere"])
     assert "--job goes without --out, --samples" in capsys.readouterr().err

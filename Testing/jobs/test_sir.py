@@ -172,7 +172,7 @@ def test_command_line(pair, tmp_path):
             "json",
         ],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     events = [json.loads(line) for line in done.stdout.splitlines()]

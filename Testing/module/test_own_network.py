@@ -18,7 +18,7 @@ def store(tmp_path, monkeypatch):
         for name in ("constants.pkl", "data.pkl", "code/__torch__.py"):
             archive.writestr(f"network/{name}", "")
     manifest = {"name": "mine", "title": "My network", "network": "network.pt", "spacing_mm": 2.0}
-    (tmp_path / "own.json").write_text(json.dumps(manifest))
+    (tmp_path / "own.json").write_text(json.dumps(manifest), "utf-8")
     return install_network(tmp_path / "own.json", "my-net")
 
 

@@ -434,7 +434,7 @@ def edit_result(widget, **entries):
 
     result = widget.results.result
     path = Path(result.folder) / "result.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | entries), "utf-8")
     update_result(result, result.folder)
     widget.results.refresh()
 
@@ -522,7 +522,7 @@ def test_the_verdict_on_the_run_as_a_whole(shown):
     edit_result(
         shown,
         competence={"followed": {"10.0": 0.2}, "warnings": ["It does not."]},
-        samples=json.loads((Path(shown.results.result.folder) / "result.json").read_text())[
+        samples=json.loads((Path(shown.results.result.folder) / "result.json").read_text("utf-8"))[
             "samples"
         ]
         | {"proposals": 1200, "ess_raw": 1.24, "ess_tempered": 600.0, "tempering_exponent": 0.012},
@@ -641,18 +641,18 @@ def test_settings_of_sir_reach_the_job(widget, inputs, host):
     assert not ui.perturbationComboBox.visible and not ui.sirWeightsPathLineEdit.visible
     ui.competenceCheckBox.checked = True
     apply_and_wait(host, widget)
-    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert job["parameters"] == {"method": {"source": "optimised", "proposals": 300}}
     assert job["competence"] is True
     ui.sirSourceComboBox.currentIndex = ui.sirSourceComboBox.findData("trained")
     assert ui.sirWeightsPathLineEdit.visible
     ui.sirWeightsPathLineEdit.currentPath = "/models/sir.pt"
     apply_and_wait(host, widget)
-    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert job["parameters"]["method"]["weights"] == "/models/sir.pt"
     ui.methodComboBox.currentIndex = ui.methodComboBox.findData("equivariance")
     apply_and_wait(host, widget)
-    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert "parameters" not in job and not ui.sirWidget.visible
 
 
@@ -694,7 +694,7 @@ def test_masks_reach_the_job(widget, inputs, host):
     assert ui.fixedMaskSelector.currentNode() is labelmap
     assert widget.logic.getParameterNode().movingMask is segmentation
     apply_and_wait(host, widget)
-    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     fixed, moving = (sitk.ReadImage(job[name]) for name in ("fixed_mask", "moving_mask"))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(fixed), array > 0)
     assert sitk.GetArrayFromImage(moving).sum() == (array > 0).sum()
@@ -729,15 +729,15 @@ def test_truth_on_the_fixed_volume_only_judges(widget, inputs, host):
     ui.fixedSegmentationSelector.setCurrentNode(segmentations[1])
     ui.fixedLandmarksSelector.setCurrentNode(points[1])
     apply_and_wait(host, widget)  # nothing on the moving volume to compare with
-    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert "fixed_labels" not in job and "fixed_points" not in job
     ui.segmentationSelector.setCurrentNode(segmentations[0])
     ui.landmarksSelector.setCurrentNode(points[0])
     apply_and_wait(host, widget)
-    job = json.loads((widget.logic.run.out.parent / "job.json").read_text())
+    job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert read_segmentation(job["moving_labels"]).names == {1: "Liver", 2: "Spleen"}
     assert read_segmentation(job["fixed_labels"]).names == {1: "Spleen", 2: "Kidney"}
-    assert "-7" in Path(job["fixed_points"]).read_text()  # LPS
+    assert "-7" in Path(job["fixed_points"]).read_text(encoding="utf-8")  # LPS
     segmentations[1].GetSegmentation().GetNthSegment(0).SetName("Heart")
     ui.applyButton.click()
     assert ui.statusLabel.text.startswith("No segment of “Organs")

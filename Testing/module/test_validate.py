@@ -16,9 +16,9 @@ def folder(tmp_path):
     """A result folder that names a true segmentation."""
     made = write_fake_result(tmp_path / "result")
     path = made / "result.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text("utf-8"))
     record["inputs"]["fixed_labels"] = record["inputs"]["moving_labels"]
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), "utf-8")
     return made
 
 
@@ -173,14 +173,14 @@ def test_a_refusal_or_failure_is_said(panel, host, monkeypatch, behaviour, words
 
 def test_cancel_leaves_the_result_as_it_was(panel, folder, host, monkeypatch):
     monkeypatch.setenv("STUB", "slow")
-    ui, before = panel.ui, (folder / "result.json").read_text()
+    ui, before = panel.ui, (folder / "result.json").read_text("utf-8")
     ui.calibrateButton.click()
     run_until(host, lambda: evaluation(panel).finished == 4)
     ui.validateCancelButton.click()
     assert ui.validateCancelButton.text == "Cancelling" and not ui.validateCancelButton.enabled
     assert finish(host, panel) == "cancelled"
     assert "nothing was changed" in ui.validateStatusLabel.text and ui.calibrateButton.enabled
-    assert (folder / "result.json").read_text() == before
+    assert (folder / "result.json").read_text("utf-8") == before
 
 
 def test_the_cancel_file_of_a_killed_worker_stops_no_other(panel, folder, host):

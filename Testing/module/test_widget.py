@@ -457,7 +457,7 @@ def test_cancel_before_the_first_word_kills_the_worker_behind_its_launcher(
     import UncertainRegParts.worker.process
 
     launcher = tmp_path / "PythonSlicer"  # as in the application: not the worker itself
-    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@" &\nwait\n')
+    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@" &\nwait\n', "utf-8")
     launcher.chmod(0o755)
     monkeypatch.setattr(UncertainRegParts.worker.process, "pythonProgram", lambda: str(launcher))
     monkeypatch.setattr(UncertainRegParts.worker.process, "GRACE_MS", 200)
@@ -465,10 +465,10 @@ def test_cancel_before_the_first_word_kills_the_worker_behind_its_launcher(
     widget.ui.applyButton.click()
     run = widget.logic.run
     said = run.out.parent / "pid"
-    run_until(host, lambda: said.exists() and said.read_text())
+    run_until(host, lambda: said.exists() and said.read_text("utf-8"))
     widget.ui.cancelButton.click()
     run_until(host, lambda: not run.isActive)
-    run_until(host, lambda: not exists(int(said.read_text())), seconds=60.0)
+    run_until(host, lambda: not exists(int(said.read_text("utf-8"))), seconds=60.0)
     assert run.state == "cancelled"
 
 
@@ -587,7 +587,7 @@ def test_whatever_happens_at_the_end_ends_the_run(widget, inputs, host, monkeypa
 
 
 def test_a_folder_that_cannot_be_written_is_named(widget, inputs, tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", "utf-8")
     widget.ui.resultsPathLineEdit.currentPath = str(tmp_path / "file")
     widget.ui.applyButton.click()
     text = widget.ui.statusLabel.text

@@ -149,7 +149,7 @@ def test_keras_weights_are_converted(tmp_path):
     assert set(state) == set(network.state_dict())
     assert all(torch.equal(state[k], v) for k, v in network.state_dict().items())
     assert isinstance(from_state(state, padding="border"), VxmDense)
-    (tmp_path / "text.h5").write_text("not HDF5")
+    (tmp_path / "text.h5").write_text("not HDF5", "utf-8")
     with pytest.raises(ValueError, match=re.escape("is not a readable HDF5 file")):
         keras.read_state(tmp_path / "text.h5")
 

@@ -76,11 +76,11 @@ def test_summary_is_one_picture(tmp_path):
 
 def test_a_landmark_without_numbers_has_a_row_with_none(tmp_path):
     folder = write_fake_result(tmp_path)
-    record = json.loads((folder / "result.json").read_text())
+    record = json.loads((folder / "result.json").read_text("utf-8"))
     names = ("mean_lps", "axes_mm", "u_mm", "tre_mm", "inside95", "expected_mm")
     record["landmarks"][0].update(dict.fromkeys(names), lost=6)
     record["landmarks"][1].update(expected_mm=2.5)
-    (folder / "result.json").write_text(json.dumps(record))
+    (folder / "result.json").write_text(json.dumps(record), "utf-8")
     text = write_report(folder).read_text(encoding="utf-8")
     rows = re.findall(r"<tr>(<td>(?:apex|base).*?)</tr>", text)
     assert rows[0].count("<td>–</td>") == 3 and "<td>2.50</td>" in rows[1]
@@ -91,8 +91,8 @@ def test_a_landmark_without_numbers_has_a_row_with_none(tmp_path):
 def test_summary_needs_a_map(tmp_path):
     folder = write_fake_result(tmp_path / "result")
     path = folder / "result.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"maps": {}}))
+    record = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(record | {"maps": {}}), "utf-8")
     with pytest.raises(ValueError, match="no map of disagreement"):
         write_summary_picture(folder)
 
@@ -140,7 +140,7 @@ def test_bound_and_verdict_are_stated(tmp_path):
     text = write_report(folder).read_text(encoding="utf-8")
     assert "95 % bound" not in text and "xpected error" not in text
     assert "Where the samples disagree" in text and "The disagreement is not calibrated" in text
-    samples = json.loads((folder / "result.json").read_text())["samples"] | {
+    samples = json.loads((folder / "result.json").read_text("utf-8"))["samples"] | {
         "proposals": 1200,
         "ess_raw": 1.3,
         "ess_tempered": 600.0,

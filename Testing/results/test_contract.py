@@ -133,7 +133,7 @@ def _loaded(code: str) -> set[str]:
         cwd=ROOT,
         check=True,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     ).stdout
     return set(out.split())
 
@@ -259,7 +259,7 @@ def test_numpy_numbers_are_written_and_nothing_else(tmp_path):
 )
 def test_every_reader_refuses_what_is_no_result(tmp_path, text):
     if text is not None:
-        (tmp_path / FILE).write_text(text)
+        (tmp_path / FILE).write_text(text, "utf-8")
     sentences = set()
     for read in (ResultFolder, read_record, read_result):
         with pytest.raises(ResultError, match=FILE) as error:
@@ -282,8 +282,8 @@ def test_every_reader_refuses_what_is_no_result(tmp_path, text):
 )
 def test_entries_of_another_type_are_damage(tmp_path, entry):
     write_fake_result(tmp_path)
-    content = json.loads((tmp_path / FILE).read_text()) | entry
-    (tmp_path / FILE).write_text(json.dumps(content))
+    content = json.loads((tmp_path / FILE).read_text("utf-8")) | entry
+    (tmp_path / FILE).write_text(json.dumps(content), "utf-8")
     for read in (ResultFolder, read_record):
         with pytest.raises(ResultError, match="is damaged"):
             read(tmp_path)
@@ -294,15 +294,15 @@ def test_a_file_is_replaced_in_one_step(tmp_path):
     atomic.replace_text(file, "old")
 
     def broken(draft):
-        draft.write_text("half")
+        draft.write_text("half", "utf-8")
         raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError):
         atomic.replace(file, broken)
-    assert file.read_text() == "old"
+    assert file.read_text("utf-8") == "old"
     atomic.replace_text(file, "new")
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
-    assert file.read_text() == "new"
+    assert file.read_text("utf-8") == "new"
 
 
 # ---- catalogues

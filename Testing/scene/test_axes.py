@@ -43,7 +43,7 @@ def result(folder):
 
 def _edit(folder, **entries) -> None:
     path = folder / "result.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | entries), "utf-8")
 
 
 def test_ellipsoids_of_the_samples_in_the_planes_of_the_views(result):
@@ -154,7 +154,7 @@ def _column(table, name: str) -> list:
 
 
 def test_the_bound_is_that_of_the_expected_error(result, folder):
-    record = json.loads((folder / "result.json").read_text())
+    record = json.loads((folder / "result.json").read_text("utf-8"))
     point = lps_to_ras(np.array(record["labels"][0]["worst_voxel_lps"]))
     reading = Probe(result).read(point)
     assert reading.bound_mm == pytest.approx(2.0 * reading.values["expected_error_mm"])
@@ -194,7 +194,7 @@ def test_without_an_expected_error_the_bound_is_stated_where_it_was_calibrated(t
 
 
 def _check_the_bound_of_the_disagreement(result, folder) -> None:
-    record = json.loads((folder / "result.json").read_text())
+    record = json.loads((folder / "result.json").read_text("utf-8"))
     point = lps_to_ras(np.array(record["labels"][0]["worst_voxel_lps"]))
     assert np.isnan(Probe(result).read(point).bound_mm)
     assert result.label_table.GetColumnIndex("bound_mm") < 0

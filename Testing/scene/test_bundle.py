@@ -31,7 +31,7 @@ def test_everything_survives_in_a_fresh_process(tmp_path, left_handed):
     read = subprocess.run(
         [sys.executable, str(Path(scene_facts.__file__)), str(tmp_path / "scene.mrb")],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     after = json.loads(read.stdout.splitlines()[-1])
@@ -73,7 +73,7 @@ def _blank_points(result) -> np.ndarray:
 
 def test_bundle_errors_name_the_file(tmp_path):
     with HeadlessScene() as headless:
-        (tmp_path / "bad.mrb").write_text("no zip")
+        (tmp_path / "bad.mrb").write_text("no zip", "utf-8")
         with pytest.raises(OSError, match=r"scene\.mrb.*could not be written"):
             write_bundle(headless.scene, tmp_path / "bad.mrb" / "scene.mrb")
         with pytest.raises(OSError, match=r"bad\.mrb.*is not a \.mrb"):

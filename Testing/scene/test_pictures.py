@@ -149,7 +149,7 @@ def test_missing_opengl_is_one_sentence():
     run = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         env=hidden,
         cwd=ROOT,

@@ -80,11 +80,11 @@ def test_a_validation_that_comes_later_is_added_and_refreshed(tmp_path):
         assert plots.charts(headless.scene, result.run) == {}
         write_fake_validation(folder)
         file = folder / "validation" / "ellipsoids.csv"
-        file.write_text("nominal,observed\nnan,nan\n")
+        file.write_text("nominal,observed\nnan,nan\n", "utf-8")
         result = update_result(result, folder)
         assert len(result.warnings) == 1 and "ellipsoids.csv" in result.warnings[0]
         assert "ellipsoids" not in plots.charts(headless.scene, result.run)
-        file.write_text("nominal,observed\n0.5,0.4\n")
+        file.write_text("nominal,observed\n0.5,0.4\n", "utf-8")
         result = update_result(result, folder)
         chart = plots.charts(headless.scene, result.run)["ellipsoids"]
         assert curve(chart, 0) == ("observed", [(0.5, 0.4)])

@@ -33,9 +33,9 @@ def headless():
 
 def _edit(folder, change) -> None:
     path = folder / "result.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text("utf-8"))
     change(record)
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), "utf-8")
 
 
 def _file(folder, name) -> np.ndarray:
@@ -236,7 +236,7 @@ def test_label_table_has_columns_titles_and_units(folder, headless):
     assert table.GetColumnUnitLabel("mean_entropy") == "nats"
     assert table.GetColumnTitle("volume_sd_ml") == "Volume, SD (mL)"
     assert table.GetColumnIndex("dice") == -1  # no structure has one
-    record = json.loads((folder / "result.json").read_text())
+    record = json.loads((folder / "result.json").read_text("utf-8"))
     worst = [[_column(table, f"worst_voxel_lps_{axis}")[row] for axis in "ras"] for row in (0, 1)]
     np.testing.assert_allclose(
         worst, lps_to_ras([row["worst_voxel_lps"] for row in record["labels"]])
@@ -266,7 +266,7 @@ def test_a_landmark_that_no_sample_carries_is_listed_and_not_drawn(folder, headl
 
 def test_landmarks_are_drawn_in_the_fixed_space(folder, headless):
     result = load_result(folder, headless.scene)
-    rows = json.loads((folder / "result.json").read_text())["landmarks"]
+    rows = json.loads((folder / "result.json").read_text("utf-8"))["landmarks"]
     points = slicer.util.arrayFromMarkupsControlPoints(result.landmarks)
     np.testing.assert_allclose(points, lps_to_ras([row["mean_lps"] for row in rows]), atol=1e-5)
     assert result.landmarks.GetParentTransformNode() is None
@@ -277,7 +277,7 @@ def test_landmarks_are_drawn_in_the_fixed_space(folder, headless):
 
 def test_ellipsoids_have_the_given_axes(folder, headless):
     result = load_result(folder, headless.scene)
-    rows = json.loads((folder / "result.json").read_text())["landmarks"]
+    rows = json.loads((folder / "result.json").read_text("utf-8"))["landmarks"]
     points = slicer.util.arrayFromModelPoints(result.ellipsoids)
     scalars = slicer.util.arrayFromModelPointData(result.ellipsoids, "u_mm")
     for row in rows:
@@ -475,7 +475,7 @@ def test_missing_and_damaged_files_are_warnings(folder, headless):
 )
 def test_what_is_no_result_is_refused_in_one_sentence(tmp_path, headless, text, message):
     if text is not None:
-        (tmp_path / "result.json").write_text(text)
+        (tmp_path / "result.json").write_text(text, "utf-8")
     before = headless.scene.GetNumberOfNodes()
     with pytest.raises(ResultError, match=message) as error:
         load_result(tmp_path, headless.scene)
@@ -539,12 +539,12 @@ def test_window_follows_the_values_until_the_user_sets_it(folder, headless):
 def test_snapshot_that_was_replaced_meanwhile_is_read_anew(folder, headless, monkeypatch):
     # the worker writes snapshot 2 and removes snapshot 1 after its result.json has been read
     (folder / "maps/uncertainty_mm.nrrd").rename(folder / "maps/new.nrrd")
-    text = (folder / "result.json").read_text()
+    text = (folder / "result.json").read_text("utf-8")
     read = ResultFolder.file
 
     def file(self, name):
         newer = text.replace("maps/uncertainty_mm.nrrd", "maps/new.nrrd")
-        (folder / "result.json").write_text(newer)
+        (folder / "result.json").write_text(newer, "utf-8")
         return read(self, name)
 
     monkeypatch.setattr(ResultFolder, "file", file)
@@ -639,7 +639,7 @@ def test_the_map_shown_unasked_is_the_expected_error_else_the_disagreement(
 
 def test_worst_point_is_that_of_the_worst_structure(folder, headless):
     result = load_result(folder, headless.scene)
-    record = json.loads((folder / "result.json").read_text())
+    record = json.loads((folder / "result.json").read_text("utf-8"))
     expected = lps_to_ras(record["labels"][0]["worst_voxel_lps"])
     np.testing.assert_allclose(display.worst_point(result), expected)
     headless.scene.RemoveNode(result.label_table)

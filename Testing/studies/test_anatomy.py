@@ -85,7 +85,7 @@ def test_the_command_scores_the_case_and_its_control(tmp_path, capsys):
     assert printed.count('"event": "sample"') == 2 * 2 * 5
     assert '"finished": 20, "asked": 20' in printed
     assert "control AUROC" in (tmp_path / "out" / "table.txt").read_text(encoding="utf-8")
-    rows = (tmp_path / "out" / "rows.csv").read_text().splitlines()
+    rows = (tmp_path / "out" / "rows.csv").read_text("utf-8").splitlines()
     assert len(rows) == 1 + 2 * 2
 
 

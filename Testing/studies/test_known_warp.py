@@ -241,19 +241,19 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
     rows = Rows(tmp_path / "rows.csv", KEY)
     assert [row["map"] for row in rows.all if not variant(row["map"])] == [RESIDUAL, "translation"]
     assert len(rows.all) == 5  # the residual; the map and its three variants
-    before = (tmp_path / "rows.csv").read_text()
+    before = (tmp_path / "rows.csv").read_text("utf-8")
     study(tmp_path).run(steps.append)
-    assert len(steps) == 5 and (tmp_path / "rows.csv").read_text() == before
+    assert len(steps) == 5 and (tmp_path / "rows.csv").read_text("utf-8") == before
     more = study(tmp_path, families=("translation", "scale"))
     assert more.registrations() == 5
     more.run(steps.append)
     assert len(steps) == 10
-    with open(tmp_path / "rows.csv", newline="") as stream:
+    with open(tmp_path / "rows.csv", encoding="utf-8", newline="") as stream:
         names = [row["map"] for row in csv.DictReader(stream)]
     assert [name for name in names if not variant(name)] == [RESIDUAL, "translation", "scale"]
     endings = (EXPECTED, SMOOTHED, ABOUT, "")
     assert names[1:5] == [f"translation{ending}" for ending in endings]
-    with open(tmp_path / "bins.csv", newline="") as stream:
+    with open(tmp_path / "bins.csv", encoding="utf-8", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 9 * known_warp.BINS
 
 
@@ -324,7 +324,7 @@ def test_summary_gives_means_and_bootstrap_intervals():
 
 
 def test_a_table_of_something_else_is_refused(tmp_path):
-    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n", "utf-8")
     with pytest.raises(ValueError, match="not a table of this study"):
         study(tmp_path).run()
 

@@ -99,7 +99,7 @@ def test_the_command_judges_a_pair_and_does_not_repeat_itself(pair, tmp_path, ca
     first = capsys.readouterr().out
     assert first.count('"event": "sample"') == 4
     assert "ring AUROC" in (tmp_path / "study" / "table.txt").read_text(encoding="utf-8")
-    rows = (tmp_path / "study" / "rows.csv").read_text()
+    rows = (tmp_path / "study" / "rows.csv").read_text("utf-8")
     for name in (
         "label entropy",
         "u",
@@ -113,7 +113,7 @@ def test_the_command_judges_a_pair_and_does_not_repeat_itself(pair, tmp_path, ca
         assert f",{name}," in rows
     assert main(command) == 0
     assert '"event": "sample"' not in capsys.readouterr().out
-    assert (tmp_path / "study" / "rows.csv").read_text() == rows
+    assert (tmp_path / "study" / "rows.csv").read_text("utf-8") == rows
 
 
 def test_segmentations_without_a_common_label_are_refused(pair, tmp_path, capsys):

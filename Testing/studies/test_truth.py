@@ -66,7 +66,7 @@ def listed(tmp_path_factory):
         }
         for number in range(4)
     ]
-    with open(folder / "pairs.csv", "w", newline="") as stream:
+    with open(folder / "pairs.csv", "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -83,7 +83,7 @@ def study(listed, tmp_path_factory):
 
 
 def rows_of(study):
-    with open(study / "rows.csv", newline="") as stream:
+    with open(study / "rows.csv", encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -93,7 +93,7 @@ def test_every_pair_is_judged_and_its_twin_beside(study):
     assert ("p0", "simulated point") in found and ("p1", "simulated point") not in found
     expected = [row for row in rows_of(study) if row["map"] == "expected error"]
     assert all(0 <= float(row["within"]) <= 1 for row in expected)
-    table = (study / "table.txt").read_text()
+    table = (study / "table.txt").read_text("utf-8")
     assert "development" in table and "within bound" in table
 
 
@@ -153,7 +153,7 @@ def test_a_pair_that_fails_is_named_and_left_out(listed, tmp_path, monkeypatch, 
 
 def test_a_list_with_faults_is_refused_before_anything_is_done(tmp_path):
     def written(text):
-        (tmp_path / "pairs.csv").write_text(text)
+        (tmp_path / "pairs.csv").write_text(text, "utf-8")
         return tmp_path / "pairs.csv"
 
     with pytest.raises(ValueError, match="lacks moving_subject"):

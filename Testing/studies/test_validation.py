@@ -22,11 +22,11 @@ GRID = Grid.from_spacing((20, 22, 24), (1.5, 1.5, 1.5))
 
 
 def record_of(folder) -> dict:
-    return json.loads((folder / "result.json").read_text())
+    return json.loads((folder / "result.json").read_text("utf-8"))
 
 
 def table_of(file) -> list[dict]:
-    with open(file, newline="") as stream:
+    with open(file, encoding="utf-8", newline="") as stream:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
 
 
@@ -61,12 +61,12 @@ def test_a_result_is_validated_with_numbers_and_curves(finished, capsys):
 
 def test_a_perfect_sampler_has_a_perfect_curve_of_ellipsoids(finished):
     """Eight samples and the truth of one Gaussian; chi-squared would hold 66 of 95 %."""
-    content = json.loads((finished / "result.json").read_text())
+    content = json.loads((finished / "result.json").read_text("utf-8"))
     draws = np.random.default_rng(6).normal(size=(9, 3000, 3))
     names = [str(number) for number in range(3000)]
     content["landmarks"] = landmark_table(draws[1:], draws[0], names, draws[0])
     content["samples"].update(finished=8, effective=8.0)
-    (finished / "result.json").write_text(json.dumps(content))
+    (finished / "result.json").write_text(json.dumps(content), "utf-8")
     assert main(["evaluate", "result", str(finished)]) == 0
     curve = table_of(finished / "validation" / "ellipsoids.csv")
     for point in curve:
@@ -76,11 +76,11 @@ def test_a_perfect_sampler_has_a_perfect_curve_of_ellipsoids(finished):
 
 
 def test_a_landmark_without_an_answer_is_not_judged(finished):
-    content = json.loads((finished / "result.json").read_text())
+    content = json.loads((finished / "result.json").read_text("utf-8"))
     names = ("mean_lps", "u_mm", "axes_mm", "tre_mm", "mahalanobis", "inside95")
     content["landmarks"][0].update(dict.fromkeys(names))
     content["landmarks"][1].update(tre_mm=None)  # the registration alone has none there
-    (finished / "result.json").write_text(json.dumps(content))
+    (finished / "result.json").write_text(json.dumps(content), "utf-8")
     assert main(["evaluate", "result", str(finished)]) == 0
     tre = [row["tre_mm"] for row in content["landmarks"][2:]]
     found = record_of(finished)["validation"]["landmarks"]
@@ -135,7 +135,7 @@ def test_without_an_expected_error_a_calibration_finds_the_bound(finished, capsy
     monkeypatch.setattr(calibration, "calibrate", lambda *arguments: dict(entry))
     record = record_of(finished)
     del record["expected_error"]
-    (finished / "result.json").write_text(json.dumps(record))
+    (finished / "result.json").write_text(json.dumps(record), "utf-8")
     assert main(["evaluate", "calibrate", str(finished), "--progress", "none"]) == 0
     within = record_of(finished)["calibration"]["landmarks_within"]
     assert capsys.readouterr().out.splitlines() == [
@@ -150,28 +150,28 @@ def test_what_a_run_refused_no_calibration_lifts(finished, capsys):
     record = record_of(finished)
     record["expected_error"]["refused"] = "It is stuck."
     text = json.dumps(record)
-    (finished / "result.json").write_text(text)
+    (finished / "result.json").write_text(text, "utf-8")
     assert main(["evaluate", "calibrate", str(finished), "--progress", "none"]) == 3
     said = capsys.readouterr()
     assert said.err.splitlines() == ["Refused: No bound is stated: It is stuck."] and not said.out
-    assert (finished / "result.json").read_text() == text, "at once, without registrations"
+    assert (finished / "result.json").read_text("utf-8") == text, "at once, without registrations"
 
 
 def test_a_calibration_can_be_cancelled_and_leaves_the_result_as_it_was(finished, capsys):
-    before = (finished / "result.json").read_text()
+    before = (finished / "result.json").read_text("utf-8")
     (finished / "cancel").touch()
     code = main(["evaluate", "calibrate", str(finished), "--warps", "2", "--progress", "json"])
     lines = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
     assert code == 130 and lines == ["started", "sample"]
-    assert (finished / "result.json").read_text() == before
+    assert (finished / "result.json").read_text("utf-8") == before
     assert not (finished / "cancel").exists()
 
 
 def test_a_validation_can_be_cancelled_and_leaves_the_result_as_it_was(finished):
-    before = (finished / "result.json").read_text()
+    before = (finished / "result.json").read_text("utf-8")
     (finished / "cancel").touch()
     assert main(["evaluate", "result", str(finished)]) == 130
-    assert (finished / "result.json").read_text() == before
+    assert (finished / "result.json").read_text("utf-8") == before
     assert not (finished / "cancel").exists()
 
 
@@ -189,7 +189,7 @@ def test_a_result_without_truth_cannot_be_validated(finished, tmp_path, capsys):
     record = record_of(finished)
     for name in ("fixed_labels", "fixed_points"):
         del record["inputs"][name]
-    (tmp_path / "result.json").write_text(json.dumps(record))
+    (tmp_path / "result.json").write_text(json.dumps(record), "utf-8")
     assert main(["evaluate", "result", str(tmp_path)]) == 1
     assert "--fixed-labels or --fixed-points" in capsys.readouterr().err
 
@@ -288,6 +288,6 @@ def test_a_result_that_cannot_be_calibrated_is_refused(finished, tmp_path, capsy
         record["inputs"]["fixed"]["sha256"] = "0" * 64
     else:
         record.update(change)
-    (tmp_path / "result.json").write_text(json.dumps(record))
+    (tmp_path / "result.json").write_text(json.dumps(record), "utf-8")
     assert main(["evaluate", "calibrate", str(tmp_path), "--progress", "none"]) == 1
     assert words in capsys.readouterr().err

@@ -41,7 +41,7 @@ def exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     status = Path(f"/proc/{pid}/status")
-    return not (status.exists() and "State:\tZ" in status.read_text())
+    return not (status.exists() and "State:\tZ" in status.read_text(encoding="utf-8"))
 
 
 def in_its_own_process(code: str) -> subprocess.CompletedProcess:
@@ -51,6 +51,6 @@ def in_its_own_process(code: str) -> subprocess.CompletedProcess:
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": path},
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         check=False,
     )

@@ -26,7 +26,7 @@ def main() -> int:
     job = json.loads(Path(sys.argv[sys.argv.index("--job") + 1]).read_text(encoding="utf-8"))
     out, asked = Path(job["out"]), job["samples"]
     if behaviour == "mute":  # hangs before it says anything
-        (out.parent / "pid").write_text(str(os.getpid()))
+        (out.parent / "pid").write_text(str(os.getpid()), "utf-8")
         time.sleep(600)
     if os.name != "nt":
         os.setsid()

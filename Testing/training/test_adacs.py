@@ -145,7 +145,9 @@ def test_killed_at_a_random_step_it_resumes_to_the_same_bits(tmp_path, change):
     for name, net in whole.items():
         theirs = resumed[name].state_dict()
         assert all(torch.equal(v, theirs[k]) for k, v in net.state_dict().items()), killed
-    assert (tmp_path / "a/log.jsonl").read_text() == (tmp_path / "b/log.jsonl").read_text()
+    assert (tmp_path / "a/log.jsonl").read_text("utf-8") == (tmp_path / "b/log.jsonl").read_text(
+        "utf-8"
+    )
     assert (tmp_path / "a/weights.pt").read_bytes() == (tmp_path / "b/weights.pt").read_bytes()
 
 
@@ -168,6 +170,6 @@ def test_without_alpha_the_score_collapses_and_with_it_not(tmp_path):
 
 def test_the_folder_is_a_model(tmp_path):
     nets = train_adacs(replace(TINY, steps=1), OCCLUDED, tmp_path, progress=False)
-    manifest = json.loads((tmp_path / "model.json").read_text())
+    manifest = json.loads((tmp_path / "model.json").read_text("utf-8"))
     assert manifest["kind"] == "adacs" and manifest["members"] == ["displacement", "score"]
     assert manifest["network"]["score"] == json.loads(json.dumps(nets["score"].settings))

@@ -163,7 +163,10 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(tmp_path, set_thread
     assert manifest["kind"] == kind and one.keys() == other.keys()
     assert manifest["provenance"]["threads"] == 1
     assert all(torch.equal(one[m][k], other[m][k]) for m in one for k in one[m])
-    logs = [(folder / member / "log.jsonl").read_text().splitlines() for folder in (whole, killed)]
+    logs = [
+        (folder / member / "log.jsonl").read_text("utf-8").splitlines()
+        for folder in (whole, killed)
+    ]
     assert logs[0] == logs[1]
     assert [json.loads(line)["step"] for line in logs[0]] == list(range(40))
 

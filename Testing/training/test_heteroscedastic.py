@@ -136,13 +136,15 @@ def test_killed_at_a_random_step_it_resumes_to_the_same_bits(tmp_path, change):
     for name, net in whole.items():
         theirs = resumed[name].state_dict()
         assert all(torch.equal(v, theirs[k]) for k, v in net.state_dict().items()), killed
-    assert (tmp_path / "a/log.jsonl").read_text() == (tmp_path / "b/log.jsonl").read_text()
+    assert (tmp_path / "a/log.jsonl").read_text("utf-8") == (tmp_path / "b/log.jsonl").read_text(
+        "utf-8"
+    )
     assert (tmp_path / "a/weights.pt").read_bytes() == (tmp_path / "b/weights.pt").read_bytes()
 
 
 def test_the_folder_is_a_model(tmp_path):
     nets = train_heteroscedastic(replace(TINY, steps=1), FLAT, tmp_path, progress=False)
-    manifest = json.loads((tmp_path / "model.json").read_text())
+    manifest = json.loads((tmp_path / "model.json").read_text("utf-8"))
     assert manifest["kind"] == "heteroscedastic" and manifest["grid"]["shape"] == [1, 24, 32]
     assert manifest["network"] == {
         name: json.loads(json.dumps(net.settings)) for name, net in nets.items()

@@ -36,7 +36,9 @@ def test_resumed_equals_uninterrupted(tmp_path):
     halves = Regression()
     run_steps(halves.step, halves.state, 20, tmp_path / "b", {"rate": 0.1}, progress=False)
     assert torch.equal(whole.net.weight, halves.net.weight)
-    assert (tmp_path / "a/log.jsonl").read_text() == (tmp_path / "b/log.jsonl").read_text()
+    assert (tmp_path / "a/log.jsonl").read_text("utf-8") == (tmp_path / "b/log.jsonl").read_text(
+        "utf-8"
+    )
 
 
 def test_a_training_goes_on_with_as_many_threads_as_it_began(tmp_path, set_threads, capsys):
@@ -78,7 +80,7 @@ def test_steps_after_the_last_checkpoint_are_done_again(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run_steps(breaks, broken.state, 12, tmp_path / "b", {}, progress=False, save_every=5)
-    assert len((tmp_path / "b/log.jsonl").read_text().splitlines()) == 8
+    assert len((tmp_path / "b/log.jsonl").read_text("utf-8").splitlines()) == 8
     broken, told = Regression(), []
     run_steps(
         broken.step,
@@ -92,7 +94,7 @@ def test_steps_after_the_last_checkpoint_are_done_again(tmp_path):
     )
     assert [log["step"] for log in told] == list(range(5, 12))
     assert torch.equal(whole.net.weight, broken.net.weight)
-    lines = (tmp_path / "b/log.jsonl").read_text().splitlines()
+    lines = (tmp_path / "b/log.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(12))
 
 
@@ -116,7 +118,7 @@ def test_ctrl_c_waits_for_the_end_of_a_step_and_saves_it(ctrl_c, tmp_path, press
     again = Regression()
     run_steps(again.step, again.state, 12, tmp_path / "b", {}, progress=False)
     assert torch.equal(whole.net.weight, again.net.weight)
-    lines = (tmp_path / "b/log.jsonl").read_text().splitlines()
+    lines = (tmp_path / "b/log.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(12))
 
 

@@ -57,8 +57,11 @@ def test_a_folder_that_is_no_model_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "model.json").write_text("{"), "not valid JSON"),
-        (lambda folder: (folder / "model.json").write_text('{"schema": "other/1"}'), "schema"),
+        (lambda folder: (folder / "model.json").write_text("{", "utf-8"), "not valid JSON"),
+        (
+            lambda folder: (folder / "model.json").write_text('{"schema": "other/1"}', "utf-8"),
+            "schema",
+        ),
         (lambda folder: (folder / "weights.pt").write_bytes(b"x"), "not the file"),
         (lambda folder: (folder / "weights.pt").unlink(), "missing"),
     ],
@@ -73,8 +76,8 @@ def test_a_damaged_folder_is_one_sentence(tmp_path, damage, message):
 def test_a_manifest_that_lacks_something_names_it(tmp_path):
     saved(tmp_path / "model")
     file = tmp_path / "model/model.json"
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text("utf-8"))
     del content["grid"]
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps(content), "utf-8")
     with pytest.raises(ValueError, match="lacks 'grid'"):
         load_model(tmp_path / "model")

@@ -53,7 +53,7 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(tmp_path, set_thread
     assert manifest["kind"] == kind and one.keys() == other.keys()
     assert manifest["provenance"]["threads"] == 1
     assert all(torch.equal(one[m][k], other[m][k]) for m in one for k in one[m])
-    logs = [(folder / "log.jsonl").read_text() for folder in (whole, killed)]
+    logs = [(folder / "log.jsonl").read_text("utf-8") for folder in (whole, killed)]
     assert logs[0] == logs[1] and logs[0].count("\n") == 40
 
 
@@ -117,7 +117,7 @@ def test_a_model_is_run_and_writes_its_maps(tmp_path, kind, options, method, map
         )
         == 0
     )
-    record = json.loads((result / "result.json").read_text())
+    record = json.loads((result / "result.json").read_text("utf-8"))
     assert record["status"] == "complete" and record["method"] == method
     for name in maps:
         image = read_image(result / record["maps"][name]["file"])

@@ -70,7 +70,9 @@ def _run(options: list[str]) -> None:
     """Call the command as its older versions are called, then with the newer sub-command."""
     command = shutil.which(COMMAND) or COMMAND
     for start in ([command], [command, "register"]):
-        done = subprocess.run([*start, *options], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*start, *options], capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         if done.returncode == 0:
             return
     last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]

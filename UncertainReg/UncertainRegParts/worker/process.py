@@ -177,7 +177,7 @@ def childrenOf(pid: int) -> list[int]:
     """The numbers of the processes that a process started; not on Windows."""
     try:
         lines = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, encoding="utf-8", check=False
         ).stdout.splitlines()
     except OSError:  # no such program here: the worker still stops with its parent or its file
         return []
