@@ -75,7 +75,7 @@ class Expecting:
             fitted_on=self.model.fitted_on,
             refused=self._refusal(size),
         )
-        return ExpectedError(across, self.model.length_mm(cues, grid.voxel_mm), grid, said)
+        return ExpectedError(across, self.model.length_mm(across), grid, said)
 
     def _refusal(self, mean_mm: float) -> str | None:
         """Why no bound may be stated, or None."""

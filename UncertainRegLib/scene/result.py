@@ -13,7 +13,7 @@ import slicer
 
 from ..geometry import Image
 from ..results import columns
-from ..results.expectation import bound_of, with_bounds
+from ..results.expectation import bound_of
 from ..results.maps import DISAGREEMENT, EXPECTED, kind_of
 from ..results.reader import ResultFolder
 from ..results.record import Record
@@ -170,8 +170,7 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     ):
         if rows:
             table, _ = nodes.find_or_add(scene, run, role, "vtkMRMLTableNode", name)
-            bounded = with_bounds(rows, record.expected_error, record.calibration)
-            tables.fill_table(table, bounded, titles)
+            tables.fill_table(table, record.bounded(rows), titles)
     _fill_landmarks(scene, run, record.landmarks)
     plots.fill_validation(scene, run, source)
     metadata = _metadata(record) | {
