@@ -74,6 +74,7 @@ class Expecting:
             mean_mm=float(self.model.longer) * size,
             fitted_on=self.model.fitted_on,
             refused=self._refusal(size),
+            longer=float(self.model.longer),
         )
         return ExpectedError(across, self.model.length_mm(across), grid, said)
 
