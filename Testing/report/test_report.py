@@ -6,14 +6,17 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from support.fake_result import EXPECTED, write_fake_result
 from support.phantoms import GRID_PAIRS, textured
 from UncertainRegLib.__main__ import main
-from UncertainRegLib.geometry import Image, write_image
+from UncertainRegLib.geometry import Image, read_image, write_image
 from UncertainRegLib.report.html import write_report
+from UncertainRegLib.report.overlay import read_overlay
 from UncertainRegLib.report.planes import PLANES, draw, plane_grid, png
 from UncertainRegLib.report.summary import write_summary_picture
+from UncertainRegLib.results.reader import read_record
 
 
 @pytest.mark.parametrize("name", PLANES)
@@ -42,6 +45,27 @@ def test_only_values_above_the_threshold_are_coloured():
 
 def test_png_is_a_png():
     assert png(np.zeros((4, 5, 3), np.uint8)).startswith(b"\x89PNG")
+
+
+def test_the_worst_place_is_never_in_the_noisy_air(tmp_path):
+    folder = write_fake_result(tmp_path)
+    path = folder / "result.json"
+    record = json.loads(path.read_text("utf-8")) | {"labels": [], "warped_labels": None}
+    path.write_text(json.dumps(record), "utf-8")
+    fixed = read_image(folder / "fixed.nrrd")
+    noise = np.random.default_rng(1).rayleigh(3.0, fixed.array.shape).astype(np.float32)
+    # As MR has it: soft edges, noise all over; and the map is largest beside the patient.
+    soft = ndimage.gaussian_filter(fixed.array, 1.0)
+    body = soft > 10.0
+    write_image(Image(soft + noise, fixed.grid), folder / "fixed.nrrd")
+    name = folder / record["maps"]["expected_error_mm"]["file"]
+    values = read_image(name).array.copy()
+    values[~body] = 30.0 + noise[~body]
+    write_image(Image(values, fixed.grid), name)
+    overlay = read_overlay(folder, read_record(folder))
+    i, j, k = np.round(fixed.grid.to_index(overlay.point)).astype(int)
+    assert body[k, j, i]
+    assert overlay.high < 10.0 and np.isnan(overlay.values.array[~body]).mean() > 0.9
 
 
 def test_report_of_a_result(tmp_path):
