@@ -156,7 +156,8 @@ def test_without_an_expected_error_a_calibration_finds_the_bound(panel, host, tm
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"), [("refuse", "follows only 5% of 10 mm"), ("fail", "has changed since")]
+    ("behaviour", "words"),
+    [("refuse", "follows only 5% of 10 mm"), ("fail", "“fixed”: has changed since")],
 )
 def test_a_refusal_or_failure_is_said(panel, host, monkeypatch, behaviour, words):
     monkeypatch.setenv("STUB", behaviour)

@@ -496,7 +496,7 @@ def test_a_failure_is_one_sentence_with_details(widget, inputs, host, monkeypatc
     monkeypatch.setenv("STUB", "fail")
     assert apply_and_wait(host, widget) == "failed"
     ui = widget.ui
-    assert ui.statusLabel.text.endswith("every voxel has the value 0; the image is empty.")
+    assert ui.statusLabel.text == "“MR before”: every voxel has the value 0; the image is empty."
     assert ui.detailsCollapsibleButton.visible and "the last words" in ui.detailsText.plainText
     assert ui.applyButton.enabled and not ui.runningWidget.visible
 

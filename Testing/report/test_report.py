@@ -77,6 +77,16 @@ def test_report_of_a_result(tmp_path):
         assert words in text
 
 
+def test_the_report_is_titled_by_what_people_call_the_images(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    assert "<h1>moving registered to fixed</h1>" in write_report(folder).read_text("utf-8")
+    record = json.loads((folder / "result.json").read_text("utf-8"))
+    record["inputs"]["fixed"]["name"] = "Schädel 1.5 T"
+    text = _edit(folder, inputs=record["inputs"])
+    assert "<h1>moving registered to Schädel 1.5 T</h1>" in text
+    assert record["inputs"]["fixed"]["file"] in text.partition("How it was made")[2]
+
+
 def test_a_picture_without_pillow_is_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("UncertainRegLib.report.summary.find_spec", lambda name: None)
     folder = write_fake_result(tmp_path / "result")
@@ -201,14 +211,14 @@ def _moved(folder) -> dict:
 
 def test_where_inputs_have_moved_the_report_says_so_and_shows_the_rest(tmp_path, capsys):
     folder = write_fake_result(tmp_path / "result")
-    record = _moved(folder)
+    _moved(folder)
     (folder / "fixed.away").rename(folder / "warped_moving.nrrd")
     assert main(["report", str(folder)]) == 0
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert text.count("data:image/png;base64,") == 3 and "Shell" in text and "apex" in text
-    for name, instead in (("fixed", "registered moving image instead"), ("fixed_mask", "outside")):
-        file = record["inputs"][name]["file"]
-        assert re.search(f"{re.escape(file)}: no such file.*?{instead}", text), name
+    for name, instead in (("fixed", "registered moving image instead"), ("mask", "outside")):
+        assert re.search(rf"\({name}: no such file.*?{instead}", text), name
+    assert str(folder) not in text.partition("How it was made")[0]
     if not find_spec("PIL"):
         return
     assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 0
@@ -218,7 +228,7 @@ def test_another_image_in_the_place_of_the_fixed_one_is_not_shown(tmp_path):
     folder = write_fake_result(tmp_path / "result")
     (folder / "fixed.nrrd").rename(folder / "warped_moving.nrrd")
     write_image(textured(GRID_PAIRS["identity"][0]), folder / "fixed.nrrd")
-    assert "fixed.nrrd: is another image now" in write_report(folder).read_text(encoding="utf-8")
+    assert "(fixed: is another image now.)" in write_report(folder).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("gone", ["maps/expected_error_mm.nrrd", "fixed.nrrd"])

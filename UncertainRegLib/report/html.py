@@ -249,8 +249,9 @@ def _run(record: Record) -> str:
         ["Device", escape(record.device)],
         *[
             [
-                f"{escape(name)} file",
-                f"{escape(one.file)}<br><span class=note>sha256 {one.sha256[:16]}…</span>",
+                escape(name.replace("_", " ").capitalize()),
+                f"{escape(one.title)}<br><span class=note>{escape(one.file)}<br>sha256 "
+                f"{one.sha256[:16]}…</span>",
             ]
             for name, one in record.inputs.items()
         ],

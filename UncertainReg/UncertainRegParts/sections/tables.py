@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import qt
 import slicer
@@ -130,5 +131,7 @@ class TableSection:
             write_csv(node, path)
         except OSError as error:
             slicer.util.errorDisplay(
-                _("{path} cannot be written: {reason}").format(path=path, reason=error.strerror)
+                _("{file} cannot be written: {reason}").format(
+                    file=Path(path).name, reason=error.strerror
+                )
             )
