@@ -297,6 +297,7 @@ def test_what_the_library_names_is_translated(widget, monkeypatch):
 
 
 def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
+    import qt
     import slicer
 
     ui = widget.ui
@@ -306,7 +307,8 @@ def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
         table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)
     ]
     assert titles[0] == "Structure" and "Disagreement, 95th percentile (mm)" in titles
-    table.sortItems(titles.index("Disagreement, 95th percentile (mm)"))
+    column = titles.index("Disagreement, 95th percentile (mm)")
+    table.horizontalHeader().setSortIndicator(column, qt.Qt.AscendingOrder)
     assert table.item(0, 0).text() == "Core"  # 3.1 before 3.5
     table.cellClicked.emit(0, 0)
     row = [node.GetColumnByName("name").GetValue(r) for r in range(2)].index("Core")

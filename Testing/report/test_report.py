@@ -12,6 +12,7 @@ from support.fake_result import EXPECTED, write_fake_result
 from support.phantoms import GRID_PAIRS, textured
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.geometry import Image, read_image, write_image
+from UncertainRegLib.report import summary
 from UncertainRegLib.report.html import write_report
 from UncertainRegLib.report.overlay import read_overlay
 from UncertainRegLib.report.planes import PLANES, draw, plane_grid, png
@@ -120,6 +121,14 @@ def test_a_landmark_without_numbers_has_a_row_with_none(tmp_path):
     assert rows[0].count("<td>–</td>") == 3 and "<td>2.50</td>" in rows[1]
     pytest.importorskip("PIL")
     assert write_summary_picture(folder, tmp_path / "page.png").is_file()
+
+
+def test_half_axes_of_ellipsoids_say_what_they_are(tmp_path):
+    folder = write_fake_result(tmp_path, expected=False)
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "half-axes (mm)</th>" in text and "<td>±5.6 × ±2.8 × ±1.4</td>" in text
+    headings, rows = summary._landmarks(read_record(folder).landmarks)
+    assert "half-axes (mm)" in list(headings)[2] and rows[0][2] == "±5.6 x ±2.8 x ±1.4"
 
 
 def test_summary_needs_a_map(tmp_path):

@@ -206,7 +206,7 @@ def _landmarks(rows: list[dict]) -> str:
         [
             escape(row["label"]),
             *[_number(row.get(name)) for name in (*errors, "u_mm")],
-            " × ".join(_number(axis) for axis in row["axes_mm"] or []),
+            columns.half_axes(row["axes_mm"]),
             *[
                 _number(row.get(name)) if name.endswith("_mm") else WORDS[row.get(name)]
                 for name in truth
