@@ -75,6 +75,8 @@ def test_wrong_parameters(files, tmp_path, capsys, parameters, sentence):
         ({"backbone": ["demons"]}, "backbone is ['demons']; give text."),
         ({"label_names": ["a"]}, "label_names is ['a']; give an object, like {}."),
         ({"label_names": {"one": "Thalamus"}}, "label_names has 'one'; give label values"),
+        ({"names": {"fixed": 5}}, "names has 'fixed': 5; give what an input is called"),
+        ({"names": {"first": "MR"}}, "names has 'first': 'MR'; give what an input is called"),
         ({"samples": "4"}, "samples is '4'; give a whole number."),
         ({"samples": True}, "samples is True; give a whole number."),
         ({"competence": "no"}, "competence is 'no'; give true or false."),

@@ -813,14 +813,56 @@ def test_all_is_there_after_saving_and_loading(shown, tmp_path):
     assert result.moving.GetParentTransformNode() is result.sweep_transform
 
 
+def cells(table, title: str) -> list:
+    """The items of the column whose heading begins like that."""
+    found = [name.replace("\n", " ") for name in titles(table)]
+    (column,) = [c for c, name in enumerate(found) if name.startswith(title)]
+    return [table.item(row, column) for row in range(table.rowCount)]
+
+
 def test_numbers_of_a_column_have_the_same_decimals(shown):
-    table = shown.ui.landmarksTable
-    node = shown.results.result.landmark_table
-    names = ["label", *(f"mean_lps_{axis}" for axis in "ras")]
+    import qt
+
+    table, node = shown.ui.landmarksTable, shown.results.result.landmark_table
+    assert node.GetColumnUnitLabel("mean_lps_a") == "mm"
     node.GetTable().GetColumnByName("mean_lps_a").SetValue(0, -1345.26)
+    node.GetTable().GetColumnByName("u_mm").SetValue(0, 2.0)
     shown.results.refresh()
-    titles = [
-        table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)
-    ]
-    column = titles.index(node.GetColumnTitle(names[2]).replace("\n", " "))
-    assert sorted(float(table.item(r, column).text()) for r in range(2))[0] == -1345.3
+    assert cells(table, "Mean A")[0].text() == "-1345.3"
+    assert [item.text() for item in cells(table, "Disagreement (mm)")] == ["2.0", "1.7"]
+    for item in cells(table, "Disagreement (mm)"):
+        assert int(item.textAlignment()) & int(qt.Qt.AlignRight)
+    volumes = [item.text() for item in cells(shown.ui.structuresTable, "Volume (mL)")]
+    assert sorted(volumes) == ["3.00", "8.00"]
+
+
+def test_rows_are_sorted_by_number_and_missing_ones_come_last(shown):
+    import qt
+
+    table, node = shown.ui.landmarksTable, shown.results.result.landmark_table
+    for row, value in enumerate((9.5, 10.0)):
+        node.GetTable().GetColumnByName("u_mm").SetValue(row, value)
+    shown.results.refresh()
+    header, names = table.horizontalHeader(), titles(table)
+    table.selectRow(1)
+    for order, first in ((qt.Qt.DescendingOrder, "base"), (qt.Qt.AscendingOrder, "apex")):
+        header.setSortIndicator(names.index("Disagreement\n(mm)"), order)
+        assert table.item(0, 0).text() == first
+        assert table.item(table.currentRow(), 0).text() == "base"  # the chosen one stays chosen
+    column = names.index("TRE after\n(mm)")  # of "base" it is not known
+    for order in (qt.Qt.DescendingOrder, qt.Qt.AscendingOrder):
+        header.setSortIndicator(column, order)
+        assert [table.item(row, column).text() for row in (0, 1)] == ["1.2", ""]
+    crosshair().SetCrosshairRAS([0.0, 0.0, 0.0])
+    table.cellClicked.emit(1, 0)
+    wanted = [node.GetTable().GetColumnByName(f"mean_lps_{a}").GetValue(1) for a in "ras"]
+    np.testing.assert_allclose(crosshair().GetCrosshairRAS(), wanted)
+
+
+def test_the_ellipsoid_is_read_out_by_its_half_axes(shown):
+    from UncertainRegLib.results.columns import half_axes
+
+    assert half_axes([9.41, 2.0, 0.04]) == "±9.4 × ±2.0"
+    assert half_axes([0.01, 0.0, 0.0]) == half_axes(None) == half_axes([np.nan] * 3) == ""
+    crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
+    assert "±0.0" not in shown.ui.readingLabel.text

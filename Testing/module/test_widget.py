@@ -297,6 +297,7 @@ def test_what_the_library_names_is_translated(widget, monkeypatch):
 
 
 def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
+    import qt
     import slicer
 
     ui = widget.ui
@@ -306,7 +307,8 @@ def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
         table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)
     ]
     assert titles[0] == "Structure" and "Disagreement, 95th percentile (mm)" in titles
-    table.sortItems(titles.index("Disagreement, 95th percentile (mm)"))
+    column = titles.index("Disagreement, 95th percentile (mm)")
+    table.horizontalHeader().setSortIndicator(column, qt.Qt.AscendingOrder)
     assert table.item(0, 0).text() == "Core"  # 3.1 before 3.5
     table.cellClicked.emit(0, 0)
     row = [node.GetColumnByName("name").GetValue(r) for r in range(2)].index("Core")
@@ -496,7 +498,7 @@ def test_a_failure_is_one_sentence_with_details(widget, inputs, host, monkeypatc
     monkeypatch.setenv("STUB", "fail")
     assert apply_and_wait(host, widget) == "failed"
     ui = widget.ui
-    assert ui.statusLabel.text.endswith("every voxel has the value 0; the image is empty.")
+    assert ui.statusLabel.text == "“MR before”: every voxel has the value 0; the image is empty."
     assert ui.detailsCollapsibleButton.visible and "the last words" in ui.detailsText.plainText
     assert ui.applyButton.enabled and not ui.runningWidget.visible
 

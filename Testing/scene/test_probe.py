@@ -179,6 +179,8 @@ def test_main_direction_in_anatomical_words(variances, expected):
     assert probe._main_axes(axes, np.eye(3)[order]) == expected
     oblique = np.array([[0.7, 0.7, 0.1], [0.7, -0.7, 0.0], [0.0, 0.1, 1.0]])
     assert set(probe._main_axes(np.array([3.0, 1.0, 1.0]), oblique)) == {"RL", "AP"}
+    along_all = np.array([[0.6, 0.6, 0.53], [0.7, -0.7, 0.0], [0.4, 0.4, -0.85]])
+    assert probe._main_axes(np.array([3.0, 1.0, 1.0]), along_all) == ()  # says nothing
 
 
 def test_ellipsoid_is_drawn_at_the_point(folder, headless):

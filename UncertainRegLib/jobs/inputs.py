@@ -96,7 +96,7 @@ def read_inputs(job: Job) -> Inputs:
     if job.moving_points:
         _read_points(inputs, job, say)
     inputs.record = {
-        name: _file_record(getattr(job, name))
+        name: _file_record(getattr(job, name), job.names.get(name))
         for name in (
             "fixed",
             "moving",
@@ -171,11 +171,13 @@ def read_structures(
     return pair_structures(moving, fixed, (moving_file, fixed_file), say)
 
 
-def _file_record(path: str) -> dict:
-    """Where an input is, and the hash of its content; of a DICOM folder that of all its files."""
+def _file_record(path: str, called: str | None) -> dict:
+    """Where an input is, what it is called, if not like its file, and the hash of its content; of a
+    DICOM folder that of all its files."""
     where = Path(path)
     files = sorted(where.iterdir()) if where.is_dir() else [where]
-    return {"file": str(where.resolve()), "sha256": sha256_of(*filter(Path.is_file, files))}
+    entry = {"file": str(where.resolve()), "sha256": sha256_of(*filter(Path.is_file, files))}
+    return entry | ({"name": str(called)} if called else {})
 
 
 def read_label_names(path: str) -> dict[str, str]:

@@ -40,6 +40,8 @@ class Job:
         moving_labels, fixed_labels: segmentations; the fixed one only judges.
         moving_points, fixed_points: landmarks (CSV label,x,y,z in LPS mm, .mrk.json, .fcsv); the
             fixed ones only judge, paired by name (`pairs.pair_points`).
+        names: what people call the inputs, where that is not the name of the file, e.g.
+            {"fixed": "MR before"}.
         label_names: names of label values, e.g. {"10": "Thalamus"}.
         backbone, method, perturbation: by name.
         samples: how many registrations.
@@ -61,6 +63,7 @@ class Job:
     fixed_labels: str = ""
     moving_points: str = ""
     fixed_points: str = ""
+    names: dict = field(default_factory=dict)
     label_names: dict = field(default_factory=dict)
     backbone: str = "demons"
     method: str = "equivariance"
@@ -114,6 +117,12 @@ class Job:
         for name, value in self.parameters.items():
             if not isinstance(value, dict):
                 raise JobError(f"parameters: {name} is {value!r}; give an object, like {{}}.")
+        for name, value in self.names.items():
+            if name not in PATHS or not isinstance(value, str):
+                raise JobError(
+                    f"names has {name!r}: {value!r}; give what an input is called, like "
+                    '{"fixed": "MR before"}.'
+                )
         for value in self.label_names:
             if not str(value).isdecimal():
                 raise JobError(

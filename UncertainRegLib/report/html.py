@@ -206,7 +206,7 @@ def _landmarks(rows: list[dict]) -> str:
         [
             escape(row["label"]),
             *[_number(row.get(name)) for name in (*errors, "u_mm")],
-            " × ".join(_number(axis) for axis in row["axes_mm"] or []),
+            columns.half_axes(row["axes_mm"]),
             *[
                 _number(row.get(name)) if name.endswith("_mm") else WORDS[row.get(name)]
                 for name in truth
@@ -249,8 +249,9 @@ def _run(record: Record) -> str:
         ["Device", escape(record.device)],
         *[
             [
-                f"{escape(name)} file",
-                f"{escape(one.file)}<br><span class=note>sha256 {one.sha256[:16]}…</span>",
+                escape(name.replace("_", " ").capitalize()),
+                f"{escape(one.title)}<br><span class=note>{escape(one.file)}<br>sha256 "
+                f"{one.sha256[:16]}…</span>",
             ]
             for name, one in record.inputs.items()
         ],

@@ -273,7 +273,7 @@ def _landmark_cell(row: dict, name: str) -> str:
     if name == "label":
         return str(row["label"])
     if name == "axes_mm":
-        return " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-"
+        return columns.half_axes(row["axes_mm"]).replace("×", "x") or "-"  # the font has no ×
     if name in ("within_bound", "inside95"):
         return {True: "yes", False: "no", None: "-"}[row.get(name)]
     return _number(row.get(name))

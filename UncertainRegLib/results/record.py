@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .calibration import Calibration
 from .expectation import Expectation, with_bounds
@@ -14,10 +15,17 @@ from .views import known
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that was registered: where it was, and the hash of its content."""
+    """A file that was registered: where it was, the hash of its content, and what people call it
+    where that is not the name of the file."""
 
     file: str
     sha256: str = ""
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it: without its folder, and without what the file name ends in."""
+        return self.name or Path(self.file).name.split(".")[0]
 
 
 @dataclass(frozen=True)

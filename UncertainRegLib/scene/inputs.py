@@ -92,7 +92,8 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
         landmarks.style_points(node, len(rows))
         node.GetDisplayNode().SetVisibility(False)  # the mean points say it better
         return node
-    path = source.input_file("moving_labels" if name == "moving_segmentation" else name)
+    key = "moving_labels" if name == "moving_segmentation" else name
+    path = source.input_file(key)
     if path is None:
         return None
     if name == "moving_segmentation":
@@ -103,7 +104,7 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
     else:
         class_name, read = "vtkMRMLScalarVolumeNode", _set_image
     return nodes.fill(
-        scene, run, name, class_name, path.name.split(".")[0], path, read, source.warnings
+        scene, run, name, class_name, source.record.inputs[key].title, path, read, source.warnings
     )
 
 

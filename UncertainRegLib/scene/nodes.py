@@ -96,7 +96,7 @@ def try_read(node: slicer.vtkMRMLNode, path: Path, read, warnings: list[str]) ->
     try:
         read(node, path)
     except (RuntimeError, ValueError) as error:
-        warnings.append(f"{path}: cannot be read ({str(error).strip().splitlines()[-1]}).")
+        warnings.append(f"{path.name}: cannot be read ({str(error).strip().splitlines()[-1]}).")
         return False
     node.SetAttribute(_FILE, version)
     return True

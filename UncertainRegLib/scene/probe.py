@@ -34,7 +34,7 @@ class Reading:
             a further one in 95 % of cases, longest first; NaN: unknown (`ellipsoid.ellipsoids`).
         directions: (3, 3) their unit vectors in RAS, one a row.
         main: anatomical axes along which the longest one runs, of 'RL', 'AP', 'SI'; empty when no
-            direction stands out.
+            direction stands out, or one that runs along all three.
         labels: (structure, probability), most probable first; '' is outside all structures.
         bound_mm: the 95 % bound of the error; NaN: none may be stated.
     """
@@ -200,7 +200,8 @@ def _main_axes(axes: np.ndarray, directions: np.ndarray) -> tuple[str, ...]:
     if not np.isfinite(axes).all() or axes[0] <= _ISOTROPIC * axes[1]:
         return ()
     size = np.abs(directions[0])
-    return tuple(("RL", "AP", "SI")[a] for a in np.argsort(-size) if size[a] > _ALONG)
+    along = tuple(("RL", "AP", "SI")[a] for a in np.argsort(-size) if size[a] > _ALONG)
+    return along if len(along) < 3 else ()
 
 
 def _window(result: ResultNodes) -> tuple[float, float]:

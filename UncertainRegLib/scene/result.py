@@ -294,7 +294,6 @@ def _json(entry) -> str:
 
 def _title(record: Record) -> str:
     names = [
-        Path(record.inputs[key].file).name.split(".")[0] if key in record.inputs else "?"
-        for key in ("fixed", "moving")
+        record.inputs[key].title if key in record.inputs else "?" for key in ("fixed", "moving")
     ]
     return f"UncertainReg: {names[0]} from {names[1]} ({record.backbone.title or 'registration'})"

@@ -143,6 +143,7 @@ class ProbeSection(VTKObservationMixin):
 
     def _text(self, reading) -> str:
         """All but the headline, in one line."""
+        from UncertainRegLib.results.columns import half_axes
         from UncertainRegLib.results.expectation import refusal
         from UncertainRegLib.results.maps import EXPECTED, kind_of
 
@@ -151,8 +152,8 @@ class ProbeSection(VTKObservationMixin):
             parts.append(_("no bound can be stated (see Validate)"))
         if reading.is_known and math.isfinite(reading.values.get(EXPECTED, math.nan)):
             parts.append(disagreement(reading))  # else it is the headline
-        if all(map(math.isfinite, reading.axes_mm)):
-            axes = " × ".join(f"±{axis:.1f}" for axis in reading.axes_mm)  # from its centre
+        axes = half_axes(reading.axes_mm.tolist())
+        if axes:
             parts.append(_("ellipsoid of the samples {axes} mm").format(axes=axes))
         parts += [
             f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"

@@ -13,7 +13,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .inputs import writeInputs
+from .inputs import namesOf, writeInputs
 from .task import Task, duration
 
 # Known from the second sample on; the others, like the expected error, are read when the run is over.
@@ -57,6 +57,10 @@ class Run(Task):
         """
         self.out = self._folder / "result"
         job = writeInputs(**self._nodes, folder=self._folder / "inputs")
+        names = namesOf(job, self._nodes)
+        self.names = {f"{self._folder}{os.sep}": ""}
+        self.names |= {job[role]: f"“{name}”" for role, name in names.items()}
+        job["names"] = names
         # The worker watches this process: it also stops when Slicer crashes.
         job |= self._settings | {"out": str(self.out), "parent_pid": os.getpid()}
         jobFile = self._folder / "job.json"
@@ -93,12 +97,12 @@ class Run(Task):
                 )
             )
         elif kind == "stage" and self.state == "running":
-            self._say(event["text"])
+            self._say(self.inNames(event["text"]))
         elif kind == "snapshot" and time.monotonic() >= self._nextLoad:
             self._load(LIVE_MAPS)
             self._onChanged()
         elif kind == "warning":
-            self.warnings.append(event["text"])
+            self.warnings.append(self.inNames(event["text"]))
             self._onChanged()
 
     def _onEnd(self, exitCode: int) -> None:
@@ -184,7 +188,7 @@ class Run(Task):
             return read_record(self.out)
         except ResultError as error:
             if (self.out / FILE).exists():
-                self.error = self.error or str(error)
+                self.error = self.error or self.inNames(str(error))
             return None
 
     def _load(self, mapNames) -> bool:
@@ -217,11 +221,12 @@ class Run(Task):
         except Exception as error:  # whatever it is: the run still has to end
             logging.exception("UncertainReg: the result cannot be shown")
             self.error = self.error or _("The result cannot be shown: {reason}").format(
-                reason=error
+                reason=self.inNames(str(error))
             )
             return False
         self.resultIsNew = True
-        self.warnings += [w for w in self.result.warnings if w not in self.warnings]
+        warnings = map(self.inNames, self.result.warnings)
+        self.warnings += [each for each in warnings if each not in self.warnings]
         # At most once a second, and never more than a fifth of the user's time.
         now = time.monotonic()
         self._nextLoad = now + max(1.0, 4 * (now - started))
