@@ -10,6 +10,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+MOST_ROWS = 12  # of a table that are seen without scrolling
+
 
 @contextlib.contextmanager
 def blocked(widget):
@@ -65,6 +67,17 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
             widget.setItem(row, c, item)
     widget.setSortingEnabled(True)
     widget.resizeColumnsToContents()
+    fitHeight(widget)
+
+
+def fitHeight(table) -> None:
+    """As tall as its rows, up to a limit; a table of two structures leaves room for the rest."""
+    rows = min(
+        table.verticalHeader().length(), MOST_ROWS * table.verticalHeader().defaultSectionSize
+    )
+    header, bar = table.horizontalHeader(), table.horizontalScrollBar()
+    frame = 2 * table.frameWidth
+    table.setFixedHeight(header.sizeHint.height() + rows + bar.sizeHint.height() + frame)
 
 
 def decimalsOf(unit: str) -> int:

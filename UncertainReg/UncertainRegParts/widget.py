@@ -16,6 +16,7 @@ from .parameters import NODES
 from .sections.progress import ProgressSection
 from .sections.results import ResultsPanel
 from .sections.settings import SettingsSection
+from .sections.setup import SetupSection
 
 
 class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -24,7 +25,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self.settings = self.progress = self.results = None
+        self.logic = self.setupLine = self.settings = self.progress = self.results = None
         self._parameterNode = self._guiTag = None
         self._shortcuts = []
         # Identifier of the run whose map the views were given, and that map.
@@ -43,6 +44,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._timer = qt.QTimer(uiWidget)
         self._timer.setSingleShot(True)
         self._timer.connect("timeout()", self._onTimer)
+        self.setupLine = SetupSection(self.ui)
         self.settings = SettingsSection(self.ui)
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
@@ -134,6 +136,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic.cleanup()  # the results go with the scene
         self._shownRun = None
         self.results.clear()
+        self.setupLine.fold(False)
         self.setParameterNode(None)
         self._showRun()
 
@@ -210,6 +213,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The choices and Apply follow the parameter node."""
         self.settings.show()
         self.settings.hideMaps()
+        self.setupLine.show(self._parameterNode)
         missing = self.logic.missing(self._parameterNode)
         running = self.logic.run is not None and self.logic.run.isActive
         self.ui.applyButton.enabled = not missing and not running
@@ -233,6 +237,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         main, chosen = main_map(result.maps), self.results.maps.name
         isFirst = result.run != self._shownRun
+        if isFirst:
+            self.setupLine.fold(True)
         self.results.refresh(result.run, showMap=isFirst)
         if not isFirst and main != self._shownMap and chosen == self._shownMap:
             self.results.maps.chooseMain()
