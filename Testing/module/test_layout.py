@@ -23,9 +23,7 @@ def test_inputs_and_method_fold_into_one_line_when_there_is_a_result(widget, inp
     ui.applyButton.click()
     assert not folded(ui)  # nothing to see below yet
     run_until(host, lambda: widget.logic.run.result is not None)
-    assert (
-        folded(ui) and ui.setupButton.text == "MR after → MR before, Demons (SimpleITK), 6 samples"
-    )
+    assert folded(ui) and ui.setupButton.text == "MR after → MR before, Demons, 6 samples"
     run_until(host, lambda: not widget.logic.run.isActive)
     top = ui.resultsCollapsibleButton.y
     ui.setupButton.click()

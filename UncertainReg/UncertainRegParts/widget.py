@@ -11,8 +11,9 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from .logic import UncertainRegLogic
+from .logic import UncertainRegLogic, notInstalled
 from .parameters import NODES
+from .sections.install import InstallSection
 from .sections.progress import ProgressSection
 from .sections.results import ResultsPanel
 from .sections.settings import SettingsSection
@@ -25,7 +26,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self.setupLine = self.settings = self.progress = self.results = None
+        self.logic = self.setupLine = self.settings = self.install = None
+        self.progress = self.results = None
         self._parameterNode = self._guiTag = None
         self._shortcuts = []
         # Identifier of the run whose map the views were given, and that map.
@@ -46,6 +48,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._timer.connect("timeout()", self._onTimer)
         self.setupLine = SetupSection(self.ui)
         self.settings = SettingsSection(self.ui)
+        self.install = InstallSection(self.ui)
+        self.install.onCheck = self._onInstalled
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
         self.results.onRemoved = self.logic.forget
@@ -214,10 +218,17 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.settings.show()
         self.settings.hideMaps()
         self.setupLine.show(self._parameterNode)
+        self.install.show(notInstalled(self._parameterNode))
         missing = self.logic.missing(self._parameterNode)
         running = self.logic.run is not None and self.logic.run.isActive
         self.ui.applyButton.enabled = not missing and not running
         self.ui.applyButton.text = _("Running") if running else missing or _("Apply")
+
+    def _onInstalled(self):
+        """While something is missing: look whether it has been installed meanwhile."""
+        if self._parameterNode is not None and notInstalled(self._parameterNode) is None:
+            self.settings.offer()
+            self._showParameters()
 
     def _showRun(self):
         """Progress, messages and new results of the current run."""

@@ -31,7 +31,7 @@ class SetupSection:
         self.ui.setupButton.text = _("{moving} → {fixed}, {registration}, {n} samples").format(
             moving=_short(volumes[0].GetName()),
             fixed=_short(volumes[1].GetName()),
-            registration=self.ui.backboneComboBox.currentText,
+            registration=self.ui.backboneComboBox.currentText.partition(" (")[0],
             n=parameters.samples,
         )
 
