@@ -74,10 +74,37 @@ def test_a_missing_backbone_is_named_with_what_to_install(widget, inputs, monkey
         "UncertainRegLib.plugins.not_installed",
         lambda packages: ["convexAdam"] * ("convexAdam" in packages),
     )
+    import qt
+
     combo = widget.ui.backboneComboBox
     combo.currentIndex = combo.findData("convexadam")
-    assert "not installed: install the Python package convexAdam" in widget.ui.applyButton.text
-    assert not widget.ui.applyButton.enabled
+    ui = widget.ui
+    assert ui.applyButton.text == "ConvexAdam (MIND features) is not installed"
+    assert not ui.applyButton.enabled
+    assert ui.installLabel.text.endswith("): install the Python package convexAdam.")
+    ui.installButton.click()
+    copied = 'slicer.util.pip_install("convexAdam")'
+    assert qt.QApplication.clipboard().text() == copied and copied in ui.installLabel.text
+    monkeypatch.setattr("UncertainRegLib.plugins.not_installed", lambda packages: [])
+    widget.install.onCheck()  # which a timer does; it was installed meanwhile
+    assert ui.applyButton.enabled and not ui.installWidget.visible
+    assert "not installed" not in combo.currentText
+
+
+def test_missing_weights_are_named_with_the_command_that_gets_them(widget, inputs, monkeypatch):
+    monkeypatch.setattr("UncertainRegLib.plugins.not_installed", lambda packages: [])
+    monkeypatch.setattr("UncertainRegLib.backbones.registry.is_stored", lambda weights: False)
+    combo = widget.ui.backboneComboBox
+    combo.currentIndex = combo.findData("clapirn")
+    assert "install its weights" in widget.ui.installLabel.text
+    assert widget.ui.installButton.toolTip.endswith('__main__.py" backbones install clapirn')
+
+
+def test_what_is_weighed_is_asked_before_what_is_kept(widget, inputs, host):
+    ui = widget.ui
+    ui.methodComboBox.currentIndex = ui.methodComboBox.findData("sir")
+    host.process_events()
+    assert ui.sirWidget.y < ui.samplesSpinBox.y
 
 
 def test_parameters_follow_the_panel_and_back(widget, inputs):
