@@ -119,7 +119,13 @@ def calibrate(
         "refused": None,
         "warning": WARNING,
     }
-    if competence.warnings:
+    differ = difference(*prepared, registration)
+    if differ:
+        entry["refused"] = (
+            "A calibration registers the fixed image with itself, deformed. That says nothing about "
+            f"this pair, because the registered images {differ}."
+        )
+    elif competence.warnings:
         entry["refused"] = " ".join(competence.warnings)
     else:
         _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance)
