@@ -127,7 +127,7 @@ def test_restore_gives_back_structures_label_layer_and_film(shown):
 
 def legends_seen() -> list[str]:
     """The maps whose legend is seen."""
-    from UncertainRegLib.scene.colors import legend_of
+    from UncertainRegLib.scene.legend import legend_of
 
     volumes = class_nodes("vtkMRMLScalarVolumeNode")
     return [one.GetName() for one in volumes if legend_of(one) and legend_of(one).GetVisibility()]
@@ -145,10 +145,41 @@ def test_a_legend_is_seen_with_its_map_only(shown):
     assert legends_seen() == []
 
 
-def test_ellipsoids_are_coloured_like_the_map_without_a_legend_of_their_own(shown):
-    from UncertainRegLib.scene.colors import legend_of
+def test_the_panel_follows_layers_that_are_chosen_by_hand(shown, host):
+    ui, result = shown.ui, shown.results.result
+    views = class_nodes("vtkMRMLSliceCompositeNode")
+    for view in views:
+        view.SetForegroundVolumeID(result.fixed.GetID())
+    host.process_events()
+    assert legends_seen() == [] and not ui.showMapCheckBox.checked
+    views[1].SetForegroundVolumeID(result.maps["jacobian"].GetID())
+    host.process_events()
+    assert legends_seen() == [result.maps["jacobian"].GetName()]
+    assert ui.showMapCheckBox.checked and ui.mapComboBox.currentData == "jacobian"
 
-    result = shown.results.result
+
+def test_the_legend_is_in_the_view_that_is_chosen(shown):
+    from UncertainRegLib.scene.legend import legend_of
+
+    ui, result = shown.ui, shown.results.result
+    names = [ui.legendComboBox.itemText(n) for n in range(ui.legendComboBox.count)]
+    assert {"Red", "Yellow", "Green"} <= set(names)
+    ui.legendComboBox.currentIndex = names.index("Yellow")
+    (view,) = [one for one in class_nodes("vtkMRMLSliceNode") if one.GetName() == "Yellow"]
+    for name in ("expected_error_mm", "uncertainty_mm"):
+        ui.mapComboBox.currentIndex = ui.mapComboBox.findData(name)
+        assert list(legend_of(result.maps[name]).GetViewNodeIDs()) == [view.GetID()]
+    shown.results.refresh()
+    assert ui.legendComboBox.currentText == "Yellow"
+
+
+def test_ellipsoids_are_coloured_like_the_map_without_a_legend_of_their_own(shown):
+    from UncertainRegLib.scene.legend import legend_of
+
+    result, ui = shown.results.result, shown.ui
+    assert not result.ellipsoids.GetDisplayNode().GetScalarVisibility()  # not the expected error
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("uncertainty_mm")
+    assert result.ellipsoids.GetDisplayNode().GetScalarVisibility()
     display = result.maps["uncertainty_mm"].GetDisplayNode()
     window = (display.GetWindowLevelMin(), display.GetWindowLevelMax())
     assert result.ellipsoids.GetDisplayNode().GetScalarRange() == window
@@ -391,9 +422,10 @@ def test_log_colours_are_a_property_of_the_map(shown):
     ui, result = shown.ui, shown.results.result
     display = result.maps["expected_error_mm"].GetDisplayNode()
     assert ui.logCheckBox.enabled and not ui.logCheckBox.checked
+    floor = ui.thresholdSlider.value
     ui.logCheckBox.checked = True
     assert display.GetColorNode().GetName() == "UncertainReg inferno log"
-    assert ui.thresholdSlider.value == pytest.approx(display.GetWindowLevelMax() / 100, abs=0.01)
+    assert ui.thresholdSlider.value == pytest.approx(floor, abs=0.01)  # hides what it hid
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
     assert not ui.logCheckBox.enabled and not ui.logCheckBox.checked
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("expected_error_mm")

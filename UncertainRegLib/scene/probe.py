@@ -138,7 +138,7 @@ def show_ellipsoid(result: ResultNodes, reading: Reading) -> slicer.vtkMRMLModel
                     "u_mm": reading.values["uncertainty_mm"],
                 }
             ],
-            _window(result),
+            display_of(result.maps["uncertainty_mm"]),
         )
     node.GetDisplayNode().SetVisibility(known)
     return node
@@ -202,10 +202,3 @@ def _main_axes(axes: np.ndarray, directions: np.ndarray) -> tuple[str, ...]:
     size = np.abs(directions[0])
     along = tuple(("RL", "AP", "SI")[a] for a in np.argsort(-size) if size[a] > _ALONG)
     return along if len(along) < 3 else ()
-
-
-def _window(result: ResultNodes) -> tuple[float, float]:
-    display = display_of(result.maps["uncertainty_mm"])
-    if display is None:
-        return 0.0, 1.0
-    return display.GetWindowLevelMin(), display.GetWindowLevelMax()

@@ -7,7 +7,7 @@ import slicer
 
 from ..geometry import DisplacementField, Image
 from . import maps, nodes
-from .colors import legend_of
+from .legend import legend_of
 from .result_nodes import ResultNodes
 from .samples import add_browser, sample_weights
 from .transform import field_of, grid_transform

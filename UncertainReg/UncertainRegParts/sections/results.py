@@ -138,7 +138,7 @@ class ResultsPanel:
 
     def removeObservers(self) -> None:
         """Stop listening to the scene."""
-        for section in (self.samples, self.probe, self.validate):
+        for section in (self.maps, self.samples, self.probe, self.validate):
             section.removeObservers()
 
     def rememberViews(self) -> None:
