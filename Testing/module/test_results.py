@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -189,6 +190,7 @@ def test_ellipsoids_are_coloured_like_the_map_without_a_legend_of_their_own(show
 def test_the_reading_follows_mouse_and_crosshair(shown):
     ui, result = shown.ui, shown.results.result
     point = center(result)
+    crosshair().SetCrosshairMode(crosshair().ShowBasic)
     crosshair().SetCrosshairRAS(point.tolist())
     assert ui.readingLabel.text.startswith("<b>") and " mm" in ui.readingLabel.text
     assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text
@@ -228,10 +230,41 @@ def test_ellipsoid_and_pin_are_nodes(shown):
     assert pins.GetNumberOfControlPoints() == 1
     np.testing.assert_allclose(pins.GetNthControlPointPosition(0), point)
     label, text = pins.GetNthControlPointLabel(0), pins.GetNthControlPointDescription(0)
-    assert label.startswith("expected error ") and " mm · 95 % bound " in label
-    assert text.startswith("samples differ by ") and "Core" in text
+    assert re.fullmatch(r"P1 \d\.\d mm", label)  # long ones run over image and legend
+    assert text.startswith("expected error ") and " mm · 95 % bound " in text
+    assert "samples differ by " in text and "Core" in text
+    pins.RemoveNthControlPoint(0)
+    ui.pinButton.click()
+    assert pins.GetNthControlPointLabel(0).startswith("P2 ")
     ui.ellipsoidCheckBox.checked = False
     assert find(slicer.mrmlScene, result.run, "probe_ellipsoid") is None
+
+
+def test_a_pin_needs_no_crosshair(shown):
+    ui, result, node = shown.ui, shown.results.result, crosshair()
+    assert node.GetCrosshairMode() == node.NoCrosshair
+    node.SetCrosshairRAS([1e4, 0.0, 0.0])
+    node.SetCursorPositionRAS(center(result).tolist())
+    reading = ui.readingLabel.text
+    node.SetCursorPositionInvalid()  # on the way to the button
+    assert ui.readingLabel.text == reading and ui.pinButton.enabled
+    ui.pinButton.click()
+    shown.results.refresh()
+    pins = shown.results.result.pins
+    np.testing.assert_allclose(pins.GetNthControlPointPosition(0), center(result))
+
+
+def test_a_row_is_marked_by_the_crosshair_until_the_view_is_restored(shown):
+    ui, node = shown.ui, crosshair()
+    assert node.GetCrosshairMode() == node.NoCrosshair
+    ui.structuresTable.cellClicked.emit(core_row(ui), 0)
+    table = shown.results.result.label_table.GetTable()
+    row = [table.GetColumnByName("name").GetValue(r) for r in range(2)].index("Core")
+    wanted = [table.GetColumnByName(f"worst_voxel_lps_{a}").GetValue(row) for a in "ras"]
+    np.testing.assert_allclose(node.GetCrosshairRAS(), wanted)
+    assert node.GetCrosshairMode() == node.ShowSmallBasic
+    ui.restoreButton.click()
+    assert node.GetCrosshairMode() == node.NoCrosshair
 
 
 def test_outside_the_module_nothing_is_read(shown):

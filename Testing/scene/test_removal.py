@@ -46,7 +46,7 @@ def with_all(result) -> None:
     point = [(center[2 * a] + center[2 * a + 1]) / 2 for a in range(3)]
     reading = probe.Probe(result).read(point)
     probe.show_ellipsoid(result, reading)
-    probe.pin(result, reading, "1.0 mm", "all of it")
+    probe.pin(result, reading, "all of it")
 
 
 def test_a_removed_result_leaves_nothing(headless, tmp_path):

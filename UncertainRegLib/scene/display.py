@@ -179,11 +179,13 @@ def show_structure(result: ResultNodes, name: str, only: bool) -> None:
 
 @dataclass
 class Views:
-    """What the views showed once: layers and opacity; position and field of view; segments."""
+    """What the views showed once: layers and opacity; position and field of view; segments; how the
+    crosshair is drawn (None: whatever it is)."""
 
     layers: dict[str, tuple]
     slices: dict[str, tuple]
     segments: dict[str, tuple] = field(default_factory=dict)
+    crosshair: int | None = None
 
 
 def remember_views(scene: slicer.vtkMRMLScene) -> Views:
@@ -214,7 +216,8 @@ def remember_views(scene: slicer.vtkMRMLScene) -> Views:
             display.GetVisibility2DFill(),
             visible,
         )
-    return Views(layers, slices, segments)
+    crosshair = crosshair_of(scene)
+    return Views(layers, slices, segments, crosshair.GetCrosshairMode() if crosshair else None)
 
 
 def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
@@ -248,7 +251,23 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
             display.SetVisibility2DFill(filled)
             for each, visible in segments.items():
                 display.SetSegmentVisibility(each, visible)
+    crosshair = crosshair_of(scene)
+    if crosshair is not None and views.crosshair is not None:
+        crosshair.SetCrosshairMode(views.crosshair)
     refresh_legends(scene)
+
+
+def crosshair_of(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLCrosshairNode | None:
+    """The one crosshair of a scene."""
+    return scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+
+
+def mark(scene: slicer.vtkMRMLScene, point) -> None:
+    """Put the crosshair on a point (RAS mm), and let it be seen."""
+    crosshair = crosshair_of(scene)
+    crosshair.SetCrosshairRAS(list(map(float, point)))
+    if crosshair.GetCrosshairMode() == crosshair.NoCrosshair:
+        crosshair.SetCrosshairMode(crosshair.ShowSmallBasic)
 
 
 def worst_point(result: ResultNodes) -> np.ndarray:

@@ -23,6 +23,7 @@ class ProbeSection(VTKObservationMixin):
     def __init__(self, panel) -> None:
         VTKObservationMixin.__init__(self)
         self.panel, self.ui = panel, panel.ui
+        self._mouse = None  # where it was last in a slice view, RAS mm
         self._probe = None  # made at the first reading of a run
         self.isActive = False
         self._axesTimer = qt.QTimer(self.ui.axesCheckBox)
@@ -63,11 +64,16 @@ class ProbeSection(VTKObservationMixin):
         self._update()
 
     def moveTo(self, point) -> None:
-        """Put the crosshair on a point (RAS mm)."""
-        crosshairNode().SetCrosshairRAS(list(point))
+        """Mark a point (RAS mm) by the crosshair."""
+        from UncertainRegLib.scene.display import mark
+
+        mark(slicer.mrmlScene, point)
 
     def read(self):
-        """The ``Reading`` at the mouse if it is in a view, else at the crosshair; or None."""
+        """The ``Reading`` at the mouse if it is in a view, else at the crosshair; or None.
+
+        Without a crosshair it stays where the mouse was last, which is what the button pins.
+        """
         from UncertainRegLib.scene.probe import Probe
 
         result, crosshair = self.panel.result, crosshairNode()
@@ -76,8 +82,12 @@ class ProbeSection(VTKObservationMixin):
         if self._probe is None:
             self._probe = Probe(result)
         point = [0.0, 0.0, 0.0]
-        if not crosshair.GetCursorPositionRAS(point):
+        if crosshair.GetCursorPositionRAS(point):
+            self._mouse = point
+        elif self._mouse is None or crosshair.GetCrosshairMode() != crosshair.NoCrosshair:
             point = crosshair.GetCrosshairRAS()
+        else:
+            point = self._mouse
         return self._probe.read(point)
 
     def pin(self) -> None:
@@ -86,8 +96,8 @@ class ProbeSection(VTKObservationMixin):
 
         reading = self.read()
         if reading is not None and reading.is_known:
-            text = re.sub("<[^>]*>", "", self._text(reading))
-            pin(self.panel.result, reading, headline(reading), text)
+            text = re.sub("<[^>]*>", "", f"{headline(reading)} · {self._text(reading)}")
+            pin(self.panel.result, reading, text)
 
     def _onEllipsoid(self, show: bool) -> None:
         from UncertainRegLib.scene.probe import hide_ellipsoid
