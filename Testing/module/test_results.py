@@ -437,6 +437,7 @@ def test_modes_and_best_sample(shown):
     ui.differenceButton.click()
     assert ui.mapComboBox.currentData == "mode_difference_mm"
     import slicer
+    import vtk
 
     from UncertainRegLib.scene.transform import field_of
 
@@ -446,9 +447,25 @@ def test_modes_and_best_sample(shown):
     assert 0 < inside.sum() < found.size
     distance = np.linalg.norm(a - b, axis=-1)[inside]
     np.testing.assert_allclose(np.abs(found[inside]), distance, rtol=1e-5)
-    assert "A puts the anatomy further" in ui.mapComboBox.toolTip
+    assert "A puts the anatomy " in ui.mapComboBox.toolTip
+    assert not ui.thresholdSlider.visible  # "Hide below −2.8 mm" says nothing
+    node = shown.results.result.maps["mode_difference_mm"]
+    place = np.argwhere(np.isfinite(found))[0][::-1].tolist()
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    crosshair().SetCrosshairRAS(list(matrix.MultiplyPoint([*place, 1.0])[:3]))
+    assert re.search(r"A and B lie \d\.\d mm apart, A (further|higher|lower)", ui.readingLabel.text)
     view = class_nodes("vtkMRMLSliceCompositeNode")[0]
     assert view.GetForegroundVolumeID() == shown.results.result.maps["mode_difference_mm"].GetID()
+
+
+def test_where_two_modes_lie_is_said_in_words(shown):
+    from UncertainRegParts.sections.probe import apart
+
+    assert apart(1.04, "posterior") == "A and B lie 1.0 mm apart, A further back"
+    assert apart(-1.04, "posterior") == "A and B lie 1.0 mm apart, A further forward"
+    assert apart(2.0, "left").endswith("A further left")
+    assert apart(-2.0, "superior").endswith("A lower down")
 
 
 def test_log_colours_are_a_property_of_the_map(shown):

@@ -16,7 +16,7 @@ from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.legend import legend_of  # noqa: E402
 from UncertainRegLib.scene.probe import Probe  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result, update_result  # noqa: E402
-from UncertainRegLib.scene.sweep import add_difference  # noqa: E402
+from UncertainRegLib.scene.sweep import DIRECTIONS, add_difference  # noqa: E402
 from UncertainRegLib.scene.transform import field_of  # noqa: E402
 
 CALIBRATION = {
@@ -113,7 +113,10 @@ def test_modes_differ_in_two_colours(result):
     window = node.GetDisplayNode()
     assert window.GetWindowLevelMin() == -window.GetWindowLevelMax()
     assert window.GetColorNode().GetName() == "UncertainReg diverging"
-    assert "A" in legend_of(node).GetTitleText() and direction in node.GetDescription()
+    further = DIRECTIONS[direction][0]
+    title = f"A and B apart (mm)\n+ A {further}\n- B {further}"
+    assert legend_of(node).GetTitleText() == title
+    assert f"A puts the anatomy {further}" in node.GetDescription()
 
 
 def test_logarithm_changes_colours_and_not_values(result):

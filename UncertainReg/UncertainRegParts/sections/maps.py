@@ -183,7 +183,7 @@ class MapSection(VTKObservationMixin):
 
     def _updateThreshold(self) -> None:
         """Range, unit and value of the slider, and the log box, from the display of the map."""
-        from UncertainRegLib.scene.colors import display_of
+        from UncertainRegLib.scene.colors import display_of, table_name
         from UncertainRegLib.scene.log_colors import can_be_log, is_log
 
         result = self.panel.result
@@ -194,6 +194,8 @@ class MapSection(VTKObservationMixin):
         with blocked(self.ui.logCheckBox) as box:
             box.checked = is_log(node)
             box.enabled = can_be_log(node)
+        isTwoColoured = table_name(display) == "diverging"  # nothing in it is merely low
+        self.ui.thresholdSlider.visible = self.ui.thresholdSliderLabel.visible = not isTwoColoured
         low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
         unit = node.GetAttribute("UncertainReg.Unit") or ""
         with blocked(self.ui.thresholdSlider) as slider:

@@ -156,6 +156,7 @@ class ProbeSection(VTKObservationMixin):
         from UncertainRegLib.results.columns import half_axes
         from UncertainRegLib.results.expectation import refusal
         from UncertainRegLib.results.maps import EXPECTED, kind_of
+        from UncertainRegLib.scene.sweep import DIFFERENCE, DIRECTION
 
         parts, result = [], self.panel.result
         if reading.is_known and refusal(result.expected_error, result.calibration):
@@ -174,7 +175,9 @@ class ProbeSection(VTKObservationMixin):
             parts.append(_("local volume × {jacobian}").format(jacobian=f"{jacobian:.2f}"))
         name = self.panel.maps.name
         value = reading.values.get(name, math.nan)
-        if not kind_of(name).is_said and math.isfinite(value):
+        if name == DIFFERENCE and math.isfinite(value):
+            parts.append(apart(value, result.maps[name].GetAttribute(DIRECTION)))
+        elif not kind_of(name).is_said and math.isfinite(value):
             title = mapTitle(name, result.maps[name])
             parts.append(f"{title}: {value:.2f}")
         return " · ".join(parts)
@@ -193,6 +196,15 @@ def headline(reading) -> str:
     if not math.isfinite(reading.bound_mm):
         return text
     return f"{text} · " + _("95 % bound {bound} mm").format(bound=f"{reading.bound_mm:.1f}")
+
+
+def apart(value: float, direction: str) -> str:
+    """How far the modes A and B lie apart, in mm, and where A is; see ``scene.sweep``."""
+    from UncertainRegLib.scene.sweep import DIRECTIONS
+
+    return _("A and B lie {distance} mm apart, A {where}").format(
+        distance=f"{abs(value):.1f}", where=_(DIRECTIONS[direction][value < 0])
+    )
 
 
 def disagreement(reading) -> str:
