@@ -94,6 +94,20 @@ def test_restore_gives_layers_and_position_back(widget, inputs, host):
     assert views[0].GetForegroundVolumeID() is not None
 
 
+def test_the_map_lies_over_the_fixed_volume_whatever_was_shown(widget, inputs, host):
+    views = class_nodes("vtkMRMLSliceCompositeNode")
+    for view in views:
+        view.SetBackgroundVolumeID(inputs[1].GetID())  # the moving volume
+    apply_and_wait(host, widget)
+    ui = widget.ui
+    assert ui.backgroundComboBox.currentData == "fixed"
+    assert {view.GetBackgroundVolumeID() for view in views} == {inputs[0].GetID()}
+    ui.flickerButton.click()
+    assert {view.GetBackgroundVolumeID() for view in views} == {inputs[1].GetID()}
+    ui.flickerButton.click()
+    assert {view.GetBackgroundVolumeID() for view in views} == {inputs[0].GetID()}
+
+
 def test_restore_gives_back_structures_label_layer_and_film(shown):
     import slicer
 
@@ -122,8 +136,12 @@ def test_restore_gives_back_structures_label_layer_and_film(shown):
     assert {view.GetLabelVolumeID() for view in views} == {labels.GetID()}
     assert display.GetVisibility2DFill()
     assert ui.backgroundComboBox.currentData == "fixed"
-    assert result.moving.GetParentTransformNode() is result.transform
+    assert result.moving.GetParentTransformNode() is None  # where it was before the registration
+    assert result.moving_segmentation.GetParentTransformNode() is None
     assert not result.sample_browser.GetPlaybackActive()
+    ui.showMapCheckBox.checked = True
+    assert result.moving.GetParentTransformNode() is result.transform
+    assert result.moving_segmentation.GetParentTransformNode() is result.transform
 
 
 def legends_seen() -> list[str]:

@@ -31,8 +31,9 @@ class MapSection(VTKObservationMixin):
             ui.backgroundComboBox.addItem(title, name)
         connectAll(
             (ui.mapComboBox, "currentIndexChanged(int)", self.showMap),
-            (ui.showMapCheckBox, "toggled(bool)", self.showMap),
+            (ui.showMapCheckBox, "toggled(bool)", self._onShow),
             (ui.backgroundComboBox, "currentIndexChanged(int)", self.showBackground),
+            (ui.flickerButton, "clicked(bool)", self.flicker),
             (ui.legendComboBox, "currentIndexChanged(int)", self._onLegend),
             (self._layersTimer, "timeout()", self._onLayers),
             (ui.opacitySlider, "valueChanged(double)", self._onOpacity),
@@ -147,6 +148,11 @@ class MapSection(VTKObservationMixin):
         self.panel.rememberViews()
         show_map(result, self.name, ui.opacitySlider.value)
         self._setBackground()
+
+    def _onShow(self, show: bool) -> None:
+        if show and self.panel.result is not None:
+            self.showMoving()  # "Restore my view" takes it out of the registration
+        self.showMap()
 
     def showBackground(self) -> None:
         """Put the moving nodes, and under the map the volume, that are chosen."""
