@@ -726,6 +726,9 @@ def test_the_chosen_run_moves_the_moving_volume(widget, inputs, host, background
     ui.resultComboBox.currentIndex = 0
     assert inputs[1].GetParentTransformNode() is first.transform
     assert [view.GetBackgroundVolumeID() for view in views] == before
+    ui.restoreButton.click()
+    ui.resultComboBox.currentIndex = 1  # nothing is shown: nothing moves
+    assert inputs[1].GetParentTransformNode() is None
 
 
 def test_the_panel_as_a_picture(widget, inputs, host, tmp_path):

@@ -13,9 +13,10 @@ vtk = pytest.importorskip("vtk")
 from support.fake_result import SAMPLES, write_fake_result  # noqa: E402
 from UncertainRegLib.results.reader import ResultError, ResultFolder  # noqa: E402
 from UncertainRegLib.scene import display  # noqa: E402
-from UncertainRegLib.scene.colors import colors, legend_of  # noqa: E402
+from UncertainRegLib.scene.colors import colors  # noqa: E402
 from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
+from UncertainRegLib.scene.legend import legend_of  # noqa: E402
 from UncertainRegLib.scene.nodes import find_folder  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result, update_result  # noqa: E402
 

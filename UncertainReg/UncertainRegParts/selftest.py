@@ -150,14 +150,8 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         """Surfaces lie inside each other, ellipsoids are in the slices, and the main movement moves
         the moving volume."""
         from UncertainRegLib.scene.axes import hide_axes, show_axes
-        from UncertainRegLib.scene.display import (
-            is_log,
-            jump_to,
-            set_log,
-            show_moving,
-            slice_nodes,
-            worst_point,
-        )
+        from UncertainRegLib.scene.display import jump_to, show_moving, slice_nodes, worst_point
+        from UncertainRegLib.scene.log_colors import is_log, set_log
         from UncertainRegLib.scene.surfaces import show_surfaces
         from UncertainRegLib.scene.sweep import add_sweep
 
@@ -174,8 +168,8 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
             ellipsoids = show_axes(result)
             self.assertTrue(ellipsoids.GetPolyData().GetNumberOfPoints() > 0)
             hide_axes(result)
-        set_log(result, "uncertainty_mm", True)
-        self.assertTrue(is_log(result, "uncertainty_mm"))
+        set_log(result.maps["uncertainty_mm"], True)
+        self.assertTrue(is_log(result.maps["uncertainty_mm"]))
         add_sweep(result)
         show_moving(result, "sweep_transform")
         self.assertIs(result.moving.GetParentTransformNode(), result.sweep_transform)

@@ -9,14 +9,16 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..results.maps import main_map
-from .colors import DECADES, LOGARITHMIC, color_table, display_of, legend_of, table_name
-from .maps import automatic_floor
-from .nodes import MAP, ROLE
+from ..results.maps import DISAGREEMENT, main_map
+from . import landmarks, nodes
+from .colors import display_of
+from .legend import refresh_legends
+from .log_colors import set_log
 from .parents import put_under, release, users_parents
 from .result_nodes import ResultNodes
 from .samples import FRAMES_PER_SECOND
 from .segments import names_of
+from .slices import nodes_of_class, slice_nodes, slice_views
 
 
 def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6) -> None:
@@ -38,19 +40,29 @@ def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6)
         view.SetForegroundVolumeID(volume.GetID())
         view.SetForegroundOpacity(opacity)
         view.SetLabelVolumeID(None)  # it lies above the map and would hide it
-    for display in _nodes(result.scene, "vtkMRMLSegmentationDisplayNode"):
+    for display in nodes_of_class(result.scene, "vtkMRMLSegmentationDisplayNode"):
         display.SetVisibility2DFill(False)  # outlines do not
+    _color_ellipsoids(result, name)
     refresh_legends(result.scene)
 
 
-def refresh_legends(scene: slicer.vtkMRMLScene) -> None:
-    """Call after changing the layers of a view: the legend of a map is seen with its map only."""
-    shown = {view.GetForegroundVolumeID() for view in slice_views(scene)}
-    for volume in _nodes(scene, "vtkMRMLScalarVolumeNode"):
-        legend = legend_of(volume) if (volume.GetAttribute(ROLE) or "").startswith(MAP) else None
-        if legend is not None:
-            legend.SetVisibility(volume.GetID() in shown)
-            legend.Modified()  # it does not notice the layer by itself
+def color_by_log(result: ResultNodes, name: str, log: bool) -> None:
+    """Colour a map, and what is coloured like it, by the logarithm of the values, or by the values."""
+    set_log(result.maps[name], log)
+    _color_ellipsoids(result, name)
+    refresh_legends(result.scene)
+
+
+def _color_ellipsoids(result: ResultNodes, name: str) -> None:
+    """Ellipsoids tell of the disagreement: under the legend of another map they have one colour."""
+    display = display_of(result.maps[name])
+    for role in ("ellipsoids", "probe_ellipsoid"):
+        node = nodes.find(result.scene, result.run, role)
+        if node is None or node.GetDisplayNode() is None:
+            continue
+        node.GetDisplayNode().SetScalarVisibility(name == DISAGREEMENT)
+        if name == DISAGREEMENT and display is not None:
+            landmarks.color_like(node, display)
 
 
 def set_opacity(result: ResultNodes, opacity: float) -> None:
@@ -65,38 +77,6 @@ def set_threshold(result: ResultNodes, name: str, hide_below: float) -> None:
     if display is not None:
         display.SetThreshold(hide_below, display.GetUpperThreshold())
         display.ApplyThresholdOn()
-
-
-def can_be_log(result: ResultNodes, name: str) -> bool:
-    """Has the map a colour table, and a window from 0 on, for which a logarithm makes sense?"""
-    display = display_of(result.maps[name])
-    if display is None:
-        return False
-    table = table_name(display).removesuffix(LOGARITHMIC)
-    return table in ("inferno", "viridis") and display.GetWindowLevelMin() == 0.0
-
-
-def is_log(result: ResultNodes, name: str) -> bool:
-    """Does the map show its logarithm?"""
-    display = display_of(result.maps[name])
-    return display is not None and table_name(display).endswith(LOGARITHMIC)
-
-
-def set_log(result: ResultNodes, name: str, log: bool) -> None:
-    """Colour a map by the logarithm of its values, or by the values; these stay as they are.
-
-    Nothing happens to a map for which that makes no sense (``can_be_log``).
-    """
-    if can_be_log(result, name):
-        node = result.maps[name]
-        display = display_of(node)
-        table = table_name(display).removesuffix(LOGARITHMIC) + (LOGARITHMIC if log else "")
-        display.SetAndObserveColorNodeID(color_table(result.scene, table).GetID())
-        # A logarithm is for the small values: nothing of its decades is hidden at first.
-        floors = [automatic_floor(node), display.GetWindowLevelMax() / 10**DECADES]
-        if np.isclose(display.GetLowerThreshold(), floors[not log]):
-            set_threshold(result, name, floors[log])
-        refresh_legends(result.scene)
 
 
 def show_moving(result: ResultNodes, under: str | None) -> list[str]:
@@ -199,11 +179,13 @@ def show_structure(result: ResultNodes, name: str, only: bool) -> None:
 
 @dataclass
 class Views:
-    """What the views showed once: layers and opacity; position and field of view; segments."""
+    """What the views showed once: layers and opacity; position and field of view; segments; how the
+    crosshair is drawn (None: whatever it is)."""
 
     layers: dict[str, tuple]
     slices: dict[str, tuple]
     segments: dict[str, tuple] = field(default_factory=dict)
+    crosshair: int | None = None
 
 
 def remember_views(scene: slicer.vtkMRMLScene) -> Views:
@@ -224,7 +206,7 @@ def remember_views(scene: slicer.vtkMRMLScene) -> Views:
         matrix.DeepCopy(view.GetSliceToRAS())
         slices[view.GetID()] = (matrix, view.GetFieldOfView(), view.GetXYZOrigin())
     segments = {}
-    for display in _nodes(scene, "vtkMRMLSegmentationDisplayNode"):
+    for display in nodes_of_class(scene, "vtkMRMLSegmentationDisplayNode"):
         node = display.GetDisplayableNode()
         visible = (
             {each: display.GetSegmentVisibility(each) for each in names_of(node)} if node else {}
@@ -234,7 +216,8 @@ def remember_views(scene: slicer.vtkMRMLScene) -> Views:
             display.GetVisibility2DFill(),
             visible,
         )
-    return Views(layers, slices, segments)
+    crosshair = crosshair_of(scene)
+    return Views(layers, slices, segments, crosshair.GetCrosshairMode() if crosshair else None)
 
 
 def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
@@ -268,7 +251,23 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
             display.SetVisibility2DFill(filled)
             for each, visible in segments.items():
                 display.SetSegmentVisibility(each, visible)
+    crosshair = crosshair_of(scene)
+    if crosshair is not None and views.crosshair is not None:
+        crosshair.SetCrosshairMode(views.crosshair)
     refresh_legends(scene)
+
+
+def crosshair_of(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLCrosshairNode | None:
+    """The one crosshair of a scene."""
+    return scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+
+
+def mark(scene: slicer.vtkMRMLScene, point) -> None:
+    """Put the crosshair on a point (RAS mm), and let it be seen."""
+    crosshair = crosshair_of(scene)
+    crosshair.SetCrosshairRAS(list(map(float, point)))
+    if crosshair.GetCrosshairMode() == crosshair.NoCrosshair:
+        crosshair.SetCrosshairMode(crosshair.ShowSmallBasic)
 
 
 def worst_point(result: ResultNodes) -> np.ndarray:
@@ -308,19 +307,3 @@ def _column(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray:
 def _need_samples(result: ResultNodes) -> None:
     if result.sample_browser is None:
         raise ValueError("The result has no samples to show.")
-
-
-def slice_views(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceCompositeNode]:
-    """What the slice views show; there are such nodes even without a window."""
-    return _nodes(scene, "vtkMRMLSliceCompositeNode")
-
-
-def slice_nodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceNode]:
-    """Where the slice views are."""
-    return _nodes(scene, "vtkMRMLSliceNode")
-
-
-def _nodes(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.vtkMRMLNode]:
-    found = scene.GetNodesByClass(class_name)
-    found.UnRegister(None)
-    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

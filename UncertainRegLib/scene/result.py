@@ -255,9 +255,7 @@ def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
     if is_new:
         landmarks.style_ellipsoids(ellipsoids)
     main = nodes.find(scene, run, f"map:{DISAGREEMENT}")
-    display = display_of(main) if main is not None else None
-    window = (display.GetWindowLevelMin(), display.GetWindowLevelMax()) if display else None
-    landmarks.set_ellipsoids(ellipsoids, rows, window)
+    landmarks.set_ellipsoids(ellipsoids, rows, display_of(main) if main is not None else None)
 
 
 def _metadata(record: Record) -> dict[str, str]:
