@@ -71,6 +71,11 @@ def analyze(path):
     return path
 
 
+def replaced(path, old, new):
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    return path
+
+
 def renamed(path, name):
     return path.rename(path.with_name(name))
 
@@ -444,6 +449,11 @@ IMAGES = {
         lambda f: without(mha(f / "i.mha"), "ElementSpacing"),
         at(LPS_PLAIN @ np.diag([1, 1 / 1.5, 1 / 2, 1])),
         ["has no voxel size"],
+    ),
+    "MetaImage with a negative voxel size": (
+        lambda f: replaced(mha(f / "i.mha"), b"= 1 1.5 2", b"= -1 1.5 2"),
+        at(LPS_PLAIN @ np.diag([-1.0, 1, 1, 1])),
+        ["negative voxel size"],
     ),
     "MetaImage, detached": (lambda f: detached(f / "i.mhd"), at(LPS_PLAIN), []),
     "MetaImage with bytes before its voxels": (

@@ -85,6 +85,8 @@ def open_with_itk(path: Path, say: Say) -> Stored:
             _say_unoriented(path, spacing * factor, say)
         elif not {"elementspacing", "elementsize"} & fields.keys():
             say(f"{path}: has no voxel size; its voxels are taken as 1 mm long.")
+        if any(float(size) < 0 for size in fields.get("elementspacing", "").split()):
+            say(f"{path}: has a negative voxel size; that axis is taken to run the other way.")
         if not {"offset", "position", "origin"} & fields.keys():
             _say_unplaced(path, say)
     elif kind == "GDCMImageIO" and size[2:3] == (1,):
