@@ -440,11 +440,19 @@ def test_apply_notices_a_deletion_that_its_chooser_does_not(widget, inputs, host
 
 
 def test_maps_are_not_offered_as_volumes(widget, inputs, host):
+    import slicer
+
+    from UncertainRegLib.scene.nodes import tag
+
+    lines = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Nothing known here")
+    tag(lines, "a run", "unknown")
     apply_and_wait(host, widget)
     host.process_events()
     for chooser in (widget.ui.fixedSelector, widget.ui.movingSelector):
         assert chooser.nodeCount() == 2
     assert widget.ui.movingSelector.currentNode() is inputs[1]
+    masks = widget.ui.fixedMaskSelector.sortFilterProxyModel()
+    assert lines.GetID() in masks.hiddenNodeIDs  # the hatching is no mask
 
 
 def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):

@@ -11,7 +11,7 @@ inputs, nodes              the registered images, which node belongs to which ru
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
 tables, landmarks          rows with units, points and ellipsoids
 colors, log_colors, legend colour tables, by the logarithm, the one legend
-slices                     the slice views
+slices, unknown            the slice views; lines where nothing is known
 plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
 foreground, frames         where maps mean something; the one LPS to RAS flip

@@ -17,24 +17,16 @@ DECADES = 2  # of the window that a logarithmic table spans
 
 
 def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:
-    """The colour table node 'inferno', 'viridis' or 'diverging', made once per scene.
+    """The colour table node of that name in `palette`, made once per scene.
 
     'inferno log' and 'viridis log' spread the colours over the logarithm: two decades below the
     upper end of the window (which has to start at 0). 'inferno log scale' has the same colours for
     a legend whose own scale is logarithmic.
     """
-    tables = scene.GetNodesByClass("vtkMRMLColorTableNode")
-    tables.UnRegister(None)
-    for i in range(tables.GetNumberOfItems()):
-        if tables.GetItemAsObject(i).GetAttribute(_ATTRIBUTE) == name:
-            return tables.GetItemAsObject(i)
-    table = slicer.vtkMRMLColorTableNode()
-    table.SetTypeToUser()
-    table.SetName(scene.GenerateUniqueName(f"UncertainReg {name}"))
-    table.SetAttribute(_ATTRIBUTE, name)
-    table.SetAttribute("Category", "UncertainReg")
-    table.SetHideFromEditors(False)  # hidden colour nodes would not be saved with the scene
-    table.SetNumberOfColors(256)
+    table = _find(scene, name)
+    if table is not None:
+        return table
+    table = _new(scene, name, 256)
     rows = colors(name.removesuffix(LOG_SCALE).removesuffix(LOGARITHMIC)) / 255.0
     if name.endswith(LOGARITHMIC):
         share = 1.0 + np.log10(np.arange(1, 257) / 256.0) / DECADES
@@ -46,6 +38,39 @@ def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTab
         table.GetLookupTable().SetScaleToLog10()
         table.SetSaveWithScene(False)  # the scale would be lost
     return scene.AddNode(table)
+
+
+def hatch_table(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
+    """The colours of a label map of lines, made once per scene: nothing, and a grey
+    that is seen on dark and on bright tissue."""
+    table = _find(scene, "hatch")
+    if table is not None:
+        return table
+    table = _new(scene, "hatch", 2)
+    table.SetColor(0, "known", 0.0, 0.0, 0.0, 0.0)
+    table.SetColor(1, "nothing known here", 0.5, 0.5, 0.55, 1.0)
+    return scene.AddNode(table)
+
+
+def _find(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode | None:
+    tables = scene.GetNodesByClass("vtkMRMLColorTableNode")
+    tables.UnRegister(None)
+    for i in range(tables.GetNumberOfItems()):
+        if tables.GetItemAsObject(i).GetAttribute(_ATTRIBUTE) == name:
+            return tables.GetItemAsObject(i)
+    return None
+
+
+def _new(scene: slicer.vtkMRMLScene, name: str, colors: int) -> slicer.vtkMRMLColorTableNode:
+    """A table that is not in the scene yet."""
+    table = slicer.vtkMRMLColorTableNode()
+    table.SetTypeToUser()
+    table.SetName(scene.GenerateUniqueName(f"UncertainReg {name}"))
+    table.SetAttribute(_ATTRIBUTE, name)
+    table.SetAttribute("Category", "UncertainReg")
+    table.SetHideFromEditors(False)  # hidden colour nodes would not be saved with the scene
+    table.SetNumberOfColors(colors)
+    return table
 
 
 def remove_unused_tables(scene: slicer.vtkMRMLScene) -> None:

@@ -10,7 +10,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..results.maps import DISAGREEMENT, main_map
-from . import landmarks, nodes
+from . import landmarks, nodes, unknown
 from .colors import display_of
 from .legend import refresh_legends
 from .log_colors import set_log
@@ -22,7 +22,8 @@ from .slices import nodes_of_class, slice_nodes, slice_views
 
 
 def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6) -> None:
-    """Lay a map over the fixed image in every slice view; layout and position stay.
+    """Lay a map over the fixed image in every slice view, and hatch where nothing is known; layout
+    and position stay.
 
     Args:
         name: by default the map that the result is first judged by (`results.maps.main_map`).
@@ -33,13 +34,15 @@ def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6)
     name = name or main_map(result.maps) or ""
     if name not in result.maps:
         raise ValueError(f"The result has no map {name!r}; it has {', '.join(result.maps)}.")
-    volume = result.maps[name]
+    volume, hatched = result.maps[name], nodes.find(result.scene, result.run, unknown.ROLE)
     for view in slice_views(result.scene):
         if result.fixed is not None:
             view.SetBackgroundVolumeID(result.fixed.GetID())
         view.SetForegroundVolumeID(volume.GetID())
         view.SetForegroundOpacity(opacity)
-        view.SetLabelVolumeID(None)  # it lies above the map and would hide it
+        # A label layer lies above the map and would hide it; the hatching does not.
+        view.SetLabelVolumeID(hatched.GetID() if hatched is not None else None)
+        view.SetLabelOpacity(unknown.OPACITY)
     for display in nodes_of_class(result.scene, "vtkMRMLSegmentationDisplayNode"):
         display.SetVisibility2DFill(False)  # outlines do not
     _color_ellipsoids(result, name)

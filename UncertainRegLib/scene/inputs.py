@@ -16,6 +16,7 @@ from . import landmarks, nodes
 from .foreground import foreground_mask
 from .frames import world_grid
 from .maps import set_image, set_scalars
+from .unknown import fill_unknown
 
 # name -> node reference role on the transform; the first two are Slicer's own
 _ROLES = {
@@ -56,19 +57,18 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
     """Where maps mean something (1, else 0); None for everywhere.
 
     That is inside the mask of the fixed image (without one: outside the air, `foreground`), and
-    where at least half of the samples stay in the moving image.
+    where at least half of the samples stay in the moving image. The rest of the patient is hatched
+    in the views (`unknown`).
 
     Raises:
         RuntimeError: the map of validity cannot be read.
         ValueError: the mask cannot be read, or the fixed image is under a deformable transform.
     """
     path = source.input_file("fixed_mask")
-    if path is not None:
-        area = read_segmentation(path).foreground()
-    else:
-        fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
-        shown = None if fixed is None else foreground_mask(fixed)
-        area = None if shown is None else Image(shown.astype(np.uint8), world_grid(fixed))
+    fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
+    shown = None if fixed is None else foreground_mask(fixed)
+    body = None if shown is None else Image(shown.astype(np.uint8), world_grid(fixed))
+    area = body if path is None else read_segmentation(path).foreground()
     validity = source.record.maps.get("validity")
     path = source.file(validity.file) if validity else None
     if path is None:
@@ -77,6 +77,10 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
     valid = validity.array >= 0.5
     if area is not None:
         valid &= area.resample(validity.grid, "nearest", 0).array > 0
+    unknown = ~valid
+    if body is not None:
+        unknown &= body.resample(validity.grid, "nearest", 0).array > 0
+    fill_unknown(scene, run, unknown, validity.grid)
     return Image(valid.astype(np.uint8), validity.grid)
 
 

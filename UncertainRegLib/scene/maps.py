@@ -74,7 +74,7 @@ def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
     """Robust (window low, window high, hide below) of a map, in its own unit.
 
     The window ends at the 99th percentile; the lower half of the anatomy stays bare so that the
-    anatomy shows. Every second voxel is looked at, NaN is left out.
+    anatomy shows, and so does a value of 0. Every second voxel is looked at, NaN is left out.
     """
     kind = kind_of(name)
     if kind.window is not None:
@@ -88,7 +88,8 @@ def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
         return -high, high, -_EVERYTHING
     first, middle, last = np.percentile(part, [1, 50, 99])
     low = 0.0 if first >= 0 else _round(first)
-    return low, max(_round(last), low + 1e-3), _round(middle)
+    high = max(_round(last), low + 1e-3)
+    return low, high, _round(max(middle, high / 100) if low == 0.0 else middle)
 
 
 def _style(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) -> None:
