@@ -23,6 +23,8 @@ class TableSection:
             table.verticalHeader().setDefaultSectionSize(24)
             table.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)  # as it comes
         connectAll(
+            (ui.structuresCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
+            (ui.landmarksCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
             (ui.structuresTable, "cellClicked(int,int)", self._onStructure),
             (ui.landmarksTable, "cellClicked(int,int)", self._onLandmark),
             (ui.onlyStructureCheckBox, "toggled(bool)", self._showStructure),
@@ -41,11 +43,15 @@ class TableSection:
             (ui.landmarksCollapsibleButton, ui.landmarksTable, result.landmark_table),
         ):
             section.visible = node is not None
-            if node is not None:
+            if node is not None and not section.collapsed:  # else when it is opened
                 fillTable(table, node)
         with blocked(ui.surfacesCheckBox) as box:
             display = result.surfaces.GetDisplayNode() if result.surfaces else None
             box.checked = display is not None and bool(display.GetVisibility())
+
+    def _onCollapsed(self, collapsed: bool) -> None:
+        if not collapsed:
+            self.show(self.panel.result)
 
     def _onStructure(self, row: int, column: int) -> None:
         node = self.panel.result.label_table if self.panel.result else None
