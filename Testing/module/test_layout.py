@@ -87,3 +87,18 @@ def test_tables_are_as_tall_as_their_rows_up_to_a_limit(full, host):
     assert (few.rowCount, many.rowCount) == (2, 51)
     assert 2 * row <= few.viewport().height < 3 * row
     assert 12 * row <= many.viewport().height < 13 * row
+
+
+def test_a_table_is_filled_when_it_is_opened(full, host):
+    import slicer
+
+    from UncertainRegLib.scene.result import load_result
+
+    ui = full.ui
+    ui.landmarksCollapsibleButton.collapsed = True
+    load_result(full.results.result.folder, slicer.mrmlScene)
+    ui.landmarksTable.setRowCount(0)
+    full.results.refresh()
+    assert ui.landmarksTable.rowCount == 0
+    ui.landmarksCollapsibleButton.collapsed = False
+    assert ui.landmarksTable.rowCount == 51
