@@ -22,6 +22,7 @@ ARROWS = {
     "settings": "",
     "results": "",
     "geometry": "",
+    "sample_pair": "geometry",
     "contracts": "geometry settings",
     "perturbations": "contracts geometry plugins settings",
     "gaussian": "randomness",
@@ -34,7 +35,7 @@ ARROWS = {
     "settings",
     "jobs": "backbones checksum contracts environment expected_error geometry metrics posterior "
     "randomness results samplers",
-    "scene": "geometry palette posterior results",
+    "scene": "geometry palette posterior results sample_pair",
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones contracts environment expected_error geometry jobs metrics "
