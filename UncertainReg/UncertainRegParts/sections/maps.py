@@ -39,6 +39,7 @@ class MapSection:
 
     def show(self, result) -> None:
         """Fill the controls from a run and from what the slice views show of it."""
+        from UncertainRegLib.scene.arrows import has_arrows
         from UncertainRegLib.scene.display import slice_views
 
         if result is None:
@@ -60,9 +61,9 @@ class MapSection:
                 ui.opacitySlider.value = shown[result.maps[chosen].GetID()]
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData(self._shownBackground(result))
-        with blocked(ui.glyphsCheckBox):
-            glyphs = result.transform.GetDisplayNode() if result.transform else None
-            ui.glyphsCheckBox.checked = glyphs is not None and bool(glyphs.GetVisibility())
+        with blocked(ui.glyphsCheckBox) as box:
+            box.checked = has_arrows(result)
+        self._onGlyphs(ui.glyphsCheckBox.checked)
         self._updateThreshold()
 
     def _shownBackground(self, result) -> str:
@@ -183,10 +184,18 @@ class MapSection:
             self._updateThreshold()
 
     def _onGlyphs(self, show: bool) -> None:
-        from UncertainRegLib.scene.display import show_glyphs
+        from UncertainRegLib.scene.arrows import hide_arrows, show_arrows
 
-        if self.panel.result is not None and self.panel.result.transform is not None:
-            show_glyphs(self.panel.result, show)
+        result, label = self.panel.result, self.ui.glyphsLabel
+        drawn = show and result is not None and result.transform is not None
+        label.visible = drawn
+        if drawn:
+            label.text = _(
+                "Arrows lead from the fixed to the moving place, true to scale; the longest "
+                "displacement is {mm} mm."
+            ).format(mm=f"{show_arrows(result):.1f}")
+        elif result is not None:
+            hide_arrows(result)
 
 
 def mapTitle(name: str, node) -> str:
