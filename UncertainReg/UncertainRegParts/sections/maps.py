@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..controls import blocked, connectAll
+from ..wording import translated
 
 
 class MapSection:
@@ -99,7 +100,7 @@ class MapSection:
         if result is None or self.name not in result.maps:
             return
         self._updateThreshold()
-        ui.mapComboBox.toolTip = result.maps[self.name].GetDescription() or ""
+        ui.mapComboBox.toolTip = translated(result.maps[self.name].GetDescription() or "")
         if not ui.showMapCheckBox.checked:
             self.panel.restoreLayers()
             return

@@ -9,6 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..controls import askForPath, blocked, connectAll, fillTable
+from ..wording import translated
 
 
 class TableSection:
@@ -106,7 +107,7 @@ class TableSection:
             look_at(result.scene, bounds)
         except ValueError as error:
             slicer.util.errorDisplay(
-                _("The surfaces cannot be shown: {reason}").format(reason=error)
+                _("The surfaces cannot be shown: {reason}").format(reason=translated(str(error)))
             )
         self.panel.refresh()
 

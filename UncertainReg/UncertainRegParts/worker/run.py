@@ -13,6 +13,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..wording import translated
 from .inputs import writeInputs
 from .task import Task, duration
 
@@ -94,11 +95,11 @@ class Run(Task):
                 )
             )
         elif kind == "stage" and self.state == "running":
-            self._say(event["text"])
+            self._say(translated(event["text"]))
         elif kind == "snapshot" and self._steps is None and time.monotonic() >= self._nextLoad:
             self._load(LIVE_MAPS, lambda isThere: self._onChanged())
         elif kind == "warning":
-            self.warnings.append(event["text"])
+            self.warnings.append(translated(event["text"]))
             self._onChanged()
 
     def _onEnd(self, exitCode: int) -> None:
@@ -239,7 +240,8 @@ class Run(Task):
         self._steps = None
         if isThere:
             self.resultIsNew = True
-            self.warnings += [w for w in self.result.warnings if w not in self.warnings]
+            said = map(translated, self.result.warnings)
+            self.warnings += [text for text in said if text not in self.warnings]
             # At most once a second, and never more than a fifth of the user's time.
             self._nextLoad = time.monotonic() + max(1.0, 4 * self._busy)
         self._then(isThere)
