@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..controls import blocked, connectAll
+from ..wording import translated
 
 
 class SampleSection(VTKObservationMixin):
@@ -88,7 +89,7 @@ class SampleSection(VTKObservationMixin):
                 with slicer.util.WaitCursor():
                     add_sweep(result)
             except ValueError as error:
-                slicer.util.errorDisplay(str(error))
+                slicer.util.errorDisplay(translated(str(error)))
         self._showMoving()
         self.show(result)
 
@@ -124,7 +125,7 @@ class SampleSection(VTKObservationMixin):
         try:
             add_difference(result, *(sample for _weight, sample in result.modes[:2]))
         except ValueError as error:
-            slicer.util.errorDisplay(str(error))
+            slicer.util.errorDisplay(translated(str(error)))
             return
         self.panel.refresh()
         combo.currentIndex = combo.findData(DIFFERENCE)

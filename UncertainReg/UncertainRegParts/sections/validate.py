@@ -9,6 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..controls import blocked, connectAll, fillTable
+from ..wording import translated
 from ..worker.evaluation import Evaluation
 from .progress import showProgress
 
@@ -165,11 +166,11 @@ def calibrationText(expected, calibration) -> str:
     from UncertainRegLib.results.calibration import how_found
     from UncertainRegLib.results.expectation import in_words, refusal
 
-    lines = in_words(expected, calibration)
+    lines = list(map(translated, in_words(expected, calibration)))
     if refusal(expected, calibration):
         return "<br>".join(lines)
     if calibration is not None:
-        lines.append(how_found(calibration))
+        lines.append(translated(how_found(calibration)))
     elif expected is not None:
         lines.append(_("Not yet checked on known deformations of the fixed volume."))
     return "<br>".join(lines)
