@@ -30,6 +30,7 @@ class Centroids(torch.nn.Module):
         order: tuple[int, int, int] = (0, 1, 2),
         gain: float = 1.0,
         noise: float = 0.0,
+        wobble: float = 0.0,
         last: bool = False,
         signs: tuple[float, float, float] = (1.0, 1.0, 1.0),
         bias: float = 0.0,
@@ -39,6 +40,7 @@ class Centroids(torch.nn.Module):
         super().__init__()
         self.unit, self.order, self.gain, self.noise, self.last = unit, order, gain, noise, last
         self.signs, self.bias, self.garbage = signs, bias, garbage
+        self.wobble = wobble
         self.spacing_mm = spacing_mm
 
     def forward(self, moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
@@ -53,6 +55,7 @@ class Centroids(torch.nn.Module):
                 shift = shift * self.spacing_mm
             if self.unit == "half-extents":
                 shift = shift * 2 / (moving.shape[axis] - 1)
+            shift = shift * (1 + self.wobble * torch.randn(1)[0])
             parts.append(self.gain * shift + self.noise * torch.rand(1)[0])
         answer = (
             torch.stack(
@@ -184,7 +187,7 @@ def test_what_is_certified_is_right_or_its_doubt_is_named(kind, spacing_mm):
     matrix = made(spacing_mm)
     grid = Grid.from_spacing((20, 24, 28), (spacing_mm,) * 3, (0, 0, 0))
     base = DisplacementField(np.zeros((*grid.shape, 3), np.float32), grid)
-    answers = Answers(base, np.zeros(5), matrix, np.linalg.norm(matrix, axis=1))
+    answers = Answers(base, base, np.zeros(5), matrix, np.linalg.norm(matrix, axis=1))
     certified = not diagnose(answers, units)
     doubted = certified and bool(doubtful_units(answers, units))
     same = kind == "right" or (spacing_mm == 1.0 and " as " in kind)
@@ -269,8 +272,12 @@ def test_verify_says_how_long_it_takes_and_what_fails(own, tmp_path, capsys):
     )
 
 
-def test_undeclared_randomness_is_noticed(own):
-    noisy = Centroids(noise=0.05)
+@pytest.mark.parametrize(
+    "random", [{"noise": 0.05}, {"wobble": 0.01}], ids=["of the answer", "in proportion to it"]
+)
+def test_undeclared_randomness_is_noticed(own, random):
+    """Also that which an image and itself do not show, as nothing moves there."""
+    noisy = Centroids(**random)
     assert result(verify(own(noisy), competence=False), "repeatability").passed is False
     assert result(verify(own(noisy, stochastic=True), competence=False), "repeatability").passed
 

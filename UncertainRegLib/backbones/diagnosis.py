@@ -34,21 +34,28 @@ class Answers:
 
     Attributes:
         base: the field of the pair that is not shifted, an image and itself.
+        moved: that of the pair shifted along i.
         base_mm: (n,) its length in the foreground.
         matrix: (3, 3): row a is the mean answer, along (i, j, k), to a shift along axis a.
         sizes: (3,) root mean square over the foreground of the same answers.
     """
 
     base: DisplacementField
+    moved: DisplacementField
     base_mm: np.ndarray
     matrix: np.ndarray
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, base: DisplacementField, inside: np.ndarray, changes: list) -> Answers:
-        """From the change (n, 3), LPS mm, of the foreground's field by each shift."""
+    def of(
+        cls, base: DisplacementField, inside: np.ndarray, shifted: list[DisplacementField]
+    ) -> Answers:
+        """From the fields (numpy, one grid) of the three shifted pairs; ``inside`` is the
+        foreground."""
+        changes = [(field.vectors - base.vectors)[inside] for field in shifted]
         return cls(
             base,
+            shifted[0],
             np.linalg.norm(base.vectors[inside], axis=-1),
             np.array(
                 [base.grid.direction.T @ change.mean(axis=0) / SHIFT_MM for change in changes]
