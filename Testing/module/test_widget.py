@@ -74,10 +74,37 @@ def test_a_missing_backbone_is_named_with_what_to_install(widget, inputs, monkey
         "UncertainRegLib.plugins.not_installed",
         lambda packages: ["convexAdam"] * ("convexAdam" in packages),
     )
+    import qt
+
     combo = widget.ui.backboneComboBox
     combo.currentIndex = combo.findData("convexadam")
-    assert "not installed: install the Python package convexAdam" in widget.ui.applyButton.text
-    assert not widget.ui.applyButton.enabled
+    ui = widget.ui
+    assert ui.applyButton.text == "ConvexAdam (MIND features) is not installed"
+    assert not ui.applyButton.enabled
+    assert ui.installLabel.text.endswith("): install the Python package convexAdam.")
+    ui.installButton.click()
+    copied = 'slicer.util.pip_install("convexAdam")'
+    assert qt.QApplication.clipboard().text() == copied and copied in ui.installLabel.text
+    monkeypatch.setattr("UncertainRegLib.plugins.not_installed", lambda packages: [])
+    widget.install.onCheck()  # which a timer does; it was installed meanwhile
+    assert ui.applyButton.enabled and not ui.installWidget.visible
+    assert "not installed" not in combo.currentText
+
+
+def test_missing_weights_are_named_with_the_command_that_gets_them(widget, inputs, monkeypatch):
+    monkeypatch.setattr("UncertainRegLib.plugins.not_installed", lambda packages: [])
+    monkeypatch.setattr("UncertainRegLib.backbones.registry.is_stored", lambda weights: False)
+    combo = widget.ui.backboneComboBox
+    combo.currentIndex = combo.findData("clapirn")
+    assert "install its weights" in widget.ui.installLabel.text
+    assert widget.ui.installButton.toolTip.endswith('__main__.py" backbones install clapirn')
+
+
+def test_what_is_weighed_is_asked_before_what_is_kept(widget, inputs, host):
+    ui = widget.ui
+    ui.methodComboBox.currentIndex = ui.methodComboBox.findData("sir")
+    host.process_events()
+    assert ui.sirWidget.y < ui.samplesSpinBox.y
 
 
 def test_parameters_follow_the_panel_and_back(widget, inputs):
@@ -271,8 +298,8 @@ def test_a_closed_scene_stops_the_reading_of_the_maps(widget, inputs, host, monk
     import slicer
     from UncertainRegParts.worker.run import Run
 
-    read, loadRest = [], Run._loadNext
-    monkeypatch.setattr(Run, "_loadNext", lambda run: (read.append(run.state), loadRest(run)))
+    read, step = [], Run._step
+    monkeypatch.setattr(Run, "_step", lambda run: (read.append(run.state), step(run)))
     widget.ui.applyButton.click()
     run_until(host, lambda: widget.logic.run.state == "loading", 120)
     del read[:]
@@ -280,6 +307,24 @@ def test_a_closed_scene_stops_the_reading_of_the_maps(widget, inputs, host, monk
     for _ in range(20):
         host.process_events()
     assert not read and not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+
+
+def test_the_application_answers_while_a_result_is_read(widget, inputs, host, monkeypatch):
+    """Files are read, and nodes filled, one after the other; the views wait for each."""
+    import qt
+    import slicer
+
+    paused, beats = [], []
+    monkeypatch.setattr(slicer.app, "pauseRender", lambda: paused.append(1))
+    monkeypatch.setattr(slicer.app, "resumeRender", lambda: paused.append(-1))
+    timer = qt.QTimer()
+    timer.connect("timeout()", lambda: beats.append(widget.logic.run.state))
+    widget.ui.applyButton.click()
+    timer.start(0)
+    run_until(host, lambda: not widget.logic.run.isActive)
+    timer.stop()
+    assert beats.count("loading") > 2 * len(widget.logic.run.result.maps)
+    assert sum(paused) == 0 and len(paused) > 20
 
 
 def test_what_the_library_names_is_translated(widget, monkeypatch):
@@ -554,9 +599,10 @@ def test_a_result_that_cannot_be_shown_ends_the_run(widget, inputs, host, monkey
     import UncertainRegLib.scene.result
 
     def broken(*arguments, **keywords):
+        yield
         raise KeyError("a key that is missing")
 
-    monkeypatch.setattr(UncertainRegLib.scene.result, "load_result", broken)
+    monkeypatch.setattr(UncertainRegLib.scene.result, "loading", broken)
     assert apply_and_wait(host, widget) == "failed"
     assert "a key that is missing" in widget.ui.statusLabel.text
     assert widget.ui.applyButton.enabled
@@ -585,10 +631,10 @@ def test_odd_lines_of_the_worker_are_no_events(widget, inputs, host, monkeypatch
 def test_whatever_happens_at_the_end_ends_the_run(widget, inputs, host, monkeypatch):
     from UncertainRegParts.worker.run import Run
 
-    def broken(run):
+    def broken(run, *arguments):
         raise KeyError("something nobody foresaw")
 
-    for step in ("_loadFirst", "_loadNext"):
+    for step in ("_loadFirst", "_step", "_end"):
         with monkeypatch.context() as patch:
             patch.setattr(Run, step, broken)
             assert apply_and_wait(host, widget) == "failed"

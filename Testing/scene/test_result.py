@@ -20,7 +20,7 @@ from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.legend import legend_of  # noqa: E402
 from UncertainRegLib.scene.maps import window_of  # noqa: E402
 from UncertainRegLib.scene.nodes import find_folder  # noqa: E402
-from UncertainRegLib.scene.result import find_results, load_result, update_result  # noqa: E402
+from UncertainRegLib.scene.result import find_results, load_result, loading, update_result  # noqa: E402
 
 
 @pytest.fixture
@@ -615,6 +615,30 @@ def test_unchanged_files_are_not_read_again(folder, headless):
     os.utime(folder / "maps/uncertainty_mm.nrrd", (1, 1))
     update_result(result, folder)
     assert slicer.util.arrayFromVolume(node).max() > 3.0
+
+
+def test_a_transform_is_modified_once_and_only_where_something_changed(folder, headless):
+    """Whatever hangs below it is drawn anew each time."""
+    result = load_result(folder, headless.scene)
+    nodes, modified = [result.transform, *result.maps.values()], []
+    for node in nodes:
+        node.AddObserver("ModifiedEvent", lambda caller, _event: modified.append(caller))
+    update_result(result, folder)
+    assert modified == []
+    _edit(folder, lambda record: record.update(seed=7, method="other", warnings=["One."]))
+    update_result(result, folder)
+    assert sorted(map(id, modified)) == sorted(map(id, nodes))
+    assert result.transform.GetAttribute("UncertainReg.Seed") == "7"
+
+
+def test_a_loading_that_is_given_up_leaves_nothing(folder, headless):
+    before = headless.scene.GetNumberOfNodes()
+    steps = loading(folder, headless.scene)
+    for _ in range(6):
+        next(steps)
+    assert headless.scene.GetNumberOfNodes() > before
+    steps.close()
+    assert find_results(headless.scene) == []
 
 
 def test_deleted_transform_comes_back_with_its_inputs(folder, headless):

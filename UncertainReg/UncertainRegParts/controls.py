@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 DECIMALS = {"mm": 1, "%": 1, "points": 0, "": 3}  # by unit; else two
+MOST_ROWS = 12  # of a table that are seen without scrolling
 
 
 @contextlib.contextmanager
@@ -69,6 +70,17 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
     if chosen in order:
         widget.selectRow(order.index(chosen))
     widget.resizeColumnsToContents()
+    fitHeight(widget)
+
+
+def fitHeight(table) -> None:
+    """As tall as its rows, up to a limit; a table of two structures leaves room for the rest."""
+    rows = min(
+        table.verticalHeader().length(), MOST_ROWS * table.verticalHeader().defaultSectionSize
+    )
+    header, bar = table.horizontalHeader(), table.horizontalScrollBar()
+    frame = 2 * table.frameWidth
+    table.setFixedHeight(header.sizeHint.height() + rows + bar.sizeHint.height() + frame)
 
 
 def _order(header, columns: list, count: int) -> list[int]:

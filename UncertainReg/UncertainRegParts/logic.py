@@ -44,27 +44,16 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Select a moving volume")
         if parameters.fixedVolume is parameters.movingVolume:
             return _("Fixed and moving are the same")
-        from UncertainRegLib.backbones import BackboneError
-        from UncertainRegLib.backbones import entry as backbone
-        from UncertainRegLib.samplers import entry as sampling
         from UncertainRegLib.samplers import sampler_class
 
-        found = []
-        for find, name, question in (
-            (backbone, parameters.backbone, _("Choose a registration")),
-            (sampling, parameters.method, _("Choose how uncertainty is found")),
-        ):
-            try:
-                chosen = find(name)
-            except (BackboneError, ValueError):
-                return question
-            if not chosen.available:
-                return _("{title} is not installed: {toInstall}").format(
-                    title=_(chosen.title), toInstall=chosen.to_install
-                )
-            found.append(chosen)
-        if sampler_class(parameters.method).refuses(found[0].facts):
+        registration, method = chosen(parameters)
+        if registration is None:
+            return _("Choose a registration")
+        if method is None or sampler_class(method.name).refuses(registration.facts):
             return _("Choose how uncertainty is found")
+        lacking = notInstalled(parameters)
+        if lacking is not None:
+            return _("{title} is not installed").format(title=_(lacking.title))
         return ""
 
     def start(self, parameters) -> bool:
@@ -76,6 +65,9 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         self.kill()
         self.run, self.error = None, self.missing(parameters)
         if self.error:
+            lacking = notInstalled(parameters)
+            if lacking is not None:
+                self.error += f": {lacking.to_install}"
             self.onChanged()
             return False
         nodes = {
@@ -158,6 +150,26 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         folder = Path(tempfile.mkdtemp(prefix="UncertainReg-", dir=slicer.app.temporaryPath))
         self.temporaryFolders.append(folder)
         return folder
+
+
+def chosen(parameters) -> tuple:
+    """The chosen registration and method as the library lists them; None for one that it has not."""
+    from UncertainRegLib.backbones import BackboneError
+    from UncertainRegLib.backbones import entry as backbone
+    from UncertainRegLib.samplers import entry as sampling
+
+    found = []
+    for find, name in ((backbone, parameters.backbone), (sampling, parameters.method)):
+        try:
+            found.append(find(name))
+        except (BackboneError, ValueError):
+            found.append(None)
+    return tuple(found)
+
+
+def notInstalled(parameters):
+    """The first of the chosen that lacks something on this computer; None if all is there."""
+    return next((one for one in chosen(parameters) if one is not None and not one.available), None)
 
 
 def inWords(error: Exception) -> str:

@@ -11,11 +11,13 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from .logic import UncertainRegLogic
+from .logic import UncertainRegLogic, notInstalled
 from .parameters import NODES
+from .sections.install import InstallSection
 from .sections.progress import ProgressSection
 from .sections.results import ResultsPanel
 from .sections.settings import SettingsSection
+from .sections.setup import SetupSection
 
 
 class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -24,7 +26,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self.settings = self.progress = self.results = None
+        self.logic = self.setupLine = self.settings = self.install = None
+        self.progress = self.results = None
         self._parameterNode = self._guiTag = None
         self._shortcuts = []
         # Identifier of the run whose map the views were given, and that map.
@@ -43,7 +46,10 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._timer = qt.QTimer(uiWidget)
         self._timer.setSingleShot(True)
         self._timer.connect("timeout()", self._onTimer)
+        self.setupLine = SetupSection(self.ui)
         self.settings = SettingsSection(self.ui)
+        self.install = InstallSection(self.ui)
+        self.install.onCheck = self._onInstalled
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
         self.results.onRemoved = self.logic.forget
@@ -134,6 +140,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic.cleanup()  # the results go with the scene
         self._shownRun = None
         self.results.clear()
+        self.setupLine.fold(False)
         self.setParameterNode(None)
         self._showRun()
 
@@ -210,10 +217,18 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The choices and Apply follow the parameter node."""
         self.settings.show()
         self.settings.hideMaps()
+        self.setupLine.show(self._parameterNode)
+        self.install.show(notInstalled(self._parameterNode))
         missing = self.logic.missing(self._parameterNode)
         running = self.logic.run is not None and self.logic.run.isActive
         self.ui.applyButton.enabled = not missing and not running
         self.ui.applyButton.text = _("Running") if running else missing or _("Apply")
+
+    def _onInstalled(self):
+        """While something is missing: look whether it has been installed meanwhile."""
+        if self._parameterNode is not None and notInstalled(self._parameterNode) is None:
+            self.settings.offer()
+            self._showParameters()
 
     def _showRun(self):
         """Progress, messages and new results of the current run."""
@@ -233,6 +248,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         main, chosen = main_map(result.maps), self.results.maps.name
         isFirst = result.run != self._shownRun
+        if isFirst:
+            self.setupLine.fold(True)
         self.results.refresh(result.run, showMap=isFirst)
         if not isFirst and main != self._shownMap and chosen == self._shownMap:
             self.results.maps.chooseMain()

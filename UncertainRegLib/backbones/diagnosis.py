@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry import DisplacementField, Grid
+from .competence import TOO_MUCH
 from .known_content import Places
 
 SHIFT_MM = 4.0
@@ -156,11 +157,17 @@ def doubtful_units(answers: Answers, units: str) -> str:
 def _wrong_units(scale: np.ndarray, grid: Grid, stated: str | None) -> str:
     """A unit other than the stated one multiplies the answers by known numbers of the grid."""
     best, deviation = _likeliest_units(scale, grid, stated)
-    if best[0] and deviation > CERTAIN:
+    beyond = scale.mean() > TOO_MUCH  # no network that sees a shift answers with more than it
+    if best[0] and (deviation > CERTAIN or beyond):
         hardly = "; or it hardly follows such an image" if scale.max() < SILENT else ""
         return (
             f"{best[0]} given as {best[1]}: the answers ({_percents(scale)}) are those of a "
             f"network whose 'units' are \"{best[0]}\"{hardly}"
+        )
+    if beyond:
+        return (
+            f"the answers are larger than the shifts ({_percents(scale)}): look up the 'units' and "
+            "'spacing_mm' of its training, or divide the network's answer before you export it"
         )
     if scale.max() < SILENT:
         return (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,6 +32,16 @@ class Entry:
     available: bool
     to_install: str
     facts: Facts
+
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """Python packages it needs: import name -> what pip calls it."""
+        return self.facts.packages
+
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether `backbones install` has not been run for its trained weights yet."""
+        return self.facts.weights is not None and not is_stored(self.facts.weights)
 
 
 class BackboneError(ValueError):

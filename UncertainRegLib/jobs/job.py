@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from ..json_text import each_once
+
 PATHS = (
     "fixed",
     "moving",
@@ -142,7 +144,7 @@ def read_job(path: str | Path) -> Job:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
     except OSError as error:
         raise JobError(f"{path}: cannot be read ({error.strerror}).") from None
     except ValueError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..palette import colors
 from ..results import columns
 from ..results.calibration import how_found
-from ..results.expectation import NOT_STATED, with_bounds
+from ..results.expectation import NOT_STATED
 from ..results.maps import DISAGREEMENT, EXPECTED, main_map
 from ..results.reader import read_record
 from ..results.record import Record
@@ -147,7 +147,7 @@ def _pictures(folder: Path, record: Record) -> list[str]:
 def _tables(record: Record) -> str:
     """Structures and landmarks, with the bound where one may be stated."""
     return "".join(
-        make(with_bounds(rows, record.expected_error, record.calibration))
+        make(record.bounded(rows))
         for make, rows in ((_labels, record.labels), (_landmarks, record.landmarks))
     )
 

@@ -51,7 +51,7 @@ def within_bound(rows: list[dict]) -> str:
     """How many true landmarks lie within their stated bound, one sentence; empty without any.
 
     Args:
-        rows: with their bounds (`results.expectation.with_bounds`).
+        rows: with their bounds (`Record.bounded`).
     """
     within = [row["within_bound"] for row in rows if row.get("within_bound") is not None]
     if not within:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .calibration import Calibration
-from .expectation import Expectation
+from .expectation import Expectation, with_bounds
 from .improvement import BeforeAfter
 from .validation import Validation
 from .views import known
@@ -191,6 +191,10 @@ class Record:
         maps = {**self.content["maps"], **entry["maps"]}
         calibration = self.content.get("calibration") if self.expected_error else None
         return Record.from_dict({**self.content, **entry, "maps": maps, "calibration": calibration})
+
+    def bounded(self, rows: list[dict]) -> list[dict]:
+        """Rows of structures or landmarks with their 95 % bounds, see `expectation.with_bounds`."""
+        return with_bounds(rows, self.expected_error, self.calibration)
 
     @property
     def log_weights(self) -> list[float]:

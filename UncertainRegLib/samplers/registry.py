@@ -23,6 +23,7 @@ class Entry:
     title: str
     tip: str
     packages: Mapping[str, str]
+    lacks_weights: bool = False  # those that need any are given them as a setting
 
     @property
     def to_install(self) -> str:

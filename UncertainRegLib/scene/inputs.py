@@ -16,6 +16,7 @@ from . import landmarks, nodes
 from .foreground import foreground_mask
 from .frames import world_grid
 from .maps import set_image, set_scalars
+from .steps import finished
 from .unknown import fill_unknown
 
 # name -> node reference role on the transform; the first two are Slicer's own
@@ -101,14 +102,15 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
     if path is None:
         return None
     if name == "moving_segmentation":
-        class_name, read = (
+        class_name, show = (
             "vtkMRMLSegmentationNode",
             partial(_set_segments, rows=source.record.labels),
         )
     else:
-        class_name, read = "vtkMRMLScalarVolumeNode", _set_image
-    return nodes.fill(
-        scene, run, name, class_name, source.record.inputs[key].title, path, read, source.warnings
+        class_name, show = "vtkMRMLScalarVolumeNode", _set_image
+    title = source.record.inputs[key].title
+    return finished(
+        nodes.fill(scene, run, name, class_name, title, path, Path, show, source.warnings)
     )
 
 

@@ -32,14 +32,19 @@ def set_scalars(node: slicer.vtkMRMLScalarVolumeNode, path: Path, dtype=None) ->
     set_image(node, Image(array, image.grid))
 
 
+def read_map(path: Path) -> Image:
+    """A scalar map from its file."""
+    return from_sitk(sitk.ReadImage(str(path)))
+
+
 def set_map(
     node: slicer.vtkMRMLScalarVolumeNode,
-    path: Path,
+    image: Image,
     name: str,
     unit: str | None = None,
     inside: Image | None = None,
 ) -> None:
-    """Fill a volume node with a scalar map (float32); a new one gets its colours and its legend.
+    """Fill a volume node with a scalar map; a new one gets its colours and its legend.
 
     Voxels where ``inside`` is 0 become NaN: they are not drawn, and nobody takes them for certain.
     Without it, what was blank before stays blank. Window and threshold follow the values until
@@ -47,7 +52,6 @@ def set_map(
     """
     if inside is None and node.GetImageData() is not None:
         inside = area_of(node)
-    image = from_sitk(sitk.ReadImage(str(path)))
     array = image.array.astype(np.float32)
     if inside is not None:  # Slicer may have loaded the fixed image with its slices reversed
         array[inside.resample(image.grid, "nearest", 0).array == 0] = np.nan

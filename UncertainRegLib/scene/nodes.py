@@ -7,6 +7,8 @@ from pathlib import Path
 import slicer
 import vtk
 
+from .steps import Steps
+
 RUN = "UncertainReg.Run"
 ROLE = "UncertainReg.Role"
 MAP = "map:"  # start of the role of a map; its name in result.json follows
@@ -76,30 +78,55 @@ def fill(
     name: str,
     path: Path,
     read,
+    show,
     warnings: list[str],
-) -> slicer.vtkMRMLNode | None:
-    """The node with this role, filled by ``read(node, path)`` unless it is from that very file.
+) -> Steps[slicer.vtkMRMLNode | None]:
+    """The node with this role, filled by ``show(node, read(path))`` in two steps, unless it is
+    from that very file.
 
     A file that cannot be read becomes a warning, and the node keeps what it had; None if there was
     no node yet.
     """
-    node, is_new = find_or_add(scene, run, role, class_name, name)
-    if not is_current(node, path) and not try_read(node, path, read, warnings) and is_new:
-        scene.RemoveNode(node)
-        return None
+    node, is_new = find(scene, run, role), False
+    if node is not None and is_current(node, path):
+        return node
+    version = version_of(path)  # before reading: a newer file must not pass for read
+    try:
+        content = read(path)
+        yield
+        node, is_new = find_or_add(scene, run, role, class_name, name)
+        show(node, content)
+    except (RuntimeError, ValueError) as error:
+        warnings.append(cannot_read(path, error))
+        if is_new:
+            scene.RemoveNode(node)
+            return None
+        return node
+    node.SetAttribute(_FILE, version)
     return node
 
 
-def try_read(node: slicer.vtkMRMLNode, path: Path, read, warnings: list[str]) -> bool:
-    """Call ``read(node, path)`` and remember the file's version; a failure becomes a warning."""
-    version = _version(path)  # before reading: a newer file must not pass for read
-    try:
-        read(node, path)
-    except (RuntimeError, ValueError) as error:
-        warnings.append(f"{path.name}: cannot be read ({str(error).strip().splitlines()[-1]}).")
-        return False
+def cannot_read(path: Path, error: Exception) -> str:
+    """The warning about a file that was left out."""
+    return f"{path.name}: cannot be read ({str(error).strip().splitlines()[-1]})."
+
+
+def set_attributes(node: slicer.vtkMRMLNode, values: dict[str, str]) -> None:
+    """Write attributes as one modification, or none where nothing changes.
+
+    Each modification of a transform draws anew whatever hangs below it.
+    """
+    changed = {name: text for name, text in values.items() if node.GetAttribute(name) != text}
+    if changed:
+        blocked = node.StartModify()
+        for name, text in changed.items():
+            node.SetAttribute(name, text)
+        node.EndModify(blocked)
+
+
+def set_version(node: slicer.vtkMRMLNode, version: str) -> None:
+    """Remember from which version of a file a node was filled."""
     node.SetAttribute(_FILE, version)
-    return True
 
 
 def is_current(node: slicer.vtkMRMLNode, path: Path) -> bool:
@@ -107,10 +134,11 @@ def is_current(node: slicer.vtkMRMLNode, path: Path) -> bool:
 
     Live refinement calls every second; unchanged files must not be read again.
     """
-    return node.GetAttribute(_FILE) == _version(path)
+    return node.GetAttribute(_FILE) == version_of(path)
 
 
-def _version(path: Path) -> str:
+def version_of(path: Path) -> str:
+    """Name, size and time of a file: two versions of it differ."""
     try:
         status = path.stat()
     except OSError:  # the worker has just replaced it

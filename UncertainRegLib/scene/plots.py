@@ -16,6 +16,7 @@ from ..results.columns import MEASURES, Column
 from ..results.reader import ResultFolder
 from ..results.validation import Validation
 from . import nodes
+from .steps import Steps
 from .tables import fill_table
 
 TABLE = "validation_table"
@@ -68,8 +69,9 @@ CURVES = {
 _COLORS = ((0.12, 0.38, 0.71), (0.5, 0.5, 0.5))  # what was found, what would be perfect
 
 
-def fill_validation(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder) -> None:
-    """Bring the numbers and plots of a run up to date; nothing happens without a validation."""
+def fill_validation(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder) -> Steps[None]:
+    """Bring the numbers and plots of a run up to date, one plot a step; nothing happens without a
+    validation."""
     entry = source.record.validation
     if not entry:
         return
@@ -78,7 +80,7 @@ def fill_validation(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder) 
     for name in entry.curves:
         path = source.file(name)
         if path is not None and path.stem in CURVES:
-            _fill_chart(scene, run, path, source.warnings)
+            yield from _fill_chart(scene, run, path, source.warnings)
 
 
 def measures(entry: Validation) -> list[dict]:
@@ -177,12 +179,22 @@ def restore_layout(scene: slicer.vtkMRMLScene, before: int | None) -> None:
         layout.SetViewArrangement(before)
 
 
-def _fill_chart(scene: slicer.vtkMRMLScene, run: str, path: Path, warnings: list[str]) -> None:
+def _fill_chart(
+    scene: slicer.vtkMRMLScene, run: str, path: Path, warnings: list[str]
+) -> Steps[None]:
     """A curve as a table, one series a column, and a chart; made once, then refilled."""
     name = path.stem
     title, x_title, y_title, x, legends = CURVES[name]
-    table = nodes.fill(
-        scene, run, f"curve:{name}", "vtkMRMLTableNode", title, path, _read_curve, warnings
+    table = yield from nodes.fill(
+        scene,
+        run,
+        f"curve:{name}",
+        "vtkMRMLTableNode",
+        title,
+        path,
+        _read_curve,
+        _set_curve,
+        warnings,
     )
     if table is None:
         return
@@ -208,8 +220,8 @@ def _fill_chart(scene: slicer.vtkMRMLScene, run: str, path: Path, warnings: list
         chart.SetYAxisTitle(y_title)
 
 
-def _read_curve(node: slicer.vtkMRMLTableNode, path: Path) -> None:
-    """Fill a table node from a CSV file of numbers; empty bins (not a number) are left out.
+def _read_curve(path: Path) -> list[dict[str, float]]:
+    """The rows of a CSV file of numbers; empty bins (not a number) are left out.
 
     Raises:
         ValueError: the file holds no numbers.
@@ -221,4 +233,8 @@ def _read_curve(node: slicer.vtkMRMLTableNode, path: Path) -> None:
     rows = [row for row in rows if all(map(math.isfinite, row.values()))]
     if not rows:
         raise ValueError("it holds no numbers")
+    return rows
+
+
+def _set_curve(node: slicer.vtkMRMLTableNode, rows: list[dict[str, float]]) -> None:
     fill_table(node, rows, {name: Column(name.replace("_", " ")) for name in rows[0]})

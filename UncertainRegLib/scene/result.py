@@ -13,7 +13,7 @@ import slicer
 
 from ..geometry import Image
 from ..results import columns
-from ..results.expectation import bound_of, with_bounds
+from ..results.expectation import bound_of
 from ..results.maps import DISAGREEMENT, EXPECTED, kind_of
 from ..results.reader import ResultFolder
 from ..results.record import Record
@@ -26,8 +26,9 @@ from .display import show_moving
 from .removal import remove_result
 from .result_nodes import ResultNodes
 from .samples import update_samples
+from .steps import Steps, finished
 from .sweep import is_current, remove_sweep
-from .transform import set_field
+from .transform import read_transform, set_field
 
 
 def load_result(
@@ -54,6 +55,29 @@ def load_result(
     Raises:
         ResultError: not a result folder, or of an unknown schema; the scene is then unchanged.
     """
+    return finished(
+        loading(
+            folder,
+            scene,
+            fixed_node,
+            moving_node,
+            moving_segmentation_node,
+            moving_points_node,
+            map_names,
+        )
+    )
+
+
+def loading(
+    folder: str | Path,
+    scene: slicer.vtkMRMLScene,
+    fixed_node: slicer.vtkMRMLScalarVolumeNode | None = None,
+    moving_node: slicer.vtkMRMLScalarVolumeNode | None = None,
+    moving_segmentation_node: slicer.vtkMRMLSegmentationNode | None = None,
+    moving_points_node: slicer.vtkMRMLMarkupsNode | None = None,
+    map_names: Iterable[str] | None = None,
+) -> Steps[ResultNodes]:
+    """``load_result`` in steps. One that is not done to its end leaves nothing in the scene."""
     source = ResultFolder(folder)
     run = uuid.uuid4().hex[:12]
     given = {
@@ -64,10 +88,10 @@ def load_result(
     }
     try:
         inputs.link(scene, run, source, given)
-        warnings = _fill_latest(scene, run, source, map_names)
+        warnings = yield from _fill_latest(scene, run, source, map_names)
         result = collect(scene, run)
         result.warnings = warnings + show_moving(result, "transform")
-    except Exception:  # no half of a result
+    except (Exception, GeneratorExit):  # no half of a result
         remove_result(collect(scene, run))
         raise
     return result
@@ -84,6 +108,13 @@ def update_result(
     Raises:
         ResultError: as for ``load_result``; the nodes are then unchanged.
     """
+    return finished(updating(result, folder, map_names))
+
+
+def updating(
+    result: ResultNodes, folder: str | Path, map_names: Iterable[str] | None = None
+) -> Steps[ResultNodes]:
+    """``update_result`` in steps."""
     source = ResultFolder(folder)
     is_unlinked = nodes.find(result.scene, result.run, "transform") is None
     if is_unlinked:  # the user deleted it
@@ -93,7 +124,7 @@ def update_result(
             source,
             {name: getattr(result, name) for name in inputs.linked(None)},
         )
-    warnings = _fill_latest(result.scene, result.run, source, map_names)
+    warnings = yield from _fill_latest(result.scene, result.run, source, map_names)
     result = collect(result.scene, result.run)
     result.warnings = warnings
     if is_unlinked:
@@ -125,24 +156,24 @@ def leave_out_strays(result: ResultNodes, leave_out: bool) -> ResultNodes:
 
 def _fill_latest(
     scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
-) -> list[str]:
+) -> Steps[list[str]]:
     """Fill from the newest snapshot; returns the warnings.
 
     A running worker removes the files of a snapshot once the next one is there, so files that are
     missing may only mean that it was quicker.
     """
     before = list(source.warnings)
-    _fill(scene, run, source, map_names)
+    yield from _fill(scene, run, source, map_names)
     for _ in range(3):
         if len(source.warnings) == len(before) or not source.is_outdated():
             break
         source = ResultFolder(source.path)
         source.warnings += before
-        _fill(scene, run, source, map_names)
+        yield from _fill(scene, run, source, map_names)
     return source.warnings
 
 
-def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
+def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> Steps[None]:
     """Bring every part of a run up to date; parts the folder does not have are left alone."""
     source.record = record = strays.shown(source.record, nodes.find(scene, run, "transform"))
     for role, name, on_own_grid, on_fixed_grid in (
@@ -159,28 +190,38 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
         # On its own grid a field is the same map with an eighth of the voxels, or fewer.
         path = source.file(on_own_grid or on_fixed_grid)
         if path is not None:
-            nodes.fill(
-                scene, run, role, "vtkMRMLGridTransformNode", name, path, set_field, source.warnings
+            yield from nodes.fill(
+                scene,
+                run,
+                role,
+                "vtkMRMLGridTransformNode",
+                name,
+                path,
+                read_transform,
+                set_field,
+                source.warnings,
             )
-    _fill_maps(scene, run, source, map_names)
-    _fill_samples(scene, run, source)
+            yield
+    yield from _fill_maps(scene, run, source, map_names)
+    yield from _fill_samples(scene, run, source)
+    yield
     for role, name, rows, titles in (
         ("label_table", "Structures", record.labels, columns.STRUCTURES),
         ("landmark_table", "Landmarks", record.landmarks, columns.LANDMARKS),
     ):
         if rows:
             table, _ = nodes.find_or_add(scene, run, role, "vtkMRMLTableNode", name)
-            bounded = with_bounds(rows, record.expected_error, record.calibration)
-            tables.fill_table(table, bounded, titles)
+            tables.fill_table(table, record.bounded(rows), titles)
     _fill_landmarks(scene, run, record.landmarks)
-    plots.fill_validation(scene, run, source)
+    yield from plots.fill_validation(scene, run, source)
+    yield
     metadata = _metadata(record) | {
         "Folder": str(source.path.absolute()),
         "Time": source.written.strftime("%Y-%m-%d %H:%M:%S"),
     }
-    for key, value in metadata.items():
-        for node in nodes.of_run(scene, run):
-            node.SetAttribute(f"UncertainReg.{key}", value)
+    attributes = {f"UncertainReg.{key}": value for key, value in metadata.items()}
+    for node in nodes.of_run(scene, run):
+        nodes.set_attributes(node, attributes)
     bound = bound_of(record.expected_error, record.calibration)
     for name in (EXPECTED, DISAGREEMENT):
         show_bound(
@@ -190,33 +231,38 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     nodes.put_in_folder(scene, run, _title(record), fixed)
 
 
-def _fill_maps(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None) -> None:
+def _fill_maps(
+    scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
+) -> Steps[None]:
     listed = source.record.maps
     wanted = set(listed) if map_names is None else set(map_names)
     names = [name for name in listed if name in wanted]
     inside = None
     if any(nodes.find(scene, run, f"map:{name}") is None for name in names):
         inside = _area_of_maps(scene, run, source)
+        yield
     for name in names:
         path, unit = source.file(listed[name].file), listed[name].unit
         if path is None:
             continue
-        read = partial(
+        show = partial(
             maps.set_map, name=name, unit=unit, inside=None if name == "validity" else inside
         )
-        node = nodes.fill(
+        node = yield from nodes.fill(
             scene,
             run,
             f"map:{name}",
             "vtkMRMLScalarVolumeNode",
             kind_of(name, unit).heading,
             path,
-            read,
+            maps.read_map,
+            show,
             source.warnings,
         )
         if node is not None:
             node.SetDescription(listed[name].meaning)
-            node.SetAttribute("UncertainReg.Unit", unit)
+            nodes.set_attributes(node, {"UncertainReg.Unit": unit})
+        yield
 
 
 def _area_of_maps(scene, run: str, source: ResultFolder) -> Image | None:
@@ -231,13 +277,13 @@ def _area_of_maps(scene, run: str, source: ResultFolder) -> Image | None:
         return None
 
 
-def _fill_samples(scene, run: str, source: ResultFolder) -> None:
+def _fill_samples(scene, run: str, source: ResultFolder) -> Steps[None]:
     record = source.record
     files = [source.file(name) for name in record.samples.files]
     weights = record.log_weights or [0.0] * len(files)
     present = [(path, weight) for path, weight in zip(files, weights) if path is not None]
     if present:
-        update_samples(scene, run, present, source.warnings)
+        yield from update_samples(scene, run, present, source.warnings)
 
 
 def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:

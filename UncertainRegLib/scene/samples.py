@@ -9,39 +9,52 @@ import slicer
 
 from ..posterior.weights import normalised
 from . import nodes
-from .transform import set_field
+from .steps import Steps
+from .transform import read_transform, set_field
 
 FRAMES_PER_SECOND = 4.0
 
 
 def update_samples(
     scene: slicer.vtkMRMLScene, run: str, samples: list[tuple[Path, float]], warnings: list[str]
-) -> None:
-    """Bring the sample sequence and its browser up to date from (file, log-weight) pairs.
+) -> Steps[None]:
+    """Bring the sample sequence and its browser up to date from (file, log-weight) pairs, one new
+    file a step.
 
     The browser keeps one proxy transform that always holds the selected sample. Only new or
     changed files are read; one that cannot be read becomes a warning. A log-weight of -inf leaves a
     sample out of everything that is made of them.
     """
+    sequence = nodes.find(scene, run, "sample_sequence")
+    items = {}
+    for index, (path, _weight) in enumerate(samples):
+        present = sequence.GetDataNodeAtValue(str(index)) if sequence is not None else None
+        if present is None or not nodes.is_current(present, path):
+            version = nodes.version_of(path)
+            # The general transform class: items have it after loading a saved scene, and a proxy
+            # of another class would then be replaced, dropping the moving image.
+            item = slicer.vtkMRMLTransformNode()
+            item.SetName("Registration sample")
+            nodes.tag(item, run, "sample_transform")  # the proxy gets the attributes of its item
+            try:
+                set_field(item, read_transform(path))
+            except (RuntimeError, ValueError) as error:
+                warnings.append(nodes.cannot_read(path, error))
+            else:
+                nodes.set_version(item, version)
+                items[index] = item
+            yield
     sequence, _ = nodes.find_or_add(
         scene, run, "sample_sequence", "vtkMRMLSequenceNode", "Registration samples"
     )
     blocked = sequence.StartModify()
     sequence.SetIndexName("sample")
     sequence.SetIndexUnit("")
-    for index, (path, log_weight) in enumerate(samples):
-        present = sequence.GetDataNodeAtValue(str(index))
-        if present is not None:
-            present.SetAttribute("UncertainReg.LogWeight", repr(float(log_weight)))
-            if nodes.is_current(present, path):
-                continue
-        # The general transform class: items have it after loading a saved scene, and a proxy of
-        # another class would then be replaced, dropping the moving image.
-        item = slicer.vtkMRMLTransformNode()
-        item.SetName("Registration sample")
-        nodes.tag(item, run, "sample_transform")  # the proxy gets the attributes of its item
-        item.SetAttribute("UncertainReg.LogWeight", repr(float(log_weight)))
-        if nodes.try_read(item, path, set_field, warnings):
+    for index, (_path, log_weight) in enumerate(samples):
+        item = items.get(index) or sequence.GetDataNodeAtValue(str(index))
+        if item is not None:
+            item.SetAttribute("UncertainReg.LogWeight", repr(float(log_weight)))
+        if index in items:
             sequence.SetDataNodeAtValue(item, str(index))
     for index in range(len(samples), sequence.GetNumberOfDataNodes()):
         sequence.RemoveDataNodeAtValue(str(index))

@@ -14,13 +14,20 @@ from ..geometry.field_file import MEANING
 from .frames import ijk_to_ras, lps_to_ras
 
 
-def set_field(node: slicer.vtkMRMLTransformNode, path: Path) -> None:
-    """Fill a transform node from a displacement field file (vector NRRD, mm LPS, fixed space).
+def read_transform(path: Path) -> slicer.vtkOrientedGridTransform:
+    """A displacement field file (vector NRRD, mm LPS, fixed space) as a VTK grid transform."""
+    return grid_transform(read_field(path))
+
+
+def set_field(
+    node: slicer.vtkMRMLTransformNode, transform: slicer.vtkOrientedGridTransform
+) -> None:
+    """Fill a transform node with a displacement field.
 
     A displacement field maps fixed points to moving points, which in MRML is "from parent": the
     moving volume under this node is drawn in the fixed space.
     """
-    node.SetAndObserveTransformFromParent(grid_transform(read_field(path)))
+    node.SetAndObserveTransformFromParent(transform)
     # A saved scene cannot hold the interpolation; Slicer shows this text in its data tree.
     node.SetDescription(
         f"Displacement field: {MEANING['vectors']}. Between voxels: {MEANING['between_voxels']}."

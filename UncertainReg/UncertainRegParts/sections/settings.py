@@ -28,16 +28,21 @@ class SettingsSection:
             "device": ui.deviceComboBox,
         }
         self._hidden: list[str] = []  # identifiers of nodes that are not offered
-        self._methodsOf = ""  # the registration whose methods are offered
-        for name, offered in choices().items():
-            self._offer(name, offered)
-            self._combos[name].connect("currentIndexChanged(int)", self._onChoice)
+        self.offer()
+        for combo in self._combos.values():
+            combo.connect("currentIndexChanged(int)", self._onChoice)
         self._paths = {
             "resultsFolder": ui.resultsPathLineEdit,
             "sirWeights": ui.sirWeightsPathLineEdit,
         }
         for path in self._paths.values():
             path.connect("currentPathChanged(QString)", self._onChoice)
+
+    def offer(self) -> None:
+        """Fill the combo boxes with what the library has, and say what is not installed."""
+        self._methodsOf = ""  # the registration whose methods are offered
+        for name, offered in choices().items():
+            self._offer(name, offered)
 
     def show(self) -> None:
         """Combo boxes and paths follow the parameter node; what does not apply is hidden."""

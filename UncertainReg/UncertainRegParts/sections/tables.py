@@ -29,6 +29,8 @@ class TableSection:
         connectAll(
             (ui.structuresTable.horizontalHeader(), order, self._fill),
             (ui.landmarksTable.horizontalHeader(), order, self._fill),
+            (ui.structuresCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
+            (ui.landmarksCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
             (ui.structuresTable, "cellClicked(int,int)", self._onStructure),
             (ui.landmarksTable, "cellClicked(int,int)", self._onLandmark),
             (ui.onlyStructureCheckBox, "toggled(bool)", self._showStructure),
@@ -56,8 +58,12 @@ class TableSection:
             (ui.landmarksCollapsibleButton, ui.landmarksTable, result.landmark_table),
         ):
             section.visible = node is not None
-            if node is not None:
+            if node is not None and not section.collapsed:  # else when it is opened
                 fillTable(table, node)
+
+    def _onCollapsed(self, collapsed: bool) -> None:
+        if not collapsed:
+            self.show(self.panel.result)
 
     def _onStructure(self, row: int, column: int) -> None:
         node = self.panel.result.label_table if self.panel.result else None

@@ -255,7 +255,6 @@ def _writeLandmarks(moving, fixed, folder: Path) -> dict[str, str]:
     """Write the points of one or two nodes; says in their names why they are not pairs."""
     from UncertainRegLib.geometry.files import InputError, unsaid
     from UncertainRegLib.geometry.landmarks import write_points
-    from UncertainRegLib.jobs.pairs import pair_points
 
     job, points = {}, []
     for name, node in (("moving_points", moving), ("fixed_points", fixed)):
@@ -264,6 +263,8 @@ def _writeLandmarks(moving, fixed, folder: Path) -> dict[str, str]:
             job[name] = str(folder / f"{name}.csv")
             write_points(*points[-1], job[name])
     if fixed is not None:
+        from UncertainRegLib.jobs.pairs import pair_points  # takes a second
+
         try:  # the worker says the rest
             pair_points(*points, (f"“{moving.GetName()}”", f"“{fixed.GetName()}”"), unsaid)
         except InputError as error:

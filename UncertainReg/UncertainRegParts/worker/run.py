@@ -46,8 +46,10 @@ class Run(Task):
         self.resultIsNew = False
         self._lost: list = []  # input nodes that were deleted meanwhile
         self._folder, self._nodes, self._settings = folder, nodes, settings
-        self._started, self._nextLoad, self._couldNotLoad = time.monotonic(), 0.0, False
+        self._started, self._nextLoad, self._busy = time.monotonic(), 0.0, 0.0
+        self._steps = self._then = None  # of the loading that is going on
         self._timer = qt.QTimer()  # not singleShot, which never lets go of what it calls
+        self._timer.connect("timeout()", self._onTimer)
 
     def start(self) -> None:
         """Write the inputs and start the worker.
@@ -76,8 +78,7 @@ class Run(Task):
 
     def kill(self) -> None:
         """Stop at once, also the reading of the result."""
-        if self.state == "loading":
-            self._endTimer()
+        self._endTimer()
         super().kill()
 
     def _say(self, message: str) -> None:
@@ -98,55 +99,48 @@ class Run(Task):
             )
         elif kind == "stage" and self.state == "running":
             self._say(self.inNames(event["text"]))
-        elif kind == "snapshot" and time.monotonic() >= self._nextLoad:
-            self._load(LIVE_MAPS)
-            self._onChanged()
+        elif kind == "snapshot" and self._steps is None and time.monotonic() >= self._nextLoad:
+            self._load(LIVE_MAPS, lambda isThere: self._onChanged())
         elif kind == "warning":
             self.warnings.append(self.inNames(event["text"]))
             self._onChanged()
 
     def _onEnd(self, exitCode: int) -> None:
         self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
-        self._loadFirst()
+        self.state = "loading"
+        if self._steps is None:
+            self._loadFirst()
+        else:  # a snapshot is being read
+            self._then = lambda isThere: self._loadFirst()
 
     def _loadFirst(self) -> None:
-        """The map that is shown first."""
+        """The map that is shown first, before all that nobody looks at yet."""
         from UncertainRegLib.results.maps import in_order
 
         record = self._record()
         names = in_order(record.maps) if record else []  # first the one that is shown first
-        if not names or not self._load(names[:1]):
+        if not names:
             self._endWithoutResult()
             return
-        self.state, self.finished = "loading", record.samples.finished
-        self._rest = [(name,) for name in names[1:]] + [None]
+        self.finished = record.samples.finished
+        self._load(names[:1], self._loadRest)
+
+    def _loadRest(self, isThere: bool) -> None:
+        if not isThere:
+            self._endWithoutResult()
+            return
         self._say(_("Reading the maps."))
-        self._timer.connect("timeout()", self._onTimer)
-        self._timer.start(0)
+        self._load(None, self._end)
 
-    def _onTimer(self) -> None:
-        """The other maps one at a time, so that the application goes on meanwhile."""
-        if self.state == "loading":
-            self._attempt(self._loadNext)
-        if self.state != "loading":
-            self._endTimer()
-
-    def _endTimer(self) -> None:
-        self._timer.stop()
-        self._timer.deleteLater()  # else its slot keeps the run for ever
-
-    def _loadNext(self) -> None:
+    def _end(self, isThere: bool) -> None:
+        """All is read, or cannot be."""
         from UncertainRegLib.cli.exit_codes import COMPLETE
 
-        if not self._load(self._rest.pop(0)):
-            self._rest.clear()
-            self._couldNotLoad = True
-        if self._rest:
-            return
         record = self._record()
-        if self._couldNotLoad:
+        if not isThere:
             self._fail()
         elif record and record.status == "complete" and self._exitCode == COMPLETE:
+            self._endTimer()
             self.state = "complete"
             self._say(
                 _("{count} samples in {time}.").format(
@@ -154,6 +148,7 @@ class Run(Task):
                 )
             )
         elif self._cancelled:
+            self._endTimer()
             self.state = "partial"
             self._say(
                 _("Partial result: {finished} of {asked} samples.").format(
@@ -165,12 +160,14 @@ class Run(Task):
 
     def _endWithoutResult(self) -> None:
         if self._cancelled:  # one sample alone has no disagreement
+            self._endTimer()
             self.state = "cancelled"
             self._say(_("Cancelled before two samples were finished."))
         else:
             self._fail()
 
     def _fail(self) -> None:
+        self._endTimer()
         self.state = "failed"
         self._say(
             self.error
@@ -191,11 +188,11 @@ class Run(Task):
                 self.error = self.error or self.inNames(str(error))
             return None
 
-    def _load(self, mapNames) -> bool:
-        """Bring the result folder into the scene; False, and a warning, if that fails."""
-        from UncertainRegLib.scene.result import load_result, update_result
+    def _load(self, mapNames, then: Callable[[bool], None]) -> None:
+        """Bring the result folder into the scene, in small steps so that the application goes on
+        meanwhile; ``then`` hears at the end whether that went well."""
+        from UncertainRegLib.scene.result import loading, updating
 
-        started = time.monotonic()
         nodes = self._nodes
         for node in nodes.values():
             if node is not None and node.GetScene() is None and node not in self._lost:
@@ -205,29 +202,59 @@ class Run(Task):
                         name=node.GetName()
                     )
                 )
+        if self.result is None:
+            self._steps = loading(
+                self.out,
+                slicer.mrmlScene,
+                fixed_node=nodes["fixed"],
+                moving_node=nodes["moving"],
+                moving_segmentation_node=nodes["segmentation"],
+                moving_points_node=nodes["landmarks"],
+                map_names=mapNames,
+            )
+        else:
+            self._steps = updating(self.result, self.out, mapNames)
+        self._then, self._busy = then, 0.0
+        self._timer.start(0)
+
+    def _onTimer(self) -> None:
+        self._attempt(self._step)
+
+    def _step(self) -> None:
+        """One part of the loading; what it changes is drawn once."""
+        started, isThere = time.monotonic(), None
         try:
-            if self.result is None:
-                self.result = load_result(
-                    self.out,
-                    slicer.mrmlScene,
-                    fixed_node=nodes["fixed"],
-                    moving_node=nodes["moving"],
-                    moving_segmentation_node=nodes["segmentation"],
-                    moving_points_node=nodes["landmarks"],
-                    map_names=mapNames,
-                )
-            else:
-                self.result = update_result(self.result, self.out, mapNames)
+            with slicer.util.RenderBlocker():
+                next(self._steps)
+        except StopIteration as end:
+            self.result, isThere = end.value, True
         except Exception as error:  # whatever it is: the run still has to end
             logging.exception("UncertainReg: the result cannot be shown")
             self.error = self.error or _("The result cannot be shown: {reason}").format(
                 reason=self.inNames(str(error))
             )
-            return False
-        self.resultIsNew = True
-        warnings = map(self.inNames, self.result.warnings)
-        self.warnings += [each for each in warnings if each not in self.warnings]
-        # At most once a second, and never more than a fifth of the user's time.
-        now = time.monotonic()
-        self._nextLoad = now + max(1.0, 4 * (now - started))
-        return True
+            isThere = False
+        self._busy += time.monotonic() - started
+        if isThere is not None:
+            self._onLoaded(isThere)
+
+    def _onLoaded(self, isThere: bool) -> None:
+        self._timer.stop()
+        self._steps = None
+        if isThere:
+            self.resultIsNew = True
+            warnings = map(self.inNames, self.result.warnings)
+            self.warnings += [each for each in warnings if each not in self.warnings]
+            # At most once a second, and never more than a fifth of the user's time.
+            self._nextLoad = time.monotonic() + max(1.0, 4 * self._busy)
+        self._then(isThere)
+
+    def _endTimer(self) -> None:
+        if self._timer is None:
+            return
+        self._timer.stop()
+        self._timer.deleteLater()  # else its slot keeps the run for ever
+        self._timer = None
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
