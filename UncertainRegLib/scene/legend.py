@@ -88,8 +88,9 @@ def refresh_legends(scene: slicer.vtkMRMLScene) -> None:
             fit_legend(volume)
             best = min(shown, key=lambda view: (not view.IsMappedInLayout(), not _is_chosen(view)))
             legend.SetViewNodeIDs([best.GetID()])
-        legend.SetVisibility(bool(shown))
-        legend.Modified()  # it does not notice the layer by itself
+        if shown or legend.GetVisibility():
+            legend.SetVisibility(bool(shown))
+            legend.Modified()  # it does not notice the layer by itself
 
 
 def put_legend_in(scene: slicer.vtkMRMLScene, layout_name: str) -> None:

@@ -15,8 +15,9 @@ from .maps import set_image
 
 ROLE = "unknown"
 OPACITY = 0.6
-_LINES = 40  # across the longest side of the image
-_THICK = 0.18  # of the distance between two lines, but at least a voxel
+_LINES = 30  # across the longest side of the image
+_THICK = 1.5  # voxels: thinner ones fall apart into dots
+_APART = 6  # times as far from each other as they are thick, or more
 
 
 def fill_unknown(
@@ -45,8 +46,8 @@ def fill_unknown(
 
 def _lines(grid: Grid) -> np.ndarray:
     """(Z, Y, X) booleans: planes through the volume that are diagonal lines in every slice."""
-    distance = grid.extent_mm.max() / _LINES
-    thick = max(_THICK * distance, 1.01 * grid.spacing.max())
+    thick = _THICK * grid.spacing.max()
+    distance = max(grid.extent_mm.max() / _LINES, _APART * thick)
     i, j, k = (np.arange(n) * step for n, step in zip(grid.size, grid.spacing))
     along = k[:, None, None] + j[:, None] + i
-    return along % max(distance, 3 * thick) < thick
+    return along % distance < thick
