@@ -25,6 +25,7 @@ from .diagnosis import (
     diagnose_pair_of_one,
     diagnose_places,
     doubtful_units,
+    uneven,
 )
 from .known_content import (
     Content,
@@ -140,6 +141,9 @@ def _checks(trial: _Trial, content: Content, grid: Grid, competence: bool) -> It
         doubt = doubtful_units(straight, trial.units) if trial.units else ""
         if doubt:
             yield Check("units", None, doubt)
+        doubt = uneven(straight)
+        if doubt:
+            yield Check("shift", None, doubt)
         yield _places(trial, content, grid, straight.base.grid)
         yield _oblique(trial, content, grid, straight.matrix)
         yield _resolution(trial, content, grid, straight.matrix)

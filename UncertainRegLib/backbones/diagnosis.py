@@ -20,6 +20,7 @@ ENOUGH_LIKE = 0.5  # likeness (-1 to 1) of an answer and the truth
 CLEARLY = 0.1  # a larger likeness than another's
 CERTAIN = 0.15  # deviation from the stated units: a factor of 1.8; more is no weak answer
 DOUBTFUL = 0.04  # a factor of 1.17
+UNEVEN = 2.0  # times the answer along one axis, by which that along another is larger
 AXES = ("i", "j", "k")
 REVERSED = (
     "sign reversed: the field maps moving to fixed points (multiply it by -1 before you "
@@ -158,6 +159,19 @@ def doubtful_units(answers: Answers, units: str) -> str:
         f"the answers ({_percents(scale)}) would also be those of a network whose 'units' are "
         f'"{best[0]}", given as {best[1]}; that cannot be told here from one that follows '
         "shifts by another share. Look up the units in its training"
+    )
+
+
+def uneven(answers: Answers) -> str:
+    """What answers of very different strength along the axes suggest, in words; else empty. Called
+    where `diagnose` found nothing wrong."""
+    scale = np.diag(answers.matrix)
+    if scale.max() < UNEVEN * scale.min():
+        return ""
+    return (
+        f"the answers are much weaker along one axis than along another ({_percents(scale)}). A "
+        "network exported with torch.jit.trace answers so at any other size than it was traced "
+        "with (state that as 'shape'); so does one whose components have different units"
     )
 
 

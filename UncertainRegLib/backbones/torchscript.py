@@ -242,7 +242,7 @@ class TorchScript(Backbone):
         if share > 0:
             raise ValueError(
                 f"The network of {m.name} returns values that are not finite (NaN or "
-                f"infinite) in {100 * share:.2g} % of the voxels."
+                f"infinite) in {100 * share:.3g} % of the voxels."
             )
         if m.channels == "reversed":
             voxels = voxels.flip(-1)
