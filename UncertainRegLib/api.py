@@ -27,7 +27,6 @@ from .geometry import (
 )
 from .jobs import REPORTERS, Job, run
 from .posterior.weights import normalised
-from .results.expectation import with_bounds
 from .results.reader import read_record
 from .results.writer import move_inputs
 
@@ -96,16 +95,13 @@ class Result:
     def structures(self) -> list[dict]:
         """One row for each structure of the moving segmentation, the most uncertain first, with
         its 95 % bounds where they may be stated."""
-        return self._with_bounds(self.record.labels)
+        return self.record.bounded(self.record.labels)
 
     @property
     def landmarks(self) -> list[dict]:
         """One row for each landmark of the moving image, with its 95 % bound where one may be
         stated."""
-        return self._with_bounds(self.record.landmarks)
-
-    def _with_bounds(self, rows: list[dict]) -> list[dict]:
-        return with_bounds(rows, self.record.expected_error, self.record.calibration)
+        return self.record.bounded(self.record.landmarks)
 
     def samples(self) -> Iterator[DisplacementField]:
         """The alternatives, each a registration like `transform`, on a coarser grid."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from numbers import Real
 
 
@@ -18,8 +19,8 @@ def defaults(cls, hidden=()) -> dict:
 def check_settings(what: str, given: dict, known: dict) -> None:
     """Refuse settings that do not fit.
 
-    A value must be true or false, or a number, where its default is; other defaults tell too
-    little.
+    A value must be true or false, or a number, where its default is, and not negative where that
+    is positive; other defaults tell too little.
 
     Args:
         what: they are the settings of; begins the sentence.
@@ -38,8 +39,14 @@ def check_settings(what: str, given: dict, known: dict) -> None:
         if isinstance(known[name], bool):
             fits, kind = isinstance(value, bool), "true or false"
         elif isinstance(known[name], Real):
-            fits, kind = isinstance(value, Real) and not isinstance(value, bool), "a number"
+            fits, kind = _is_number(value), "a number"
+            if fits and known[name] > 0 > value:
+                fits, kind = False, "a number of 0 or more"
         else:
             continue
         if not fits:
             raise ValueError(f"{what}: {name} is {value!r}; give {kind}.")
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from UncertainRegLib.__main__ import main  # noqa: E402
 from UncertainRegLib.backbones import competence, create  # noqa: E402
 from UncertainRegLib.backbones.checks import verify  # noqa: E402
-from UncertainRegLib.backbones.diagnosis import diagnose_places  # noqa: E402
+from UncertainRegLib.backbones.diagnosis import Answers, diagnose, diagnose_places, doubtful_units  # noqa: E402
 from UncertainRegLib.backbones.known_content import content_image, phantom, places_of  # noqa: E402
 from UncertainRegLib.geometry import DisplacementField, Grid  # noqa: E402
 
@@ -30,14 +30,18 @@ class Centroids(torch.nn.Module):
         order: tuple[int, int, int] = (0, 1, 2),
         gain: float = 1.0,
         noise: float = 0.0,
+        wobble: float = 0.0,
         last: bool = False,
         signs: tuple[float, float, float] = (1.0, 1.0, 1.0),
         bias: float = 0.0,
         garbage: float = 0.0,
+        spacing_mm: float = 2.5,
     ):
         super().__init__()
         self.unit, self.order, self.gain, self.noise, self.last = unit, order, gain, noise, last
         self.signs, self.bias, self.garbage = signs, bias, garbage
+        self.wobble = wobble
+        self.spacing_mm = spacing_mm
 
     def forward(self, moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
         """(1, 3, Z, Y, X), or (1, Z, Y, X, 3)."""
@@ -48,9 +52,10 @@ class Centroids(torch.nn.Module):
             b = fixed.transpose(axis, 4).sum((0, 1, 2, 3))
             shift = (a * line).sum() / a.sum() - (b * line).sum() / b.sum()
             if self.unit == "mm":
-                shift = shift * 2.5
+                shift = shift * self.spacing_mm
             if self.unit == "half-extents":
                 shift = shift * 2 / (moving.shape[axis] - 1)
+            shift = shift * (1 + self.wobble * torch.randn(1)[0])
             parts.append(self.gain * shift + self.noise * torch.rand(1)[0])
         answer = (
             torch.stack(
@@ -163,6 +168,51 @@ def test_units_that_answers_cannot_tell_apart_are_named(own, keys, doubtful):
     assert not doubtful or "'units' are \"voxels\", given as mm; that cannot be told" in said[0]
 
 
+MATRIX = {  # the units that are stated and the answers to unit shifts along (i, j, k)
+    "right": ("voxels", lambda mm: np.eye(3)),
+    "zeros": ("voxels", lambda mm: np.zeros((3, 3))),
+    "swapped": ("voxels", lambda mm: np.eye(3)[::-1]),
+    "mm as voxels": ("voxels", lambda mm: mm * np.eye(3)),
+    "voxels as mm": ("mm", lambda mm: np.eye(3) / mm),
+    "too large": ("voxels", lambda mm: 1.4 * np.eye(3)),
+}
+
+
+@pytest.mark.parametrize("spacing_mm", [2.5, 1.5, 1.2, 1.0])
+@pytest.mark.parametrize("kind", MATRIX)
+def test_what_is_certified_is_right_or_its_doubt_is_named(kind, spacing_mm):
+    """At 1 mm both units are the same; a weak answer and voxels given as mm look alike at 1.5 mm
+    and below; an answer larger than the shift is never right."""
+    units, made = MATRIX[kind]
+    matrix = made(spacing_mm)
+    grid = Grid.from_spacing((20, 24, 28), (spacing_mm,) * 3, (0, 0, 0))
+    base = DisplacementField(np.zeros((*grid.shape, 3), np.float32), grid)
+    answers = Answers(base, base, np.zeros(5), matrix, np.linalg.norm(matrix, axis=1))
+    certified = not diagnose(answers, units)
+    doubted = certified and bool(doubtful_units(answers, units))
+    same = kind == "right" or (spacing_mm == 1.0 and " as " in kind)
+    unclear = (kind, spacing_mm) in (
+        ("voxels as mm", 1.5),
+        ("voxels as mm", 1.2),
+        ("mm as voxels", 1.2),
+    )
+    assert (certified, doubted) == (same or unclear, unclear)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ({"unit": "mm", "spacing_mm": 1.5}, "mm given as voxels"),
+        ({"gain": 1.4}, "the answers are larger than the shifts"),
+    ],
+)
+def test_an_answer_larger_than_the_shift_fails(own, made, words):
+    checks = verify(
+        own(Centroids(**made), spacing_mm=made.get("spacing_mm", 2.5)), competence=False
+    )
+    assert words in result(checks, "shift").text
+
+
 def test_positions_given_as_displacements_are_named(own):
     checks = list(verify(own(Positions()), competence=False))
     at_rest = result(checks, "same image twice")
@@ -222,8 +272,12 @@ def test_verify_says_how_long_it_takes_and_what_fails(own, tmp_path, capsys):
     )
 
 
-def test_undeclared_randomness_is_noticed(own):
-    noisy = Centroids(noise=0.05)
+@pytest.mark.parametrize(
+    "random", [{"noise": 0.05}, {"wobble": 0.01}], ids=["of the answer", "in proportion to it"]
+)
+def test_undeclared_randomness_is_noticed(own, random):
+    """Also that which an image and itself do not show, as nothing moves there."""
+    noisy = Centroids(**random)
     assert result(verify(own(noisy), competence=False), "repeatability").passed is False
     assert result(verify(own(noisy, stochastic=True), competence=False), "repeatability").passed
 

@@ -231,9 +231,9 @@ def test_a_predictive_run_has_one_field_and_no_map_of_zeros(trained, tmp_path):
 def test_a_predictive_run_becomes_a_scene(trained, tmp_path):
     pytest.importorskip("slicer")
     from UncertainRegLib.report.html import write_report
-    from UncertainRegLib.scene.colors import legend_of
     from UncertainRegLib.scene.display import show_map
     from UncertainRegLib.scene.headless import HeadlessScene
+    from UncertainRegLib.scene.legend import legend_of
     from UncertainRegLib.scene.result import load_result
 
     run(

@@ -8,10 +8,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from support.phantoms import GRID_PAIRS, OBLIQUE, textured
+from support.random_pair import random_pair
 from UncertainRegLib import backbones
 from UncertainRegLib.backbones import linear, registry
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.backbones.linear import affine_alignment
+from UncertainRegLib.backbones.prepare import prepared
 from UncertainRegLib.geometry import DisplacementField, Grid, Image, folding_fraction, warp
 
 WITHOUT_WEIGHTS = ["demons", "convexadam"]
@@ -29,6 +31,18 @@ def shifted_pair(grid, shift):
     moving = textured(grid, seed=1)
     field = DisplacementField(np.broadcast_to(np.float32(shift), (*grid.shape, 3)).copy(), grid)
     return warp(moving, field, outside=None), moving
+
+
+def test_convexadam_finds_a_shift_whole_up_to_the_faces_of_a_crop():
+    """Its package counts one cell of sixteen too few, and averages with zeros beyond the image."""
+    shift = np.array([3.0, 0.0, 0.0])
+    fixed, moving = shifted_pair(Grid.from_spacing((48, 48, 48)), shift)
+    inner = Image(fixed.array[8:-8, 8:-8, 8:-8], Grid.from_spacing((32, 32, 32), origin=(8, 8, 8)))
+    backbone = available("convexadam")
+    found = backbone.register(*backbone.prepare(inner, moving)).to_numpy()
+    found = found.resample(inner.grid).vectors[..., 0]
+    assert abs(found[8:-8, 8:-8, 8:-8].mean() - 3.0) < 0.1  # 0.21 before
+    assert abs(found[2:-2, 2:-2, 2:-2].mean() - 3.0) < 0.25  # 0.48 before
 
 
 @pytest.mark.slow
@@ -112,6 +126,19 @@ def test_affine_alignment_finds_a_known_affine():
         (points @ found[:3, :3].T + found[:3, 3]) - (points + field.vectors), axis=-1
     )
     assert gap.mean() < 0.3
+
+
+@pytest.mark.parametrize("seed", [133, 239])
+def test_a_noisy_pair_does_not_lead_the_search_astray(seed):
+    """A search from the images as they lie alone ended 16 and 42 mm off, without a word.
+
+    Of 200 such pairs none is now more than 1.6 mm off.
+    """
+    fixed, moving, truth, body = random_pair(seed)
+    start = affine_alignment(*prepared(fixed, moving, 1_000_000))
+    points = truth.grid.points(np.zeros(0))
+    gap = points @ (start[:3, :3] - np.eye(3)).T + start[:3, 3] - truth.vectors
+    assert np.linalg.norm(gap, axis=-1)[body].mean() < 2.0  # mm; a deformation remains
 
 
 def test_masks_bring_distant_images_together():

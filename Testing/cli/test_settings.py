@@ -44,7 +44,15 @@ def run_of(files, out, *options):
         ({"backbone": 5}, "parameters: backbone is 5; give an object"),
         ({"backbone": {"voxels": "many"}}, f"{BACKBONE}: voxels is 'many'; give a number."),
         ({"backbone": {"voxels": 0}}, f"{BACKBONE}: voxels is 0; give the size"),
-        ({"backbone": {"voxels": -5}}, f"{BACKBONE}: voxels is -5; give the size"),
+        ({"backbone": {"voxels": -5}}, f"{BACKBONE}: voxels is -5; give a number of 0 or more."),
+        (
+            {"backbone": {"smoothing_voxels": -1}},
+            f"{BACKBONE}: smoothing_voxels is -1; give a number of 0 or more.",
+        ),
+        (
+            {"backbone": {"smoothing_voxels": float("nan")}},
+            f"{BACKBONE}: smoothing_voxels is nan; give a number.",
+        ),
         ({"backbone": {"affine": "no"}}, f"{BACKBONE}: affine is 'no'; give true or false."),
         ({"backbone": {"voxels": True}}, f"{BACKBONE}: voxels is True; give a number."),
         (
@@ -75,6 +83,8 @@ def test_wrong_parameters(files, tmp_path, capsys, parameters, sentence):
         ({"backbone": ["demons"]}, "backbone is ['demons']; give text."),
         ({"label_names": ["a"]}, "label_names is ['a']; give an object, like {}."),
         ({"label_names": {"one": "Thalamus"}}, "label_names has 'one'; give label values"),
+        ({"names": {"fixed": 5}}, "names has 'fixed': 5; give what an input is called"),
+        ({"names": {"first": "MR"}}, "names has 'first': 'MR'; give what an input is called"),
         ({"samples": "4"}, "samples is '4'; give a whole number."),
         ({"samples": True}, "samples is True; give a whole number."),
         ({"competence": "no"}, "competence is 'no'; give true or false."),
@@ -93,6 +103,12 @@ def test_wrong_job_files(files, tmp_path, capsys, entries, sentence):
     assert sentence in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_an_entry_that_is_there_twice_is_named(tmp_path, capsys):
+    (tmp_path / "job.json").write_text('{"samples": 4, "samples": 8}', "utf-8")
+    assert main(["run", "--job", str(tmp_path / "job.json"), "--progress", "none"]) == 1
+    assert "the key 'samples' is there twice" in capsys.readouterr().err
 
 
 def test_paths_of_a_job_file_are_relative_to_it(tmp_path):

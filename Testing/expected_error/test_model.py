@@ -23,7 +23,7 @@ def test_the_expectation_is_a_product_of_powers_in_voxels():
     by_hand = np.exp(0.3) * np.array([1.0, 0.05**0.5 * 0.3**0.25])
     assert MODEL.across_mm(cues, 1.0) == pytest.approx(by_hand, rel=1e-5)
     assert MODEL.across_mm(cues, 2.5) == pytest.approx(2.5 * by_hand, rel=1e-5)
-    assert MODEL.length_mm(cues, 2.5) == pytest.approx(5.0 * by_hand, rel=1e-5)
+    assert MODEL.length_mm(MODEL.across_mm(cues, 2.5)) == pytest.approx(5.0 * by_hand, rel=1e-5)
 
 
 def test_a_model_is_read_as_it_was_written(tmp_path):

@@ -105,6 +105,14 @@ def test_a_run_on_a_sheared_image_finds_its_place(tmp_path):
     assert error.mean() < 2.0  # mm; by the qform 11 mm
 
 
+def test_inputs_are_recorded_by_what_people_call_them(tmp_path):
+    for name in ("fixed", "moving"):
+        write_image(Image(BLOB, Grid(BLOB.shape, DICOM)), tmp_path / f"{name}.nrrd")
+    files = {name: str(tmp_path / f"{name}.nrrd") for name in ("fixed", "moving")}
+    inputs = read_inputs(Job(**files, out="out", names={"fixed": "Schädel 1.5 T"})).record
+    assert inputs["fixed"]["name"] == "Schädel 1.5 T" and "name" not in inputs["moving"]
+
+
 def test_a_dicom_folder_is_an_input_of_a_job(tmp_path):
     write_image(Image(BLOB, Grid(BLOB.shape, DICOM)), tmp_path / "moving.nrrd")
     job = Job(fixed=str(dicom(tmp_path / "d")), moving=str(tmp_path / "moving.nrrd"), out="out")

@@ -15,6 +15,7 @@ from support.written_files import (
     PLAIN,
     SHAPE,
     TO_LPS,
+    detached,
     dicom,
     lps_of,
     mha,
@@ -22,6 +23,7 @@ from support.written_files import (
     nrrd,
     shifted,
     tilted,
+    without,
 )
 from UncertainRegLib.geometry import Grid, read_field, read_image, read_labels
 from UncertainRegLib.geometry.files import InputError
@@ -69,6 +71,11 @@ def analyze(path):
     return path
 
 
+def replaced(path, old, new):
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    return path
+
+
 def renamed(path, name):
     return path.rename(path.with_name(name))
 
@@ -96,6 +103,8 @@ def two_series(folder):
 
 NAN = np.where(BLOB > 500, np.float32(np.nan), BLOB)
 WHOLE = np.round(BLOB).astype(np.int16)
+AT_ZERO = "does not say where it lies"
+UNPLACED = np.where(np.arange(4) < 3, LPS_PLAIN, np.eye(4))
 
 # name: (writer of the file, where the blob is in LPS mm or None if refused, words of the sentences)
 IMAGES = {
@@ -297,6 +306,31 @@ IMAGES = {
     ),
     "float64": (lambda f: nifti(f / NII, array=BLOB.astype(float)), at(LPS_PLAIN), []),
     "int64": (lambda f: nifti(f / NII, array=WHOLE.astype(np.int64)), at(LPS_PLAIN), []),
+    "float64 beyond float32": (
+        lambda f: nifti(f / NII, array=BLOB.astype(float) * 1e300),
+        None,
+        ["lose their differences"],
+    ),
+    "float64 below float32": (
+        lambda f: nifti(f / NII, array=BLOB.astype(float) * 1e-300),
+        None,
+        ["lose their differences"],
+    ),
+    "float64 with a large offset": (
+        lambda f: nifti(f / NII, array=BLOB.astype(float) + 1e10),
+        None,
+        ["1e.10.*lose their differences"],
+    ),
+    "int32 with a large offset": (
+        lambda f: nifti(f / NII, array=WHOLE.astype(np.int32) + 10**9),
+        None,
+        ["lose their differences"],
+    ),
+    "int32 with an offset that float32 bears": (
+        lambda f: nifti(f / NII, array=WHOLE.astype(np.int32) + 10**6),
+        at(LPS_PLAIN),
+        [],
+    ),
     "complex": (lambda f: nifti(f / NII, array=BLOB.astype(np.complex64)), None, ["type 32"]),
     "colours": (lambda f: nifti(f / NII, array=WHOLE, datatype=128), None, ["3 values per voxel"]),
     "NaN": (lambda f: nifti(f / NII, array=NAN), None, ["NaN or infinite"]),
@@ -359,7 +393,7 @@ IMAGES = {
     "NRRD with spacings only": (
         lambda f: nrrd(f / "i.nrrd", "spacings: 1 1.5 2", affine=None, space=""),
         at(STRAIGHT),
-        ["has no orientation.*1 x 1.5 x 2 mm"],
+        ["has no orientation.*1 x 1.5 x 2 mm", AT_ZERO],
     ),
     "NRRD with spacings in metres": (
         lambda f: nrrd(
@@ -370,7 +404,7 @@ IMAGES = {
             space="",
         ),
         at(STRAIGHT),
-        ["has no orientation", "1 unit is 1000 mm"],
+        ["has no orientation", AT_ZERO, "1 unit is 1000 mm"],
     ),
     "NRRD in the space of a scanner": (
         lambda f: nrrd(f / "i.nrrd", space="scanner-xyz"),
@@ -382,6 +416,17 @@ IMAGES = {
         at(LPS_PLAIN),
         [],
     ),
+    "NRRD without an origin": (
+        lambda f: without(nrrd(f / "i.nrrd"), "space origin"),
+        at(UNPLACED),
+        [AT_ZERO],
+    ),
+    "NRRD with more bytes than voxels": (
+        lambda f: detached(f / "i.nhdr", more=bytes(48)),
+        at(LPS_PLAIN),
+        ["i.raw: 48 bytes follow"],
+    ),
+    "NRRD, detached": (lambda f: detached(f / "i.nhdr"), at(LPS_PLAIN), []),
     # MetaImage and others
     "MetaImage": (lambda f: mha(f / "i.mha"), at(LPS_PLAIN), []),
     "MetaImage in centimetres": (
@@ -393,7 +438,28 @@ IMAGES = {
     "MetaImage without orientation": (
         lambda f: mha(f / "i.mha", affine=None),
         at(STRAIGHT),
-        ["has no orientation"],
+        ["has no orientation", AT_ZERO],
+    ),
+    "MetaImage without an offset": (
+        lambda f: without(mha(f / "i.mha"), "Offset"),
+        at(UNPLACED),
+        [AT_ZERO],
+    ),
+    "MetaImage without a voxel size": (
+        lambda f: without(mha(f / "i.mha"), "ElementSpacing"),
+        at(LPS_PLAIN @ np.diag([1, 1 / 1.5, 1 / 2, 1])),
+        ["has no voxel size"],
+    ),
+    "MetaImage with a negative voxel size": (
+        lambda f: replaced(mha(f / "i.mha"), b"= 1 1.5 2", b"= -1 1.5 2"),
+        at(LPS_PLAIN @ np.diag([-1.0, 1, 1, 1])),
+        ["negative voxel size"],
+    ),
+    "MetaImage, detached": (lambda f: detached(f / "i.mhd"), at(LPS_PLAIN), []),
+    "MetaImage with bytes before its voxels": (
+        lambda f: detached(f / "i.mhd", skipped=bytes(4 * SHAPE[1] * SHAPE[2])),
+        lps_of(PLAIN, AT + [0, 0, 1]),
+        ["i.raw: 2496 bytes follow"],
     ),
     "MetaImage with a slope": (
         lambda f: mha(

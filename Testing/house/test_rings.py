@@ -16,6 +16,7 @@ LIBRARY = ROOT / "UncertainRegLib"
 ARROWS = {
     "checksum": "",
     "environment": "",
+    "json_text": "",
     "palette": "",
     "plugins": "",
     "randomness": "",
@@ -30,11 +31,12 @@ ARROWS = {
     "metrics": "geometry",
     "expected_error": "geometry",
     "posterior": "geometry metrics randomness",
-    "backbones": "checksum contracts geometry networks plugins randomness results settings",
+    "backbones": "checksum contracts geometry json_text networks plugins randomness results "
+    "settings",
     "samplers": "backbones contracts gaussian geometry networks perturbations plugins randomness "
     "settings",
-    "jobs": "backbones checksum contracts environment expected_error geometry metrics posterior "
-    "randomness results samplers",
+    "jobs": "backbones checksum contracts environment expected_error geometry json_text metrics "
+    "posterior randomness results samplers",
     "scene": "geometry palette posterior results sample_pair",
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",

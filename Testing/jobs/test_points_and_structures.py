@@ -5,7 +5,9 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
+from support.phantoms import textured
 from UncertainRegLib.geometry import (
     Grid,
     Image,
@@ -16,7 +18,8 @@ from UncertainRegLib.geometry import (
     write_segmentation,
 )
 from UncertainRegLib.geometry.landmarks import read_landmarks, write_points
-from UncertainRegLib.jobs.inputs import read_structures
+from UncertainRegLib.jobs import Job
+from UncertainRegLib.jobs.inputs import read_inputs, read_label_names, read_structures
 from UncertainRegLib.jobs.pairs import pair_points
 
 A, B = [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]  # LPS mm
@@ -42,6 +45,7 @@ READ = {
     "with the usual heading": ("p.csv", "label,x,y,z\n" + LPS, "", {"a": A, "b": B}),
     "spaces and empty lines": ("p.csv", "\n label , x , y , z \n a , 1 , 2 , 3 \n\n", "", {"a": A}),
     "a byte order mark": ("p.csv", "\ufefflabel,x,y,z\na,1,2,3\n", "", {"a": A}),
+    "numbers as names": ("p.csv", "1,1.5,2,3\n2,4,5,6\n", "", {"1": [1.5, 2, 3], "2": B}),
     "a remark": ("p.csv", "# from the planning room\n" + LPS, "", {"a": A, "b": B}),
     "z,y,x": ("p.csv", "label,z,y,x\na,3,2,1\n", "", {"a": A}),
     "x,y,z,label": ("p.csv", "x,y,z,label\n1,2,3,a\n", "", {"a": A}),
@@ -161,6 +165,9 @@ REFUSED = {
     "decimal commas": ("p.csv", "a,1,5,2,5,3,5\n", "does not have the four columns"),
     "a row too short": ("p.csv", "label,x,y,z\na,1,2,3\nb,4,5\n", "columns of its heading"),
     "a letter for a digit": ("p.csv", "a,1,2,3\nb,4,5,6O\n", "6O"),
+    "names in the last column": ("p.csv", "18.0,2,3,1\n", "begins with a number"),
+    "an underscore for a point": ("p.csv", "a,1_5,2_5,3_5\n", "three numbers"),
+    "no numbers": ("p.mrk.json", mrk({"position": [True, False, True]}), "three numbers"),
     "no text": ("p.csv", b"\xff\xfe\x00\x01", "cannot be read"),
     "half a position": ("p.mrk.json", mrk({"position": [1, 2]}), "not a position of three numbers"),
     "an unknown system": ("p.mrk.json", mrk(coordinateSystem="IJK"), "coordinate system IJK"),
@@ -334,6 +341,13 @@ STRUCTURES = {
         {"Leber": (L, L), "2": (K, K)},
         "",
     ),
+    "one name given twice": (
+        "?Liver=1 ?Kidney=2",
+        "?Liver=1 ?Kidney=2",
+        {"1": "Leber", "2": "Leber"},
+        {"Leber": (L, L), "Leber (2)": (K, K)},
+        "occur more than once; the later ones are called Leber (2)",
+    ),
     "names given for one side": (
         "?Liver=1 ?Kidney=2",
         "Liver=2 Kidney=1",
@@ -454,3 +468,92 @@ def test_label_maps(tmp_path, array, words):
         return
     with pytest.raises(ValueError, match=words):
         read_segmentation(tmp_path / "l.nrrd")
+
+
+def seg_nrrd(path, **entries):
+    """Liver (1) and kidney (2) in a file with entries of its header as given."""
+    image = sitk.GetImageFromArray(segmentation("Liver=1 Kidney=2").layers[0].array)
+    for key, value in entries.items():
+        image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def test_segments_need_not_be_numbered_without_a_gap(tmp_path):
+    names = {"Segment0_Name": "Liver", "Segment0_LabelValue": "1"}
+    names |= {"Segment10_Name": "Kidney", "Segment10_LabelValue": "2"}
+    found = read_segmentation(seg_nrrd(tmp_path / "l.seg.nrrd", **names))
+    assert found.names == {1: "Liver", 2: "Kidney"}
+
+
+def test_a_label_that_is_no_number_is_named(tmp_path):
+    path = seg_nrrd(tmp_path / "l.seg.nrrd", Segment0_LabelValue="one")
+    with pytest.raises(ValueError, match=r"l\.seg\.nrrd: the label .* of its Segment0 is no whole"):
+        read_segmentation(path)
+
+
+def test_a_colour_that_cannot_be_read_is_left_out(tmp_path):
+    said = []
+    red = {"Segment0_LabelValue": "1", "Segment0_Color": "red"}
+    assert not read_segmentation(seg_nrrd(tmp_path / "l.seg.nrrd", **red), said.append).colors
+    assert said == ["l.seg.nrrd: the colour of its Segment0 cannot be read and is left out."]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"1": "Liver", "1": "Spleen"}', "'1' is there twice"),
+        ('{"1": "Liver", "01": "Spleen"}', "'1' is there twice"),
+        ('{"1": null}', "label 1 is None"),
+        ('{"1": {"name": " "}}', "label 1 is ' '"),
+    ],
+)
+def test_names_of_labels_that_say_too_much_or_nothing(tmp_path, text, words):
+    (tmp_path / "names.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=words):
+        read_label_names(str(tmp_path / "names.json"))
+
+
+def inputs_of(tmp_path, **arrays):
+    """A pair of one image, and label maps or masks of its voxels from a first one (z, y, x) on."""
+    image = textured(Grid.from_spacing((16, 16, 16)), seed=2)
+    write_image(image, tmp_path / "image.nrrd")
+    files = {"fixed": "image.nrrd", "moving": "image.nrrd"}
+    for role, (array, *first) in arrays.items():
+        grid = Grid.from_spacing(array.shape, origin=(*first, 0, 0)[2::-1])
+        write_image(Image(array, grid), tmp_path / f"{role}.nrrd")
+        files[role] = f"{role}.nrrd"
+    return read_inputs(Job(out="out", **{role: str(tmp_path / f) for role, f in files.items()}))
+
+
+BALL = np.zeros((16, 16, 16), np.uint8)
+BALL[4:12, 4:12, 4:12], BALL[5:7, 5:7, 5:7] = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "cut"),
+    [(0, 16, ""), (3, 13, ""), (0, 9, "1"), (6, 12, "1, 2"), (6, 10, "1, 2")],
+)
+def test_structures_that_their_file_cuts_off_are_named(tmp_path, first, end, cut):
+    """A Dice of 1 was 0.63, without a word."""
+    part = (BALL[first:end], first)
+    notes = inputs_of(tmp_path, moving_labels=(BALL, 0), fixed_labels=part).notes
+    assert len(notes) == bool(cut)
+    assert all("fixed_labels.nrrd: ends within" in note for note in notes)
+    assert all(f"cuts these structures off: {cut}." in note for note in notes)
+
+
+def test_a_file_that_was_cropped_to_its_structures_cuts_nothing_off(tmp_path):
+    tight = BALL[4:12, 4:12, 4:12]
+    assert not inputs_of(tmp_path, moving_labels=(tight, 4, 4, 4)).notes
+
+
+def test_a_structure_at_the_edge_of_its_image_is_not_cut_off_by_its_file(tmp_path):
+    assert not inputs_of(tmp_path, moving_labels=(np.ones((16, 16, 16), np.uint8), 0)).notes
+
+
+def test_a_mask_of_few_voxels_is_refused(tmp_path):
+    """One voxel sent the affine 6 mm astray without a word."""
+    inputs_of(tmp_path, fixed_mask=(BALL, 0))
+    with pytest.raises(ValueError, match=r"marks only 8 voxels of .*; mark 64 or more"):
+        inputs_of(tmp_path, fixed_mask=((BALL == 2).astype(np.uint8), 0))

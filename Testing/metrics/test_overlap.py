@@ -43,6 +43,24 @@ def test_shifted_block():
     assert (same.hausdorff, same.hausdorff95, same.average) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_surface_of_a_slice_is_its_outline(axis):
+    """Two discs, four pixels apart: not the whole of them, of which most overlaps."""
+    y, x = np.indices((40, 40))
+    discs = [(y - 20) ** 2 + (x - middle) ** 2 <= 10**2 for middle in (18, 22)]
+    pixel = (0.8, 1.1)  # along x and y
+    outlines = [
+        np.argwhere(disc & ~ndimage.binary_erosion(disc))[:, ::-1] * pixel for disc in discs
+    ]
+    gaps = cdist(*outlines)
+    directed = [gaps.min(axis=1), gaps.min(axis=0)]
+    spacing = list(pixel)
+    spacing.insert(2 - axis, 5.0)
+    result = surface_distance(*(np.expand_dims(disc, axis) for disc in discs), spacing)
+    assert result.average == pytest.approx(np.concatenate(directed).mean(), rel=1e-5)
+    assert result.hausdorff == pytest.approx(max(d.max() for d in directed), rel=1e-5)
+
+
 def test_same_as_brute_force_on_an_anisotropic_grid():
     generator = np.random.default_rng(1)
     first, second = (

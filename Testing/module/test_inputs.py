@@ -365,3 +365,5 @@ def test_files_are_called_like_the_volumes(inputs, tmp_path):
     job = inputs.writeInputs(*nodes, None, None, tmp_path / "inputs")
     assert {Path(job[name]).name for name in ("fixed", "moving")} == {"CT_ thorax_2.nrrd"}
     assert job["fixed"] != job["moving"]
+    arguments = {"fixed": nodes[0], "moving": nodes[1], "segmentation": None}
+    assert inputs.namesOf(job, arguments) == {"fixed": "CT: thorax/2", "moving": "CT: thorax/2"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def shown(widget, inputs, host, tmp_path):
     shutil.copytree(aside, folder.parent)
     widget.logic.temporaryFolders.append(folder.parent)
     load_result(folder, slicer.mrmlScene)
+    for section in (widget.ui.structuresCollapsibleButton, widget.ui.landmarksCollapsibleButton):
+        section.collapsed = False  # a table is filled when it is seen
     widget.results.refresh(showMap=True)
     return widget
 
@@ -95,6 +98,20 @@ def test_restore_gives_layers_and_position_back(widget, inputs, host):
     assert views[0].GetForegroundVolumeID() is not None
 
 
+def test_the_map_lies_over_the_fixed_volume_whatever_was_shown(widget, inputs, host):
+    views = class_nodes("vtkMRMLSliceCompositeNode")
+    for view in views:
+        view.SetBackgroundVolumeID(inputs[1].GetID())  # the moving volume
+    apply_and_wait(host, widget)
+    ui = widget.ui
+    assert ui.backgroundComboBox.currentData == "fixed"
+    assert {view.GetBackgroundVolumeID() for view in views} == {inputs[0].GetID()}
+    ui.flickerButton.click()
+    assert {view.GetBackgroundVolumeID() for view in views} == {inputs[1].GetID()}
+    ui.flickerButton.click()
+    assert {view.GetBackgroundVolumeID() for view in views} == {inputs[0].GetID()}
+
+
 def test_restore_gives_back_structures_label_layer_and_film(shown):
     import slicer
 
@@ -123,13 +140,17 @@ def test_restore_gives_back_structures_label_layer_and_film(shown):
     assert {view.GetLabelVolumeID() for view in views} == {labels.GetID()}
     assert display.GetVisibility2DFill()
     assert ui.backgroundComboBox.currentData == "fixed"
-    assert result.moving.GetParentTransformNode() is result.transform
+    assert result.moving.GetParentTransformNode() is None  # where it was before the registration
+    assert result.moving_segmentation.GetParentTransformNode() is None
     assert not result.sample_browser.GetPlaybackActive()
+    ui.showMapCheckBox.checked = True
+    assert result.moving.GetParentTransformNode() is result.transform
+    assert result.moving_segmentation.GetParentTransformNode() is result.transform
 
 
 def legends_seen() -> list[str]:
     """The maps whose legend is seen."""
-    from UncertainRegLib.scene.colors import legend_of
+    from UncertainRegLib.scene.legend import legend_of
 
     volumes = class_nodes("vtkMRMLScalarVolumeNode")
     return [one.GetName() for one in volumes if legend_of(one) and legend_of(one).GetVisibility()]
@@ -147,10 +168,41 @@ def test_a_legend_is_seen_with_its_map_only(shown):
     assert legends_seen() == []
 
 
-def test_ellipsoids_are_coloured_like_the_map_without_a_legend_of_their_own(shown):
-    from UncertainRegLib.scene.colors import legend_of
+def test_the_panel_follows_layers_that_are_chosen_by_hand(shown, host):
+    ui, result = shown.ui, shown.results.result
+    views = class_nodes("vtkMRMLSliceCompositeNode")
+    for view in views:
+        view.SetForegroundVolumeID(result.fixed.GetID())
+    host.process_events()
+    assert legends_seen() == [] and not ui.showMapCheckBox.checked
+    views[1].SetForegroundVolumeID(result.maps["jacobian"].GetID())
+    host.process_events()
+    assert legends_seen() == [result.maps["jacobian"].GetName()]
+    assert ui.showMapCheckBox.checked and ui.mapComboBox.currentData == "jacobian"
 
-    result = shown.results.result
+
+def test_the_legend_is_in_the_view_that_is_chosen(shown):
+    from UncertainRegLib.scene.legend import legend_of
+
+    ui, result = shown.ui, shown.results.result
+    names = [ui.legendComboBox.itemText(n) for n in range(ui.legendComboBox.count)]
+    assert {"Red", "Yellow", "Green"} <= set(names)
+    ui.legendComboBox.currentIndex = names.index("Yellow")
+    (view,) = [one for one in class_nodes("vtkMRMLSliceNode") if one.GetName() == "Yellow"]
+    for name in ("expected_error_mm", "uncertainty_mm"):
+        ui.mapComboBox.currentIndex = ui.mapComboBox.findData(name)
+        assert list(legend_of(result.maps[name]).GetViewNodeIDs()) == [view.GetID()]
+    shown.results.refresh()
+    assert ui.legendComboBox.currentText == "Yellow"
+
+
+def test_ellipsoids_are_coloured_like_the_map_without_a_legend_of_their_own(shown):
+    from UncertainRegLib.scene.legend import legend_of
+
+    result, ui = shown.results.result, shown.ui
+    assert not result.ellipsoids.GetDisplayNode().GetScalarVisibility()  # not the expected error
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("uncertainty_mm")
+    assert result.ellipsoids.GetDisplayNode().GetScalarVisibility()
     display = result.maps["uncertainty_mm"].GetDisplayNode()
     window = (display.GetWindowLevelMin(), display.GetWindowLevelMax())
     assert result.ellipsoids.GetDisplayNode().GetScalarRange() == window
@@ -160,6 +212,7 @@ def test_ellipsoids_are_coloured_like_the_map_without_a_legend_of_their_own(show
 def test_the_reading_follows_mouse_and_crosshair(shown):
     ui, result = shown.ui, shown.results.result
     point = center(result)
+    crosshair().SetCrosshairMode(crosshair().ShowBasic)
     crosshair().SetCrosshairRAS(point.tolist())
     assert ui.readingLabel.text.startswith("<b>") and " mm" in ui.readingLabel.text
     assert "Core 100\N{NO-BREAK SPACE}%" in ui.readingLabel.text
@@ -199,10 +252,41 @@ def test_ellipsoid_and_pin_are_nodes(shown):
     assert pins.GetNumberOfControlPoints() == 1
     np.testing.assert_allclose(pins.GetNthControlPointPosition(0), point)
     label, text = pins.GetNthControlPointLabel(0), pins.GetNthControlPointDescription(0)
-    assert label.startswith("expected error ") and " mm · 95 % bound " in label
-    assert text.startswith("samples differ by ") and "Core" in text
+    assert re.fullmatch(r"P1 \d\.\d mm", label)  # long ones run over image and legend
+    assert text.startswith("expected error ") and " mm · 95 % bound " in text
+    assert "samples differ by " in text and "Core" in text
+    pins.RemoveNthControlPoint(0)
+    ui.pinButton.click()
+    assert pins.GetNthControlPointLabel(0).startswith("P2 ")
     ui.ellipsoidCheckBox.checked = False
     assert find(slicer.mrmlScene, result.run, "probe_ellipsoid") is None
+
+
+def test_a_pin_needs_no_crosshair(shown):
+    ui, result, node = shown.ui, shown.results.result, crosshair()
+    assert node.GetCrosshairMode() == node.NoCrosshair
+    node.SetCrosshairRAS([1e4, 0.0, 0.0])
+    node.SetCursorPositionRAS(center(result).tolist())
+    reading = ui.readingLabel.text
+    node.SetCursorPositionInvalid()  # on the way to the button
+    assert ui.readingLabel.text == reading and ui.pinButton.enabled
+    ui.pinButton.click()
+    shown.results.refresh()
+    pins = shown.results.result.pins
+    np.testing.assert_allclose(pins.GetNthControlPointPosition(0), center(result))
+
+
+def test_a_row_is_marked_by_the_crosshair_until_the_view_is_restored(shown):
+    ui, node = shown.ui, crosshair()
+    assert node.GetCrosshairMode() == node.NoCrosshair
+    ui.structuresTable.cellClicked.emit(core_row(ui), 0)
+    table = shown.results.result.label_table.GetTable()
+    row = [table.GetColumnByName("name").GetValue(r) for r in range(2)].index("Core")
+    wanted = [table.GetColumnByName(f"worst_voxel_lps_{a}").GetValue(row) for a in "ras"]
+    np.testing.assert_allclose(node.GetCrosshairRAS(), wanted)
+    assert node.GetCrosshairMode() == node.ShowSmallBasic
+    ui.restoreButton.click()
+    assert node.GetCrosshairMode() == node.NoCrosshair
 
 
 def test_outside_the_module_nothing_is_read(shown):
@@ -403,6 +487,7 @@ def test_modes_and_best_sample(shown):
     ui.differenceButton.click()
     assert ui.mapComboBox.currentData == "mode_difference_mm"
     import slicer
+    import vtk
 
     from UncertainRegLib.scene.transform import field_of
 
@@ -412,18 +497,35 @@ def test_modes_and_best_sample(shown):
     assert 0 < inside.sum() < found.size
     distance = np.linalg.norm(a - b, axis=-1)[inside]
     np.testing.assert_allclose(np.abs(found[inside]), distance, rtol=1e-5)
-    assert "A puts the anatomy further" in ui.mapComboBox.toolTip
+    assert "A puts the anatomy " in ui.mapComboBox.toolTip
+    assert not ui.thresholdSlider.visible  # "Hide below −2.8 mm" says nothing
+    node = shown.results.result.maps["mode_difference_mm"]
+    place = np.argwhere(np.isfinite(found))[0][::-1].tolist()
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    crosshair().SetCrosshairRAS(list(matrix.MultiplyPoint([*place, 1.0])[:3]))
+    assert re.search(r"A and B lie \d\.\d mm apart, A (further|higher|lower)", ui.readingLabel.text)
     view = class_nodes("vtkMRMLSliceCompositeNode")[0]
     assert view.GetForegroundVolumeID() == shown.results.result.maps["mode_difference_mm"].GetID()
+
+
+def test_where_two_modes_lie_is_said_in_words(shown):
+    from UncertainRegParts.sections.probe import apart
+
+    assert apart(1.04, "posterior") == "A and B lie 1.0 mm apart, A further back"
+    assert apart(-1.04, "posterior") == "A and B lie 1.0 mm apart, A further forward"
+    assert apart(2.0, "left").endswith("A further left")
+    assert apart(-2.0, "superior").endswith("A lower down")
 
 
 def test_log_colours_are_a_property_of_the_map(shown):
     ui, result = shown.ui, shown.results.result
     display = result.maps["expected_error_mm"].GetDisplayNode()
     assert ui.logCheckBox.enabled and not ui.logCheckBox.checked
+    floor = ui.thresholdSlider.value
     ui.logCheckBox.checked = True
     assert display.GetColorNode().GetName() == "UncertainReg inferno log"
-    assert ui.thresholdSlider.value == pytest.approx(display.GetWindowLevelMax() / 100, abs=0.01)
+    assert ui.thresholdSlider.value == pytest.approx(floor, abs=0.01)  # hides what it hid
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
     assert not ui.logCheckBox.enabled and not ui.logCheckBox.checked
     ui.mapComboBox.currentIndex = ui.mapComboBox.findData("expected_error_mm")
@@ -674,6 +776,7 @@ def test_settings_of_sir_reach_the_job(widget, inputs, host):
     job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert job["parameters"] == {"method": {"source": "optimised", "proposals": 300}}
     assert job["competence"] is True
+    ui.setupButton.click()  # folded by the run
     ui.sirSourceComboBox.currentIndex = ui.sirSourceComboBox.findData("trained")
     assert ui.sirWeightsPathLineEdit.visible
     ui.sirWeightsPathLineEdit.currentPath = "/models/sir.pt"
@@ -843,14 +946,56 @@ def test_all_is_there_after_saving_and_loading(shown, tmp_path):
     assert result.moving.GetParentTransformNode() is result.sweep_transform
 
 
+def cells(table, title: str) -> list:
+    """The items of the column whose heading begins like that."""
+    found = [name.replace("\n", " ") for name in titles(table)]
+    (column,) = [c for c, name in enumerate(found) if name.startswith(title)]
+    return [table.item(row, column) for row in range(table.rowCount)]
+
+
 def test_numbers_of_a_column_have_the_same_decimals(shown):
-    table = shown.ui.landmarksTable
-    node = shown.results.result.landmark_table
-    names = ["label", *(f"mean_lps_{axis}" for axis in "ras")]
+    import qt
+
+    table, node = shown.ui.landmarksTable, shown.results.result.landmark_table
+    assert node.GetColumnUnitLabel("mean_lps_a") == "mm"
     node.GetTable().GetColumnByName("mean_lps_a").SetValue(0, -1345.26)
+    node.GetTable().GetColumnByName("u_mm").SetValue(0, 2.0)
     shown.results.refresh()
-    titles = [
-        table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)
-    ]
-    column = titles.index(node.GetColumnTitle(names[2]).replace("\n", " "))
-    assert sorted(float(table.item(r, column).text()) for r in range(2))[0] == -1345.3
+    assert cells(table, "Mean A")[0].text() == "-1345.3"
+    assert [item.text() for item in cells(table, "Disagreement (mm)")] == ["2.0", "1.7"]
+    for item in cells(table, "Disagreement (mm)"):
+        assert int(item.textAlignment()) & int(qt.Qt.AlignRight)
+    volumes = [item.text() for item in cells(shown.ui.structuresTable, "Volume (mL)")]
+    assert sorted(volumes) == ["3.00", "8.00"]
+
+
+def test_rows_are_sorted_by_number_and_missing_ones_come_last(shown):
+    import qt
+
+    table, node = shown.ui.landmarksTable, shown.results.result.landmark_table
+    for row, value in enumerate((9.5, 10.0)):
+        node.GetTable().GetColumnByName("u_mm").SetValue(row, value)
+    shown.results.refresh()
+    header, names = table.horizontalHeader(), titles(table)
+    table.selectRow(1)
+    for order, first in ((qt.Qt.DescendingOrder, "base"), (qt.Qt.AscendingOrder, "apex")):
+        header.setSortIndicator(names.index("Disagreement\n(mm)"), order)
+        assert table.item(0, 0).text() == first
+        assert table.item(table.currentRow(), 0).text() == "base"  # the chosen one stays chosen
+    column = names.index("TRE after\n(mm)")  # of "base" it is not known
+    for order in (qt.Qt.DescendingOrder, qt.Qt.AscendingOrder):
+        header.setSortIndicator(column, order)
+        assert [table.item(row, column).text() for row in (0, 1)] == ["1.2", ""]
+    crosshair().SetCrosshairRAS([0.0, 0.0, 0.0])
+    table.cellClicked.emit(1, 0)
+    wanted = [node.GetTable().GetColumnByName(f"mean_lps_{a}").GetValue(1) for a in "ras"]
+    np.testing.assert_allclose(crosshair().GetCrosshairRAS(), wanted)
+
+
+def test_the_ellipsoid_is_read_out_by_its_half_axes(shown):
+    from UncertainRegLib.results.columns import half_axes
+
+    assert half_axes([9.41, 2.0, 0.04]) == "±9.4 × ±2.0"
+    assert half_axes([0.01, 0.0, 0.0]) == half_axes(None) == half_axes([np.nan] * 3) == ""
+    crosshair().SetCrosshairRAS(center(shown.results.result).tolist())
+    assert "±0.0" not in shown.ui.readingLabel.text

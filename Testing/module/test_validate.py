@@ -64,8 +64,8 @@ def test_the_truth_is_compared_with_and_its_numbers_are_shown(panel, host):
     assert finish(host, panel) == "complete"
     assert not ui.validateRunningWidget.visible and ui.calibrateButton.enabled
     found = table(ui)
-    assert found["Dice"] == "0.75" and found["TRE, mean"] == "1.5"
-    assert found["In the samples' ellipsoid"] == "70"
+    assert found["Dice"] == "0.750" and found["TRE, mean"] == "1.5"
+    assert found["In the samples' ellipsoid"] == "70.0"
     titles = [ui.plotComboBox.itemText(n) for n in range(ui.plotComboBox.count)]
     assert titles == [
         "Landmarks: risk and coverage",
@@ -156,7 +156,8 @@ def test_without_an_expected_error_a_calibration_finds_the_bound(panel, host, tm
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"), [("refuse", "follows only 5% of 10 mm"), ("fail", "has changed since")]
+    ("behaviour", "words"),
+    [("refuse", "follows only 5% of 10 mm"), ("fail", "“fixed”: has changed since")],
 )
 def test_a_refusal_or_failure_is_said(panel, host, monkeypatch, behaviour, words):
     monkeypatch.setenv("STUB", behaviour)
@@ -221,7 +222,7 @@ def test_a_saved_scene_still_says_what_was_found(panel, folder, host, tmp_path):
     read_bundle(tmp_path / "scene.mrb", slicer.mrmlScene)
     panel.results.refresh()
     ui = panel.ui
-    assert table(ui)["Dice"] == "0.75" and ui.plotComboBox.count == 4
+    assert table(ui)["Dice"] == "0.750" and ui.plotComboBox.count == 4
     assert "within 2.4 times" in ui.calibrationLabel.text
     assert not ui.calibrateButton.enabled and not ui.validateButton.visible
     assert "are gone" not in ui.validateLabel.text  # it is all there

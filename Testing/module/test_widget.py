@@ -342,16 +342,20 @@ def test_what_the_library_names_is_translated(widget, monkeypatch):
 
 
 def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
+    import qt
     import slicer
 
     ui = widget.ui
     apply_and_wait(host, widget)
+    for section in (ui.structuresCollapsibleButton, ui.landmarksCollapsibleButton):
+        section.collapsed = False
     table, node = ui.structuresTable, widget.results.result.label_table.GetTable()
     titles = [
         table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)
     ]
     assert titles[0] == "Structure" and "Disagreement, 95th percentile (mm)" in titles
-    table.sortItems(titles.index("Disagreement, 95th percentile (mm)"))
+    column = titles.index("Disagreement, 95th percentile (mm)")
+    table.horizontalHeader().setSortIndicator(column, qt.Qt.AscendingOrder)
     assert table.item(0, 0).text() == "Core"  # 3.1 before 3.5
     table.cellClicked.emit(0, 0)
     row = [node.GetColumnByName("name").GetValue(r) for r in range(2)].index("Core")
@@ -456,11 +460,19 @@ def test_apply_notices_a_deletion_that_its_chooser_does_not(widget, inputs, host
 
 
 def test_maps_are_not_offered_as_volumes(widget, inputs, host):
+    import slicer
+
+    from UncertainRegLib.scene.nodes import tag
+
+    lines = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Nothing known here")
+    tag(lines, "a run", "unknown")
     apply_and_wait(host, widget)
     host.process_events()
     for chooser in (widget.ui.fixedSelector, widget.ui.movingSelector):
         assert chooser.nodeCount() == 2
     assert widget.ui.movingSelector.currentNode() is inputs[1]
+    masks = widget.ui.fixedMaskSelector.sortFilterProxyModel()
+    assert lines.GetID() in masks.hiddenNodeIDs  # the hatching is no mask
 
 
 def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
@@ -541,7 +553,7 @@ def test_a_failure_is_one_sentence_with_details(widget, inputs, host, monkeypatc
     monkeypatch.setenv("STUB", "fail")
     assert apply_and_wait(host, widget) == "failed"
     ui = widget.ui
-    assert ui.statusLabel.text.endswith("every voxel has the value 0; the image is empty.")
+    assert ui.statusLabel.text == "“MR before”: every voxel has the value 0; the image is empty."
     assert ui.detailsCollapsibleButton.visible and "the last words" in ui.detailsText.plainText
     assert ui.applyButton.enabled and not ui.runningWidget.visible
 
@@ -743,6 +755,9 @@ def test_the_chosen_run_moves_the_moving_volume(widget, inputs, host, background
     ui.resultComboBox.currentIndex = 0
     assert inputs[1].GetParentTransformNode() is first.transform
     assert [view.GetBackgroundVolumeID() for view in views] == before
+    ui.restoreButton.click()
+    ui.resultComboBox.currentIndex = 1  # nothing is shown: nothing moves
+    assert inputs[1].GetParentTransformNode() is None
 
 
 def test_the_panel_as_a_picture(widget, inputs, host, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from UncertainRegLib.networks.diffusemorph import displace, displacement_net  # noqa: E402
 from UncertainRegLib.networks.displacement import LOG_SCALE, DisplacementNet, fold, unfold  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
 
@@ -64,6 +65,17 @@ def test_mixed_precision_ends_with_the_features():
     with torch.autocast("cpu", torch.bfloat16):
         found = network.predict(*images((8, 8, 8)), labels)
     assert {part.dtype for part in found} == {torch.float32}
+
+
+@pytest.mark.parametrize("backbone", ["voxelmorph", "diffusemorph"])
+def test_mixed_precision_keeps_the_digits_of_a_displacement(backbone):
+    """Also in training: bfloat16 has steps of 1/32 voxel at displacements of 4 to 8 voxels."""
+    network = displacement_net(**{**TINY, "backbone": backbone})
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _ = displace(network, *images((8, 8, 8)))
+    assert not torch.equal(found, found.bfloat16().float())
 
 
 def test_blocks_are_folded_and_unfolded():

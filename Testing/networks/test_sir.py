@@ -34,6 +34,16 @@ def test_network_gives_the_right_gaussian(covariance):
     assert q.log_prob(q.sample(q.noise([0, 1]))).isfinite().all()
 
 
+def test_mixed_precision_keeps_the_digits_of_the_gaussian():
+    net = SirUNet("LC", rank=3)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        q = net(*torch.rand(2, 1, 1, 16, 16, 16))
+    for part in (q.mean, q.factor.diag, q.low_rank.columns):
+        assert not torch.equal(part, part.bfloat16().float())
+
+
 def test_every_parameter_gets_a_gradient():
     net = SirUNet("LC", rank=3)
     for parameter in net.parameters():

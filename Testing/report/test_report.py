@@ -6,14 +6,18 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from support.fake_result import EXPECTED, write_fake_result
 from support.phantoms import GRID_PAIRS, textured
 from UncertainRegLib.__main__ import main
-from UncertainRegLib.geometry import Image, write_image
+from UncertainRegLib.geometry import Image, read_image, write_image
+from UncertainRegLib.report import summary
 from UncertainRegLib.report.html import write_report
+from UncertainRegLib.report.overlay import read_overlay
 from UncertainRegLib.report.planes import PLANES, draw, plane_grid, png
 from UncertainRegLib.report.summary import write_summary_picture
+from UncertainRegLib.results.reader import read_record
 
 
 @pytest.mark.parametrize("name", PLANES)
@@ -44,6 +48,27 @@ def test_png_is_a_png():
     assert png(np.zeros((4, 5, 3), np.uint8)).startswith(b"\x89PNG")
 
 
+def test_the_worst_place_is_never_in_the_noisy_air(tmp_path):
+    folder = write_fake_result(tmp_path)
+    path = folder / "result.json"
+    record = json.loads(path.read_text("utf-8")) | {"labels": [], "warped_labels": None}
+    path.write_text(json.dumps(record), "utf-8")
+    fixed = read_image(folder / "fixed.nrrd")
+    noise = np.random.default_rng(1).rayleigh(3.0, fixed.array.shape).astype(np.float32)
+    # As MR has it: soft edges, noise all over; and the map is largest beside the patient.
+    soft = ndimage.gaussian_filter(fixed.array, 1.0)
+    body = soft > 10.0
+    write_image(Image(soft + noise, fixed.grid), folder / "fixed.nrrd")
+    name = folder / record["maps"]["expected_error_mm"]["file"]
+    values = read_image(name).array.copy()
+    values[~body] = 30.0 + noise[~body]
+    write_image(Image(values, fixed.grid), name)
+    overlay = read_overlay(folder, read_record(folder))
+    i, j, k = np.round(fixed.grid.to_index(overlay.point)).astype(int)
+    assert body[k, j, i]
+    assert overlay.high < 10.0 and np.isnan(overlay.values.array[~body]).mean() > 0.9
+
+
 def test_report_of_a_result(tmp_path):
     folder = write_fake_result(tmp_path / "result")
     text = write_report(folder).read_text(encoding="utf-8")
@@ -51,6 +76,16 @@ def test_report_of_a_result(tmp_path):
     assert not re.search(r'(src|href)="(?!data:)', text), "everything must be inside the page"
     for words in ("not the error", "For research use only", "Structures", "Landmarks", "sha256"):
         assert words in text
+
+
+def test_the_report_is_titled_by_what_people_call_the_images(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    assert "<h1>moving registered to fixed</h1>" in write_report(folder).read_text("utf-8")
+    record = json.loads((folder / "result.json").read_text("utf-8"))
+    record["inputs"]["fixed"]["name"] = "Schädel 1.5 T"
+    text = _edit(folder, inputs=record["inputs"])
+    assert "<h1>moving registered to Schädel 1.5 T</h1>" in text
+    assert record["inputs"]["fixed"]["file"] in text.partition("How it was made")[2]
 
 
 def test_a_picture_without_pillow_is_one_sentence(tmp_path, monkeypatch, capsys):
@@ -86,6 +121,14 @@ def test_a_landmark_without_numbers_has_a_row_with_none(tmp_path):
     assert rows[0].count("<td>–</td>") == 3 and "<td>2.50</td>" in rows[1]
     pytest.importorskip("PIL")
     assert write_summary_picture(folder, tmp_path / "page.png").is_file()
+
+
+def test_half_axes_of_ellipsoids_say_what_they_are(tmp_path):
+    folder = write_fake_result(tmp_path, expected=False)
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "half-axes (mm)</th>" in text and "<td>±5.6 × ±2.8 × ±1.4</td>" in text
+    headings, rows = summary._landmarks(read_record(folder).landmarks)
+    assert "half-axes (mm)" in list(headings)[2] and rows[0][2] == "±5.6 x ±2.8 x ±1.4"
 
 
 def test_summary_needs_a_map(tmp_path):
@@ -177,14 +220,14 @@ def _moved(folder) -> dict:
 
 def test_where_inputs_have_moved_the_report_says_so_and_shows_the_rest(tmp_path, capsys):
     folder = write_fake_result(tmp_path / "result")
-    record = _moved(folder)
+    _moved(folder)
     (folder / "fixed.away").rename(folder / "warped_moving.nrrd")
     assert main(["report", str(folder)]) == 0
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert text.count("data:image/png;base64,") == 3 and "Shell" in text and "apex" in text
-    for name, instead in (("fixed", "registered moving image instead"), ("fixed_mask", "outside")):
-        file = record["inputs"][name]["file"]
-        assert re.search(f"{re.escape(file)}: no such file.*?{instead}", text), name
+    for name, instead in (("fixed", "registered moving image instead"), ("mask", "outside")):
+        assert re.search(rf"\({name}: no such file.*?{instead}", text), name
+    assert str(folder) not in text.partition("How it was made")[0]
     if not find_spec("PIL"):
         return
     assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 0
@@ -194,7 +237,7 @@ def test_another_image_in_the_place_of_the_fixed_one_is_not_shown(tmp_path):
     folder = write_fake_result(tmp_path / "result")
     (folder / "fixed.nrrd").rename(folder / "warped_moving.nrrd")
     write_image(textured(GRID_PAIRS["identity"][0]), folder / "fixed.nrrd")
-    assert "fixed.nrrd: is another image now" in write_report(folder).read_text(encoding="utf-8")
+    assert "(fixed: is another image now.)" in write_report(folder).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("gone", ["maps/expected_error_mm.nrrd", "fixed.nrrd"])

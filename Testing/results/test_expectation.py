@@ -13,6 +13,7 @@ from UncertainRegLib.results.expectation import (
     Expectation,
     bound_of,
     in_words,
+    margin_of,
     on_legend,
     refusal,
     with_bounds,
@@ -27,6 +28,7 @@ FOUND = Expectation(
     centroid_factor=1.5,
     mean_mm=1.64,
     fitted_on="three pairs of balls.",
+    longer=2.0,
 )
 WIDER = Calibration(warps=3, wider=1.5, expected_within=0.91, amplitude_mm=3.1, warning="Smooth.")
 ENOUGH = replace(WIDER, wider=1.0, expected_within=0.97)
@@ -52,6 +54,14 @@ def test_bounds_of_a_structure_by_hand():
     assert row["volume_to_ml"] == pytest.approx(20.0 + 4.8)
     assert row["volume_low_ml"] is row["volume_high_ml"] is None, "one interval, not two"
     assert STRUCTURE["volume_low_ml"] == 18.0 and "bound_mm" not in STRUCTURE
+
+
+def test_the_margin_is_the_bound_across_a_boundary():
+    """The map is a length: twice the error across."""
+    assert margin_of(FOUND, None) == Bound(EXPECTED, pytest.approx(2.5 / 2.0))
+    assert margin_of(FOUND, WIDER).factor == pytest.approx(1.5 * 2.5 / 2.0)
+    for none in (None, replace(FOUND, longer=None), replace(FOUND, refused="Too far.")):
+        assert margin_of(none, None) is None
 
 
 def test_no_volume_is_below_nothing():

@@ -5,6 +5,7 @@ import pytest
 
 from support.phantoms import GRID_PAIRS, textured
 from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.backbones.transmorph import TransMorphBayes
 from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import DisplacementField
 from UncertainRegLib.jobs.inputs import Inputs
@@ -77,3 +78,13 @@ def test_registry_nests_stochastic_backbones():
     sampler = create_sampler("equivariance", Noisy(), "translation", {})
     assert sampler.draws_per_perturbation == 2
     assert isinstance(create_sampler("mc-dropout", Noisy(), "translation", {}), Dropout)
+
+
+def test_without_dropout_a_network_is_asked_once():
+    """The "static" variant of Tian et al.: 50 samples are 50 perturbations."""
+    static = TransMorphBayes(rate=0.0)
+    assert create_sampler("equivariance", static, "translation", {}).draws_per_perturbation == 1
+    with pytest.raises(ValueError, match="the same answer every time"):
+        create_sampler("mc-dropout", static, "translation", {})
+    drawing = TransMorphBayes()
+    assert create_sampler("equivariance", drawing, "translation", {}).draws_per_perturbation == 2

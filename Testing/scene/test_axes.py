@@ -9,13 +9,14 @@ slicer = pytest.importorskip("slicer")
 vtk = pytest.importorskip("vtk")
 
 from support.fake_result import write_fake_result  # noqa: E402
-from UncertainRegLib.scene import axes, display  # noqa: E402
-from UncertainRegLib.scene.colors import legend_of  # noqa: E402
-from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
+from UncertainRegLib.geometry import Image  # noqa: E402
+from UncertainRegLib.scene import axes, display, legend, log_colors, maps  # noqa: E402
+from UncertainRegLib.scene.frames import grid_of, lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
+from UncertainRegLib.scene.legend import legend_of  # noqa: E402
 from UncertainRegLib.scene.probe import Probe  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result, update_result  # noqa: E402
-from UncertainRegLib.scene.sweep import add_difference  # noqa: E402
+from UncertainRegLib.scene.sweep import DIRECTIONS, add_difference  # noqa: E402
 from UncertainRegLib.scene.transform import field_of  # noqa: E402
 
 CALIBRATION = {
@@ -112,31 +113,92 @@ def test_modes_differ_in_two_colours(result):
     window = node.GetDisplayNode()
     assert window.GetWindowLevelMin() == -window.GetWindowLevelMax()
     assert window.GetColorNode().GetName() == "UncertainReg diverging"
-    assert "A" in legend_of(node).GetTitleText() and direction in node.GetDescription()
+    further = DIRECTIONS[direction][0]
+    title = f"A and B apart (mm)\n+ A {further}\n- B {further}"
+    assert legend_of(node).GetTitleText() == title
+    assert f"A puts the anatomy {further}" in node.GetDescription()
 
 
 def test_logarithm_changes_colours_and_not_values(result):
     node = result.maps["uncertainty_mm"]
     before = slicer.util.arrayFromVolume(node).copy()
     shown = node.GetDisplayNode()
-    high, floor = shown.GetWindowLevelMax(), shown.GetLowerThreshold()
-    display.set_log(result, "uncertainty_mm", True)
-    assert display.is_log(result, "uncertainty_mm")
+    window, floor = log_colors.window(node), shown.GetLowerThreshold()
+    log_colors.set_log(node, True)
+    assert log_colors.is_log(node) and log_colors.window(node) == window
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), before)
+    assert shown.GetLowerThreshold() == floor  # what is hidden stays hidden
     linear, table = np.zeros(4), np.zeros(4)
-    display_colors = shown.GetColorNode()
-    display_colors.GetColor(25, table)  # a tenth of the window: the middle of two decades
-    assert shown.GetLowerThreshold() == pytest.approx(high / 100)
-    display.set_log(result, "uncertainty_mm", False)
+    shown.GetColorNode().GetColor(25, table)  # a tenth of the window: the middle of two decades
+    log_colors.set_log(node, False)
     shown.GetColorNode().GetColor(129, linear)
     np.testing.assert_allclose(table, linear, atol=0.03)
-    assert shown.GetLowerThreshold() == floor and not display.is_log(result, "uncertainty_mm")
-    display.set_threshold(result, "uncertainty_mm", 1.3)
-    display.set_log(result, "uncertainty_mm", True)
-    assert shown.GetLowerThreshold() == 1.3  # chosen by the user
-    assert not display.can_be_log(result, "jacobian")
-    display.set_log(result, "jacobian", True)
-    assert not display.is_log(result, "jacobian")
+    assert (shown.GetWindowLevelMin(), shown.GetWindowLevelMax()) == window
+    assert shown.GetLowerThreshold() == floor and not log_colors.is_log(node)
+    jacobian = result.maps["jacobian"]
+    assert not log_colors.can_be_log(jacobian)
+    log_colors.set_log(jacobian, True)
+    assert not log_colors.is_log(jacobian)
+
+
+def test_marks_of_a_logarithm_are_round_and_a_decade_apart(result):
+    node = result.maps["uncertainty_mm"]
+    node.GetDisplayNode().SetWindowLevelMinMax(0.0, 2.2)
+    display.show_map(result, "uncertainty_mm")
+    display.color_by_log(result, "uncertainty_mm", True)
+    found = legend_of(node)
+    scale = found.GetPrimaryDisplayNode()
+    assert scale is not node.GetDisplayNode() and not scale.GetSaveWithScene()
+    assert scale.GetWindowLevelMin() == pytest.approx(0.03) and scale.GetWindowLevelMax() == 3.0
+    assert scale.GetColorNode().GetLookupTable().GetScale() == vtk.VTK_SCALE_LOG10
+    assert (found.GetNumberOfLabels(), found.GetLabelFormat()) == (3, "%g")  # 0.03, 0.3, 3
+    ellipsoids = result.ellipsoids.GetDisplayNode()
+    assert ellipsoids.GetScalarRange() == (0.0, 3.0)
+    assert ellipsoids.GetColorNodeID() == node.GetDisplayNode().GetColorNodeID()
+    display.color_by_log(result, "uncertainty_mm", False)
+    assert found.GetPrimaryDisplayNode() is node.GetDisplayNode()
+    assert found.GetNumberOfLabels() == 5 and node.GetNumberOfDisplayNodes() == 2
+
+
+def test_the_window_follows_the_values_also_under_a_logarithm(result):
+    node = result.maps["uncertainty_mm"]
+    grid = grid_of(node)
+    log_colors.set_log(node, True)
+    maps.set_values(node, Image(np.full(grid.shape, 7.0, "f4"), grid), "uncertainty_mm", "mm")
+    assert log_colors.window(node) == (0.0, 7.0)
+    assert node.GetDisplayNode().GetWindowLevelMax() == 10.0
+    node.GetDisplayNode().SetWindowLevelMinMax(0.0, 4.0)  # by the user
+    maps.set_values(node, Image(np.full(grid.shape, 9.0, "f4"), grid), "uncertainty_mm", "mm")
+    log_colors.set_log(node, False)
+    assert node.GetDisplayNode().GetWindowLevelMax() == 4.0
+
+
+@pytest.mark.parametrize("high", [0.3, 0.05, 1.3, 5.3, 41.0])
+def test_the_numbers_of_a_legend_differ(result, high):
+    node = result.maps["uncertainty_mm"]
+    node.GetDisplayNode().SetWindowLevelMinMax(0.0, high)
+    display.show_map(result, "uncertainty_mm")
+    found = legend_of(node)
+    marks = np.linspace(0.0, high, found.GetNumberOfLabels())
+    assert len({found.GetLabelFormat() % mark for mark in marks}) == len(marks)
+
+
+def test_a_legend_is_in_one_view_of_the_users_choice(result):
+    display.show_map(result, "uncertainty_mm")
+    places = {node.GetLayoutName(): node.GetID() for node in display.slice_nodes(result.scene)}
+    found = legend_of(result.maps["uncertainty_mm"])
+    assert list(found.GetViewNodeIDs()) == [places["Red"]]
+    legend.put_legend_in(result.scene, "Green")
+    assert list(found.GetViewNodeIDs()) == [places["Green"]]
+    display.show_map(result, "expected_error_mm")  # also those of other maps
+    assert list(legend_of(result.maps["expected_error_mm"]).GetViewNodeIDs()) == [places["Green"]]
+    views = {view.GetLayoutName(): view for view in display.slice_views(result.scene)}
+    views["Green"].SetForegroundVolumeID(None)  # where its map is not, it is of no use
+    legend.refresh_legends(result.scene)
+    found = legend_of(result.maps["expected_error_mm"])
+    assert found.GetVisibility() and list(found.GetViewNodeIDs()) == [places["Red"]]
+    for text in (found.GetTitleTextProperty(), found.GetLabelTextProperty()):
+        assert text.GetBackgroundOpacity() > 0.5 and text.GetFontSize() <= 12
 
 
 def _titles(result) -> list[list[str]]:

@@ -19,8 +19,8 @@ PIL_Image = pytest.importorskip("PIL.Image")
 
 from support.fake_result import SAMPLES, write_fake_result  # noqa: E402
 from UncertainRegLib.scene import display, views  # noqa: E402
-from UncertainRegLib.scene.colors import legend_of  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
+from UncertainRegLib.scene.legend import legend_of  # noqa: E402
 from UncertainRegLib.scene.pictures import Panel  # noqa: E402
 from UncertainRegLib.scene.result import load_result  # noqa: E402
 

@@ -179,6 +179,8 @@ def test_main_direction_in_anatomical_words(variances, expected):
     assert probe._main_axes(axes, np.eye(3)[order]) == expected
     oblique = np.array([[0.7, 0.7, 0.1], [0.7, -0.7, 0.0], [0.0, 0.1, 1.0]])
     assert set(probe._main_axes(np.array([3.0, 1.0, 1.0]), oblique)) == {"RL", "AP"}
+    along_all = np.array([[0.6, 0.6, 0.53], [0.7, -0.7, 0.0], [0.4, 0.4, -0.85]])
+    assert probe._main_axes(np.array([3.0, 1.0, 1.0]), along_all) == ()  # says nothing
 
 
 def test_ellipsoid_is_drawn_at_the_point(folder, headless):
@@ -199,7 +201,8 @@ def test_ellipsoid_is_drawn_at_the_point(folder, headless):
 def test_pins_keep_their_text_and_the_probe_works_in_a_loaded_scene(folder, headless, tmp_path):
     result = load_result(folder, headless.scene)
     reading = probe.Probe(result).read(_point(folder))
-    probe.pin(result, reading, "2.3 mm", "all of it")
+    value = reading.values["expected_error_mm"]
+    probe.pin(result, reading, "all of it")
     probe.show_ellipsoid(result, reading)
     write_bundle(headless.scene, tmp_path / "scene.mrb")
     for file in folder.rglob("*.nrrd"):
@@ -211,7 +214,7 @@ def test_pins_keep_their_text_and_the_probe_works_in_a_loaded_scene(folder, head
         assert again.values == pytest.approx(reading.values)
         np.testing.assert_allclose(again.axes_mm, reading.axes_mm, rtol=1e-5)
         assert again.labels == reading.labels
-        assert loaded.pins.GetNthControlPointLabel(0) == "2.3 mm"
+        assert loaded.pins.GetNthControlPointLabel(0) == f"P1 {value:.1f} mm"
         assert loaded.pins.GetNthControlPointDescription(0) == "all of it"
 
 

@@ -6,7 +6,7 @@ from support.fake_result import write_fake_result
 
 slicer = pytest.importorskip("slicer")
 
-from UncertainRegLib.scene import arrows, axes, display, probe, surfaces, sweep  # noqa: E402
+from UncertainRegLib.scene import arrows, axes, display, legend, log_colors, probe, surfaces, sweep  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.removal import remove_leftovers, remove_result  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result  # noqa: E402
@@ -32,7 +32,9 @@ def folders_in(scene) -> int:
 def with_all(result) -> None:
     """Everything that a user can ask for."""
     display.show_map(result)
-    display.set_log(result, "uncertainty_mm", True)
+    display.show_map(result, "uncertainty_mm")
+    log_colors.set_log(result.maps["uncertainty_mm"], True)
+    legend.refresh_legends(result.scene)
     arrows.show_arrows(result)
     display.show_moving(result, "sample_transform")
     surfaces.show_surfaces(result, "Core")
@@ -44,7 +46,7 @@ def with_all(result) -> None:
     point = [(center[2 * a] + center[2 * a + 1]) / 2 for a in range(3)]
     reading = probe.Probe(result).read(point)
     probe.show_ellipsoid(result, reading)
-    probe.pin(result, reading, "1.0 mm", "all of it")
+    probe.pin(result, reading, "all of it")
 
 
 def test_a_removed_result_leaves_nothing(headless, tmp_path):

@@ -11,11 +11,14 @@ slicer = pytest.importorskip("slicer")
 vtk = pytest.importorskip("vtk")
 
 from support.fake_result import SAMPLES, write_fake_result  # noqa: E402
+from UncertainRegLib.results.maps import MAPS  # noqa: E402
 from UncertainRegLib.results.reader import ResultError, ResultFolder  # noqa: E402
 from UncertainRegLib.scene import display  # noqa: E402
-from UncertainRegLib.scene.colors import colors, legend_of  # noqa: E402
+from UncertainRegLib.scene.colors import colors  # noqa: E402
 from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
+from UncertainRegLib.scene.legend import legend_of  # noqa: E402
+from UncertainRegLib.scene.maps import window_of  # noqa: E402
 from UncertainRegLib.scene.nodes import find_folder  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result, loading, update_result  # noqa: E402
 
@@ -109,6 +112,38 @@ def test_places_that_leave_the_moving_image_are_blank(folder, headless):
     shown = ~np.isnan(slicer.util.arrayFromVolume(result.maps["uncertainty_mm"]))
     assert shown[:, :, :12].any() and not shown[:, :, 12:].any()
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(result.maps["validity"]), validity)
+    # Anatomy where nothing is known is hatched: bare, it would look like a hidden low value.
+    lines = slicer.util.arrayFromVolume(result.unknown) > 0
+    body = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "fixed.nrrd"))) > 0
+    unknown = body & (validity < 0.5)
+    assert not lines[~unknown].any() and 0.1 < lines[unknown].mean() < 0.6
+    display.show_map(result)
+    for view in display.slice_views(result.scene):
+        assert view.GetLabelVolumeID() == result.unknown.GetID()
+    rgba = np.ones(4)
+    result.unknown.GetDisplayNode().GetColorNode().GetColor(0, rgba)
+    assert rgba[3] == 0.0
+
+
+def test_nothing_is_hatched_where_all_is_known(folder, headless):
+    result = load_result(folder, headless.scene)
+    assert result.unknown is None
+    display.show_map(result)
+    assert {view.GetLabelVolumeID() for view in display.slice_views(result.scene)} == {None}
+
+
+def test_a_value_of_zero_is_not_drawn():
+    values = np.zeros((8, 8, 8), np.float32)
+    values[:2] = 0.6  # a label entropy: 0 but at the boundaries
+    low, high, hidden = window_of(values, "label_entropy")
+    assert low == 0.0 and high == pytest.approx(0.6, rel=0.05) and 0.0 < hidden < 0.01
+    assert window_of(values, "validity") == (0.0, 1.0, 0.0)  # here 0 is what matters
+
+
+def test_a_share_is_not_yellow_where_it_is_good():
+    assert {MAPS[name].colours for name in ("validity", "correspondence_score")} == {"share"}
+    few, all_of_them = colors("share")[[0, 255]].astype(int)
+    assert few[0] > few[2] + 80 and all_of_them[2] > all_of_them[0] + 80  # orange, blue
 
 
 def test_damaged_mask_is_a_warning(folder, headless):

@@ -10,6 +10,7 @@ from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from support.fake_result import oblique_direction, write_fake_result  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image  # noqa: E402
+from UncertainRegLib.results.expectation import margin_of  # noqa: E402
 from UncertainRegLib.scene import arrows, display, nodes, surfaces, sweep, tables  # noqa: E402
 from UncertainRegLib.scene.bundle import read_bundle, write_bundle  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
@@ -55,7 +56,7 @@ def test_surfaces_enclose_each_other_and_the_structure(folder, headless):
     np.testing.assert_allclose(
         (center[::2] + center[1::2]) / 2, (ball[::2] + ball[1::2]) / 2, atol=1.0
     )
-    for n in range(3):  # triangles face out
+    for n in range(5):  # triangles face out
         normals = vtk.vtkPolyDataNormals()
         normals.SetInputData(segmentation.GetNthSegment(n).GetRepresentation("Closed surface"))
         normals.ConsistencyOff(), normals.SplittingOff(), normals.Update()
@@ -67,7 +68,7 @@ def test_surfaces_enclose_each_other_and_the_structure(folder, headless):
     values = slicer.util.arrayFromVolume(volume)
     assert values.min() == 0.0 and values.max() == pytest.approx(1.0)
     assert surfaces.show_surfaces(result, "Shell") is node
-    assert segmentation.GetNumberOfSegments() == 3
+    assert segmentation.GetNumberOfSegments() == 5
     surfaces.hide_surfaces(result)
     assert not node.GetDisplayNode().GetVisibility()
 
@@ -91,6 +92,25 @@ def _under_a_turned_table(scene, node):
     table.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(to_world))
     copy.SetAndObserveTransformNodeID(table.GetID())
     return copy
+
+
+def test_margins_are_a_bound_further_out_and_in(tmp_path, headless):
+    result = load_result(write_fake_result(tmp_path), headless.scene)
+    segmentation = surfaces.show_surfaces(result, "Core").GetSegmentation()
+    assert [segmentation.GetNthSegment(n).GetName() for n in (3, 4)] == [
+        "Core, outer 95 % margin",
+        "Core, inner 95 % margin",
+    ]
+    bound = margin_of(result.expected_error, result.calibration)
+    node = result.maps["expected_error_mm"]
+    slicer.util.arrayFromVolume(node)[:] = 1.5 / bound.factor  # mm
+    margin = surfaces.margin_around(result, "Core")
+    sizes = [(margin.array < level).sum() * margin.grid.voxel_volume_ml for level in (-1, 0, 1)]
+    radii = [float(np.cbrt(3000.0 * size / (4.0 * np.pi))) for size in sizes]
+    assert np.diff(radii) == pytest.approx([1.5, 1.5], abs=0.5)
+    slicer.util.arrayFromVolume(node)[:] = np.nan
+    assert surfaces.margin_around(result, "Core") is None
+    assert surfaces.show_surfaces(result, "Core").GetSegmentation().GetNumberOfSegments() == 3
 
 
 def test_a_fixed_image_under_a_linear_transform_counts_where_it_is_seen(folder, headless):
@@ -177,7 +197,7 @@ def test_everything_on_demand_is_saved_with_the_scene(tmp_path, headless):
     with HeadlessScene() as other:
         read_bundle(tmp_path / "scene.mrb", other.scene)
         (loaded,) = find_results(other.scene)
-        assert loaded.surfaces.GetSegmentation().GetNumberOfSegments() == 3
+        assert loaded.surfaces.GetSegmentation().GetNumberOfSegments() == 5
         assert loaded.sweep_sequence.GetNumberOfDataNodes() == sweep.FRAMES
         assert arrows.has_arrows(loaded)
         surfaces.show_surfaces(loaded, "Shell")  # still computable, without the folder

@@ -8,7 +8,14 @@ import pytest
 from support.phantoms import smooth_field, textured
 from UncertainRegLib import backbones
 from UncertainRegLib.contracts import Backbone
-from UncertainRegLib.geometry import DisplacementField, Grid, folding_fraction, identity, warp
+from UncertainRegLib.geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    folding_fraction,
+    identity,
+    warp,
+)
 from UncertainRegLib.geometry.foreground import patient
 from UncertainRegLib.metrics.calibration import bound_coverage
 from UncertainRegLib.perturbations import LinearMap
@@ -83,6 +90,17 @@ def test_a_bound_is_refused_where_shifts_are_not_followed():
     assert "No bound" not in found["refused"], "who shows the reason says so"
     assert found["competence"]["followed"] == {"1": 0.0, "4": 0.0, "10": 0.0}
     assert len(steps) == registrations(4, 0)
+
+
+def test_a_bound_is_refused_for_two_contrasts():
+    """All that is simulated has one: with the fixed image alone, demons would seem to do well."""
+    fixed = textured(GRID)
+    moving = warp(Image(fixed.array.max() - fixed.array, GRID), smooth_field(GRID, 1.0))
+    backbone = backbones.create("demons", affine=False)
+    sampler = create_sampler("equivariance", backbone, "deform", {})
+    found = calibrate(backbone, sampler, fixed, moving, 2, 2, np.random.default_rng(1))
+    assert "registers the fixed image with itself" in found["refused"]
+    assert "the registered images " in found["refused"] and found["factor"] is None
 
 
 def test_one_warp_cannot_be_checked():

@@ -23,6 +23,7 @@ EXPECTED = {  # the entry "expected_error"
     "mean_mm": 1.6,
     "fitted_on": "Three pairs of balls.",
     "refused": None,
+    "longer": 2.0,
 }
 
 

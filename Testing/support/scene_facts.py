@@ -15,8 +15,8 @@ import slicer
 import vtk
 
 from UncertainRegLib.scene.bundle import read_bundle
-from UncertainRegLib.scene.colors import legend_of
 from UncertainRegLib.scene.headless import HeadlessScene
+from UncertainRegLib.scene.legend import legend_of
 from UncertainRegLib.scene.nodes import find_folder
 from UncertainRegLib.scene.result import find_results
 from UncertainRegLib.scene.result_nodes import ResultNodes

@@ -26,7 +26,9 @@ def main() -> int:
     assert (evaluate, progress) == ("evaluate", ["--progress", "json"])
     say("started", pid=os.getpid())
     if behaviour == "fail":
-        say("failed", error="fixed.nrrd: has changed since the result was made of it.")
+        record = json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
+        fixed = record["inputs"]["fixed"]["file"]
+        say("failed", error=f"{fixed}: has changed since the registration.")
         return 1
     if action == "result":
         write_fake_validation(folder)

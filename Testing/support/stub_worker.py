@@ -34,7 +34,7 @@ def main() -> int:
     say("preflight", device="cpu", memory_mb=800, minutes=1.9)
     print("a library that prints", flush=True)
     if behaviour == "fail":
-        say("failed", error="fixed.nrrd: every voxel has the value 0; the image is empty.")
+        say("failed", error=f"{job['fixed']}: every voxel has the value 0; the image is empty.")
         print("the last words", file=sys.stderr)
         return 1
     if behaviour == "crash":

@@ -121,6 +121,31 @@ def _vector(values) -> str:
     return "(" + ",".join(repr(float(value)) for value in values) + ")"
 
 
+def without(path: Path, *names: str) -> Path:
+    """A file with a text header, without those of its lines that begin with one of the names."""
+    head, end, voxels = path.read_bytes().partition(
+        b"\n\n" if path.suffix == ".nrrd" else b"LOCAL\n"
+    )
+    lines = [
+        line for line in head.split(b"\n") if not line.startswith(tuple(map(str.encode, names)))
+    ]
+    path.write_bytes(b"\n".join(lines) + end + voxels)
+    return path
+
+
+def detached(path: Path, skipped: bytes = b"", more: bytes = b"") -> Path:
+    """An NRRD or MetaImage header beside its voxels, which other bytes precede or follow."""
+    data = path.with_suffix(".raw")
+    if path.suffix == ".nhdr":
+        head, _, voxels = nrrd(path).read_bytes().partition(b"\n\n")
+        path.write_bytes(head + b"\ndata file: " + data.name.encode() + b"\n")
+    else:
+        head, _, voxels = mha(path).read_bytes().partition(b"LOCAL\n")
+        path.write_bytes(head + data.name.encode() + b"\n")
+    data.write_bytes(skipped + voxels + more)
+    return path
+
+
 def mha(path: Path, *lines: str, array: np.ndarray = BLOB, affine=TO_LPS @ PLAIN) -> Path:
     """A MetaImage file with more header ``lines``; without ``affine`` it has no orientation."""
     head = [

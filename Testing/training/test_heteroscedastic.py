@@ -11,6 +11,8 @@ pytest.importorskip("torch")
 
 import torch
 
+from UncertainRegLib.backbones import create
+from UncertainRegLib.geometry import Grid, Image
 from UncertainRegLib.metrics.correlation import spearman
 from UncertainRegLib.networks.diffusemorph import DiffuseMorph, displace, displacement_net
 from UncertainRegLib.networks.warp import warp
@@ -149,6 +151,27 @@ def test_the_folder_is_a_model(tmp_path):
     assert manifest["network"] == {
         name: json.loads(json.dumps(net.settings)) for name, net in nets.items()
     }
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((1, 24, 32), 2), ((8, 8, 8), 3)])
+def test_the_predicted_spread_is_over_the_axes_that_move(tmp_path, shape, axes):
+    """Untrained, the spread is the same along each axis; a slice moves within its plane."""
+    pairs = KnownPairs(SyntheticPairs(shape))
+    network = {**WIDTHS, "ndim": axes}
+    config = replace(TINY, alpha=0.01, steps=1, learning_rate=1e-12, ndim=axes, network=network)
+    nets = train_heteroscedastic(config, pairs, tmp_path, progress=False)
+    backbone = create(str(tmp_path))
+    image = Image(np.random.default_rng(0).random(shape, np.float32), Grid(shape, np.eye(4)))
+    fixed, moving = backbone.prepare(image, image)
+    found = backbone.maps(fixed, moving)["predicted_uncertainty_mm"].image.array
+    with torch.no_grad():
+        net = nets["displacement"]
+        spread = (
+            0.5 * net.log_scale(net.features(moving.array[None, None], fixed.array[None, None]))
+        ).exp()[0, 0]
+    spacing_mm = json.loads((tmp_path / "model.json").read_text("utf-8"))["grid"]["spacing_mm"]
+    wanted = axes**0.5 * spacing_mm * spread.numpy()
+    assert np.asarray(found) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_transmorph_trains_too(tmp_path):

@@ -10,6 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+DECIMALS = {"mm": 1, "%": 1, "points": 0, "": 3}  # by unit; else two
 MOST_ROWS = 12  # of a table that are seen without scrolling
 
 
@@ -35,37 +36,39 @@ def crosshairNode() -> slicer.vtkMRMLCrosshairNode:
 
 
 def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
-    """Show a table node, without its columns for machines, as a sortable QTableWidget."""
+    """Show a table node, without its columns for machines, in a QTableWidget.
+
+    The numbers of a column have the same decimals. The rows come in the order that the heading
+    says; Qt itself would sort "10.0" before "9.5", or show 2.0 as "2".
+    """
     from UncertainRegLib.results.columns import in_two_lines, is_hidden
 
     table = node.GetTable()
     names = [table.GetColumnName(c) for c in range(table.GetNumberOfColumns())]
     names = [name for name in names if not is_hidden(name) or name == names[0]]
-    widget.setSortingEnabled(False)
+    columns = [table.GetColumnByName(name) for name in names]
+    units = [node.GetColumnUnitLabel(name) or "" for name in names]
+    order = _order(widget.horizontalHeader(), columns, table.GetNumberOfRows())
+    chosen = widget.item(widget.currentRow(), 0)
+    chosen = chosen.data(qt.Qt.UserRole) if chosen is not None else None
     widget.setColumnCount(len(names))
-    widget.setRowCount(table.GetNumberOfRows())
+    widget.setRowCount(len(order))
     for c, name in enumerate(names):
         title = _(node.GetColumnTitle(name) or name)
         header = qt.QTableWidgetItem(in_two_lines(title))  # narrow: more columns are seen
         header.setToolTip(_(node.GetColumnDescription(name) or ""))
         widget.setHorizontalHeaderItem(c, header)
-        column = table.GetColumnByName(name)
-        decimals = decimalsOf(node.GetColumnUnitLabel(name) or "")
-        for row in range(table.GetNumberOfRows()):
-            item = qt.QTableWidgetItem()
-            value = column.GetValue(row)
-            isNumber = not isinstance(value, str)
-            if isNumber and not math.isnan(value):  # numbers sort as numbers
-                isMixed = "unit" in names  # a table with a unit of its own in each row
-                item.setData(
-                    qt.Qt.DisplayRole, float(f"{value:.3g}" if isMixed else f"{value:.{decimals}f}")
-                )
+        for row, source in enumerate(order):
+            value, unit = columns[c].GetValue(source), units[c]
+            if name == "value" and "unit" in names:  # each row has a unit of its own
+                unit = columns[names.index("unit")].GetValue(source)
+            item = qt.QTableWidgetItem(_cell(value, unit))
+            if not isinstance(value, str):
                 item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
-            elif not isNumber:
-                item.setText(value)
-            item.setData(qt.Qt.UserRole, row)
+            item.setData(qt.Qt.UserRole, source)
             widget.setItem(row, c, item)
-    widget.setSortingEnabled(True)
+    if chosen in order:
+        widget.selectRow(order.index(chosen))
     widget.resizeColumnsToContents()
     fitHeight(widget)
 
@@ -80,9 +83,30 @@ def fitHeight(table) -> None:
     table.setFixedHeight(header.sizeHint.height() + rows + bar.sizeHint.height() + frame)
 
 
-def decimalsOf(unit: str) -> int:
-    """With how many decimals the numbers of a column are shown: one where they have a unit."""
-    return 1 if unit in ("mm", "ml", "%") else 2
+def _order(header, columns: list, count: int) -> list[int]:
+    """The rows of a table as the indicator in its header sorts them; missing values come last."""
+    column, rows = header.sortIndicatorSection(), list(range(count))
+    if not 0 <= column < len(columns):
+        return rows
+    keys = [_key(columns[column].GetValue(row)) for row in rows]
+    known = [row for row in rows if keys[row] is not None]
+    known.sort(key=keys.__getitem__, reverse=header.sortIndicatorOrder() != qt.Qt.AscendingOrder)
+    return known + [row for row in rows if keys[row] is None]
+
+
+def _key(value) -> tuple | None:
+    """Numbers sort as numbers, also as the names of landmarks; None where there is no value."""
+    try:
+        number = float(value)
+    except ValueError:
+        return (1, value.casefold()) if value else None
+    return None if math.isnan(number) else (0, number)
+
+
+def _cell(value, unit: str) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.{DECIMALS.get(unit, 2)}f}"
+    return str(value)
 
 
 def confirm(question: str) -> bool:

@@ -143,7 +143,7 @@ def _checks(trial: _Trial, content: Content, grid: Grid, competence: bool) -> It
         yield _places(trial, content, grid, straight.base.grid)
         yield _oblique(trial, content, grid, straight.matrix)
         yield _resolution(trial, content, grid, straight.matrix)
-    yield _repeatability(trial, content, grid, straight.base)
+    yield _repeatability(trial, content, grid, straight)
     if competence and not words:
         yield _competence(trial, content, grid, straight.base)
     if isinstance(trial.backbone, (TorchScript, TrainedModel)) and not words:
@@ -168,12 +168,11 @@ def _answers(trial: _Trial, content: Content, grid: Grid) -> Answers:
     base = trial.register(*prepared)
     inside = to_numpy(prepared[0].resample(base.grid).array)
     inside = inside > inside.mean()
-    changes = []
+    fields = []
     for direction in base.grid.direction.T:
         moved = shifted(content, SHIFT_MM * direction)
-        answer = trial.register(*trial.pair(content, moved, grid))
-        changes.append((answer.vectors - base.vectors)[inside])
-    return Answers.of(base, inside, changes)
+        fields.append(trial.register(*trial.pair(content, moved, grid)))
+    return Answers.of(base, inside, fields)
 
 
 def _in_words(matrix: np.ndarray) -> str:
@@ -222,9 +221,11 @@ def _resolution(trial: _Trial, content: Content, grid: Grid, straight: np.ndarra
     )
 
 
-def _repeatability(trial: _Trial, content: Content, grid: Grid, base: DisplacementField) -> Check:
-    again = trial.register(*trial.pair(content, content, grid))
-    difference = float(np.abs(again.vectors - base.vectors).max())
+def _repeatability(trial: _Trial, content: Content, grid: Grid, straight: Answers) -> Check:
+    """A second call for a shifted pair: noise in proportion to the answer shows only there."""
+    moved = shifted(content, SHIFT_MM * straight.base.grid.direction.T[0])
+    again = trial.register(*trial.pair(content, moved, grid))
+    difference = float(np.abs(again.vectors - straight.moved.vectors).max())
     stochastic = trial.facts.stochastic
     said = "stochastic" if stochastic else "deterministic"
     return Check(

@@ -85,21 +85,17 @@ def distance(fixed: np.ndarray, moving: np.ndarray) -> float:
     return float(np.abs(found[0] - found[1]).mean() / np.ptp(fixed))
 
 
-def warnings(
-    backbone: Backbone, fixed: Image, moving: Image, registration: DisplacementField
-) -> tuple[str, ...]:
+def warnings(backbone: Backbone, differ: str) -> tuple[str, ...]:
     """A sentence where a method for one contrast was given two, or went astray; else none.
 
     Args:
         backbone: the registration method; those for different contrasts are not judged.
-        fixed, moving: as returned by ``backbone.prepare``.
-        registration: of the pair, mm LPS.
+        differ: what `difference` says of the registered pair.
     """
-    found = difference(fixed, moving, registration) if backbone.one_contrast else ""
-    if not found:
+    if not (differ and backbone.one_contrast):
         return ()
     return (
-        f"The registered images {found}: either they are of different kinds, for which "
+        f"The registered images {differ}: either they are of different kinds, for which "
         f"{backbone.facts.title} is not made (choose one of {', '.join(for_any_contrast())}), or the "
         "registration failed. Look at both images.",
     )

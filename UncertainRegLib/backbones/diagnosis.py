@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry import DisplacementField, Grid
+from .competence import TOO_MUCH
 from .known_content import Places
 
 SHIFT_MM = 4.0
@@ -33,21 +34,28 @@ class Answers:
 
     Attributes:
         base: the field of the pair that is not shifted, an image and itself.
+        moved: that of the pair shifted along i.
         base_mm: (n,) its length in the foreground.
         matrix: (3, 3): row a is the mean answer, along (i, j, k), to a shift along axis a.
         sizes: (3,) root mean square over the foreground of the same answers.
     """
 
     base: DisplacementField
+    moved: DisplacementField
     base_mm: np.ndarray
     matrix: np.ndarray
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, base: DisplacementField, inside: np.ndarray, changes: list) -> Answers:
-        """From the change (n, 3), LPS mm, of the foreground's field by each shift."""
+    def of(
+        cls, base: DisplacementField, inside: np.ndarray, shifted: list[DisplacementField]
+    ) -> Answers:
+        """From the fields (numpy, one grid) of the three shifted pairs; ``inside`` is the
+        foreground."""
+        changes = [(field.vectors - base.vectors)[inside] for field in shifted]
         return cls(
             base,
+            shifted[0],
             np.linalg.norm(base.vectors[inside], axis=-1),
             np.array(
                 [base.grid.direction.T @ change.mean(axis=0) / SHIFT_MM for change in changes]
@@ -156,11 +164,17 @@ def doubtful_units(answers: Answers, units: str) -> str:
 def _wrong_units(scale: np.ndarray, grid: Grid, stated: str | None) -> str:
     """A unit other than the stated one multiplies the answers by known numbers of the grid."""
     best, deviation = _likeliest_units(scale, grid, stated)
-    if best[0] and deviation > CERTAIN:
+    beyond = scale.mean() > TOO_MUCH  # no network that sees a shift answers with more than it
+    if best[0] and (deviation > CERTAIN or beyond):
         hardly = "; or it hardly follows such an image" if scale.max() < SILENT else ""
         return (
             f"{best[0]} given as {best[1]}: the answers ({_percents(scale)}) are those of a "
             f"network whose 'units' are \"{best[0]}\"{hardly}"
+        )
+    if beyond:
+        return (
+            f"the answers are larger than the shifts ({_percents(scale)}): look up the 'units' and "
+            "'spacing_mm' of its training, or divide the network's answer before you export it"
         )
     if scale.max() < SILENT:
         return (

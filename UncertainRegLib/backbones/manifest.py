@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..geometry.volume import MAX_VOXELS
+from ..json_text import each_once
 
 UNITS = ("voxels", "mm", "half-extents")
 CHANNELS = ("array", "reversed")
@@ -69,7 +70,7 @@ def read_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=each_once)
     except OSError as error:
         raise ValueError(f"The manifest {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
@@ -89,14 +90,6 @@ def read_manifest(path: str | Path) -> Manifest:
             "state 'network' relative to the manifest."
         )
     return Manifest(**content)
-
-
-def _each_once(pairs: list[tuple]) -> dict:
-    keys = [key for key, _ in pairs]
-    twice = [key for key in keys if keys.count(key) > 1]
-    if twice:
-        raise ValueError(f"the key {twice[0]!r} is there twice")
-    return dict(pairs)
 
 
 def _problem(content: dict) -> str:

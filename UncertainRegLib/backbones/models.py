@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..checksum import sha256_of
@@ -96,15 +98,20 @@ def install_model(folder: str | Path, name: str) -> Path:
     Raises:
         ValueError: no model there, it is damaged, or the name is no plain one.
     """
+    source = Path(folder)
+    if source.is_file() and source.name != MANIFEST:
+        raise ValueError(
+            f"{source} is a file: give the manifest (.json) of a network of your own, see "
+            "Docs/own-network.md, or the folder of a trained model."
+        )
     manifest = read_model(folder)
-    source, target = Path(folder), _place_of(name)
     file = manifest["weights"]["file"]
     if not (source / file).is_file() or sha256_of(source / file) != manifest["weights"]["sha256"]:
         raise ValueError(f"{source / file} is missing or not the file that {MANIFEST} describes.")
-    target.mkdir(parents=True, exist_ok=True)
-    for each in (file, MANIFEST):  # the manifest last: then the model is there as a whole
-        shutil.copyfile(source / each, target / each)
-    return target
+    with _stored_as(name) as target:
+        for each in (file, MANIFEST):
+            shutil.copyfile(source / each, target / each)
+    return _place_of(name)
 
 
 def install_network(manifest: str | Path, name: str) -> Path:
@@ -114,19 +121,34 @@ def install_network(manifest: str | Path, name: str) -> Path:
         ValueError: the manifest cannot be used, its network is no TorchScript, or the name is no
             plain one.
     """
-    network, target = Path(read_manifest(manifest).network), _place_of(name)
+    network = Path(read_manifest(manifest).network)
     problem = not_torchscript(str(network))
     if problem:
         raise ValueError(f"{network} {problem}.")
     content = json.loads(Path(manifest).read_text(encoding="utf-8-sig"))
     content["network"] = network.name
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(network, target / network.name)
-    (target / OWN_MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
-    return target
+    with _stored_as(name) as target:
+        shutil.copyfile(network, target / network.name)
+        (target / OWN_MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return _place_of(name)
 
 
 def _place_of(name: str) -> Path:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):  # a dot would make it that of a file
         raise ValueError(f"{name!r} is no name for a model; use letters, digits, - and _.")
     return store() / "models" / name
+
+
+@contextmanager
+def _stored_as(name: str) -> Iterator[Path]:
+    """An empty folder to be filled; it then takes the place of whatever had the name, whole."""
+    place, part = _place_of(name), store() / f"{name}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(exist_ok=True)
+        part.replace(place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

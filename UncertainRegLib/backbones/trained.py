@@ -180,7 +180,8 @@ class TrainedModel(Backbone):
                 found = {"image_noise": (0.5 * log_variance.clamp(-10, 10)).exp()[0, 0]}
                 if member.settings.get("classes"):  # sigma_z, trained beside sigma_I
                     sd = (0.5 * member.log_scale(member.features(a, b))).exp()[0, 0]
-                    mm = 3**0.5 * self.manifest["grid"]["spacing_mm"]  # square root of the trace
+                    axes = member.settings["ndim"]  # noise across a slice moves nothing in it
+                    mm = axes**0.5 * self.manifest["grid"]["spacing_mm"]  # root of the trace
                     found["predicted_uncertainty_mm"] = mm * sd
             elif "score" in self._weights:
                 found = {"correspondence_score": self._network("score")(b).sigmoid()[0, 0]}

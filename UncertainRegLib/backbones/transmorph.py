@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..randomness import torch_seeded
@@ -88,6 +88,10 @@ class TransMorphBayes(TransMorph):
         outside=0.0,
         working_grid="160 x 192 x 224 voxels of 1 mm",
     )
+
+    def __post_init__(self) -> None:
+        if self.rate == 0:  # asked again it would only repeat itself
+            self.facts = replace(self.facts, stochastic=False)
 
     def displacement_voxels(self, moving, fixed):
         """One draw of the displacement in voxels, (1, 3, Z, Y, X)."""

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from ..backbones import weights as store
 from ..backbones.facts import Facts
-from ..backbones.models import install_model, install_network, models, read_model
+from ..backbones.models import MANIFEST, install_model, install_network, models, read_model
 from ..backbones.registry import BackboneError, backbone_class, create, known, listing
 from ..checksum import sha256_of
 from ..plugins import not_installed
@@ -95,20 +95,24 @@ def install_backbone(options, report=None) -> int:
     The folder of a model that was trained here, or the manifest of a network of one's own, becomes
     a backbone of the given name.
     """
-    if options.name not in known() and options.source.endswith(".json"):
-        path = install_network(options.source, options.name)
-        print(
-            f"Installed {path}. Use it as --backbone {options.name}, or in the panel of 3D Slicer; "
-            f"`backbones verify {options.name}` checks it."
-        )
-        return COMPLETE
-    if options.name not in known() and options.source:
-        path = install_model(options.source, options.name)
-        use = f"as --backbone {options.name}"
-        if read_model(path)["kind"] == "sir":
+    is_network = options.source.endswith(".json")
+    if options.name in known():
+        if is_network or (Path(options.source) / MANIFEST).is_file():
+            raise BackboneError(
+                f"{options.name} comes with UncertainReg; choose another name for {options.source}."
+            )
+    elif options.source:
+        replaced = options.name in models()
+        install = install_network if is_network else install_model
+        path = install(options.source, options.name)
+        use = f"as --backbone {options.name}, or in the panel of 3D Slicer"
+        if is_network:
+            use += f"; `backbones verify {options.name}` checks it"
+        elif read_model(path)["kind"] == "sir":
             settings = json.dumps({"method": {"weights": options.name}})
             use = f"with --method sir --parameters '{settings}'"
-        print(f"Installed {path}. Use it {use}.")
+        said = f"{path}, in place of the former one" if replaced else str(path)
+        print(f"Installed {said}. Use it {use}.")
         return COMPLETE
     facts = backbone_class(options.name).facts
     if facts.weights is None:

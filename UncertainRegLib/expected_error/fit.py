@@ -117,11 +117,10 @@ def _of_lengths(simulated: Sequence[KnownErrors], model: ErrorModel) -> tuple[fl
 def in_units(pair: KnownErrors, model: ErrorModel) -> dict[str, np.ndarray]:
     """The errors of a pair in the units of `Factors`, by its names."""
     across = model.across_mm(pair.cues, pair.voxel_mm)
-    length = model.length_mm(pair.cues, pair.voxel_mm)
     mean = np.array([across[chosen].mean() for chosen in pair.boundaries])
     found = {
         "boundary": np.abs(pair.across_mm) / across,
-        "point": pair.length_mm / length,
+        "point": pair.length_mm / model.length_mm(across),
         "volume": np.abs(np.diff(pair.volumes_ml, axis=1)[:, 0]) / (pair.areas_ml * mean)
         if mean.size
         else mean,

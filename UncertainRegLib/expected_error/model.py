@@ -74,9 +74,9 @@ class ErrorModel:
         )
         return (voxel_mm * np.exp(total)).astype(np.float32)
 
-    def length_mm(self, cues: Mapping[str, np.ndarray], voxel_mm: float) -> np.ndarray:
-        """Expected length in mm of the error."""
-        return np.float32(self.longer) * self.across_mm(cues, voxel_mm)
+    def length_mm(self, across_mm: np.ndarray) -> np.ndarray:
+        """Expected length in mm of an error whose part across a boundary is expected to be that."""
+        return np.float32(self.longer) * across_mm
 
     def write(self, path: Path) -> None:
         """Write the model as a small file that people can read (JSON)."""

@@ -40,9 +40,11 @@ def position(cells) -> np.ndarray:
     """(3,) numbers of three cells; NaN where one of them is empty.
 
     Raises:
-        ValueError: not three cells, or something else than numbers.
+        ValueError: not three cells, or something else than numbers (Python takes "1_5" for one).
     """
     cells = list(cells)
+    if any(isinstance(cell, bool) or "_" in str(cell) for cell in cells):
+        raise ValueError(f"{cells} is not a position of three numbers")
     if len(cells) != 3:
         raise ValueError(f"{cells} is not a position of three numbers")
     if any(cell in ("", None) for cell in cells):

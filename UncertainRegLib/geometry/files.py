@@ -13,6 +13,7 @@ from .volume import read_volume
 from .written import write_sitk
 
 MAX_LABELS_IN_AN_IMAGE = 12  # an intensity image has more distinct values than that
+FEWEST_STEPS = 256  # of float32 between the darkest and the brightest voxel
 
 
 def read_image(path: str | Path, say: Say = unsaid) -> Image:
@@ -20,7 +21,8 @@ def read_image(path: str | Path, say: Say = unsaid) -> Image:
 
     Raises:
         InputError: missing, unreadable, truncated, 2D/4D, vector, huge, empty, non-finite,
-            constant, label-like, or with impossible voxel sizes.
+            constant, label-like, with values that float32 cannot tell apart, or with impossible
+            voxel sizes.
     """
     image = read_volume(path, say)
     array = image.array
@@ -31,7 +33,25 @@ def read_image(path: str | Path, say: Say = unsaid) -> Image:
             f"{path}: only {len(np.unique(array))} distinct whole values; this looks "
             "like a segmentation. Give the intensity image instead."
         )
+    if not _fits_float32(array):
+        raise InputError(
+            f"{path}: its values, {array.min():.9g} to {array.max():.9g}, lose their differences "
+            "as 32-bit numbers; subtract an offset or scale them first."
+        )
     return Image(array.astype(np.float32), image.grid)
+
+
+def _fits_float32(array: np.ndarray) -> bool:
+    """Are the values still different ones as float32: neither beyond its range nor too near to
+    each other for their size?"""
+    if array.dtype.itemsize < 4 or array.dtype == np.float32:
+        return True
+    low, high = float(array.min()), float(array.max())
+    largest = max(abs(low), abs(high))
+    if largest > float(np.finfo(np.float32).max):
+        return False
+    step = float(np.spacing(np.float32(largest)))
+    return high - low >= FEWEST_STEPS * step or (array.dtype.kind in "iu" and step <= 1)
 
 
 def _looks_like_labels(array: np.ndarray) -> bool:

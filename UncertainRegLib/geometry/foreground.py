@@ -14,6 +14,8 @@ from scipy import ndimage
 from .arrays import to_numpy
 from .image import Image, to_sitk
 
+SPECK = 1e-3  # of the size of the largest piece: smaller ones in the air are noise
+
 
 def above_mean(image: Image) -> np.ndarray:
     """(Z, Y, X) booleans: the mask, or intensities above the mean."""
@@ -30,18 +32,17 @@ def patient(image: Image) -> np.ndarray:
     return ndimage.binary_fill_holes(sitk.GetArrayFromImage(largest) > 0)
 
 
-def not_air(array: np.ndarray, axis: int) -> np.ndarray | None:
+def not_air(image: Image) -> np.ndarray | None:
     """(Z, Y, X) booleans, False in the air around the patient; None if there is none.
 
     Air is darker than half-way between the rim of the field of view and Otsu's threshold, and
     connected to the rim. The ends along the patient do not count as rim: there the field of view
-    cuts the patient, and the air inside (lungs, airways) must not leak out.
-
-    Args:
-        array: intensities.
-        axis: of the array, from feet to head.
+    cuts the patient, and the air inside (lungs, airways) must not leak out. Islands of less than a
+    thousandth of the patient are noise.
     """
-    rim = _rim(array.shape, axis)
+    array = to_numpy(image.array)
+    feet_to_head = 2 - int(np.abs(image.grid.direction[2]).argmax())  # axis of the array
+    rim = _rim(array.shape, feet_to_head)
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.Execute(sitk.GetImageFromArray(array[::2, ::2, ::2].astype(np.float32)))
     air = float(np.median(array[rim]))
@@ -53,7 +54,10 @@ def not_air(array: np.ndarray, axis: int) -> np.ndarray | None:
     )
     inside = np.ones(parts.max() + 1, bool)
     inside[parts[rim & dark]] = False
-    return inside[parts]
+    islands, _ = ndimage.label(inside[parts])
+    sizes = np.bincount(islands.ravel())
+    sizes[0] = 0
+    return (sizes >= SPECK * sizes.max())[islands] & (islands > 0)
 
 
 def _rim(shape: tuple[int, ...], axis: int) -> np.ndarray:

@@ -68,19 +68,27 @@ def open_with_itk(path: Path, say: Say) -> Stored:
         ) from None
     size, kind = reader.GetSize(), reader.GetImageIOFromFileName(str(path))
     spacing = np.array((*reader.GetSpacing(), 1, 1)[:3])
-    factor, stated, fields = 1.0, None, dict[str, str]()
+    factor, stated, fields, voxels_at = 1.0, None, dict[str, str](), 0
     frame: np.ndarray | str = LPS
     if kind == "NrrdImageIO":
-        fields = _fields(path, ":")
+        fields, voxels_at = _fields(path, ":")
         factor = _factor(path, _quoted(fields.get("space units") or fields.get("units", "")))
         frame, stated = _vector_frame(fields), _nrrd_affine(fields)
         if stated is None:
             _say_unoriented(path, spacing * factor, say, fields.get("space"))
+        if "space origin" not in fields:
+            _say_unplaced(path, say)
     elif kind == "MetaImageIO":
-        fields = _fields(path, "=")
+        fields, voxels_at = _fields(path, "=")
         factor = _factor(path, [fields.get("distanceunits", "")])
         if not {"transformmatrix", "rotation", "orientation"} & fields.keys():
             _say_unoriented(path, spacing * factor, say)
+        elif not {"elementspacing", "elementsize"} & fields.keys():
+            say(f"{path}: has no voxel size; its voxels are taken as 1 mm long.")
+        if any(float(size) < 0 for size in fields.get("elementspacing", "").split()):
+            say(f"{path}: has a negative voxel size; that axis is taken to run the other way.")
+        if not {"offset", "position", "origin"} & fields.keys():
+            _say_unplaced(path, say)
     elif kind == "GDCMImageIO" and size[2:3] == (1,):
         raise InputError(
             f"{path}: is a single slice of a DICOM series; give the folder that holds the series."
@@ -90,6 +98,8 @@ def open_with_itk(path: Path, say: Say) -> Stored:
     if factor != 1.0:
         say(f"{path}: is not in millimetres by its header; converted (1 unit is {factor:g} mm).")
         frame = UNKNOWN_UNIT
+    if fields:
+        _say_left_over(path, fields, voxels_at, reader, say)
     if len(size) == 4 and size[3] == 1:
         reader.SetExtractSize([*size[:3], 0])
         size = size[:3]
@@ -123,18 +133,48 @@ def _say_unoriented(path: Path, spacing: np.ndarray, say: Say, space: str | None
     )
 
 
-def _fields(path: Path, separator: str) -> dict[str, str]:
-    """The lines ``name separator value`` of a text header, names in lower case."""
+def _say_unplaced(path: Path, say: Say) -> None:
+    say(f"{path}: does not say where it lies; its first voxel is taken to be at 0, 0, 0 mm.")
+
+
+def _say_left_over(
+    path: Path, fields: dict[str, str], voxels_at: int, reader: sitk.ImageFileReader, say: Say
+) -> None:
+    """Say when uncompressed voxels are followed by more bytes, as where the header gives too few
+    voxels, or does not tell what comes before them. ``voxels_at``: the length of the header."""
+    beside = fields.get("data file") or fields.get("datafile") or fields.get("elementdatafile", "")
+    file = path.parent / beside if beside.lower() not in ("", "local") else path
+    skip = int(fields.get("byte skip") or fields.get("headersize") or 0)
+    is_raw = fields.get("encoding", "raw").lower() == "raw"
+    is_raw &= fields.get("compresseddata", "").lower() not in ("true", "1")
+    is_raw &= fields.get("binarydata", "true").lower() in ("true", "1")
+    if not is_raw or skip < 0 or "line skip" in fields or not file.is_file():
+        return
+    voxel = sitk.Image([1] * reader.GetDimension(), reader.GetPixelID())
+    values = np.prod([float(n) for n in reader.GetSize()]) * reader.GetNumberOfComponents()
+    needed = int(values) * voxel.GetSizeOfPixelComponent() + skip
+    extra = file.stat().st_size - needed - (voxels_at if file == path else 0)
+    if extra > 0:
+        say(
+            f"{file}: {extra} bytes follow the last voxel and were left unread; check that the "
+            "header is right."
+        )
+
+
+def _fields(path: Path, separator: str) -> tuple[dict[str, str], int]:
+    """The lines ``name separator value`` of a text header, names in lower case, and the length of
+    the header in bytes."""
     with open(path, "rb") as stream:
         head = stream.read(_HEADER_BYTES)
-    found = {}
+    found, length = {}, 0
     for line in head.split(b"\n"):
+        length += len(line) + 1
         name, here, value = line.decode("utf-8", "replace").strip().partition(separator)
         if here and not name.startswith("#") and not value.startswith("="):
             found[name.strip().lower()] = value.strip()
         if not name or "elementdatafile" in found:  # voxels follow
             break
-    return found
+    return found, length
 
 
 def _quoted(text: str) -> list[str]:

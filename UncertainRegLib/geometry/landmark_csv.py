@@ -25,7 +25,8 @@ def parse_csv(text: str, note: Say) -> tuple[list[str], list[np.ndarray]]:
     order, r,a,s or l,p,s in place of x,y,z, and a system or unit after a letter: "x_ras", "x (cm)".
 
     Raises:
-        ValueError: a heading without coordinates in mm, or a row that does not fit it.
+        ValueError: a heading without coordinates in mm, a row that does not fit it, or, without
+            a heading, coordinates where the labels should be.
     """
     rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""))]
     rows = [row for row in rows if any(row)]
@@ -50,6 +51,11 @@ def parse_csv(text: str, note: Say) -> tuple[list[str], list[np.ndarray]]:
                 )
             )
     if heading is None:
+        if any(_is_number(row[0]) and not row[0].isdecimal() for row in rows):
+            raise ValueError(
+                f"it has no heading, and the row {_quoted(rows[0])} begins with a number that is "
+                "no name; write a heading such as label,x,y,z or x,y,z,label"
+            )
         return [row[0] for row in rows], [position(row[1:]) for row in rows]
     return (
         [heading.label(row, number) for number, row in enumerate(rows, 1)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def read_segmentation(path: str | Path, say: Say = unsaid) -> Segmentation:
             two segments.
     """
     path = Path(path)
-    segments, layers = _header(path)
+    segments, layers = _header(path, say)
     images = [read_labels(path, say)] if layers == 1 or not segments else _read_layers(path, say)
     return _named(path, images, segments, say)
 
@@ -41,8 +42,12 @@ class _Segment:
     color: list[float] | None
 
 
-def _header(path: Path) -> tuple[list[_Segment], int]:
-    """The segments that a file names, and how many layers it has."""
+def _header(path: Path, say: Say) -> tuple[list[_Segment], int]:
+    """The segments that a file names, and how many layers it has.
+
+    Raises:
+        InputError: a label or a layer that is no whole number.
+    """
     reader = sitk.ImageFileReader()
     found: list[_Segment] = []
     if path.suffix.lower() not in (".nrrd", ".nhdr"):
@@ -52,21 +57,34 @@ def _header(path: Path) -> tuple[list[_Segment], int]:
         reader.ReadImageInformation()
     except RuntimeError:
         return [], 1  # whoever reads the voxels says what is wrong
-    while reader.HasMetaDataKey(f"Segment{len(found)}_LabelValue"):
+    labelled = (re.fullmatch(r"Segment(\d+)_LabelValue", key) for key in reader.GetMetaDataKeys())
+    for number in sorted(int(key[1]) for key in labelled if key):  # one may be missing
         entry = {
-            key: reader.GetMetaData(f"Segment{len(found)}_{key}")
+            key: reader.GetMetaData(f"Segment{number}_{key}")
             for key in ("LabelValue", "Layer", "Name", "Color")
-            if reader.HasMetaDataKey(f"Segment{len(found)}_{key}")
+            if reader.HasMetaDataKey(f"Segment{number}_{key}")
         }
-        color = [float(c) for c in entry["Color"].split()] if "Color" in entry else None
-        found.append(
-            _Segment(
-                (int(entry.get("Layer", 0)), int(entry["LabelValue"])),
-                entry.get("Name", "").strip(),
-                color,
-            )
-        )
+        try:
+            place = int(entry.get("Layer", 0)), int(entry["LabelValue"])
+        except ValueError:
+            raise InputError(
+                f"{path}: the label or the layer of its Segment{number} is no whole number; save "
+                "it again with Slicer."
+            ) from None
+        color = _color(entry.get("Color", ""))
+        if color is None and "Color" in entry:
+            say(f"{path.name}: the colour of its Segment{number} cannot be read and is left out.")
+        found.append(_Segment(place, entry.get("Name", "").strip(), color))
     return found, reader.GetNumberOfComponents()
+
+
+def _color(text: str) -> list[float] | None:
+    """Red, green and blue in [0, 1]; None for something else."""
+    try:
+        color = [float(part) for part in text.split()]
+    except ValueError:
+        return None
+    return color if len(color) == 3 else None
 
 
 def _read_layers(path: Path, say: Say) -> list[Image]:

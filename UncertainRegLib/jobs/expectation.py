@@ -74,8 +74,9 @@ class Expecting:
             mean_mm=float(self.model.longer) * size,
             fitted_on=self.model.fitted_on,
             refused=self._refusal(size),
+            longer=float(self.model.longer),
         )
-        return ExpectedError(across, self.model.length_mm(cues, grid.voxel_mm), grid, said)
+        return ExpectedError(across, self.model.length_mm(across), grid, said)
 
     def _refusal(self, mean_mm: float) -> str | None:
         """Why no bound may be stated, or None."""

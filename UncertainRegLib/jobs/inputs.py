@@ -10,6 +10,7 @@ import numpy as np
 
 from ..checksum import sha256_of
 from ..geometry import (
+    Grid,
     Image,
     Segmentation,
     inside_index,
@@ -18,8 +19,11 @@ from ..geometry import (
     read_segmentation,
 )
 from ..geometry.files import InputError, Say, check_overlap
+from ..json_text import each_once
 from .job import Job
 from .pairs import pair_points, pair_structures, some_of
+
+FEWEST_MASKED = 64  # voxels, those of the smallest image: fewer say nothing of where an organ lies
 
 
 @dataclass
@@ -91,12 +95,14 @@ def read_inputs(job: Job) -> Inputs:
             job.moving_labels, job.fixed_labels, job.label_names, say
         )
         check_overlap(moving.grid, inputs.moving_labels.grid, job.moving, job.moving_labels)
+        _say_cut_off(inputs.moving_labels, moving.grid, job.moving_labels, job.moving, say)
     if job.fixed_labels:
         check_overlap(fixed.grid, inputs.fixed_labels.grid, job.fixed, job.fixed_labels)
+        _say_cut_off(inputs.fixed_labels, fixed.grid, job.fixed_labels, job.fixed, say)
     if job.moving_points:
         _read_points(inputs, job, say)
     inputs.record = {
-        name: _file_record(getattr(job, name))
+        name: _file_record(getattr(job, name), job.names.get(name))
         for name in (
             "fixed",
             "moving",
@@ -120,9 +126,40 @@ def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
     mask = read_segmentation(mask_file, say).foreground()
     check_overlap(image.grid, mask.grid, image_file, mask_file)
     mask = mask.resample(image.grid, "nearest", 0).array > 0
-    if not mask.any():
-        raise InputError(f"{mask_file}: does not mark any voxel of {image_file}.")
+    marked = int(mask.sum())
+    if marked < FEWEST_MASKED:
+        raise InputError(
+            f"{mask_file}: does not mark any voxel of {image_file}."
+            if not marked
+            else f"{mask_file}: marks only {marked} voxels of {image_file}, too few to register "
+            f"anything by; mark {FEWEST_MASKED} or more."
+        )
     return Image(image.array, image.grid, mask.astype(np.uint8))
+
+
+def _say_cut_off(
+    labels: Segmentation, image: Grid, labels_file: str, image_file: str, say: Say
+) -> None:
+    """Say which structures end where their file ends, although the image goes on.
+
+    A file that structures touch on all six sides was cropped to them, and cuts nothing off.
+    """
+    cut, touched = set(), set()
+    for layer in labels.layers:
+        for axis, n in enumerate(layer.grid.size):
+            for face, step in ((0, -1.0), (n - 1, 1.0)):
+                values = np.take(layer.array, face, 2 - axis)
+                touched |= {(axis, step)} if values.any() else set()
+                found = np.argwhere(values > 0)[:, ::-1]
+                beyond = np.insert(found.astype(float), axis, face + step, axis=1)
+                index = image.to_index(layer.grid.to_world(beyond))
+                cut |= set(values[values > 0][inside_index(image.shape, index)].tolist())
+    if cut and len(touched) < 6:
+        say(
+            f"{labels_file}: ends within {image_file}, and cuts these structures off: "
+            f"{some_of([labels.name(label) for label in sorted(cut)])}. Their volumes, overlaps "
+            "and distances are those of the part that is left."
+        )
 
 
 def _read_points(inputs: Inputs, job: Job, say: Say) -> None:
@@ -163,6 +200,12 @@ def read_structures(
             f"{some_of(other)}."
         )
     moving = moving.named(given)
+    double = [name for label, name in moving.names.items() if given.get(label, name) != name]
+    if double:
+        say(
+            "The label names that were given occur more than once; the later ones are called "
+            f"{some_of(double)}."
+        )
     if not fixed_file:
         return moving, None
     fixed = read_segmentation(fixed_file, say)
@@ -171,11 +214,13 @@ def read_structures(
     return pair_structures(moving, fixed, (moving_file, fixed_file), say)
 
 
-def _file_record(path: str) -> dict:
-    """Where an input is, and the hash of its content; of a DICOM folder that of all its files."""
+def _file_record(path: str, called: str | None) -> dict:
+    """Where an input is, what it is called, if not like its file, and the hash of its content; of a
+    DICOM folder that of all its files."""
     where = Path(path)
     files = sorted(where.iterdir()) if where.is_dir() else [where]
-    return {"file": str(where.resolve()), "sha256": sha256_of(*filter(Path.is_file, files))}
+    entry = {"file": str(where.resolve()), "sha256": sha256_of(*filter(Path.is_file, files))}
+    return entry | ({"name": str(called)} if called else {})
 
 
 def read_label_names(path: str) -> dict[str, str]:
@@ -185,11 +230,18 @@ def read_label_names(path: str) -> dict[str, str]:
         InputError: unreadable.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {
-            str(int(value)): str(entry["name"] if isinstance(entry, dict) else entry)
-            for value, entry in content.items()
-        }
+        text = Path(path).read_text(encoding="utf-8")
+        content = json.loads(text, object_pairs_hook=each_once)
+        names = each_once(
+            [
+                (str(int(value)), entry["name"] if isinstance(entry, dict) else entry)
+                for value, entry in content.items()
+            ]
+        )
+        for label, name in names.items():
+            if not isinstance(name, str) or not name.strip():
+                raise ValueError(f"the name of label {label} is {name!r}")
+        return names
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
             f'{path}: cannot be read as label names ({error}); give JSON like {{"10": "Thalamus"}}.'

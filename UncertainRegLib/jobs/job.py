@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from ..json_text import each_once
+
 PATHS = (
     "fixed",
     "moving",
@@ -40,6 +42,8 @@ class Job:
         moving_labels, fixed_labels: segmentations; the fixed one only judges.
         moving_points, fixed_points: landmarks (CSV label,x,y,z in LPS mm, .mrk.json, .fcsv); the
             fixed ones only judge, paired by name (`pairs.pair_points`).
+        names: what people call the inputs, where that is not the name of the file, e.g.
+            {"fixed": "MR before"}.
         label_names: names of label values, e.g. {"10": "Thalamus"}.
         backbone, method, perturbation: by name.
         samples: how many registrations.
@@ -61,6 +65,7 @@ class Job:
     fixed_labels: str = ""
     moving_points: str = ""
     fixed_points: str = ""
+    names: dict = field(default_factory=dict)
     label_names: dict = field(default_factory=dict)
     backbone: str = "demons"
     method: str = "equivariance"
@@ -114,6 +119,12 @@ class Job:
         for name, value in self.parameters.items():
             if not isinstance(value, dict):
                 raise JobError(f"parameters: {name} is {value!r}; give an object, like {{}}.")
+        for name, value in self.names.items():
+            if name not in PATHS or not isinstance(value, str):
+                raise JobError(
+                    f"names has {name!r}: {value!r}; give what an input is called, like "
+                    '{"fixed": "MR before"}.'
+                )
         for value in self.label_names:
             if not str(value).isdecimal():
                 raise JobError(
@@ -133,7 +144,7 @@ def read_job(path: str | Path) -> Job:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
     except OSError as error:
         raise JobError(f"{path}: cannot be read ({error.strerror}).") from None
     except ValueError as error:

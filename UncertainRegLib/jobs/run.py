@@ -121,14 +121,15 @@ class _Run:
 
     def go(self, preflight_only: bool) -> None:
         sampler, fixed, moving, registration = self._probe()
-        self._warn(*contrast.warnings(sampler.backbone, fixed, moving, registration))
+        differ = contrast.difference(fixed, moving, registration)
+        self._warn(*contrast.warnings(sampler.backbone, differ))
         if self.job.competence:
             self._check_competence(sampler.backbone, fixed, moving, registration)
         if preflight_only:
             return
         self.summary = Summary(self.inputs, registration, sampler.draws_per_perturbation > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
-        self._expect(fixed, moving, registration)
+        self._expect(fixed, moving, registration, differ)
         self.folder.update(before_after=self.summary.before_after)
         self.folder.write_registration(self.summary)
         self._warn_early(sampler)
@@ -225,10 +226,9 @@ class _Run:
         """Maps that a trained model makes itself, whatever the method."""
         self.summary.predicted = backbone.maps(fixed, moving)
 
-    def _expect(self, fixed, moving, registration) -> None:
+    def _expect(self, fixed, moving, registration, differ: str) -> None:
         """Find the expected error from now on, unless the intensities cannot tell."""
         fixed, moving, registration = (one.to_numpy() for one in (fixed, moving, registration))
-        differ = contrast.difference(fixed, moving, registration)
         if differ:
             self._warn(
                 f"There is no map of the expected error: it is judged by intensities, and the "

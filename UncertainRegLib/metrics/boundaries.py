@@ -83,10 +83,7 @@ def faces(structure: np.ndarray) -> np.ndarray:
     """
     found = []
     for axis in range(3):
-        low = [slice(None)] * 3
-        high = [slice(None)] * 3
-        low[axis], high[axis] = slice(None, -1), slice(1, None)
-        place = np.argwhere(structure[tuple(low)] != structure[tuple(high)]).astype(np.float64)
+        place = np.argwhere(np.diff(structure, axis=axis)).astype(np.float64)
         place[:, axis] += 0.5
         found.append(place[:, ::-1])
     return np.concatenate(found)

@@ -70,7 +70,8 @@ def surface_distance(
     """Hausdorff, 95 % Hausdorff and average symmetric surface distance of two masks.
 
     A surface is the mask's voxels with a face neighbour outside; distances are exact Euclidean
-    between voxel centres (SimpleITK: Maurer distance map).
+    between voxel centres (SimpleITK: Maurer distance map). Of a slice it is the outline: along an
+    axis of one voxel nothing is outside.
 
     Args:
         first: booleans (Z, Y, X).
@@ -89,10 +90,13 @@ def surface_distance(
         others = tuple(a for a in range(3) if a != axis)
         filled = np.flatnonzero((first | second).any(axis=others))
         box.append(slice(filled[0], filled[-1] + 1))
+    flat = tuple(axis for axis in range(3) if first.shape[axis] == 1)
+    kept = [float(spacing[2 - axis]) for axis in (2, 1, 0) if axis not in flat]
     images = []
     for mask in (first, second):
-        image = sitk.GetImageFromArray(np.pad(mask[tuple(box)].astype(np.uint8), 1))
-        image.SetSpacing([float(s) for s in spacing])
+        mask = mask[tuple(box)].squeeze(flat) if len(kept) > 1 else mask[tuple(box)]
+        image = sitk.GetImageFromArray(np.pad(mask.astype(np.uint8), 1))
+        image.SetSpacing(kept if len(kept) > 1 else [float(s) for s in spacing])
         images.append(image)
     surfaces = [sitk.LabelContour(image) for image in images]
     directed = [_distances(*surfaces), _distances(*surfaces[::-1])]

@@ -98,11 +98,8 @@ def displacement_net(backbone: str = "voxelmorph", **settings) -> DisplacementNe
 
 
 def displace(net: nn.Module, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor | float]:
-    """A pass of training: the displacement, and what the network itself adds to the loss.
-
-    In mixed precision the displacement is float32: bfloat16 cannot tell neighbouring voxels apart.
-    """
+    """A pass of training: the displacement, and what the network itself adds to the loss."""
     if isinstance(net, DiffuseMorph):
         displacement, loss = net.diffuse(moving, fixed)
-        return displacement.float(), WEIGHT * loss
-    return net(moving, fixed).float(), 0.0
+        return displacement, WEIGHT * loss
+    return net(moving, fixed), 0.0

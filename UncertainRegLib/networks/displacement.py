@@ -139,11 +139,15 @@ class DisplacementNet(nn.Module):
         return self.trunk(x)[..., : sizes[0], : sizes[1], : sizes[2]]
 
     def displacement(self, features: Tensor) -> Tensor:
-        """(B, 3, Z, Y, X) in voxels, channel c along array axis c; 0 along z in 2-D."""
-        velocity = resize_field(self.flow(features), self.blocks)
-        if self.ndim == 2:
-            velocity = F.pad(velocity, (0, 0, 0, 0, 0, 0, 1, 0))
-        return integrate(velocity, self.int_steps) if self.int_steps else velocity
+        """(B, 3, Z, Y, X) in voxels, channel c along array axis c; 0 along z in 2-D.
+
+        Float32 in mixed precision, too: bfloat16 cannot tell neighbouring voxels apart.
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            velocity = resize_field(self.flow(features.float()), self.blocks)
+            if self.ndim == 2:
+                velocity = F.pad(velocity, (0, 0, 0, 0, 0, 0, 1, 0))
+            return integrate(velocity, self.int_steps) if self.int_steps else velocity
 
     def log_scale(self, features: Tensor) -> Tensor:
         """log u, (B, classes, Z, Y, X): the expected error |Ŝ - S| of each class, Eq. 6."""

@@ -86,16 +86,18 @@ class SirUNet(nn.Module):
             levels.append(x)
         quarter = self.to_quarter(torch.cat((_double(levels[3]), levels[2]), 1))
         half = self.to_half(torch.cat((_double(quarter), levels[1]), 1))
-        low_rank = None
-        if self.columns is not None:
-            low_rank = LowRank(_double(self.columns(quarter)).float().unflatten(1, (-1, 3)))
-        return StructuredGaussian(self.mean(half).float(), self._factor(half), low_rank)
+        with torch.autocast(x.device.type, enabled=False):  # the Gaussian needs all its digits
+            half, quarter = half.float(), quarter.float()
+            low_rank = None
+            if self.columns is not None:
+                low_rank = LowRank(_double(self.columns(quarter)).unflatten(1, (-1, 3)))
+            return StructuredGaussian(self.mean(half), self._factor(half), low_rank)
 
     def _factor(self, half: Tensor) -> DiagonalFactor | SparseFactor:
-        diag = F.softplus(self.diag(half).float() + self.shift) + MIN_DIAG
+        diag = F.softplus(self.diag(half) + self.shift) + MIN_DIAG
         if self.off is None:
             return DiagonalFactor(diag)
-        raw = self.off(half).float()
+        raw = self.off(half)
         off, cross = raw[:, : -len(CROSS)].unflatten(1, (3, -1)), raw[:, -len(CROSS) :]
         return SparseFactor(diag, *bounded(diag, off, cross, self.bound))
 

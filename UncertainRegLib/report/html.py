@@ -9,7 +9,7 @@ from pathlib import Path
 from ..palette import colors
 from ..results import columns
 from ..results.calibration import how_found
-from ..results.expectation import NOT_STATED, with_bounds
+from ..results.expectation import NOT_STATED
 from ..results.maps import DISAGREEMENT, EXPECTED, main_map
 from ..results.reader import read_record
 from ..results.record import Record
@@ -147,7 +147,7 @@ def _pictures(folder: Path, record: Record) -> list[str]:
 def _tables(record: Record) -> str:
     """Structures and landmarks, with the bound where one may be stated."""
     return "".join(
-        make(with_bounds(rows, record.expected_error, record.calibration))
+        make(record.bounded(rows))
         for make, rows in ((_labels, record.labels), (_landmarks, record.landmarks))
     )
 
@@ -206,7 +206,7 @@ def _landmarks(rows: list[dict]) -> str:
         [
             escape(row["label"]),
             *[_number(row.get(name)) for name in (*errors, "u_mm")],
-            " × ".join(_number(axis) for axis in row["axes_mm"] or []),
+            columns.half_axes(row["axes_mm"]),
             *[
                 _number(row.get(name)) if name.endswith("_mm") else WORDS[row.get(name)]
                 for name in truth
@@ -249,8 +249,9 @@ def _run(record: Record) -> str:
         ["Device", escape(record.device)],
         *[
             [
-                f"{escape(name)} file",
-                f"{escape(one.file)}<br><span class=note>sha256 {one.sha256[:16]}…</span>",
+                escape(name.replace("_", " ").capitalize()),
+                f"{escape(one.title)}<br><span class=note>{escape(one.file)}<br>sha256 "
+                f"{one.sha256[:16]}…</span>",
             ]
             for name, one in record.inputs.items()
         ],

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..geometry import Grid, Image, Segmentation, read_image, read_segmentation
 from ..geometry.files import InputError
+from ..geometry.foreground import not_air
 from ..results.maps import DISAGREEMENT, MAPS, main_map
-from ..results.record import Record
+from ..results.record import InputFile, Record
 from .planes import draw
 
 HIDE_INVALID = 0.5  # the map is blank where fewer samples stay inside the moving image
@@ -65,16 +66,8 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
     fixed = _anatomy(folder, record, values.grid, missing)
     array = values.array.copy()
     array[_map(folder, record, "validity", array.shape, 1.0) < HIDE_INVALID] = np.nan
-    if "fixed_mask" in record.inputs:  # the registration saw nothing else
-        try:
-            mask = read_segmentation(record.inputs["fixed_mask"].file).foreground()
-            array[mask.resample(values.grid, "nearest", 0).array == 0] = np.nan
-        except InputError as error:
-            missing.append(
-                f"The mask of the fixed image cannot be read ({error}) The map is also "
-                "drawn outside it, where it means nothing."
-            )
-    labels, shown = None, fixed.array > np.percentile(fixed.array, 20)
+    array[~_area(record, fixed, missing)] = np.nan
+    labels, shown = None, np.ones(array.shape, bool)
     if record.warped_labels:
         labels = read_segmentation(folder / record.warped_labels)
         shown = labels.foreground().array > 0
@@ -90,7 +83,6 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
     else:
         point = fixed.grid.to_world(np.argwhere(shown)[array[shown].argmax()][::-1])
         what = f"place of the largest {MAPS[main].title.lower()}"
-    array[fixed.array <= fixed.array.min()] = np.nan  # no colour beside the patient
     return Overlay(
         fixed,
         main,
@@ -106,19 +98,41 @@ def read_overlay(folder: Path, record: Record) -> Overlay | None:
 
 def _anatomy(folder: Path, record: Record, grid: Grid, missing: list[str]) -> Image:
     """The fixed image, or what stands in for it; ``missing`` then gets a sentence."""
-    file = record.inputs["fixed"].file
+    one = record.inputs["fixed"]
     try:
-        fixed = read_image(file)
+        fixed = read_image(one.file)
         if fixed.grid.shape == grid.shape and np.allclose(fixed.grid.affine, grid.affine):
             return fixed
-        why = f"{file}: is another image now."
+        why = f"{one.title}: is another image now."
     except InputError as error:
-        why = str(error)
+        why = _named(error, one)
     missing.append(
         f"The fixed image cannot be shown ({why}) The pictures show the registered "
         "moving image instead."
     )
     return read_image(folder / (record.warped or "warped_moving.nrrd"))
+
+
+def _area(record: Record, fixed: Image, missing: list[str]) -> np.ndarray:
+    """Where the map means something: inside the mask of the fixed image, without one outside the
+    air around the patient. ``missing`` gets a sentence where the mask is gone."""
+    if "fixed_mask" in record.inputs:  # the registration saw nothing else
+        one = record.inputs["fixed_mask"]
+        try:
+            mask = read_segmentation(one.file).foreground()
+            return mask.resample(fixed.grid, "nearest", 0).array > 0
+        except InputError as error:
+            missing.append(
+                f"The mask of the fixed image cannot be read ({_named(error, one)}) The map is "
+                "also drawn outside it, where it means nothing."
+            )
+    body = not_air(fixed)
+    return np.ones(fixed.array.shape, bool) if body is None else body
+
+
+def _named(error: InputError, one: InputFile) -> str:
+    """An error with the name of the input instead of the path of its file."""
+    return str(error).replace(one.file, one.title)
 
 
 def _map(folder: Path, record: Record, name: str, shape, default: float) -> np.ndarray:

@@ -12,7 +12,7 @@ def errors(rows: list[dict]) -> tuple[str, ...]:
     """Expected error and 95 % bound, as far as there are any.
 
     Args:
-        rows: of structures or landmarks, with their bounds (`results.expectation.with_bounds`).
+        rows: of structures or landmarks, with their bounds (`Record.bounded`).
     """
     return tuple(name for name in ("expected_mm", "bound_mm") if _has(rows, name))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..palette import colors
 from ..results import columns
-from ..results.expectation import NOT_STATED, with_bounds
+from ..results.expectation import NOT_STATED
 from ..results.maps import MAPS, main_map
 from ..results.reader import read_record
 from ..results.record import Record
@@ -65,10 +65,7 @@ def write_summary_picture(folder: str | Path, path: str | Path | None = None) ->
     page.text(_subtitle(record), 19, SOFT)
     page.down(14)
     _planes(page, overlay)
-    labels, points = (
-        with_bounds(rows, record.expected_error, record.calibration)
-        for rows in (record.labels, record.landmarks)
-    )
+    labels, points = (record.bounded(rows) for rows in (record.labels, record.landmarks))
     for text in [*(f"!{text}" for text in overlay.missing), *_sentences(record, points)]:
         page.text(text, 19, WARN if text.startswith("!") else INK)
     page.down(14)
@@ -276,7 +273,7 @@ def _landmark_cell(row: dict, name: str) -> str:
     if name == "label":
         return str(row["label"])
     if name == "axes_mm":
-        return " x ".join(f"{axis:.1f}" for axis in row["axes_mm"]) if row["axes_mm"] else "-"
+        return columns.half_axes(row["axes_mm"]).replace("×", "x") or "-"  # the font has no ×
     if name in ("within_bound", "inside95"):
         return {True: "yes", False: "no", None: "-"}[row.get(name)]
     return _number(row.get(name))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..results.columns import STRUCTURES, in_two_lines
-from ..results.expectation import with_bounds
 from ..results.record import Record
 from . import shown
 from .whole import of_landmarks, whole, within_bound
@@ -35,10 +34,7 @@ def in_words(record: Record, folder: str | Path) -> str:
         f"{record.status.capitalize()}: {samples.finished} of {samples.asked} samples, "
         f"{record.backbone.title}, {folder}"
     ]
-    structures, landmarks = (
-        with_bounds(rows, record.expected_error, record.calibration)
-        for rows in (record.labels, record.landmarks)
-    )
+    structures, landmarks = (record.bounded(rows) for rows in (record.labels, record.landmarks))
     if structures:
         lines += _table(structures)
     lines += [text for text in (of_landmarks(landmarks), within_bound(landmarks)) if text]

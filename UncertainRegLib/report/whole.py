@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from statistics import mean, median
 
 from ..results import expectation
@@ -45,15 +44,14 @@ def whole(record: Record) -> list[str]:
 
 def title_of(record: Record) -> str:
     """Which image was registered to which."""
-    moving, fixed = (Path(record.inputs[name].file).name for name in ("moving", "fixed"))
-    return f"{moving} registered to {fixed}"
+    return f"{record.inputs['moving'].title} registered to {record.inputs['fixed'].title}"
 
 
 def within_bound(rows: list[dict]) -> str:
     """How many true landmarks lie within their stated bound, one sentence; empty without any.
 
     Args:
-        rows: with their bounds (`results.expectation.with_bounds`).
+        rows: with their bounds (`Record.bounded`).
     """
     within = [row["within_bound"] for row in rows if row.get("within_bound") is not None]
     if not within:

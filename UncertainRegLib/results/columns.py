@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -90,10 +92,10 @@ LANDMARKS = {
     "within_bound": Column("Within bound", "", "Is the TRE within the 95 % bound"),
     "inside95": Column("Inside ellipsoid", "", "Is the true point inside that of the samples"),
     "axes_mm": Column(
-        "Ellipsoid of the samples",
+        "Ellipsoid of the samples, half-axes",
         "mm",
-        "Semi-axes of the ellipsoid that would hold "
-        "a further sample in 95 % of cases, longest first; no bound of the error",
+        "Half-axes, from its centre, of the ellipsoid that would hold a further sample in 95 % of "
+        "cases, longest first; no bound of the error",
     ),
     "mean_lps": Column("Mean", "mm", "Mean position in the fixed image (R, A, S)"),
     "lost": Column(
@@ -110,6 +112,12 @@ MEASURES = {  # of a validation
     "unit": Column("Unit"),
     "meaning": Column("Meaning"),
 }
+
+
+def half_axes(axes_mm: Iterable[float] | None) -> str:
+    """An ellipsoid in mm by its half-axes, those of 0.0 mm left out; empty without any."""
+    texts = [f"{axis:.1f}" for axis in axes_mm or () if math.isfinite(axis)]
+    return " × ".join(f"±{text}" for text in texts if text != "0.0")
 
 
 def heading(title: str, unit: str) -> str:

@@ -29,6 +29,8 @@ class Expectation:
         mean_mm: mean of the map over the anatomy.
         fitted_on: the pairs that all this was found on, one sentence.
         refused: why no bound may be stated; None where one may.
+        longer: mean length of an error over its mean size across a boundary: the map over it is
+            the error expected across one. Older results do not say it.
     """
 
     boundary_factor: float
@@ -38,6 +40,7 @@ class Expectation:
     mean_mm: float
     fitted_on: str
     refused: str | None = None
+    longer: float | None = None
 
     @classmethod
     def from_dict(cls, content: dict | None) -> Expectation | None:
@@ -74,6 +77,13 @@ def bound_of(expected: Expectation | None, calibration: Calibration | None) -> B
     if refusal(expected, calibration):
         return None
     return Bound(EXPECTED, expected.point_factor * _wider(calibration))
+
+
+def margin_of(expected: Expectation | None, calibration: Calibration | None) -> Bound | None:
+    """The bound of the error across a boundary, or None where none may be stated."""
+    if expected is None or expected.longer is None or refusal(expected, calibration):
+        return None
+    return Bound(EXPECTED, expected.boundary_factor * _wider(calibration) / expected.longer)
 
 
 def _wider(calibration: Calibration | None) -> float:

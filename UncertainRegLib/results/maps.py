@@ -135,7 +135,7 @@ MAPS = {  # in the order in which people look for them
         "",
         "how well the moving image can correspond to this place: 1 fully, 0 where it shows "
         "something else",
-        "viridis",
+        "share",
         SHARE,
     ),
     "folding": MapKind(
@@ -146,7 +146,7 @@ MAPS = {  # in the order in which people look for them
         "",
         "fraction of samples whose point stays inside the moving image; 0 outside the grid that "
         "they were computed on",
-        "viridis",
+        "share",
         SHARE,
     ),
     "jacobian": MapKind(

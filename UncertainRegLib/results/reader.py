@@ -51,7 +51,7 @@ class ResultFolder:
         for path in (self.path / name, Path(name)):
             if path.exists():  # a file, or the folder of a DICOM series
                 return path
-        self.warnings.append(f"{name}: named in {self.path / FILE}, but not there.")
+        self.warnings.append(f"{Path(name).name}: named in {FILE}, but not there.")
         return None
 
     def input_file(self, name: str) -> Path | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .calibration import Calibration
-from .expectation import Expectation
+from .expectation import Expectation, with_bounds
 from .improvement import BeforeAfter
 from .validation import Validation
 from .views import known
@@ -14,10 +15,17 @@ from .views import known
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that was registered: where it was, and the hash of its content."""
+    """A file that was registered: where it was, the hash of its content, and what people call it
+    where that is not the name of the file."""
 
     file: str
     sha256: str = ""
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it: without its folder, and without what the file name ends in."""
+        return self.name or Path(self.file).name.split(".")[0]
 
 
 @dataclass(frozen=True)
@@ -183,6 +191,10 @@ class Record:
         maps = {**self.content["maps"], **entry["maps"]}
         calibration = self.content.get("calibration") if self.expected_error else None
         return Record.from_dict({**self.content, **entry, "maps": maps, "calibration": calibration})
+
+    def bounded(self, rows: list[dict]) -> list[dict]:
+        """Rows of structures or landmarks with their 95 % bounds, see `expectation.with_bounds`."""
+        return with_bounds(rows, self.expected_error, self.calibration)
 
     @property
     def log_weights(self) -> list[float]:

@@ -20,7 +20,8 @@ def new_record(
     """The content of a ``result.json`` before the first sample.
 
     Args:
-        inputs: {name: {"file", "sha256"}} of "fixed", "moving" and the others that were given.
+        inputs: {name: {"file", "sha256"}} of "fixed", "moving" and the others that were given; also
+            "name" where people call it otherwise.
         backbone: {"name", "title", "facts"} of the registration.
         method: the way of sampling.
         parameters: {"perturbation", "settings"} of it.

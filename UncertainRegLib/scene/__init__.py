@@ -9,7 +9,9 @@ probe, surfaces, sweep     on demand: numbers at a point, safety margins, the ma
 axes, bound                on demand: ellipsoids in the slices; the bound on the legend
 inputs, nodes              the registered images, which node belongs to which run
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
-tables, landmarks, colors  rows with units, points and ellipsoids, colour tables and legends
+tables, landmarks          rows with units, points and ellipsoids
+colors, log_colors, legend colour tables, by the logarithm, the one legend
+slices, unknown            the slice views; lines where nothing is known
 plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
 foreground, frames         where maps mean something; the one LPS to RAS flip

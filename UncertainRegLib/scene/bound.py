@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 
 from ..results.expectation import Bound, on_legend
-from .colors import legend_of
+from .legend import legend_of
 
 
 def show_bound(node: slicer.vtkMRMLScalarVolumeNode | None, bound: Bound | None) -> None:

@@ -1,4 +1,4 @@
-"""Colour tables and colour legends.
+"""Colour tables.
 
 The tables are nodes of the scene, as Slicer's own perceptual ones are files of the application.
 """
@@ -11,37 +11,66 @@ import slicer
 from ..palette import colors
 
 _ATTRIBUTE = "UncertainReg.ColorTable"
-
-
 LOGARITHMIC = " log"  # end of the name of a table that shows the logarithm
-DECADES = 2.0  # of the window that a logarithmic table spans
+LOG_SCALE = " log scale"  # end of the name of the table for its legend
+DECADES = 2  # of the window that a logarithmic table spans
 
 
 def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:
-    """The colour table node 'inferno', 'viridis' or 'diverging', made once per scene.
+    """The colour table node of that name in `palette`, made once per scene.
 
     'inferno log' and 'viridis log' spread the colours over the logarithm: two decades below the
-    upper end of the window (which has to start at 0).
+    upper end of the window (which has to start at 0). 'inferno log scale' has the same colours for
+    a legend whose own scale is logarithmic.
     """
+    table = _find(scene, name)
+    if table is not None:
+        return table
+    table = _new(scene, name, 256)
+    rows = colors(name.removesuffix(LOG_SCALE).removesuffix(LOGARITHMIC)) / 255.0
+    if name.endswith(LOGARITHMIC):
+        share = 1.0 + np.log10(np.arange(1, 257) / 256.0) / DECADES
+        rows = rows[np.round(255 * share.clip(0.0)).astype(int)]
+    for index, rgb in enumerate(rows):
+        table.SetColor(index, f"{name} {index}", *rgb.tolist(), 1.0)
+    if name.endswith(LOG_SCALE):
+        table.GetLookupTable().SetTableRange(1.0, 10.0**DECADES)  # a logarithm has no 0
+        table.GetLookupTable().SetScaleToLog10()
+        table.SetSaveWithScene(False)  # the scale would be lost
+    return scene.AddNode(table)
+
+
+def hatch_table(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
+    """The colours of a label map of lines, made once per scene: nothing, and a grey
+    that is seen on dark and on bright tissue."""
+    table = _find(scene, "hatch")
+    if table is not None:
+        return table
+    table = _new(scene, "hatch", 2)
+    table.SetColor(0, "known", 0.0, 0.0, 0.0, 0.0)
+    table.SetColor(1, "nothing known here", 0.5, 0.5, 0.55, 1.0)
+    return scene.AddNode(table)
+
+
+def _find(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode | None:
     tables = scene.GetNodesByClass("vtkMRMLColorTableNode")
     tables.UnRegister(None)
     for i in range(tables.GetNumberOfItems()):
         if tables.GetItemAsObject(i).GetAttribute(_ATTRIBUTE) == name:
             return tables.GetItemAsObject(i)
+    return None
+
+
+def _new(scene: slicer.vtkMRMLScene, name: str, colors: int) -> slicer.vtkMRMLColorTableNode:
+    """A table that is not in the scene yet."""
     table = slicer.vtkMRMLColorTableNode()
     table.SetTypeToUser()
     table.SetName(scene.GenerateUniqueName(f"UncertainReg {name}"))
     table.SetAttribute(_ATTRIBUTE, name)
     table.SetAttribute("Category", "UncertainReg")
     table.SetHideFromEditors(False)  # hidden colour nodes would not be saved with the scene
-    table.SetNumberOfColors(256)
-    rows = colors(name.removesuffix(LOGARITHMIC)) / 255.0
-    if name.endswith(LOGARITHMIC):
-        share = 1.0 + np.log10(np.arange(1, 257) / 256.0) / DECADES
-        rows = rows[np.round(255 * share.clip(0.0)).astype(int)]
-    for index, rgb in enumerate(rows):
-        table.SetColor(index, f"{name} {index}", *rgb.tolist(), 1.0)
-    return scene.AddNode(table)
+    table.SetNumberOfColors(colors)
+    return table
 
 
 def remove_unused_tables(scene: slicer.vtkMRMLScene) -> None:
@@ -64,38 +93,12 @@ def table_name(display: slicer.vtkMRMLDisplayNode) -> str:
     return (node.GetAttribute(_ATTRIBUTE) or "") if node is not None else ""
 
 
-def add_legend(node: slicer.vtkMRMLDisplayableNode, title: str, label_format: str = "%.1f") -> None:
-    """Give a node with one display node a colour legend at the right edge of the views."""
-    legend = node.GetScene().AddNewNodeByClass(
-        "vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend"
-    )
-    legend.SetAndObservePrimaryDisplayNode(display_of(node))
-    node.AddAndObserveDisplayNodeID(legend.GetID())
-    legend.SetTitleText(title)
-    legend.SetLabelFormat(label_format)
-    legend.SetNumberOfLabels(5)
-    legend.SetMaxNumberOfColors(256)
-    legend.SetSize(0.09, 0.45)
-    legend.SetPosition(0.98, 0.75)
-    legend.GetTitleTextProperty().SetFontSize(14)
-    legend.GetLabelTextProperty().SetFontSize(13)
-    legend.SetVisibility(False)  # until its map is shown
-    legend.Modified()  # attaching it to the volume does not make the views draw it
-
-
 def display_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLDisplayNode | None:
-    """How a map or model is drawn, None where somebody deleted that: then its legend comes first."""
+    """How a map or model is drawn, None where somebody deleted that: its legend may still be there."""
     for i in range(node.GetNumberOfDisplayNodes()):
         display = node.GetNthDisplayNode(i)
-        if display and not display.IsA("vtkMRMLColorLegendDisplayNode"):
-            return display
-    return None
-
-
-def legend_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLColorLegendDisplayNode | None:
-    """The colour legend of a map or model, or None."""
-    for i in range(node.GetNumberOfDisplayNodes()):
-        display = node.GetNthDisplayNode(i)
-        if display and display.IsA("vtkMRMLColorLegendDisplayNode"):
+        if display is None or display.IsA("vtkMRMLColorLegendDisplayNode"):
+            continue
+        if not table_name(display).endswith(LOG_SCALE):  # that of the legend
             return display
     return None

@@ -9,18 +9,21 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..results.maps import main_map
-from .colors import DECADES, LOGARITHMIC, color_table, display_of, legend_of, table_name
-from .maps import automatic_floor
-from .nodes import MAP, ROLE
+from ..results.maps import DISAGREEMENT, main_map
+from . import landmarks, nodes, unknown
+from .colors import display_of
+from .legend import refresh_legends
+from .log_colors import set_log
 from .parents import put_under, release, users_parents
 from .result_nodes import ResultNodes
 from .samples import FRAMES_PER_SECOND
 from .segments import names_of
+from .slices import nodes_of_class, slice_nodes, slice_views
 
 
 def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6) -> None:
-    """Lay a map over the fixed image in every slice view; layout and position stay.
+    """Lay a map over the fixed image in every slice view, and hatch where nothing is known; layout
+    and position stay.
 
     Args:
         name: by default the map that the result is first judged by (`results.maps.main_map`).
@@ -31,26 +34,38 @@ def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6)
     name = name or main_map(result.maps) or ""
     if name not in result.maps:
         raise ValueError(f"The result has no map {name!r}; it has {', '.join(result.maps)}.")
-    volume = result.maps[name]
+    volume, hatched = result.maps[name], nodes.find(result.scene, result.run, unknown.ROLE)
     for view in slice_views(result.scene):
         if result.fixed is not None:
             view.SetBackgroundVolumeID(result.fixed.GetID())
         view.SetForegroundVolumeID(volume.GetID())
         view.SetForegroundOpacity(opacity)
-        view.SetLabelVolumeID(None)  # it lies above the map and would hide it
-    for display in _nodes(result.scene, "vtkMRMLSegmentationDisplayNode"):
+        # A label layer lies above the map and would hide it; the hatching does not.
+        view.SetLabelVolumeID(hatched.GetID() if hatched is not None else None)
+        view.SetLabelOpacity(unknown.OPACITY)
+    for display in nodes_of_class(result.scene, "vtkMRMLSegmentationDisplayNode"):
         display.SetVisibility2DFill(False)  # outlines do not
+    _color_ellipsoids(result, name)
     refresh_legends(result.scene)
 
 
-def refresh_legends(scene: slicer.vtkMRMLScene) -> None:
-    """Call after changing the layers of a view: the legend of a map is seen with its map only."""
-    shown = {view.GetForegroundVolumeID() for view in slice_views(scene)}
-    for volume in _nodes(scene, "vtkMRMLScalarVolumeNode"):
-        legend = legend_of(volume) if (volume.GetAttribute(ROLE) or "").startswith(MAP) else None
-        if legend is not None:
-            legend.SetVisibility(volume.GetID() in shown)
-            legend.Modified()  # it does not notice the layer by itself
+def color_by_log(result: ResultNodes, name: str, log: bool) -> None:
+    """Colour a map, and what is coloured like it, by the logarithm of the values, or by the values."""
+    set_log(result.maps[name], log)
+    _color_ellipsoids(result, name)
+    refresh_legends(result.scene)
+
+
+def _color_ellipsoids(result: ResultNodes, name: str) -> None:
+    """Ellipsoids tell of the disagreement: under the legend of another map they have one colour."""
+    display = display_of(result.maps[name])
+    for role in ("ellipsoids", "probe_ellipsoid"):
+        node = nodes.find(result.scene, result.run, role)
+        if node is None or node.GetDisplayNode() is None:
+            continue
+        node.GetDisplayNode().SetScalarVisibility(name == DISAGREEMENT)
+        if name == DISAGREEMENT and display is not None:
+            landmarks.color_like(node, display)
 
 
 def set_opacity(result: ResultNodes, opacity: float) -> None:
@@ -65,38 +80,6 @@ def set_threshold(result: ResultNodes, name: str, hide_below: float) -> None:
     if display is not None:
         display.SetThreshold(hide_below, display.GetUpperThreshold())
         display.ApplyThresholdOn()
-
-
-def can_be_log(result: ResultNodes, name: str) -> bool:
-    """Has the map a colour table, and a window from 0 on, for which a logarithm makes sense?"""
-    display = display_of(result.maps[name])
-    if display is None:
-        return False
-    table = table_name(display).removesuffix(LOGARITHMIC)
-    return table in ("inferno", "viridis") and display.GetWindowLevelMin() == 0.0
-
-
-def is_log(result: ResultNodes, name: str) -> bool:
-    """Does the map show its logarithm?"""
-    display = display_of(result.maps[name])
-    return display is not None and table_name(display).endswith(LOGARITHMIC)
-
-
-def set_log(result: ResultNodes, name: str, log: bool) -> None:
-    """Colour a map by the logarithm of its values, or by the values; these stay as they are.
-
-    Nothing happens to a map for which that makes no sense (``can_be_log``).
-    """
-    if can_be_log(result, name):
-        node = result.maps[name]
-        display = display_of(node)
-        table = table_name(display).removesuffix(LOGARITHMIC) + (LOGARITHMIC if log else "")
-        display.SetAndObserveColorNodeID(color_table(result.scene, table).GetID())
-        # A logarithm is for the small values: nothing of its decades is hidden at first.
-        floors = [automatic_floor(node), display.GetWindowLevelMax() / 10**DECADES]
-        if np.isclose(display.GetLowerThreshold(), floors[not log]):
-            set_threshold(result, name, floors[log])
-        refresh_legends(result.scene)
 
 
 def show_moving(result: ResultNodes, under: str | None) -> list[str]:
@@ -169,12 +152,13 @@ def show_structure(result: ResultNodes, name: str, only: bool) -> None:
 
 @dataclass
 class Views:
-    """What the views showed once: layers and opacity; position and field of view; segments; from
-    where 3D was seen."""
+    """What the views showed once: layers and opacity; position and field of view; segments; how the
+    crosshair is drawn (None: whatever it is); from where 3D was seen."""
 
     layers: dict[str, tuple]
     slices: dict[str, tuple]
     segments: dict[str, tuple] = field(default_factory=dict)
+    crosshair: int | None = None
     cameras: dict[str, tuple] = field(default_factory=dict)
 
 
@@ -196,7 +180,7 @@ def remember_views(scene: slicer.vtkMRMLScene) -> Views:
         matrix.DeepCopy(view.GetSliceToRAS())
         slices[view.GetID()] = (matrix, view.GetFieldOfView(), view.GetXYZOrigin())
     segments = {}
-    for display in _nodes(scene, "vtkMRMLSegmentationDisplayNode"):
+    for display in nodes_of_class(scene, "vtkMRMLSegmentationDisplayNode"):
         node = display.GetDisplayableNode()
         visible = (
             {each: display.GetSegmentVisibility(each) for each in names_of(node)} if node else {}
@@ -206,11 +190,13 @@ def remember_views(scene: slicer.vtkMRMLScene) -> Views:
             display.GetVisibility2DFill(),
             visible,
         )
+    crosshair = crosshair_of(scene)
+    mode = None if crosshair is None else crosshair.GetCrosshairMode()
     cameras = {
         camera.GetID(): (camera.GetPosition(), camera.GetFocalPoint(), camera.GetViewUp())
-        for camera in _nodes(scene, "vtkMRMLCameraNode")
+        for camera in nodes_of_class(scene, "vtkMRMLCameraNode")
     }
-    return Views(layers, slices, segments, cameras)
+    return Views(layers, slices, segments, mode, cameras)
 
 
 def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
@@ -244,6 +230,9 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
             display.SetVisibility2DFill(filled)
             for each, visible in segments.items():
                 display.SetSegmentVisibility(each, visible)
+    crosshair = crosshair_of(scene)
+    if crosshair is not None and views.crosshair is not None:
+        crosshair.SetCrosshairMode(views.crosshair)
     for identifier, (position, focus, up) in views.cameras.items():
         camera = scene.GetNodeByID(identifier)
         if camera is not None:
@@ -252,6 +241,19 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
             camera.SetViewUp(up)
             camera.ResetClippingRange()
     refresh_legends(scene)
+
+
+def crosshair_of(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLCrosshairNode | None:
+    """The one crosshair of a scene."""
+    return scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+
+
+def mark(scene: slicer.vtkMRMLScene, point) -> None:
+    """Put the crosshair on a point (RAS mm), and let it be seen."""
+    crosshair = crosshair_of(scene)
+    crosshair.SetCrosshairRAS(list(map(float, point)))
+    if crosshair.GetCrosshairMode() == crosshair.NoCrosshair:
+        crosshair.SetCrosshairMode(crosshair.ShowSmallBasic)
 
 
 def worst_point(result: ResultNodes) -> np.ndarray:
@@ -294,7 +296,7 @@ def look_at(scene: slicer.vtkMRMLScene, bounds) -> None:
     center, radius = (low + high) / 2, np.linalg.norm(high - low) / 2
     if not radius > 0:  # empty
         return
-    for node in _nodes(scene, "vtkMRMLCameraNode"):
+    for node in nodes_of_class(scene, "vtkMRMLCameraNode"):
         away = np.subtract(node.GetPosition(), node.GetFocalPoint())
         away /= np.linalg.norm(away)
         distance = radius / np.sin(np.radians(node.GetViewAngle() / 2))
@@ -310,19 +312,3 @@ def _column(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray:
 def _need_samples(result: ResultNodes) -> None:
     if result.sample_browser is None:
         raise ValueError("The result has no samples to show.")
-
-
-def slice_views(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceCompositeNode]:
-    """What the slice views show; there are such nodes even without a window."""
-    return _nodes(scene, "vtkMRMLSliceCompositeNode")
-
-
-def slice_nodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceNode]:
-    """Where the slice views are."""
-    return _nodes(scene, "vtkMRMLSliceNode")
-
-
-def _nodes(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.vtkMRMLNode]:
-    found = scene.GetNodesByClass(class_name)
-    found.UnRegister(None)
-    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

@@ -17,6 +17,7 @@ from .foreground import foreground_mask
 from .frames import world_grid
 from .maps import set_image, set_scalars
 from .steps import finished
+from .unknown import fill_unknown
 
 # name -> node reference role on the transform; the first two are Slicer's own
 _ROLES = {
@@ -57,19 +58,18 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
     """Where maps mean something (1, else 0); None for everywhere.
 
     That is inside the mask of the fixed image (without one: outside the air, `foreground`), and
-    where at least half of the samples stay in the moving image.
+    where at least half of the samples stay in the moving image. The rest of the patient is hatched
+    in the views (`unknown`).
 
     Raises:
         RuntimeError: the map of validity cannot be read.
         ValueError: the mask cannot be read, or the fixed image is under a deformable transform.
     """
     path = source.input_file("fixed_mask")
-    if path is not None:
-        area = read_segmentation(path).foreground()
-    else:
-        fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
-        shown = None if fixed is None else foreground_mask(fixed)
-        area = None if shown is None else Image(shown.astype(np.uint8), world_grid(fixed))
+    fixed = linked(nodes.find(scene, run, "transform"))["fixed"]
+    shown = None if fixed is None else foreground_mask(fixed)
+    body = None if shown is None else Image(shown.astype(np.uint8), world_grid(fixed))
+    area = body if path is None else read_segmentation(path).foreground()
     validity = source.record.maps.get("validity")
     path = source.file(validity.file) if validity else None
     if path is None:
@@ -78,6 +78,10 @@ def area_of_interest(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder)
     valid = validity.array >= 0.5
     if area is not None:
         valid &= area.resample(validity.grid, "nearest", 0).array > 0
+    unknown = ~valid
+    if body is not None:
+        unknown &= body.resample(validity.grid, "nearest", 0).array > 0
+    fill_unknown(scene, run, unknown, validity.grid)
     return Image(valid.astype(np.uint8), validity.grid)
 
 
@@ -93,7 +97,8 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
         landmarks.style_points(node, len(rows))
         node.GetDisplayNode().SetVisibility(False)  # the mean points say it better
         return node
-    path = source.input_file("moving_labels" if name == "moving_segmentation" else name)
+    key = "moving_labels" if name == "moving_segmentation" else name
+    path = source.input_file(key)
     if path is None:
         return None
     if name == "moving_segmentation":
@@ -103,7 +108,7 @@ def _read(scene, run: str, source: ResultFolder, name: str) -> slicer.vtkMRMLNod
         )
     else:
         class_name, show = "vtkMRMLScalarVolumeNode", _set_image
-    title = path.name.split(".")[0]
+    title = source.record.inputs[key].title
     return finished(
         nodes.fill(scene, run, name, class_name, title, path, Path, show, source.warnings)
     )

@@ -42,12 +42,12 @@ def style_points(node: slicer.vtkMRMLMarkupsFiducialNode, count: int) -> None:
 
 
 def set_ellipsoids(
-    node: slicer.vtkMRMLModelNode, rows: list[dict], window: tuple[float, float] | None = None
+    node: slicer.vtkMRMLModelNode, rows: list[dict], like: slicer.vtkMRMLDisplayNode | None = None
 ) -> None:
     """All ellipsoids of the samples (RAS mm) as one mesh with the point scalar ``u_mm``.
 
-    They are coloured like the map of disagreement, whose window (mm) is given, so that one legend
-    tells of both; without that map, from 0 to the largest.
+    They are coloured ``like`` the map of disagreement, so that one legend tells of both; without
+    that map, from 0 to the largest.
 
     Each row has ``mean_lps``, ``axes_mm`` (semi-axes) and ``directions`` (3x3, one unit vector a
     row, LPS). Rows without an ellipsoid are left out.
@@ -78,7 +78,16 @@ def set_ellipsoids(
     if node.GetDisplayNode() is None:  # somebody deleted it
         style_ellipsoids(node)
     largest = max((row["u_mm"] for row in rows), default=1.0)
-    node.GetDisplayNode().SetScalarRange(*(window or (0.0, largest)))
+    node.GetDisplayNode().SetScalarRange(0.0, largest)
+    if like is not None:
+        color_like(node, like)
+
+
+def color_like(node: slicer.vtkMRMLModelNode, like: slicer.vtkMRMLScalarVolumeDisplayNode) -> None:
+    """Give ellipsoids the colours and the window of a map."""
+    display = node.GetDisplayNode()
+    display.SetScalarRange(like.GetWindowLevelMin(), like.GetWindowLevelMax())
+    display.SetAndObserveColorNodeID(like.GetColorNodeID())
 
 
 def style_ellipsoids(node: slicer.vtkMRMLModelNode) -> None:

@@ -11,8 +11,10 @@ import slicer
 from ..geometry import Image, read_volume
 from ..geometry.image import from_sitk
 from ..results.maps import kind_of
-from .colors import add_legend, color_table, display_of, legend_of
+from .colors import color_table, display_of
 from .frames import grid_of, ijk_to_ras
+from .legend import add_legend, fit_legend, legend_of
+from .log_colors import remove_log_scale, set_window, window
 
 _EVERYTHING = 1e9  # upper threshold: only low values are ever hidden
 
@@ -76,7 +78,7 @@ def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
     """Robust (window low, window high, hide below) of a map, in its own unit.
 
     The window ends at the 99th percentile; the lower half of the anatomy stays bare so that the
-    anatomy shows. Every second voxel is looked at, NaN is left out.
+    anatomy shows, and so does a value of 0. Every second voxel is looked at, NaN is left out.
     """
     kind = kind_of(name)
     if kind.window is not None:
@@ -90,13 +92,15 @@ def window_of(values: np.ndarray, name: str) -> tuple[float, float, float]:
         return -high, high, -_EVERYTHING
     first, middle, last = np.percentile(part, [1, 50, 99])
     low = 0.0 if first >= 0 else _round(first)
-    return low, max(_round(last), low + 1e-3), _round(middle)
+    high = max(_round(last), low + 1e-3)
+    return low, high, _round(max(middle, high / 100) if low == 0.0 else middle)
 
 
 def _style(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) -> None:
     legend = legend_of(node)
     if legend is not None:  # of a display that somebody deleted
         node.GetScene().RemoveNode(legend)
+        remove_log_scale(node)
     for what in ("Window", "Threshold"):
         node.RemoveAttribute(f"UncertainReg.Auto{what}")
     node.CreateDefaultDisplayNodes()
@@ -107,25 +111,19 @@ def _style(node: slicer.vtkMRMLScalarVolumeNode, name: str, unit: str | None) ->
     display.AutoWindowLevelOff()
     display.AutoThresholdOff()
     display.ApplyThresholdOn()
-    # Without a unit values are shares, often of a few hundredths.
-    add_legend(node, kind.heading, "%.1f" if unit else "%.2g")
+    add_legend(node, kind.heading)
 
 
 def _follow(node: slicer.vtkMRMLScalarVolumeNode, low: float, high: float, floor: float) -> None:
     """Set window and threshold, each unless it is no longer what was set here the last time."""
     display = display_of(node)
-    window = [display.GetWindowLevelMin(), display.GetWindowLevelMax()]
-    if _is_ours(node, "UncertainReg.AutoWindow", window):
-        display.SetWindowLevelMinMax(low, high)
+    if _is_ours(node, "UncertainReg.AutoWindow", [*window(node)]):
+        set_window(node, low, high)
         node.SetAttribute("UncertainReg.AutoWindow", f"{low} {high}")
     if _is_ours(node, "UncertainReg.AutoThreshold", [display.GetLowerThreshold()]):
         display.SetThreshold(floor, _EVERYTHING)
         node.SetAttribute("UncertainReg.AutoThreshold", f"{floor}")
-
-
-def automatic_floor(node: slicer.vtkMRMLScalarVolumeNode) -> float:
-    """The limit below which a map is hidden as long as nobody chooses another one."""
-    return float(node.GetAttribute("UncertainReg.AutoThreshold") or 0.0)
+    fit_legend(node)
 
 
 def _is_ours(node: slicer.vtkMRMLScalarVolumeNode, attribute: str, present: list[float]) -> bool:

@@ -108,7 +108,7 @@ def fill(
 
 def cannot_read(path: Path, error: Exception) -> str:
     """The warning about a file that was left out."""
-    return f"{path}: cannot be read ({str(error).strip().splitlines()[-1]})."
+    return f"{path.name}: cannot be read ({str(error).strip().splitlines()[-1]})."
 
 
 def set_attributes(node: slicer.vtkMRMLNode, values: dict[str, str]) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..results.maps import main_map
 from . import display
-from .colors import legend_of
 from .headless import SLICES, HeadlessScene
+from .legend import refresh_legends
 from .result_nodes import ResultNodes
 from .views import SliceView, ThreeDView
 
@@ -51,10 +51,7 @@ class Panel:
         name = name or main_map(result.maps) or ""
         display.show_map(result, name, opacity)
         self._go_to(result, point)
-        legend = legend_of(result.maps[name])
-        legend.SetViewNodeIDs([self.slices[0].node.GetID()])  # once is enough
         _save([_join(self._panels(result))], path)
-        legend.RemoveAllViewNodeIDs()
 
     def save_animation(self, result: ResultNodes, path: str | Path, point=None) -> None:
         """Write a GIF: the moving image as each sample registers it, with its outlines.
@@ -80,7 +77,7 @@ class Panel:
         for view, (background, foreground) in zip(self.slices, layers):
             view.logic.GetSliceCompositeNode().SetBackgroundVolumeID(background)
             view.logic.GetSliceCompositeNode().SetForegroundVolumeID(foreground)
-        display.refresh_legends(result.scene)
+        refresh_legends(result.scene)
 
     def _go_to(self, result: ResultNodes, point) -> None:
         point = display.worst_point(result) if point is None else point

@@ -122,7 +122,7 @@ def measures(entry: Validation) -> list[dict]:
                 )
     if entry.landmarks:
         found = entry.landmarks
-        add("Landmarks", found.count, "", "with a true position")
+        add("Landmarks", found.count, "points", "with a true position")
         add(
             "TRE, mean",
             found.tre_mean_mm,

@@ -10,6 +10,7 @@ import vtk
 
 from ..geometry import inside_index
 from ..results.expectation import bound_of
+from ..results.maps import main_map
 from . import landmarks, nodes
 from .colors import display_of
 from .ellipsoid import around, ellipsoids
@@ -20,6 +21,7 @@ from .segments import Layer, layers_of
 from .transform import field_of
 
 _ISOTROPIC = 1.2  # ratio of the longest to the middle axis below which no direction stands out
+_PINNED = "UncertainReg.Pinned"  # how many readings were pinned so far
 _ALONG = 0.4  # an anatomical axis is named from this component on, 66 degrees
 
 
@@ -34,7 +36,7 @@ class Reading:
             a further one in 95 % of cases, longest first; NaN: unknown (`ellipsoid.ellipsoids`).
         directions: (3, 3) their unit vectors in RAS, one a row.
         main: anatomical axes along which the longest one runs, of 'RL', 'AP', 'SI'; empty when no
-            direction stands out.
+            direction stands out, or one that runs along all three.
         labels: (structure, probability), most probable first; '' is outside all structures.
         bound_mm: the 95 % bound of the error; NaN: none may be stated.
     """
@@ -138,7 +140,7 @@ def show_ellipsoid(result: ResultNodes, reading: Reading) -> slicer.vtkMRMLModel
                     "u_mm": reading.values["uncertainty_mm"],
                 }
             ],
-            _window(result),
+            display_of(result.maps["uncertainty_mm"]),
         )
     node.GetDisplayNode().SetVisibility(known)
     return node
@@ -151,15 +153,19 @@ def hide_ellipsoid(result: ResultNodes) -> None:
         result.scene.RemoveNode(node)
 
 
-def pin(
-    result: ResultNodes, reading: Reading, label: str, text: str
-) -> slicer.vtkMRMLMarkupsFiducialNode:
-    """Leave a point with a short label and the whole text as its description."""
+def pin(result: ResultNodes, reading: Reading, text: str) -> slicer.vtkMRMLMarkupsFiducialNode:
+    """Leave a point with a number and the main value as its label ("P1 0.8 mm"), and the whole text
+    as its description."""
     node, is_new = nodes.find_or_add(
         result.scene, result.run, "pins", "vtkMRMLMarkupsFiducialNode", "Pinned readings"
     )
     if is_new:
         landmarks.style_points(node, 0)
+    number = int(node.GetAttribute(_PINNED) or 0) + 1  # never one that was there before
+    node.SetAttribute(_PINNED, str(number))
+    known = [name for name, value in reading.values.items() if np.isfinite(value)]
+    main = main_map(known)
+    label = f"P{number} {reading.values[main]:.1f} mm" if main else f"P{number}"
     index = node.AddControlPoint(vtk.vtkVector3d(*reading.point.tolist()), label)
     node.SetNthControlPointDescription(index, text)
     node.SetNthControlPointLocked(index, True)
@@ -200,11 +206,5 @@ def _main_axes(axes: np.ndarray, directions: np.ndarray) -> tuple[str, ...]:
     if not np.isfinite(axes).all() or axes[0] <= _ISOTROPIC * axes[1]:
         return ()
     size = np.abs(directions[0])
-    return tuple(("RL", "AP", "SI")[a] for a in np.argsort(-size) if size[a] > _ALONG)
-
-
-def _window(result: ResultNodes) -> tuple[float, float]:
-    display = display_of(result.maps["uncertainty_mm"])
-    if display is None:
-        return 0.0, 1.0
-    return display.GetWindowLevelMin(), display.GetWindowLevelMax()
+    along = tuple(("RL", "AP", "SI")[a] for a in np.argsort(-size) if size[a] > _ALONG)
+    return along if len(along) < 3 else ()

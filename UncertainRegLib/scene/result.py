@@ -13,7 +13,7 @@ import slicer
 
 from ..geometry import Image
 from ..results import columns
-from ..results.expectation import bound_of, with_bounds
+from ..results.expectation import bound_of
 from ..results.maps import DISAGREEMENT, EXPECTED, kind_of
 from ..results.reader import ResultFolder
 from ..results.record import Record
@@ -211,8 +211,7 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     ):
         if rows:
             table, _ = nodes.find_or_add(scene, run, role, "vtkMRMLTableNode", name)
-            bounded = with_bounds(rows, record.expected_error, record.calibration)
-            tables.fill_table(table, bounded, titles)
+            tables.fill_table(table, record.bounded(rows), titles)
     _fill_landmarks(scene, run, record.landmarks)
     yield from plots.fill_validation(scene, run, source)
     yield
@@ -303,9 +302,7 @@ def _fill_landmarks(scene, run: str, rows: list[dict]) -> None:
     if is_new:
         landmarks.style_ellipsoids(ellipsoids)
     main = nodes.find(scene, run, f"map:{DISAGREEMENT}")
-    display = display_of(main) if main is not None else None
-    window = (display.GetWindowLevelMin(), display.GetWindowLevelMax()) if display else None
-    landmarks.set_ellipsoids(ellipsoids, rows, window)
+    landmarks.set_ellipsoids(ellipsoids, rows, display_of(main) if main is not None else None)
 
 
 def _metadata(record: Record) -> dict[str, str]:
@@ -342,7 +339,6 @@ def _json(entry) -> str:
 
 def _title(record: Record) -> str:
     names = [
-        Path(record.inputs[key].file).name.split(".")[0] if key in record.inputs else "?"
-        for key in ("fixed", "moving")
+        record.inputs[key].title if key in record.inputs else "?" for key in ("fixed", "moving")
     ]
     return f"UncertainReg: {names[0]} from {names[1]} ({record.backbone.title or 'registration'})"

@@ -36,6 +36,7 @@ class ResultNodes:
         label_table, landmark_table: tables with units.
         landmarks, ellipsoids: mean points and ellipsoids of the samples in the fixed space.
         surfaces: where 5, 50 and 95 % of the samples put a structure, if they were asked for.
+        unknown: lines where nothing is known about the patient, None where all is.
         pins: readings that the user pinned.
         fixed, moving, moving_segmentation, moving_points: the inputs.
         validation_table: numbers of the validation, if there was one; its plots: ``plots.charts``.
@@ -68,6 +69,7 @@ class ResultNodes:
     landmarks: slicer.vtkMRMLMarkupsFiducialNode | None = None
     ellipsoids: slicer.vtkMRMLModelNode | None = None
     surfaces: slicer.vtkMRMLSegmentationNode | None = None
+    unknown: slicer.vtkMRMLLabelMapVolumeNode | None = None
     pins: slicer.vtkMRMLMarkupsFiducialNode | None = None
     fixed: slicer.vtkMRMLScalarVolumeNode | None = None
     moving: slicer.vtkMRMLScalarVolumeNode | None = None

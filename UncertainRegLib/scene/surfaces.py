@@ -1,7 +1,8 @@
-"""Margins of a structure: where at least 5, 50 and 95 % of the samples put it.
+"""Surfaces of a structure: where at least 5, 50 and 95 % of the samples put it; and the margins
+between which 95 % of its true boundary is expected, where a bound may be stated.
 
-They come from the samples and the moving segmentation that are in the scene, so they can be asked
-for at any time, also after the scene was saved and loaded.
+They come from the samples, the map of the expected error and the moving segmentation that are in
+the scene, so they can be asked for at any time, also after the scene was saved and loaded.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..geometry import Grid, Image
+from ..geometry import Grid, Image, interpolate, warp
 from ..posterior.labels import LabelProbabilities
+from ..posterior.margins import margin_volume
 from ..posterior.surfaces import LEVELS, probability_volume
+from ..results.expectation import margin_of
 from . import maps, nodes
 from .frames import ijk_to_ras, world_grid
 from .result_nodes import ResultNodes
@@ -22,13 +25,15 @@ from .transform import field_of
 
 VOXELS = 500_000  # the probability is computed around the structure on at most so many
 _COLORS = {0.05: (0.30, 0.72, 1.0), 0.5: (1.0, 1.0, 1.0), 0.95: (0.07, 0.71, 0.65)}
+_MARGINS = {"outer": 1.0, "inner": -1.0}  # in 95 % bounds from the registered boundary
+_MARGIN_COLOR = (1.0, 0.75, 0.2)
 _MAP = "probability"
 SMOOTHED_VOXELS = 0.5  # no point of a surface moves further: that is all that voxels know
 
 
 def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmentationNode:
-    """Where at least 5, 50 and 95 % of the samples put a structure, as segments, and the share of
-    the samples as a map.
+    """Where at least 5, 50 and 95 % of the samples put a structure, as segments, with its 95 %
+    margins where they may be stated, and the share of the samples as a map.
 
     They replace those of the structure shown before.
 
@@ -58,14 +63,24 @@ def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmenta
         segmentation.SetSourceRepresentationName("Closed surface")
     segmentation.RemoveAllSegments()
     display = node.GetDisplayNode()
-    for level in LEVELS:
+
+    def add(identifier: str, name: str, color, opacity: float, surface: vtk.vtkPolyData) -> None:
         segment = slicer.vtkSegment()
-        segment.SetName(f"{structure}, {100 * level:.0f} % of the samples")
-        segment.SetColor(*_COLORS[level])
-        segment.AddRepresentation("Closed surface", _surface(probability, level))
-        identifier = f"{100 * level:.0f}"
+        segment.SetName(f"{structure}, {name}")
+        segment.SetColor(*color)
+        segment.AddRepresentation("Closed surface", surface)
         segmentation.AddSegment(segment, identifier)
-        display.SetSegmentOpacity3D(identifier, {0.05: 0.25, 0.5: 0.4, 0.95: 1.0}[level])
+        display.SetSegmentOpacity3D(identifier, opacity)
+
+    for level in LEVELS:
+        percent, opacity = f"{100 * level:.0f}", {0.05: 0.25, 0.5: 0.4, 0.95: 1.0}[level]
+        surface = _surface(probability, level)
+        add(percent, f"{percent} % of the samples", _COLORS[level], opacity, surface)
+    margin = margin_around(result, structure)
+    if margin is not None:
+        for name, bounds in _MARGINS.items():
+            surface = _surface(Image(-margin.array, margin.grid), -bounds)
+            add(name, f"{name} 95 % margin", _MARGIN_COLOR, 0.15, surface)
     display.SetVisibility(True)
     display.SetVisibility2DFill(False)
     display.SetSliceIntersectionThickness(2)
@@ -102,6 +117,35 @@ def probability_of(result: ResultNodes, structure: str) -> Image:
     for item, field in zip(items, fields):
         probabilities.add(field, float(item.GetAttribute("UncertainReg.LogWeight") or 0.0))
     return probability_volume(probabilities, 1)
+
+
+def margin_around(result: ResultNodes, structure: str) -> Image | None:
+    """The volume of `posterior.margins` around a structure; None where no bound may be stated, or
+    nothing is known at the structure.
+
+    Raises:
+        ValueError: the scene lacks the segmentation or that structure.
+    """
+    bound = margin_of(result.expected_error, result.calibration)
+    expected = None if bound is None else result.maps.get(bound.map)
+    if expected is None or result.transform is None or result.fixed is None:
+        return None
+    field, mask = field_of(result.transform), mask_of(result.moving_segmentation, structure)
+    values = Image(slicer.util.arrayFromVolume(expected), world_grid(expected))
+    widest = bound.factor * float(np.nanmax(values.array, initial=0.0))
+    reach = float(np.abs(field.vectors).max()) + widest
+    grid = _around(world_grid(result.fixed), mask.grid.corners(), reach)
+    if grid is None:
+        return None
+    grid = grid.at_most(VOXELS)
+    moving = Image(mask.array.astype(np.float32), mask.grid)
+    registered = warp(moving, field.resample(grid), outside=0.0)
+    here = interpolate(values.array, values.grid.to_index(grid.points()), "nearest")
+    inside = registered.array >= 0.5
+    if not inside.any() or not np.isfinite(here[inside]).all():
+        return None
+    around = np.where(np.isfinite(here), here, np.nanmax(here))  # the widest, where none is known
+    return margin_volume(registered, Image(bound.factor * around.astype(np.float32), grid))
 
 
 def _around(grid: Grid, corners: np.ndarray, reach: float) -> Grid | None:

@@ -7,7 +7,7 @@ import slicer
 
 from ..geometry import DisplacementField, Image
 from . import maps, nodes
-from .colors import legend_of
+from .legend import legend_of
 from .result_nodes import ResultNodes
 from .samples import add_browser, sample_weights
 from .transform import field_of, grid_transform
@@ -18,6 +18,12 @@ FRAMES_PER_SECOND = 8.0
 SD = "UncertainReg.StandardDeviations"
 EXPLAINED = "UncertainReg.Explained"
 DIFFERENCE = "mode_difference_mm"
+DIRECTION = "UncertainReg.Direction"  # along which A and B differ most: a key of DIRECTIONS
+DIRECTIONS = {  # in the order of LPS: what a positive and a negative difference say of A
+    "left": ("further left", "further right"),
+    "posterior": ("further back", "further forward"),
+    "superior": ("higher up", "lower down"),
+}
 DIFFERENCE_VOXELS = 1_000_000
 _MADE_OF = "UncertainReg.MadeOfSamples"
 
@@ -108,7 +114,8 @@ def add_difference(result: ResultNodes, first: int, second: int) -> str:
     if inside.any():
         inside &= length >= np.median(length[inside])
     values[~inside] = np.nan
-    direction = ("left", "posterior", "superior")[axis]
+    direction = tuple(DIRECTIONS)[axis]
+    further = DIRECTIONS[direction][0]
     node, _ = nodes.find_or_add(
         result.scene,
         result.run,
@@ -117,11 +124,12 @@ def add_difference(result: ResultNodes, first: int, second: int) -> str:
         "Modes A and B differ by (mm)",
     )
     maps.set_values(node, Image(values, grid), DIFFERENCE, "mm")
-    legend_of(node).SetTitleText(f"{direction.capitalize()} (mm)\n+ A    - B")
+    legend_of(node).SetTitleText(f"A and B apart (mm)\n+ A {further}\n- B {further}")
     node.SetAttribute("UncertainReg.Unit", "mm")
+    node.SetAttribute(DIRECTION, direction)
     node.SetDescription(
-        f"Distance between samples {first + 1} (A) and {second + 1} (B): orange "
-        f"where A puts the anatomy further {direction}, blue where B does"
+        f"How far samples {first + 1} (A) and {second + 1} (B) lie apart: orange where A puts the "
+        f"anatomy {further}, blue where B does"
     )
     nodes.put_in_folder(result.scene, result.run, "UncertainReg", result.fixed)
     return direction

@@ -91,7 +91,9 @@ def calibrate(
     prepared = backbone.prepare(fixed, moving)
     registration = backbone.register(*prepared)
     advance()
-    region = _region(fixed, registration) & seen(registration.to_numpy(), moving.grid)
+    region = region_of(fixed.resample(registration.grid)) & seen(
+        registration.to_numpy(), moving.grid
+    )
     competence = probe(backbone, *prepared)
     for _ in range(1 + len(DISTANCES_MM)):
         advance()
@@ -117,7 +119,13 @@ def calibrate(
         "refused": None,
         "warning": WARNING,
     }
-    if competence.warnings:
+    differ = difference(*prepared, registration)
+    if differ:
+        entry["refused"] = (
+            "A calibration registers the fixed image with itself, deformed. That says nothing about "
+            f"this pair, because the registered images {differ}."
+        )
+    elif competence.warnings:
         entry["refused"] = " ".join(competence.warnings)
     else:
         _simulate(entry, backbone, sampler, fixed, own, warps, generator, advance)
@@ -186,7 +194,7 @@ def _simulated(backbone, sampler, fixed: Image, own: float, samples: int, genera
     check_finite(registration)
     advance()
     found = disagreement(sampler, *prepared, samples, generator, advance)
-    here = _region(image, registration) & found.inside
+    here = region_of(image.resample(registration.grid)) & found.inside
     here &= seen(truth.resample(registration.grid), fixed.grid)
     error = error_mm(registration, truth)
     keep = generator.permutation(np.flatnonzero(here))[:VOXELS_A_WARP]
@@ -229,7 +237,7 @@ def matched_truth(
     fields, region, size = [], None, 0.0
     while size < amplitude_mm and len(fields) < MOST_COMPOSED:
         fields.append(ELASTIC.draw(image.grid, generator).field(image.grid))
-        region = _region(image, fields[0]) if region is None else region
+        region = region_of(image.resample(fields[0].grid)) if region is None else region
         size = nonaffine_mm(_composed(fields, 1.0), region)
     return _composed(fields, min(1.0, amplitude_mm / size))
 
@@ -251,7 +259,6 @@ def nonaffine_mm(field: DisplacementField, region: np.ndarray) -> float:
     return float(np.linalg.norm((field.vectors - linear)[region], axis=-1).mean())
 
 
-def _region(image: Image, field: DisplacementField) -> np.ndarray:
-    """Booleans on the grid of ``field``: the mask of the image, or the patient."""
-    image = image.resample(field.grid)
+def region_of(image: Image) -> np.ndarray:
+    """Booleans on the grid of an image: its mask, or the patient."""
     return patient(image) if image.mask is None else image.mask > 0

@@ -26,18 +26,19 @@ def judge(errors: KnownErrors, model: ErrorModel, samples: int) -> list[dict]:
         samples: that the disagreement is of.
     """
     factors, units = model.factors, in_units(errors, model)
+    across = model.across_mm(errors.cues, errors.voxel_mm)
     sqrt3 = np.sqrt(3.0)  # the disagreement is of all three axes
     rows = [
         *_of_points(
             "boundary",
             errors.across_mm,
-            {EXPECTED: model.across_mm(errors.cues, errors.voxel_mm), **errors.maps},
+            {EXPECTED: across, **errors.maps},
             {EXPECTED: factors.boundary, DISAGREEMENT: student_factor(samples) / sqrt3},
         ),
         *_of_points(
             "point",
             errors.length_mm,
-            {EXPECTED: model.length_mm(errors.cues, errors.voxel_mm), **errors.maps},
+            {EXPECTED: model.length_mm(across), **errors.maps},
             {EXPECTED: factors.point, DISAGREEMENT: prediction_radius(samples) / sqrt3},
         ),
         *_of_wholes("volume", np.diff(errors.volumes_ml)[:, 0], units["volume"], factors.volume),

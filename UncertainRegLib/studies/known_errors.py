@@ -162,7 +162,6 @@ def _whole(summary: Summary) -> dict[int, tuple[float, float, float, float]]:
     for layer, registered, true in zip(
         summary.stream.labels, warped.layers, inputs.fixed_labels.layers
     ):
-        voxel_ml = abs(float(np.linalg.det(true.grid.affine[:3, :3]))) / 1000.0
         for place, label in enumerate(layer.labels):
             here = np.argwhere(true.array == label)
             if len(here):
@@ -171,7 +170,7 @@ def _whole(summary: Summary) -> dict[int, tuple[float, float, float, float]]:
                 )
                 found[label] = (
                     float(layer.weights @ layer.volumes_ml[:, place]),
-                    len(here) * voxel_ml,
+                    len(here) * true.grid.voxel_volume_ml,
                     surface_mm2(registered.array == label, registered.grid) / 1000.0,
                     float(np.linalg.norm(apart)),
                 )

@@ -150,6 +150,7 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
         "true_displacement": float(np.linalg.norm(truth.vectors, axis=-1)[region].mean()),
         "folding": float((jacobian[region] <= 0).mean()),
     }
+    expecting = Expecting(fixed.to_numpy(), moving.to_numpy(), registration.to_numpy())
     for name in maps:
         begun = perf_counter()
         if name == RESIDUAL:
@@ -160,7 +161,6 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
             if found is None:
                 continue
             here = region & found.inside
-            expecting = Expecting(fixed.to_numpy(), moving.to_numpy(), registration.to_numpy())
             scored = variants(name, found, registration, here, expecting)
             mean_error = float(error_mm(found.mean, truth)[here].mean())
             seconds = perf_counter() - begun

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from ..backbones.failures import FAILURES, out_of_memory, sentence
 from ..contracts import Study
 from ..expected_error.fit import KnownErrors, fit
@@ -24,7 +22,7 @@ from ..geometry.errors import Say, unsaid
 from ..jobs import Job
 from .judged import judge
 from .known_errors import known_errors, read_known, write_known
-from .rows import Rows, bootstrap_interval, table
+from .rows import Rows, summary, table
 from .study import settings_of
 
 KEY = ("pair", "backbone", "samples", "seed", "kind", "map")
@@ -265,26 +263,14 @@ def read_pairs(path: Path) -> list[Pair]:
 
 def over_subjects(rows: list[dict], group: tuple[str, ...]) -> list[dict]:
     """Means of every group, each subject counting once, and of the worst pair."""
-    groups: dict[tuple, list[dict]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in group), []).append(row)
-    entries = []
-    for key, members in groups.items():
-        entry = {**dict(zip(group, key)), "pairs": len(members)}
-        for name in COLUMNS:
-            source = "within" if name == "least_within" else name
-            by_subject: dict[str, list[float]] = {}
-            for row in members:
-                if row[source] != "":
-                    by_subject.setdefault(row["subject"], []).append(float(row[source]))
-            values = np.array([np.mean(one) for one in by_subject.values()])
-            entry[f"{name}_interval"] = None
-            if not values.size:
-                entry[name] = float("nan")
-            elif name == "least_within":
-                entry[name] = min(min(one) for one in by_subject.values())
-            else:
-                entry[name] = float(values.mean())
-                entry[f"{name}_interval"] = bootstrap_interval(values)
-        entries.append(entry)
+    means = tuple(name for name in COLUMNS if name != "least_within")
+    entries = summary(summary(rows, (*group, "subject"), means), group, means)
+    for entry in entries:
+        mine = [row for row in rows if all(row[name] == entry[name] for name in group)]
+        within = [float(row["within"]) for row in mine if row["within"] != ""]
+        entry |= {
+            "pairs": len(mine),
+            "least_within": min(within, default=float("nan")),
+            "least_within_interval": None,
+        }
     return entries

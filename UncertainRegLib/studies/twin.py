@@ -6,8 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..geometry import DisplacementField, Image, compose, warp
-from ..geometry.foreground import patient
-from .calibration import matched_truth, nonaffine_mm
+from .calibration import matched_truth, nonaffine_mm, region_of
 
 FURTHER = 0.6  # of the pair's own deformation, by which a twin differs from what was found
 SIGN_VOXELS, STEEP = 3.0, 3.0  # over which a difference keeps its sign, and how soon it turns
@@ -32,7 +31,7 @@ def twin(
         The image on the grid of ``fixed``, and the truth from there to ``moving`` in mm LPS.
     """
     phi = registration.to_numpy().resample(fixed.grid)
-    inside = patient(fixed) if fixed.mask is None else fixed.mask > 0
+    inside = region_of(fixed)
     further = matched_truth(fixed, FURTHER * nonaffine_mm(phi, inside), generator)
     truth = compose(phi, further)
     warped = warp(moving, phi, outside=None)

@@ -249,6 +249,7 @@ def job_of(folder: str | Path, record: Record) -> Job:
         device=record.device,
         parameters=record.parameters["settings"],
         label_names=_names(record),
+        names={name: one.name for name, one in record.inputs.items() if one.name},
         **{name: one.file for name, one in record.inputs.items()},
     )
 
@@ -264,7 +265,7 @@ def check_unchanged(folder: str | Path, record: Record, inputs: dict) -> None:
     """
     for name, one in record.inputs.items():
         if inputs[name]["sha256"] != one.sha256:
-            raise InputError(f"{one.file}: has changed since {folder} was made of it.")
+            raise InputError(f"{one.file}: has changed since the registration.")
 
 
 def of_calibration(record: Record, entry: dict) -> dict:

@@ -148,7 +148,7 @@ def _displacement(net: nn.Module, moving: Tensor, fixed: Tensor, config: Heteros
     if not config.alpha:
         return displace(net, moving, fixed)
     features = net.features(moving, fixed).float()
-    mean, log_spread = net.displacement(features).float(), net.log_scale(features).float()
+    mean, log_spread = net.displacement(features), net.log_scale(features).float()
     z = mean + (0.5 * log_spread).exp() * torch.randn_like(mean)
     return z, config.alpha * (log_spread.exp() - log_spread).mean()
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 
+import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from ..controls import blocked, connectAll
 from ..wording import translated
 
 
-class MapSection:
-    """Map chooser, background, opacity, threshold and arrows."""
+class MapSection(VTKObservationMixin):
+    """Map chooser, background, legend, opacity, threshold and arrows."""
 
     def __init__(self, panel) -> None:
+        VTKObservationMixin.__init__(self)
         self.panel, self.ui = panel, panel.ui
+        self._layersTimer = qt.QTimer(self.ui.mapComboBox)  # once for all views that change
+        self._layersTimer.setSingleShot(True)
+        self._layers = ()  # what the views showed when that was last looked at
         ui = self.ui
         for title, name in (
             (_("Fixed volume"), "fixed"),
@@ -25,8 +32,11 @@ class MapSection:
             ui.backgroundComboBox.addItem(title, name)
         connectAll(
             (ui.mapComboBox, "currentIndexChanged(int)", self.showMap),
-            (ui.showMapCheckBox, "toggled(bool)", self.showMap),
+            (ui.showMapCheckBox, "toggled(bool)", self._onShow),
             (ui.backgroundComboBox, "currentIndexChanged(int)", self.showBackground),
+            (ui.flickerButton, "clicked(bool)", self.flicker),
+            (ui.legendComboBox, "currentIndexChanged(int)", self._onLegend),
+            (self._layersTimer, "timeout()", self._onLayers),
             (ui.opacitySlider, "valueChanged(double)", self._onOpacity),
             (ui.thresholdSlider, "valueChanged(double)", self._onThreshold),
             (ui.logCheckBox, "toggled(bool)", self._onLog),
@@ -43,8 +53,12 @@ class MapSection:
         from UncertainRegLib.scene.arrows import has_arrows
         from UncertainRegLib.scene.display import slice_views
 
+        self.removeObservers()
         if result is None:
             return
+        for view in slice_views(slicer.mrmlScene):
+            self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._onView)
+        self._layers = layersInViews()
         ui = self.ui
         shown = {
             view.GetForegroundVolumeID(): view.GetForegroundOpacity()
@@ -62,10 +76,39 @@ class MapSection:
                 ui.opacitySlider.value = shown[result.maps[chosen].GetID()]
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData(self._shownBackground(result))
+        self._showLegendViews()
         with blocked(ui.glyphsCheckBox) as box:
             box.checked = has_arrows(result)
         self._onGlyphs(ui.glyphsCheckBox.checked)
         self._updateThreshold()
+
+    def _showLegendViews(self) -> None:
+        """The slice views that can have the legend."""
+        from UncertainRegLib.scene.display import slice_nodes
+        from UncertainRegLib.scene.legend import chosen_view, refresh_legends
+
+        views = slice_nodes(slicer.mrmlScene)
+        views = [view for view in views if view.IsMappedInLayout()] or views
+        with blocked(self.ui.legendComboBox) as combo:
+            combo.clear()
+            for view in views:
+                combo.addItem(view.GetName(), view.GetLayoutName())
+            combo.currentIndex = max(combo.findData(chosen_view(slicer.mrmlScene)), 0)
+        refresh_legends(slicer.mrmlScene)  # those of a scene that was loaded
+
+    def _onLegend(self) -> None:
+        from UncertainRegLib.scene.legend import put_legend_in
+
+        put_legend_in(slicer.mrmlScene, self.ui.legendComboBox.currentData)
+
+    def _onView(self, caller, event) -> None:
+        """Somebody changed a slice view: look at its layers when all views are done."""
+        if layersInViews() != self._layers:
+            self._layersTimer.start(0)
+
+    def _onLayers(self) -> None:
+        """Another volume lies in a slice view: the legend, and what the panel says, follow."""
+        self.show(self.panel.result)
 
     def _shownBackground(self, result) -> str:
         """What lies under the map according to the scene."""
@@ -108,6 +151,11 @@ class MapSection:
         show_map(result, self.name, ui.opacitySlider.value)
         self._setBackground()
 
+    def _onShow(self, show: bool) -> None:
+        if show and self.panel.result is not None:
+            self.showMoving()  # "Restore my view" takes it out of the registration
+        self.showMap()
+
     def showBackground(self) -> None:
         """Put the moving nodes, and under the map the volume, that are chosen."""
         if self.panel.result is None:
@@ -143,8 +191,8 @@ class MapSection:
 
     def _updateThreshold(self) -> None:
         """Range, unit and value of the slider, and the log box, from the display of the map."""
-        from UncertainRegLib.scene.colors import display_of
-        from UncertainRegLib.scene.display import can_be_log, is_log
+        from UncertainRegLib.scene.colors import display_of, table_name
+        from UncertainRegLib.scene.log_colors import can_be_log, is_log
 
         result = self.panel.result
         node = result.maps.get(self.name)
@@ -152,8 +200,10 @@ class MapSection:
         if display is None:
             return
         with blocked(self.ui.logCheckBox) as box:
-            box.checked = is_log(result, self.name)
-            box.enabled = can_be_log(result, self.name)
+            box.checked = is_log(node)
+            box.enabled = can_be_log(node)
+        isTwoColoured = table_name(display) == "diverging"  # nothing in it is merely low
+        self.ui.thresholdSlider.visible = self.ui.thresholdSliderLabel.visible = not isTwoColoured
         low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
         unit = node.GetAttribute("UncertainReg.Unit") or ""
         with blocked(self.ui.thresholdSlider) as slider:
@@ -177,11 +227,11 @@ class MapSection:
             set_threshold(result, self.name, value)
 
     def _onLog(self, log: bool) -> None:
-        from UncertainRegLib.scene.display import set_log
+        from UncertainRegLib.scene.display import color_by_log
 
         result = self.panel.result
         if result is not None and self.name in result.maps:
-            set_log(result, self.name, log)
+            color_by_log(result, self.name, log)
             self._updateThreshold()
 
     def _onGlyphs(self, show: bool) -> None:
@@ -197,6 +247,16 @@ class MapSection:
             ).format(mm=f"{show_arrows(result):.1f}")
         elif result is not None:
             hide_arrows(result)
+
+
+def layersInViews() -> tuple:
+    """What lies over what in each slice view."""
+    from UncertainRegLib.scene.display import slice_views
+
+    return tuple(
+        (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID())
+        for view in slice_views(slicer.mrmlScene)
+    )
 
 
 def mapTitle(name: str, node) -> str:

@@ -24,6 +24,7 @@ class ProbeSection(VTKObservationMixin):
     def __init__(self, panel) -> None:
         VTKObservationMixin.__init__(self)
         self.panel, self.ui = panel, panel.ui
+        self._mouse = None  # where it was last in a slice view, RAS mm
         self._probe = None  # made at the first reading of a run
         self.isActive = False
         self._axesTimer = qt.QTimer(self.ui.axesCheckBox)
@@ -64,11 +65,16 @@ class ProbeSection(VTKObservationMixin):
         self._update()
 
     def moveTo(self, point) -> None:
-        """Put the crosshair on a point (RAS mm)."""
-        crosshairNode().SetCrosshairRAS(list(point))
+        """Mark a point (RAS mm) by the crosshair."""
+        from UncertainRegLib.scene.display import mark
+
+        mark(slicer.mrmlScene, point)
 
     def read(self):
-        """The ``Reading`` at the mouse if it is in a view, else at the crosshair; or None."""
+        """The ``Reading`` at the mouse if it is in a view, else at the crosshair; or None.
+
+        Without a crosshair it stays where the mouse was last, which is what the button pins.
+        """
         from UncertainRegLib.scene.probe import Probe
 
         result, crosshair = self.panel.result, crosshairNode()
@@ -77,8 +83,12 @@ class ProbeSection(VTKObservationMixin):
         if self._probe is None:
             self._probe = Probe(result)
         point = [0.0, 0.0, 0.0]
-        if not crosshair.GetCursorPositionRAS(point):
+        if crosshair.GetCursorPositionRAS(point):
+            self._mouse = point
+        elif self._mouse is None or crosshair.GetCrosshairMode() != crosshair.NoCrosshair:
             point = crosshair.GetCrosshairRAS()
+        else:
+            point = self._mouse
         return self._probe.read(point)
 
     def pin(self) -> None:
@@ -87,8 +97,8 @@ class ProbeSection(VTKObservationMixin):
 
         reading = self.read()
         if reading is not None and reading.is_known:
-            text = re.sub("<[^>]*>", "", self._text(reading))
-            pin(self.panel.result, reading, headline(reading), text)
+            text = re.sub("<[^>]*>", "", f"{headline(reading)} · {self._text(reading)}")
+            pin(self.panel.result, reading, text)
 
     def _onEllipsoid(self, show: bool) -> None:
         from UncertainRegLib.scene.probe import hide_ellipsoid
@@ -144,16 +154,18 @@ class ProbeSection(VTKObservationMixin):
 
     def _text(self, reading) -> str:
         """All but the headline, in one line."""
+        from UncertainRegLib.results.columns import half_axes
         from UncertainRegLib.results.expectation import refusal
         from UncertainRegLib.results.maps import EXPECTED, kind_of
+        from UncertainRegLib.scene.sweep import DIFFERENCE, DIRECTION
 
         parts, result = [], self.panel.result
         if reading.is_known and refusal(result.expected_error, result.calibration):
             parts.append(_("no bound can be stated (see Validate)"))
         if reading.is_known and math.isfinite(reading.values.get(EXPECTED, math.nan)):
             parts.append(disagreement(reading))  # else it is the headline
-        if all(map(math.isfinite, reading.axes_mm)):
-            axes = " × ".join(f"±{axis:.1f}" for axis in reading.axes_mm)  # from its centre
+        axes = half_axes(reading.axes_mm.tolist())
+        if axes:
             parts.append(_("ellipsoid of the samples {axes} mm").format(axes=axes))
         parts += [
             f"{name or _('no structure')} {100 * p:.0f}\N{NO-BREAK SPACE}%"
@@ -164,7 +176,9 @@ class ProbeSection(VTKObservationMixin):
             parts.append(_("local volume × {jacobian}").format(jacobian=f"{jacobian:.2f}"))
         name = self.panel.maps.name
         value = reading.values.get(name, math.nan)
-        if not kind_of(name).is_said and math.isfinite(value):
+        if name == DIFFERENCE and math.isfinite(value):
+            parts.append(apart(value, result.maps[name].GetAttribute(DIRECTION)))
+        elif not kind_of(name).is_said and math.isfinite(value):
             title = mapTitle(name, result.maps[name])
             parts.append(f"{title}: {value:.2f}")
         return " · ".join(parts)
@@ -183,6 +197,15 @@ def headline(reading) -> str:
     if not math.isfinite(reading.bound_mm):
         return text
     return f"{text} · " + _("95 % bound {bound} mm").format(bound=f"{reading.bound_mm:.1f}")
+
+
+def apart(value: float, direction: str) -> str:
+    """How far the modes A and B lie apart, in mm, and where A is; see ``scene.sweep``."""
+    from UncertainRegLib.scene.sweep import DIRECTIONS
+
+    return _("A and B lie {distance} mm apart, A {where}").format(
+        distance=f"{abs(value):.1f}", where=_(DIRECTIONS[direction][value < 0])
+    )
 
 
 def disagreement(reading) -> str:

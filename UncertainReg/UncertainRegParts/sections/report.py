@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import qt
@@ -40,10 +41,10 @@ class ReportSection:
         if not (folder / FILE).is_file():
             slicer.util.errorDisplay(
                 _(
-                    "The files of this result are gone ({folder}), and the scene alone does not hold "
-                    "all that a report needs. Press Apply again; “Keep results in” under “Advanced” "
-                    "keeps the files."
-                ).format(folder=folder)
+                    "The files of this result are gone, and the scene alone does not hold all that a "
+                    "report needs. Press Apply again; “Keep results in” under “Advanced” keeps the "
+                    "files."
+                )
             )
             return
         isTemporary = Path(slicer.app.temporaryPath) in folder.parents  # deleted at the end
@@ -56,7 +57,10 @@ class ReportSection:
         except (ValueError, OSError, RuntimeError) as error:
             logging.exception("UncertainReg: the report cannot be written")
             slicer.util.errorDisplay(
-                _("{path} cannot be written: {reason}").format(path=path, reason=error)
+                _("{file} cannot be written: {reason}").format(
+                    file=Path(path).name,
+                    reason=str(error).replace(f"{folder}{os.sep}", "").replace(path, _("the file")),
+                )
             )
             return
         if not slicer.app.testingEnabled():

@@ -56,12 +56,16 @@ class ResultsPanel:
         return self.results[index] if 0 <= index < len(self.results) else None
 
     def refresh(self, run: str | None = None, showMap: bool = False) -> None:
-        """Read the scene again; choose ``run`` (an identifier) and show its main map if asked."""
+        """Read the scene again; choose ``run`` (an identifier) and show its main map if asked, over
+        the fixed volume, whatever the views showed before."""
         self._collect(run or self._run())
         self._showResult()
         if showMap:
             with blocked(self.ui.showMapCheckBox) as box:
                 box.checked = True
+            with blocked(self.ui.backgroundComboBox) as combo:
+                combo.currentIndex = combo.findData("fixed")
+            self.maps.showMoving()
             self.maps.chooseMain()
 
     def _run(self) -> str | None:
@@ -139,7 +143,7 @@ class ResultsPanel:
 
     def removeObservers(self) -> None:
         """Stop listening to the scene."""
-        for section in (self.samples, self.probe, self.validate):
+        for section in (self.maps, self.samples, self.probe, self.validate):
             section.removeObservers()
 
     def rememberViews(self) -> None:
@@ -166,7 +170,8 @@ class ResultsPanel:
     def restoreViews(self) -> None:
         """Give the views back all they showed before the first change made here.
 
-        The moving nodes leave the samples; as long as the result is there they stay registered.
+        The moving nodes go back to where they were before the registration; whatever shows the
+        result again registers them again.
         """
         from UncertainRegLib.scene.display import restore_views, show_moving
 
@@ -181,12 +186,11 @@ class ResultsPanel:
             ui.showPlotCheckBox,
         ):
             box.checked = False
-        result = self.result
-        if result is not None:
+        for result in self.results:
             for browser in (result.sample_browser, result.sweep_browser):
                 if browser is not None:
                     browser.SetPlaybackActive(False)
-            show_moving(result, "transform")
+            show_moving(result, None)
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData("fixed")
         if views is not None:
@@ -202,11 +206,15 @@ class ResultsPanel:
 
     def _onResult(self) -> None:
         """Another result was chosen: what was shown of the one before is shown of this one."""
+        from UncertainRegLib.scene.parents import run_parent
+
         isShown = self.ui.showMapCheckBox.checked
         self._showResult()
         with blocked(self.ui.showMapCheckBox) as box:
             box.checked = isShown
-        self.maps.showMoving()  # runs of the same volume take it from each other
+        moving = self.result.moving
+        if isShown or (moving is not None and run_parent(moving) is not None):
+            self.maps.showMoving()  # runs of the same volume take it from each other
         self.maps.showMap()
 
     def _showResult(self) -> None:

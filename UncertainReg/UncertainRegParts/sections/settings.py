@@ -66,14 +66,21 @@ class SettingsSection:
         ui.samplesSpinBoxLabel.text = _("Kept of them:") if isSir else _("Samples:")
 
     def hideMaps(self) -> None:
-        """The maps of results are no images to register: they are not offered."""
+        """The maps of results are no images to register, and no masks: they are not offered."""
         from UncertainRegLib.scene.nodes import MAP, ROLE
+        from UncertainRegLib.scene.unknown import ROLE as UNKNOWN
 
         volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        maps = [node.GetID() for node in volumes if (node.GetAttribute(ROLE) or "").startswith(MAP)]
+        maps = [
+            node.GetID()
+            for node in volumes
+            if (node.GetAttribute(ROLE) or "").startswith((MAP, UNKNOWN))
+        ]
         if maps != self._hidden:
             self._hidden = maps
-            for selector in (self.ui.fixedSelector, self.ui.movingSelector):
+            ui = self.ui
+            masks = (ui.fixedMaskSelector, ui.movingMaskSelector)
+            for selector in (ui.fixedSelector, ui.movingSelector, *masks):
                 selector.sortFilterProxyModel().hiddenNodeIDs = maps
 
     def _offer(self, name: str, offered: list[tuple[str, str, str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import qt
 import slicer
@@ -22,8 +23,13 @@ class TableSection:
         for table in (ui.structuresTable, ui.landmarksTable):
             table.verticalHeader().visible = False
             table.verticalHeader().setDefaultSectionSize(24)
+            table.setSortingEnabled(False)  # done in fillTable
+            table.horizontalHeader().setSortIndicatorShown(True)
             table.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)  # as it comes
+        order = "sortIndicatorChanged(int,Qt::SortOrder)"
         connectAll(
+            (ui.structuresTable.horizontalHeader(), order, self._fill),
+            (ui.landmarksTable.horizontalHeader(), order, self._fill),
             (ui.structuresCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
             (ui.landmarksCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
             (ui.structuresTable, "cellClicked(int,int)", self._onStructure),
@@ -38,7 +44,16 @@ class TableSection:
         """Fill the tables from a run."""
         if result is None:
             return
-        ui = self.ui
+        self._fill()
+        with blocked(self.ui.surfacesCheckBox) as box:
+            display = result.surfaces.GetDisplayNode() if result.surfaces else None
+            box.checked = display is not None and bool(display.GetVisibility())
+
+    def _fill(self) -> None:
+        """The rows of the chosen run, in the order that was asked for."""
+        ui, result = self.ui, self.panel.result
+        if result is None:
+            return
         for section, table, node in (
             (ui.structuresCollapsibleButton, ui.structuresTable, result.label_table),
             (ui.landmarksCollapsibleButton, ui.landmarksTable, result.landmark_table),
@@ -46,9 +61,6 @@ class TableSection:
             section.visible = node is not None
             if node is not None and not section.collapsed:  # else when it is opened
                 fillTable(table, node)
-        with blocked(ui.surfacesCheckBox) as box:
-            display = result.surfaces.GetDisplayNode() if result.surfaces else None
-            box.checked = display is not None and bool(display.GetVisibility())
 
     def _onCollapsed(self, collapsed: bool) -> None:
         if not collapsed:
@@ -142,5 +154,7 @@ class TableSection:
             write_csv(node, path)
         except OSError as error:
             slicer.util.errorDisplay(
-                _("{path} cannot be written: {reason}").format(path=path, reason=error.strerror)
+                _("{file} cannot be written: {reason}").format(
+                    file=Path(path).name, reason=error.strerror
+                )
             )

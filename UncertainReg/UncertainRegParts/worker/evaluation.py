@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from slicer.i18n import tr as _
 
 from .task import Task
+
+
+def namesIn(folder: str) -> dict[str, str]:
+    """The paths that a sentence on a result may name -> what people call the files."""
+    from UncertainRegLib.results.reader import ResultError, read_record
+
+    names = {f"{folder}{os.sep}": "", folder: Path(folder).name}
+    try:
+        inputs = read_record(folder).inputs.values()
+    except ResultError:
+        return names  # the worker says why
+    return names | {one.file: f"“{one.title}”" for one in inputs}
 
 
 class Evaluation(Task):
@@ -32,6 +45,7 @@ class Evaluation(Task):
         """
         super().__init__(onChanged)
         self.run = result.run
+        self.names = namesIn(result.folder)
         self._startWorker(["evaluate", action, result.folder], Path(result.folder))
 
     def _onEnd(self, exitCode: int) -> None:

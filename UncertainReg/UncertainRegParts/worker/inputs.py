@@ -15,6 +15,16 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 LABELMAP = "Binary labelmap"
+NODES = {  # entry of the job -> argument of `writeInputs`
+    "fixed": "fixed",
+    "moving": "moving",
+    "moving_labels": "segmentation",
+    "moving_points": "landmarks",
+    "fixed_labels": "fixedSegmentation",
+    "fixed_points": "fixedLandmarks",
+    "fixed_mask": "fixedMask",
+    "moving_mask": "movingMask",
+}
 
 
 class InputsError(ValueError):
@@ -65,6 +75,11 @@ def writeInputs(
             job[name] = str(folder / f"{name}.nrrd")
             write_image(maskImage(node, volume), job[name])
     return job
+
+
+def namesOf(job: dict, nodes: dict) -> dict[str, str]:
+    """What people call the inputs of a job: the names of the nodes (arguments of `writeInputs`)."""
+    return {role: nodes[node].GetName() for role, node in NODES.items() if role in job}
 
 
 def fileName(node: slicer.vtkMRMLVolumeNode, role: str) -> str:

@@ -14,7 +14,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..wording import translated
-from .inputs import writeInputs
+from .inputs import namesOf, writeInputs
 from .task import Task, duration
 
 # Known from the second sample on; the others, like the expected error, are read when the run is over.
@@ -60,6 +60,10 @@ class Run(Task):
         """
         self.out = self._folder / "result"
         job = writeInputs(**self._nodes, folder=self._folder / "inputs")
+        names = namesOf(job, self._nodes)
+        self.names = {f"{self._folder}{os.sep}": ""}
+        self.names |= {job[role]: f"“{name}”" for role, name in names.items()}
+        job["names"] = names
         # The worker watches this process: it also stops when Slicer crashes.
         job |= self._settings | {"out": str(self.out), "parent_pid": os.getpid()}
         jobFile = self._folder / "job.json"
@@ -95,11 +99,11 @@ class Run(Task):
                 )
             )
         elif kind == "stage" and self.state == "running":
-            self._say(translated(event["text"]))
+            self._say(self.inNames(translated(event["text"])))
         elif kind == "snapshot" and self._steps is None and time.monotonic() >= self._nextLoad:
             self._load(LIVE_MAPS, lambda isThere: self._onChanged())
         elif kind == "warning":
-            self.warnings.append(translated(event["text"]))
+            self.warnings.append(self.inNames(translated(event["text"])))
             self._onChanged()
 
     def _onEnd(self, exitCode: int) -> None:
@@ -182,7 +186,7 @@ class Run(Task):
             return read_record(self.out)
         except ResultError as error:
             if (self.out / FILE).exists():
-                self.error = self.error or str(error)
+                self.error = self.error or self.inNames(str(error))
             return None
 
     def _load(self, mapNames, then: Callable[[bool], None]) -> None:
@@ -228,7 +232,7 @@ class Run(Task):
         except Exception as error:  # whatever it is: the run still has to end
             logging.exception("UncertainReg: the result cannot be shown")
             self.error = self.error or _("The result cannot be shown: {reason}").format(
-                reason=error
+                reason=self.inNames(str(error))
             )
             isThere = False
         self._busy += time.monotonic() - started
@@ -240,7 +244,7 @@ class Run(Task):
         self._steps = None
         if isThere:
             self.resultIsNew = True
-            said = map(translated, self.result.warnings)
+            said = [self.inNames(translated(text)) for text in self.result.warnings]
             self.warnings += [text for text in said if text not in self.warnings]
             # At most once a second, and never more than a fifth of the user's time.
             self._nextLoad = time.monotonic() + max(1.0, 4 * self._busy)

@@ -21,6 +21,7 @@ class Task:
         finished, asked, secondsLeft: progress; asked is 0 and secondsLeft None as long as they
             are unknown.
         error: one sentence from the worker when it failed.
+        names: path of a file -> what people call it; the worker's sentences name paths.
         worker: the process; ``worker.log`` has its last words.
     """
 
@@ -31,6 +32,7 @@ class Task:
         """
         self.state, self.error = "running", ""
         self.finished, self.asked, self.secondsLeft = 0, 0, None
+        self.names: dict[str, str] = {}
         self.worker = Worker(self._onEvent, self._onWorkerEnd)
         self._onChanged = onChanged
 
@@ -54,6 +56,12 @@ class Task:
             self.worker.kill()
             slicer.app.disconnect("aboutToQuit()", self.kill)
 
+    def inNames(self, text: str) -> str:
+        """A sentence with the names of volumes and files instead of their paths."""
+        for path in sorted(self.names, key=len, reverse=True):
+            text = text.replace(path, self.names[path])
+        return text
+
     def _startWorker(self, arguments: list[str], out: Path) -> None:
         """Start the command, which works on the folder ``out``.
 
@@ -70,7 +78,7 @@ class Task:
             self.secondsLeft = event.get("eta_s")
             self._onChanged()
         elif event.get("event") == "failed":
-            self.error = translated(event["error"])
+            self.error = self.inNames(translated(event["error"]))
 
     def _onWorkerEnd(self, exitCode: int) -> None:
         slicer.app.disconnect("aboutToQuit()", self.kill)
@@ -83,7 +91,7 @@ class Task:
         except Exception as error:
             logging.exception("UncertainReg: the end of a task went wrong")
             self.error = self.error or _("The result cannot be shown: {reason}").format(
-                reason=str(error) or type(error).__name__
+                reason=self.inNames(str(error)) or type(error).__name__
             )
             self._fail()
 
