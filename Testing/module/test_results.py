@@ -438,6 +438,31 @@ def test_the_main_movement_is_played_like_samples(shown):
     assert ui.sampleLabel.text == "1 of 6"
 
 
+def test_a_rate_that_cannot_be_kept_is_told(shown, monkeypatch):
+    import time
+
+    ui, browser, now = shown.ui, shown.results.result.sample_browser, [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    ui.samplesCollapsibleButton.collapsed = False
+    assert not ui.rateLabel.visible
+
+    def play(seconds: float) -> None:
+        for step in range(20):
+            now[0] += seconds
+            browser.SetSelectedItemNumber(step % 6)
+
+    ui.fpsSpinBox.value = 10
+    ui.playButton.click()
+    play(0.1)
+    assert not ui.rateLabel.visible
+    play(0.25)
+    assert ui.rateLabel.visible and "manages 4.0 of the 10 steps" in ui.rateLabel.text
+    ui.fpsSpinBox.value = 4
+    play(0.25)
+    assert not ui.rateLabel.visible
+    ui.playButton.click()
+
+
 def test_modes_and_best_sample(shown):
     ui, result = shown.ui, shown.results.result
     assert not ui.modeAButton.visible and not ui.bestButton.visible  # the result names none
