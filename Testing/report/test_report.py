@@ -17,7 +17,9 @@ from UncertainRegLib.report.html import write_report
 from UncertainRegLib.report.overlay import read_overlay
 from UncertainRegLib.report.planes import PLANES, draw, plane_grid, png
 from UncertainRegLib.report.summary import write_summary_picture
+from UncertainRegLib.report.text import ROWS, in_words
 from UncertainRegLib.results.reader import read_record
+from UncertainRegLib.results.record import Record
 
 
 @pytest.mark.parametrize("name", PLANES)
@@ -250,3 +252,13 @@ def test_a_report_goes_without_pictures_where_nothing_can_be_shown(tmp_path, gon
         text,
     )
     assert "data:image" not in text and "Shell" in text
+
+
+def test_the_terminal_leaves_out_empty_columns_and_says_which_rows_are_missing():
+    row = {"label": 1, "name": "thalamus", "u_p50_mm": 1.0, "u_p95_mm": 2.0, "volume_ml": 3.0}
+    text = in_words(Record.from_dict({"labels": [row] * ROWS}), "out")
+    assert "Dice" not in text and "more structures" not in text
+    rows = [row] * (ROWS + 3) + [{**row, "dice": 0.5}]
+    text = in_words(Record.from_dict({"labels": rows}), "out")
+    assert "Dice after" in text and "before" not in text
+    assert "4 more structures are in out/result.json" in text.replace("\\", "/")

@@ -39,9 +39,11 @@ def add_command(commands) -> None:
     }.items():
         run.add_argument(f"--{name}", help=text)
     run.add_argument(
-        "--backbone", help="registration method, or the folder of a trained model [demons]"
+        "--backbone",
+        help="registration method, see `backbones list`; the manifest (.json) of a network of your "
+        "own; or the folder of a trained model [demons]",
     )
-    run.add_argument("--method", help="way of sampling, see `methods list` [equivariance]")
+    run.add_argument("--method", help="sampling method, see `methods list` [equivariance]")
     run.add_argument(
         "--perturbation",
         metavar="FAMILY",

@@ -23,6 +23,11 @@ def volume(rows: list[dict]) -> str:
     return "volume_interval_ml" if stated else "volume_samples_ml"
 
 
+def dice(rows: list[dict]) -> tuple[str, ...]:
+    """Dice before and after the registration, as far as they are known."""
+    return tuple(name for name in ("dice_before", "dice") if _has(rows, name))
+
+
 def inside(rows: list[dict]) -> str:
     """The column that says whether the truth is where it is expected."""
     return "within_bound" if _has(rows, "within_bound") else "inside95"

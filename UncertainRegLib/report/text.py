@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..results.columns import STRUCTURES, in_two_lines
 from ..results.record import Record
+from ..results.schema import FILE
 from . import shown
 from .whole import of_landmarks, whole, within_bound
 
@@ -37,6 +38,10 @@ def in_words(record: Record, folder: str | Path) -> str:
     structures, landmarks = (record.bounded(rows) for rows in (record.labels, record.landmarks))
     if structures:
         lines += _table(structures)
+        more = len(structures) - ROWS
+        if more > 0:
+            are = "1 more structure is" if more == 1 else f"{more} more structures are"
+            lines.append(f"{are} in {Path(folder) / FILE} and in the report.")
     lines += [text for text in (of_landmarks(landmarks), within_bound(landmarks)) if text]
     lines += whole(record)
     lines.append("Disagreement is not error: where all samples agree, all can be wrong.")
@@ -51,8 +56,7 @@ def _table(rows: list[dict]) -> list[str]:
         "u_p95_mm",
         "volume_ml",
         shown.volume(rows),
-        "dice_before",
-        "dice",
+        *shown.dice(rows),
     )
     headings = [in_two_lines(STRUCTURES[name].heading).split("\n") for name in names]
     lines = [
