@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "Examples")]
 ALLOWED = 1.05
 
 
