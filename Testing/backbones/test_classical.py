@@ -8,6 +8,7 @@ import pytest
 from support.phantoms import smooth_field, textured
 from UncertainRegLib.backbones import create
 from UncertainRegLib.backbones.checks import verify
+from UncertainRegLib.backbones.greedy import Greedy
 from UncertainRegLib.geometry import Grid, warp
 
 METHODS = {
@@ -34,7 +35,7 @@ def test_a_wrong_metric_is_refused():
     with pytest.raises(ValueError, match="metric of bspline"):
         create("bspline", metric="squared")
     with pytest.raises(ValueError, match="preset of greedy is fast, balanced, accurate"):
-        create("greedy", preset="best")
+        Greedy(preset="best")
 
 
 def test_greedy_is_repeatable_exact_and_quiet(capfd):

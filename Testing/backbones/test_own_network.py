@@ -31,6 +31,9 @@ class Answer(torch.nn.Module):
         zeros = torch.cat([fixed, fixed, fixed], 1) * 0
         if self.kind == "nan":
             zeros[0, 0, 2, 2, 2] = float("nan")
+        if self.kind == "scales its inputs":
+            fixed.mul_(2)
+            moving.sub_(1)
         if self.kind == "one channel":
             return fixed
         if self.kind == "whole numbers":
@@ -249,7 +252,7 @@ def test_the_published_weights_of_a_real_network_are_named(own, shared_data):
 
 
 ANSWERS = {
-    "not finite": (Answer("nan"), {}),
+    r"not finite \(NaN or infinite\) in 0\.0651 % of the voxels": (Answer("nan"), {}),
     r"of shape \(1, 1, 12, 16, 8\); it must be \(1, 3, 12, 16, 8\)": (Answer("one channel"), {}),
     "of torch.int64; it must be of floating point": (Answer("whole numbers"), {}),
     "on meta, for images on cpu": (Answer("elsewhere"), {}),
@@ -276,6 +279,14 @@ def test_answers_of_other_outputs_and_float_types_are_taken(own):
     for network, keys in ((Several(), {"output": 1}), (Answer("double"), {})):
         backbone = create(own(network, **keys))
         assert not backbone.register(*backbone.prepare(IMAGE, IMAGE)).vectors.any()
+
+
+def test_a_network_that_changes_its_inputs_changes_no_later_registration(own):
+    backbone = create(own(Answer("scales its inputs")))
+    images = backbone.prepare(IMAGE, IMAGE)
+    before = [image.array.clone() for image in images]
+    backbone.register(*images)
+    assert all(torch.equal(image.array, kept) for image, kept in zip(images, before))
 
 
 def test_lack_of_memory_keeps_its_words(own, monkeypatch):

@@ -158,23 +158,14 @@ def test_a_scene_shows_them(copy):
 
 
 def test_a_study(copy):
-    said = python(
-        copy,
-        "-m",
-        "UncertainRegLib",
-        "evaluate",
-        "followed",
-        "--image",
-        "fixed.nrrd",
-        "--out",
-        "study",
-        "--backbone",
-        "centres",
-        "--warps",
-        "1",
-        "--progress",
-        "none",
-    )
+    asked = ["evaluate", "followed", "--image", "fixed.nrrd", "--out", "study", "--warps", "1"]
+    asked = ["-m", "UncertainRegLib", *asked, "--backbone", "centres", "--progress"]
+    events = [json.loads(line) for line in python(copy, *asked, "json").splitlines()]
+    counted = [
+        (event["finished"], event["asked"]) for event in events if event["event"] == "sample"
+    ]
+    assert counted == [(1, 1)]  # the bar comes to its end
+    said = python(copy, *asked, "none")
     assert "part followed" in said and "centres" in said
 
 

@@ -23,6 +23,7 @@ ARROWS = {
     "settings": "",
     "results": "",
     "geometry": "",
+    "sample_pair": "geometry",
     "contracts": "geometry settings",
     "perturbations": "contracts geometry plugins settings",
     "gaussian": "randomness",
@@ -36,7 +37,7 @@ ARROWS = {
     "settings",
     "jobs": "backbones checksum contracts environment expected_error geometry json_text metrics "
     "posterior randomness results samplers",
-    "scene": "geometry palette posterior results",
+    "scene": "geometry palette posterior results sample_pair",
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones contracts environment expected_error geometry jobs metrics "

@@ -354,6 +354,22 @@ def test_a_perturbation_that_is_not_followed_explains_a_distance():
     assert "a twentieth" in warnings.of_one_sample(3, undisturbed, limit + 0.1, GRID)[0]
 
 
+def test_answers_that_do_not_depend_on_the_moving_image_are_warned_of(job):
+    """A network that answers zero agrees with itself as well as the best one would."""
+    record = job(Told())
+    (said,) = [text for text in record["warnings"] if "gives the same answer" in text]
+    assert "`backbones verify`" in said
+
+
+def test_answers_that_depend_on_it_are_not():
+    blind = [{"moved_mm": 4.0, "changed_mm": 0.0}] * 3
+    assert warnings.of_unnoticed(blind)
+    assert warnings.of_unnoticed([*blind, {"moved_mm": 4.0, "changed_mm": 0.4}]) == []
+    assert warnings.of_unnoticed(blind[:1]) == []  # nothing to compare
+    assert warnings.of_unnoticed([{}, {}]) == []  # of another way of sampling
+    assert warnings.of_unnoticed([{"moved_mm": 0.0, "changed_mm": 0.0}] * 3) == []
+
+
 def test_perturbations_say_how_far_they_move_the_image():
     image = textured(GRID)
     sample = next(

@@ -165,7 +165,7 @@ REFUSED = {
     "decimal commas": ("p.csv", "a,1,5,2,5,3,5\n", "does not have the four columns"),
     "a row too short": ("p.csv", "label,x,y,z\na,1,2,3\nb,4,5\n", "columns of its heading"),
     "a letter for a digit": ("p.csv", "a,1,2,3\nb,4,5,6O\n", "6O"),
-    "names in the last column": ("p.csv", "1.5,2.5,3.5,1\n", "begins with a number"),
+    "names in the last column": ("p.csv", "18.0,2,3,1\n", "begins with a number"),
     "an underscore for a point": ("p.csv", "a,1_5,2_5,3_5\n", "three numbers"),
     "no numbers": ("p.mrk.json", mrk({"position": [True, False, True]}), "three numbers"),
     "no text": ("p.csv", b"\xff\xfe\x00\x01", "cannot be read"),

@@ -35,6 +35,8 @@ def shown(widget, inputs, host, tmp_path):
     shutil.copytree(aside, folder.parent)
     widget.logic.temporaryFolders.append(folder.parent)
     load_result(folder, slicer.mrmlScene)
+    for section in (widget.ui.structuresCollapsibleButton, widget.ui.landmarksCollapsibleButton):
+        section.collapsed = False  # a table is filled when it is seen
     widget.results.refresh(showMap=True)
     return widget
 
@@ -73,6 +75,8 @@ def test_every_map_of_the_result_can_be_shown(shown):
 
 
 def test_restore_gives_layers_and_position_back(widget, inputs, host):
+    from UncertainRegLib.scene.arrows import has_arrows
+
     views, slices = class_nodes("vtkMRMLSliceCompositeNode"), class_nodes("vtkMRMLSliceNode")
     views[0].SetBackgroundVolumeID(inputs[1].GetID())
     views[0].SetForegroundOpacity(0.2)
@@ -89,7 +93,7 @@ def test_restore_gives_layers_and_position_back(widget, inputs, host):
     assert views[0].GetForegroundVolumeID() is None and views[0].GetForegroundOpacity() == 0.2
     np.testing.assert_allclose([view.GetSliceOffset() for view in slices], before, atol=1e-6)
     assert not ui.showMapCheckBox.checked and not ui.glyphsCheckBox.checked
-    assert not widget.results.result.transform.GetDisplayNode().GetVisibility()
+    assert not has_arrows(widget.results.result)
     ui.showMapCheckBox.checked = True  # and it can be shown again
     assert views[0].GetForegroundVolumeID() is not None
 
@@ -337,14 +341,17 @@ def test_a_reloaded_module_listens_at_once(shown, module, host):
     host.unload(made)
 
 
-def test_arrows_of_the_displacement(shown):
-    ui, transform = shown.ui, shown.results.result.transform
+def test_arrows_of_the_displacement_have_a_legend(shown):
+    from UncertainRegLib.scene.arrows import has_arrows
+
+    ui, result = shown.ui, shown.results.result
+    assert not ui.glyphsLabel.visible
     ui.glyphsCheckBox.checked = True
-    assert transform.GetDisplayNode().GetVisibility2D()
+    assert has_arrows(result) and "the longest displacement is 5.3 mm" in ui.glyphsLabel.text
     shown.results.refresh()
-    assert ui.glyphsCheckBox.checked
+    assert ui.glyphsCheckBox.checked and ui.glyphsLabel.visible
     ui.glyphsCheckBox.checked = False
-    assert not transform.GetDisplayNode().GetVisibility2D()
+    assert not has_arrows(result) and not ui.glyphsLabel.visible
 
 
 def test_a_row_shows_its_structure_and_its_surfaces(shown):
@@ -429,6 +436,31 @@ def test_the_main_movement_is_played_like_samples(shown):
     assert not browser.GetPlaybackActive()
     assert result.moving.GetParentTransformNode() is result.sample_transform
     assert ui.sampleLabel.text == "1 of 6"
+
+
+def test_a_rate_that_cannot_be_kept_is_told(shown, monkeypatch):
+    import time
+
+    ui, browser, now = shown.ui, shown.results.result.sample_browser, [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    ui.samplesCollapsibleButton.collapsed = False
+    assert not ui.rateLabel.visible
+
+    def play(seconds: float) -> None:
+        for step in range(20):
+            now[0] += seconds
+            browser.SetSelectedItemNumber(step % 6)
+
+    ui.fpsSpinBox.value = 10
+    ui.playButton.click()
+    play(0.1)
+    assert not ui.rateLabel.visible
+    play(0.25)
+    assert ui.rateLabel.visible and "manages 4.0 of the 10 steps" in ui.rateLabel.text
+    ui.fpsSpinBox.value = 4
+    play(0.25)
+    assert not ui.rateLabel.visible
+    ui.playButton.click()
 
 
 def test_modes_and_best_sample(shown):

@@ -347,6 +347,8 @@ def test_a_click_on_a_row_jumps_to_the_place(widget, inputs, host):
 
     ui = widget.ui
     apply_and_wait(host, widget)
+    for section in (ui.structuresCollapsibleButton, ui.landmarksCollapsibleButton):
+        section.collapsed = False
     table, node = ui.structuresTable, widget.results.result.label_table.GetTable()
     titles = [
         table.horizontalHeaderItem(c).text().replace("\n", " ") for c in range(table.columnCount)

@@ -74,6 +74,14 @@ def test_a_blind_registration_shows_the_spread_of_the_perturbations():
     assert np.allclose(u_of(samples), expected, rtol=1e-4)
 
 
+def test_samples_say_whether_the_answer_changed_with_the_perturbation():
+    backbone, pair = known()
+    for each, followed in ((Stubborn(), False), (backbone, True)):
+        samples = list(Equivariance(each, Translation(0.05)).sample(*pair, 6, rng()))
+        changed = [s.facts["changed_mm"] for s in samples]
+        assert changed[0] == 0 and (max(changed) > 0.5) == followed
+
+
 @pytest.mark.parametrize("name", ["translation", "scale", "deform"])
 def test_samples_do_not_depend_on_how_many_follow(name):
     backbone, pair = known()

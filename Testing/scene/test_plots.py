@@ -50,6 +50,10 @@ def check(result) -> None:
     assert set(charts) == set(CURVE)
     chart = charts["landmarks_risk_coverage"]
     assert chart.GetYAxisTitle() == "Mean TRE of those kept (mm)"
+    assert not chart.GetLegendVisibility()  # it would lie on the curves
+    assert chart.GetXAxisTitle().splitlines()[1] == (
+        "blue line: sorted by disagreement, grey dashes: sorted by the error itself"
+    )
     assert curve(chart, 0) == ("sorted by disagreement", [(0.5, 1.0), (1.0, 2.0)])
     assert curve(chart, 1) == ("sorted by the error itself", [(0.5, 0.5), (1.0, 2.0)])
     assert curve(charts["reliability"], 0) == ("observed", [(0.9, 0.8)])  # no empty bin

@@ -6,7 +6,7 @@ from support.fake_result import write_fake_result
 
 slicer = pytest.importorskip("slicer")
 
-from UncertainRegLib.scene import axes, display, legend, log_colors, probe, surfaces, sweep  # noqa: E402
+from UncertainRegLib.scene import arrows, axes, display, legend, log_colors, probe, surfaces, sweep  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.removal import remove_leftovers, remove_result  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result  # noqa: E402
@@ -35,7 +35,7 @@ def with_all(result) -> None:
     display.show_map(result, "uncertainty_mm")
     log_colors.set_log(result.maps["uncertainty_mm"], True)
     legend.refresh_legends(result.scene)
-    display.show_glyphs(result, True)
+    arrows.show_arrows(result)
     display.show_moving(result, "sample_transform")
     surfaces.show_surfaces(result, "Core")
     axes.show_axes(result)

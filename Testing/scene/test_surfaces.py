@@ -6,9 +6,12 @@ import pytest
 slicer = pytest.importorskip("slicer")
 vtk = pytest.importorskip("vtk")
 
+from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
+
 from support.fake_result import oblique_direction, write_fake_result  # noqa: E402
+from UncertainRegLib.geometry import Grid, Image  # noqa: E402
 from UncertainRegLib.results.expectation import margin_of  # noqa: E402
-from UncertainRegLib.scene import display, surfaces, sweep, tables  # noqa: E402
+from UncertainRegLib.scene import arrows, display, nodes, surfaces, sweep, tables  # noqa: E402
 from UncertainRegLib.scene.bundle import read_bundle, write_bundle  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result, update_result  # noqa: E402
@@ -189,14 +192,14 @@ def test_everything_on_demand_is_saved_with_the_scene(tmp_path, headless):
     result = load_result(folder, headless.scene)
     surfaces.show_surfaces(result, "Core")
     sweep.add_sweep(result)
-    display.show_glyphs(result, True)
+    arrows.show_arrows(result)
     write_bundle(headless.scene, tmp_path / "scene.mrb")
     with HeadlessScene() as other:
         read_bundle(tmp_path / "scene.mrb", other.scene)
         (loaded,) = find_results(other.scene)
         assert loaded.surfaces.GetSegmentation().GetNumberOfSegments() == 5
         assert loaded.sweep_sequence.GetNumberOfDataNodes() == sweep.FRAMES
-        assert loaded.transform.GetDisplayNode().GetVisibility2D()
+        assert arrows.has_arrows(loaded)
         surfaces.show_surfaces(loaded, "Shell")  # still computable, without the folder
         assert (
             loaded.surfaces.GetSegmentation().GetNthSegment(0).GetName()
@@ -204,16 +207,60 @@ def test_everything_on_demand_is_saved_with_the_scene(tmp_path, headless):
         )
 
 
-def test_glyphs_are_drawn_and_hidden(folder, headless):
+def test_arrows_are_drawn_true_to_scale_and_only_over_the_image(folder, headless):
     result = load_result(folder, headless.scene)
-    display.show_glyphs(result, False)
-    assert result.transform.GetDisplayNode() is None
-    display.show_glyphs(result, True)
-    shown = result.transform.GetDisplayNode()
+    field = field_of(result.transform)
+    longest = arrows.show_arrows(result)
+    assert longest == pytest.approx(np.linalg.norm(field.vectors, axis=-1).max())
+    node = nodes.find(headless.scene, result.run, "arrows")
+    shown = node.GetDisplayNode()
     assert shown.GetVisualizationMode() == shown.VIS_MODE_GLYPH and shown.GetVisibility2D()
     assert shown.GetRegionNode() is result.fixed and 1.0 < shown.GetGlyphSpacingMm() < 5.0
-    display.show_glyphs(result, False)
-    assert not shown.GetVisibility() and not shown.GetVisibility2D()
+    assert shown.GetGlyphScalePercent() == 100 and shown.GetGlyphDisplayRangeMaxMm() >= longest
+    inside = field.grid.to_world((np.array(field.grid.size) - 1) / 2)
+    outside = field.grid.to_world([-5.0, 5.0, 5.0])
+    for place, there in ((inside, True), (outside, False)):
+        ras = place * [-1, -1, 1]
+        drawn, registered = (
+            np.subtract(one.GetTransformFromParent().TransformPoint(ras), ras)
+            for one in (node, result.transform)
+        )
+        np.testing.assert_allclose(drawn, registered * there, atol=1e-4)
+    arrows.hide_arrows(result)
+    assert not arrows.has_arrows(result) and not shown.GetVisibility2D()
+
+
+def test_surfaces_are_smoothed_by_at_most_half_a_voxel():
+    grid = Grid((24, 24, 24), np.eye(4))
+    distance = np.linalg.norm(grid.points(np.zeros(0)) - grid.center, axis=-1)
+    noise = np.random.default_rng(0).normal(0, 0.06, grid.shape)
+    noisy = Image((0.5 + (8 - distance) / 4 + noise).clip(0, 1).astype(np.float32), grid)
+
+    def roughness(surface):
+        points = vtk_to_numpy(surface.GetPoints().GetData()) * [-1, -1, 1]
+        return np.linalg.norm(points - grid.center, axis=1).std()
+
+    smooth = surfaces._surface(noisy, 0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surfaces, "SMOOTHED_VOXELS", 0.0)
+        rough = surfaces._surface(noisy, 0.5)
+    before, after = (vtk_to_numpy(one.GetPoints().GetData()) for one in (rough, smooth))
+    assert 0.1 < np.linalg.norm(after - before, axis=1).max() < 0.5 + 1e-4
+    assert roughness(smooth) < 0.6 * roughness(rough)
+
+
+def test_3d_views_centre_on_what_was_asked_for_and_go_back(headless):
+    camera = slicer.vtkMRMLCameraNode()
+    headless.scene.AddNode(camera)
+    camera.SetPosition(0, 500, 0)
+    camera.SetFocalPoint(0, 0, 0)
+    views = display.remember_views(headless.scene)
+    display.look_at(headless.scene, [10, 30, 40, 60, -20, 0])
+    np.testing.assert_allclose(camera.GetFocalPoint(), (20, 50, -10))
+    away = np.subtract(camera.GetPosition(), camera.GetFocalPoint())
+    assert away[1] > 17 / np.sin(np.radians(15)) and abs(away[0]) + abs(away[2]) < 1e-6
+    display.restore_views(headless.scene, views)
+    assert camera.GetPosition() == (0, 500, 0) and camera.GetFocalPoint() == (0, 0, 0)
 
 
 def test_views_are_given_back_with_layers_opacity_and_position(folder, headless):

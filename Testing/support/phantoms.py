@@ -6,6 +6,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from UncertainRegLib.geometry import DisplacementField, Grid, Image
+from UncertainRegLib.sample_pair import smooth_field as smooth_field
+from UncertainRegLib.sample_pair import textured as textured
 
 OBLIQUE = Rotation.from_euler("xyz", (17, 8, -5), degrees=True).as_matrix()
 LEFT_HANDED = np.diag([1.0, 1.0, -1.0]) @ OBLIQUE
@@ -45,21 +47,6 @@ def centroid(image: Image) -> np.ndarray:
     return (image.grid.points(np.zeros(0)) * weight[..., None]).sum((0, 1, 2)) / weight.sum()
 
 
-def smooth_field(grid: Grid, amplitude_mm: float = 3.0) -> DisplacementField:
-    """A smooth, fold-free displacement with different components, LPS mm."""
-    x = grid.points(np.zeros(0)) - grid.center
-    scale = 2 * np.pi / (1.7 * grid.extent_mm.max())
-    waves = np.stack(
-        [
-            np.sin(scale * x[..., 1]),
-            np.cos(scale * x[..., 2]),
-            np.sin(scale * (x[..., 0] + x[..., 1])),
-        ],
-        -1,
-    )
-    return DisplacementField((amplitude_mm * waves).astype(np.float32), grid)
-
-
 def whirl(grid: Grid, center, degrees: float = 170.0, width: float = 5.0) -> DisplacementField:
     """Turned about an axis along z through ``center`` (LPS mm), less and less away from it; steps
     along the gap find no inverse there."""
@@ -68,15 +55,3 @@ def whirl(grid: Grid, center, degrees: float = 170.0, width: float = 5.0) -> Dis
     c, s = np.cos(angle), np.sin(angle)
     moved = np.stack([c * x[..., 0] - s * x[..., 1], s * x[..., 0] + c * x[..., 1], x[..., 2]], -1)
     return DisplacementField((moved - x).astype(np.float32), grid)
-
-
-def textured(grid: Grid, seed: int = 0, smooth: float = 2.5) -> Image:
-    """An ellipsoid with smooth random texture inside, 0 outside; intensities about 0 to 100."""
-    from scipy import ndimage
-
-    noise = np.random.default_rng(seed).normal(size=grid.shape)
-    noise = ndimage.gaussian_filter(noise, smooth)
-    noise = 60 + 20 * noise / noise.std()
-    radius = ((grid.points(np.zeros(0)) - grid.center) ** 2 / (0.4 * grid.extent_mm) ** 2).sum(-1)
-    edge = 1 / (1 + np.exp(12 * (np.sqrt(radius) - 1)))
-    return Image((noise * edge).astype(np.float32), grid)

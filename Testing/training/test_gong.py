@@ -33,10 +33,11 @@ def test_what_the_reader_of_an_image_had_to_decide_is_said(tmp_path, capsys):
         mha(folder / "2.mha", affine=None, array=array)
     said = []
     FolderPairs(str(images), (16, 16, 16), say=said.append)
-    assert len(said) == 1 and "2.mha: has no orientation" in said[0]
+    assert len(said) == 2, "each once, not at each reading"
+    assert "2.mha: has no orientation" in said[0] and "does not say where it lies" in said[1]
     options = ["--images", str(images), "--out", str(tmp_path / "out"), "--steps", "1"]
     assert main(["train", "voxelmorph", *options, *TINY]) == 0
-    assert capsys.readouterr().err.count("Warning: ") == 1
+    assert capsys.readouterr().err.count("Warning: ") == 2
 
 
 def test_laplace_nll_is_least_where_the_scale_is_the_mean_error():

@@ -13,6 +13,7 @@ from slicer.util import VTKObservationMixin
 
 from .logic import UncertainRegLogic, notInstalled
 from .parameters import NODES
+from .sections.firstminute import SAMPLES, FirstMinute
 from .sections.install import InstallSection
 from .sections.progress import ProgressSection
 from .sections.results import ResultsPanel
@@ -27,7 +28,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = self.setupLine = self.settings = self.install = None
-        self.progress = self.results = None
+        self.progress = self.results = self.firstMinute = None
         self._parameterNode = self._guiTag = None
         self._shortcuts = []
         # Identifier of the run whose map the views were given, and that map.
@@ -53,6 +54,8 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
         self.results.onRemoved = self.logic.forget
+        self.firstMinute = FirstMinute(self.ui, self.results)
+        self.firstMinute.onStart = self._startExample
         self._shortcuts = [
             self._shortcut("Shift+F", self.results.maps.flicker),
             self._shortcut("Shift+P", self.results.probe.pin),
@@ -206,7 +209,22 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._showParameters)
             self._showParameters()
 
+    def _startExample(self, nodes):
+        """Register the example of the first minute."""
+        parameters = self._parameterNode
+        with slicer.util.NodeModify(parameters):
+            parameters.fixedVolume, parameters.movingVolume = nodes["fixed"], nodes["moving"]
+            parameters.movingSegmentation = nodes["moving_segmentation"]
+            parameters.movingLandmarks = nodes["moving_points"]
+            parameters.fixedLandmarks = nodes["fixed_points"]
+            parameters.fixedSegmentation = parameters.fixedMask = parameters.movingMask = None
+            parameters.backbone, parameters.method = "demons", "equivariance"
+            parameters.samples = SAMPLES
+        self._shownRun = None
+        self.logic.start(parameters)
+
     def onApply(self):
+        self.firstMinute.close()  # whoever starts a run needs no introduction
         self._shownRun = None
         self.logic.start(self._parameterNode)
 
@@ -240,6 +258,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if run is not None and run.result is not None and run.resultIsNew:
             run.resultIsNew = False
             self._showResult(run.result)
+        self.firstMinute.showRun(run)
 
     def _showResult(self, result):
         """Show the map that a run is first judged by; when there is a better one, that one instead,

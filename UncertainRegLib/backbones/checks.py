@@ -25,6 +25,7 @@ from .diagnosis import (
     diagnose_pair_of_one,
     diagnose_places,
     doubtful_units,
+    uneven,
 )
 from .known_content import (
     Content,
@@ -140,10 +141,13 @@ def _checks(trial: _Trial, content: Content, grid: Grid, competence: bool) -> It
         doubt = doubtful_units(straight, trial.units) if trial.units else ""
         if doubt:
             yield Check("units", None, doubt)
+        doubt = uneven(straight)
+        if doubt:
+            yield Check("shift", None, doubt)
         yield _places(trial, content, grid, straight.base.grid)
         yield _oblique(trial, content, grid, straight.matrix)
         yield _resolution(trial, content, grid, straight.matrix)
-    yield _repeatability(trial, content, grid, straight.base)
+    yield _repeatability(trial, content, grid, straight)
     if competence and not words:
         yield _competence(trial, content, grid, straight.base)
     if isinstance(trial.backbone, (TorchScript, TrainedModel)) and not words:
@@ -168,12 +172,11 @@ def _answers(trial: _Trial, content: Content, grid: Grid) -> Answers:
     base = trial.register(*prepared)
     inside = to_numpy(prepared[0].resample(base.grid).array)
     inside = inside > inside.mean()
-    changes = []
+    fields = []
     for direction in base.grid.direction.T:
         moved = shifted(content, SHIFT_MM * direction)
-        answer = trial.register(*trial.pair(content, moved, grid))
-        changes.append((answer.vectors - base.vectors)[inside])
-    return Answers.of(base, inside, changes)
+        fields.append(trial.register(*trial.pair(content, moved, grid)))
+    return Answers.of(base, inside, fields)
 
 
 def _in_words(matrix: np.ndarray) -> str:
@@ -222,9 +225,11 @@ def _resolution(trial: _Trial, content: Content, grid: Grid, straight: np.ndarra
     )
 
 
-def _repeatability(trial: _Trial, content: Content, grid: Grid, base: DisplacementField) -> Check:
-    again = trial.register(*trial.pair(content, content, grid))
-    difference = float(np.abs(again.vectors - base.vectors).max())
+def _repeatability(trial: _Trial, content: Content, grid: Grid, straight: Answers) -> Check:
+    """A second call for a shifted pair: noise in proportion to the answer shows only there."""
+    moved = shifted(content, SHIFT_MM * straight.base.grid.direction.T[0])
+    again = trial.register(*trial.pair(content, moved, grid))
+    difference = float(np.abs(again.vectors - straight.moved.vectors).max())
     stochastic = trial.facts.stochastic
     said = "stochastic" if stochastic else "deterministic"
     return Check(

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..contracts import Backbone
-from ..geometry import DisplacementField, Image
+from ..geometry import DisplacementField, Grid, Image
 from ..geometry.arrays import as_like
 from .facts import Facts
 from .prepare import prepared
+
+RIM_VOXELS = 6  # over which the package averages its field, with zeros beyond the image
+SHOWN_VOXELS = 1  # of the rim: what the moving image has there; the others repeat its edge
+CELL_VOXELS = 2  # of the package's finest grid; a voxel that fills no cell is left out
 
 
 @dataclass(frozen=True)
@@ -49,27 +53,52 @@ class ConvexAdam(Backbone):
         return tuple(image.to_torch(self.device) for image in images)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
-        """Displacement field (mm LPS) on the grid of the prepared fixed image."""
+        """Displacement field (mm LPS) on the grid of the prepared fixed image.
+
+        Both images get a rim, which the field loses again: with zeros so near, a crop that shows
+        anatomy up to its faces would be held back there.
+        """
         import torch
         from convexAdam.convex_adam_MIND import convex_adam_pt
 
         start = _mask_shift(fixed, moving)
-        moved = _shifted(moving, start).resample(fixed.grid, outside=0.0)
+        moved = _shifted(moving, start).resample(_wider(fixed.grid), outside=None)
+        rim = [(RIM_VOXELS, RIM_VOXELS + n % CELL_VOXELS) for n in fixed.grid.shape]
+        rest = [(before - SHOWN_VOXELS, after - SHOWN_VOXELS) for before, after in rim]
+        images = _with_rim(fixed.array, rim), _with_rim(moved.array, rest)
         with torch.random.fork_rng():  # the package seeds torch; keep that from the caller
             voxels = convex_adam_pt(
-                fixed.array,
-                moved.array,
+                *images,
                 selected_niter=self.iterations,
                 dtype=torch.float32,
                 device=torch.device(self.device),
                 verbose=False,
             )
+        # The package counts one cell too few along each axis when it moves features by a field.
+        cells = np.array(images[0].shape) // CELL_VOXELS
+        voxels = voxels[tuple(slice(before, -after) for before, after in rim)] * cells / (cells - 1)
         # (Z, Y, X, 3) in voxels along the array axes (k, j, i) -> mm along x, y, z
         voxels = torch.as_tensor(
             np.ascontiguousarray(voxels[..., ::-1]), dtype=torch.float32, device=fixed.array.device
         )
         vectors = voxels @ as_like(fixed.grid.affine[:3, :3].T, voxels) + as_like(start, voxels)
         return DisplacementField(vectors, fixed.grid)
+
+
+def _wider(grid: Grid) -> Grid:
+    """The grid with the shown part of the rim."""
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.to_world([-float(SHOWN_VOXELS)] * 3)
+    return Grid([n + 2 * SHOWN_VOXELS for n in grid.shape], affine)
+
+
+def _with_rim(array, rim):
+    """A torch image (Z, Y, X) whose edge values go on: so many voxels before and after it along
+    each array axis."""
+    from torch.nn.functional import pad
+
+    sides = [side for ends in reversed(rim) for side in ends]
+    return pad(array[None, None], sides, mode="replicate")[0, 0]
 
 
 def _mask_shift(fixed: Image, moving: Image) -> np.ndarray:
@@ -85,8 +114,6 @@ def _mask_shift(fixed: Image, moving: Image) -> np.ndarray:
 
 def _shifted(image: Image, shift: np.ndarray) -> Image:
     """The image moved by −shift in space, so that it can be read at unshifted positions."""
-    from ..geometry import Grid
-
     affine = image.grid.affine.copy()
     affine[:3, 3] -= shift
     return Image(image.array, Grid(image.grid.shape, affine), image.mask)

@@ -20,6 +20,7 @@ ENOUGH_LIKE = 0.5  # likeness (-1 to 1) of an answer and the truth
 CLEARLY = 0.1  # a larger likeness than another's
 CERTAIN = 0.15  # deviation from the stated units: a factor of 1.8; more is no weak answer
 DOUBTFUL = 0.04  # a factor of 1.17
+UNEVEN = 2.0  # times the answer along one axis, by which that along another is larger
 AXES = ("i", "j", "k")
 REVERSED = (
     "sign reversed: the field maps moving to fixed points (multiply it by -1 before you "
@@ -34,21 +35,28 @@ class Answers:
 
     Attributes:
         base: the field of the pair that is not shifted, an image and itself.
+        moved: that of the pair shifted along i.
         base_mm: (n,) its length in the foreground.
         matrix: (3, 3): row a is the mean answer, along (i, j, k), to a shift along axis a.
         sizes: (3,) root mean square over the foreground of the same answers.
     """
 
     base: DisplacementField
+    moved: DisplacementField
     base_mm: np.ndarray
     matrix: np.ndarray
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, base: DisplacementField, inside: np.ndarray, changes: list) -> Answers:
-        """From the change (n, 3), LPS mm, of the foreground's field by each shift."""
+    def of(
+        cls, base: DisplacementField, inside: np.ndarray, shifted: list[DisplacementField]
+    ) -> Answers:
+        """From the fields (numpy, one grid) of the three shifted pairs; ``inside`` is the
+        foreground."""
+        changes = [(field.vectors - base.vectors)[inside] for field in shifted]
         return cls(
             base,
+            shifted[0],
             np.linalg.norm(base.vectors[inside], axis=-1),
             np.array(
                 [base.grid.direction.T @ change.mean(axis=0) / SHIFT_MM for change in changes]
@@ -151,6 +159,19 @@ def doubtful_units(answers: Answers, units: str) -> str:
         f"the answers ({_percents(scale)}) would also be those of a network whose 'units' are "
         f'"{best[0]}", given as {best[1]}; that cannot be told here from one that follows '
         "shifts by another share. Look up the units in its training"
+    )
+
+
+def uneven(answers: Answers) -> str:
+    """What answers of very different strength along the axes suggest, in words; else empty. Called
+    where `diagnose` found nothing wrong."""
+    scale = np.diag(answers.matrix)
+    if scale.max() < UNEVEN * scale.min():
+        return ""
+    return (
+        f"the answers are much weaker along one axis than along another ({_percents(scale)}). A "
+        "network exported with torch.jit.trace answers so at any other size than it was traced "
+        "with (state that as 'shape'); so does one whose components have different units"
     )
 
 

@@ -168,7 +168,9 @@ class TorchScript(Backbone):
         import torch
 
         m = self.manifest
-        tensors = {"fixed": fixed.array[None, None], "moving": moving.array[None, None]}
+        # copies: a network may change its inputs in place, and they are registered many times
+        tensors = {"fixed": fixed.array[None, None].clone()}
+        tensors["moving"] = moving.array[None, None].clone()
         arguments = [tensors[name] for name in m.inputs]
         if m.joined:
             arguments = [torch.cat(arguments, 1)]
@@ -240,7 +242,7 @@ class TorchScript(Backbone):
         if share > 0:
             raise ValueError(
                 f"The network of {m.name} returns values that are not finite (NaN or "
-                f"infinite) in {share:.2g} of the voxels."
+                f"infinite) in {100 * share:.3g} % of the voxels."
             )
         if m.channels == "reversed":
             voxels = voxels.flip(-1)

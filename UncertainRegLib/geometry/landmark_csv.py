@@ -51,7 +51,7 @@ def parse_csv(text: str, note: Say) -> tuple[list[str], list[np.ndarray]]:
                 )
             )
     if heading is None:
-        if any(_is_number(row[0]) and not float(row[0]).is_integer() for row in rows):
+        if any(_is_number(row[0]) and not row[0].isdecimal() for row in rows):
             raise ValueError(
                 f"it has no heading, and the row {_quoted(rows[0])} begins with a number that is "
                 "no name; write a heading such as label,x,y,z or x,y,z,label"

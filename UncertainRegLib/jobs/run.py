@@ -297,6 +297,7 @@ class _Run:
         outside = float((~stream.validity.inside).mean())
         self._warn(
             *warnings.of_view(outside),
+            *warnings.of_unnoticed(samples.status),
             *warnings.of_failures(samples),
             *warnings.of_weights(samples),
             *plausible.warnings(summary),

@@ -14,6 +14,7 @@ VISIBLE = {"dice": 0.0005, "similarity": 0.0005, "tre_mm": 0.005}  # changes tha
 UNDISTURBED_SHARE = 0.05  # of the extent of the fixed image: how far off a sample may lie that
 # comes from no perturbation
 NOISE_VOXELS = 2  # what a registration may jitter by itself
+UNNOTICED = 0.05  # of a perturbation: answers that change by less do not depend on it
 FEW_SAMPLES = 8  # below them the map is noisy
 
 
@@ -121,6 +122,25 @@ def of_one_sample(number: int, sample: Sample, apart_mm: float, grid: Grid) -> l
     return [
         f"Sample {number} lies {apart_mm:.1f} mm (median) off the registration, {why}: one of "
         "the two has gone astray. Look at both."
+    ]
+
+
+def of_unnoticed(status: list[dict]) -> list[str]:
+    """Answers that are the same whatever was done to the moving image.
+
+    Args:
+        status: the facts of all samples.
+    """
+    told = [one for one in status if "changed_mm" in one]
+    changed, moved = (
+        max((one[key] for one in told), default=0.0) for key in ("changed_mm", "moved_mm")
+    )
+    if len(told) < 2 or moved == 0 or changed > UNNOTICED * moved:
+        return []
+    return [
+        f"The registration gives the same answer whatever is done to the moving image, which was "
+        f"moved by up to {moved:.1f} mm: it does not look at it, and the disagreement is that of the "
+        "perturbations. Check the method (`backbones verify`)."
     ]
 
 

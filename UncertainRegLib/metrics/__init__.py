@@ -12,7 +12,9 @@ overlap             Dice, Hausdorff (95 %) and average surface distance
 landmarks           target registration error
 folding             fraction of folded voxels, SD of log Jacobian
 similarity          MSE, mutual information, local NCC
+boundaries          how far the boundary of a structure is from its true place, mm
 rings               boundary shells and rings of labels, where label uncertainty is judged
 protocols           one frozen preset per paper
+voxels              the voxels that a metric looks at
 ==================  ==============================================================================
 """

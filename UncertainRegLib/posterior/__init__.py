@@ -10,11 +10,15 @@ maps                uncertainty, per-axis and largest-axis maps in mm, displacem
 labels              streaming label probabilities and their information, volumes, centroids
 label_map           label entropy and top label, of samples and registration together
 label_table         one row a label
+bricks              sparse volumes, one a label, in which the label sums are kept
 weights             weights from their logarithms, and the effective number of samples
+combination         the members of an ensemble as one prediction
 region              radius of the ellipsoid that holds a further sample, for few samples; its axes
 points              landmarks: mean position, ellipsoid of the samples, TRE, Mahalanobis distance
 modes               principal components of the samples, modes, component sweep
 coarse              copies of all samples, small enough to compare: modes, best one, strays
+strays              single samples far from what the others agree on
 surfaces            where 5 / 50 / 95 % of the samples put a label
+margins             between which surfaces 95 % of its true boundary is expected
 ==================  ==============================================================================
 """

@@ -7,6 +7,7 @@ result_nodes               the nodes of one run, which all others are given
 display                    what the views show of a result; nothing happens unasked
 probe, surfaces, sweep     on demand: numbers at a point, safety margins, the main movement
 axes, bound                on demand: ellipsoids in the slices; the bound on the legend
+ellipsoid, strays          the ellipsoid at a point; a run without its stray samples
 inputs, nodes              the registered images, which node belongs to which run
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
 tables, landmarks          rows with units, points and ellipsoids

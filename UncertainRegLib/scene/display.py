@@ -134,36 +134,6 @@ def play_samples(
     result.sample_browser.SetPlaybackActive(play)
 
 
-def show_glyphs(result: ResultNodes, show: bool) -> None:
-    """Draw arrows of the displacement, fixed to moving in mm, over the fixed image; or hide them.
-
-    Raises:
-        ValueError: the result has no transform.
-    """
-    if result.transform is None:
-        raise ValueError("The result has no registration to draw.")
-    display = result.transform.GetDisplayNode()
-    if display is None:
-        if not show:
-            return
-        result.transform.CreateDefaultDisplayNodes()
-        display = result.transform.GetDisplayNode()
-        display.SetVisualizationMode(display.VIS_MODE_GLYPH)
-        display.SetVisibility3D(False)  # arrows all over hide the rest
-        if result.fixed is not None:
-            display.SetAndObserveRegionNode(result.fixed)
-            display.SetGlyphSpacingMm(_glyph_spacing(result.fixed))
-    display.SetVisibility(show)
-    display.SetVisibility2D(show)
-
-
-def _glyph_spacing(volume: slicer.vtkMRMLScalarVolumeNode) -> float:
-    """About thirty arrows across the longest side, in mm."""
-    bounds = np.zeros(6)
-    volume.GetRASBounds(bounds)
-    return float(max(bounds[1::2] - bounds[::2]) / 30.0)
-
-
 def show_structure(result: ResultNodes, name: str, only: bool) -> None:
     """Make a structure of the moving segmentation visible; ``only``: and hide the others.
 
@@ -183,12 +153,13 @@ def show_structure(result: ResultNodes, name: str, only: bool) -> None:
 @dataclass
 class Views:
     """What the views showed once: layers and opacity; position and field of view; segments; how the
-    crosshair is drawn (None: whatever it is)."""
+    crosshair is drawn (None: whatever it is); from where 3D was seen."""
 
     layers: dict[str, tuple]
     slices: dict[str, tuple]
     segments: dict[str, tuple] = field(default_factory=dict)
     crosshair: int | None = None
+    cameras: dict[str, tuple] = field(default_factory=dict)
 
 
 def remember_views(scene: slicer.vtkMRMLScene) -> Views:
@@ -220,7 +191,12 @@ def remember_views(scene: slicer.vtkMRMLScene) -> Views:
             visible,
         )
     crosshair = crosshair_of(scene)
-    return Views(layers, slices, segments, crosshair.GetCrosshairMode() if crosshair else None)
+    mode = None if crosshair is None else crosshair.GetCrosshairMode()
+    cameras = {
+        camera.GetID(): (camera.GetPosition(), camera.GetFocalPoint(), camera.GetViewUp())
+        for camera in nodes_of_class(scene, "vtkMRMLCameraNode")
+    }
+    return Views(layers, slices, segments, mode, cameras)
 
 
 def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
@@ -257,6 +233,13 @@ def restore_views(scene: slicer.vtkMRMLScene, views: Views) -> None:
     crosshair = crosshair_of(scene)
     if crosshair is not None and views.crosshair is not None:
         crosshair.SetCrosshairMode(views.crosshair)
+    for identifier, (position, focus, up) in views.cameras.items():
+        camera = scene.GetNodeByID(identifier)
+        if camera is not None:
+            camera.SetPosition(position)
+            camera.SetFocalPoint(focus)
+            camera.SetViewUp(up)
+            camera.ResetClippingRange()
     refresh_legends(scene)
 
 
@@ -301,6 +284,25 @@ def jump_to(scene: slicer.vtkMRMLScene, point, centered: bool = True) -> None:
     node.JumpAllSlices(
         scene, *map(float, point), node.CenteredJumpSlice if centered else node.OffsetJumpSlice
     )
+
+
+def look_at(scene: slicer.vtkMRMLScene, bounds) -> None:
+    """Centre the 3D views on a box and let it fill them; the direction of view stays.
+
+    Args:
+        bounds: RAS mm, as VTK has them: left, right, posterior, anterior, inferior, superior.
+    """
+    low, high = np.asarray(bounds, float).reshape(3, 2).T
+    center, radius = (low + high) / 2, np.linalg.norm(high - low) / 2
+    if not radius > 0:  # empty
+        return
+    for node in nodes_of_class(scene, "vtkMRMLCameraNode"):
+        away = np.subtract(node.GetPosition(), node.GetFocalPoint())
+        away /= np.linalg.norm(away)
+        distance = radius / np.sin(np.radians(node.GetViewAngle() / 2))
+        node.SetFocalPoint(center)
+        node.SetPosition(center + distance * away)
+        node.ResetClippingRange()
 
 
 def _column(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray:

@@ -66,6 +66,7 @@ CURVES = {
         {"accuracy": "observed", "confidence": "perfect"},
     ),
 }
+_LINES = ("blue line", "grey dashes")
 _COLORS = ((0.12, 0.38, 0.71), (0.5, 0.5, 0.5))  # what was found, what would be perfect
 
 
@@ -216,7 +217,10 @@ def _fill_chart(
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
     if is_new:
         chart.SetTitle(title)
-        chart.SetXAxisTitle(x_title)
+        # Slicer draws its legend over the curves.
+        chart.SetLegendVisibility(False)
+        words = [f"{line}: {legend}" for line, legend in zip(_LINES, legends.values())]
+        chart.SetXAxisTitle(f"{x_title}\n{', '.join(words)}")
         chart.SetYAxisTitle(y_title)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..geometry import Grid, Image, interpolate, warp
 from ..posterior.labels import LabelProbabilities
@@ -28,6 +28,7 @@ _COLORS = {0.05: (0.30, 0.72, 1.0), 0.5: (1.0, 1.0, 1.0), 0.95: (0.07, 0.71, 0.6
 _MARGINS = {"outer": 1.0, "inner": -1.0}  # in 95 % bounds from the registered boundary
 _MARGIN_COLOR = (1.0, 0.75, 0.2)
 _MAP = "probability"
+SMOOTHED_VOXELS = 0.5  # no point of a surface moves further: that is all that voxels know
 
 
 def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmentationNode:
@@ -168,10 +169,11 @@ def _surface(probability: Image, level: float) -> vtk.vtkPolyData:
     contour = vtk.vtkFlyingEdges3D()
     contour.SetInputData(image)
     contour.SetValue(0, level)
+    contour.Update()
     to_ras = vtk.vtkTransform()
     to_ras.SetMatrix(ijk_to_ras(probability.grid))
     placed = vtk.vtkTransformPolyDataFilter()
-    placed.SetInputConnection(contour.GetOutputPort())
+    placed.SetInputData(_smoothed(contour.GetOutput()))
     placed.SetTransform(to_ras)
     if np.linalg.det(probability.grid.affine[:3, :3]) < 0:  # keep the triangles facing out
         flipped = vtk.vtkReverseSense()
@@ -179,3 +181,29 @@ def _surface(probability: Image, level: float) -> vtk.vtkPolyData:
         placed = flipped
     placed.Update()
     return placed.GetOutput()
+
+
+def _smoothed(surface: vtk.vtkPolyData) -> vtk.vtkPolyData:
+    """A surface in voxels without the steps and the noise of its voxels."""
+    if surface.GetNumberOfPoints() == 0:
+        return surface
+    smooth = vtk.vtkWindowedSincPolyDataFilter()
+    smooth.SetInputData(surface)
+    smooth.SetNumberOfIterations(20)
+    smooth.SetPassBand(0.05)
+    smooth.FeatureEdgeSmoothingOff()
+    smooth.BoundarySmoothingOff()
+    smooth.NonManifoldSmoothingOn()
+    smooth.NormalizeCoordinatesOn()
+    smooth.Update()
+    before = vtk_to_numpy(surface.GetPoints().GetData())
+    moved = vtk_to_numpy(smooth.GetOutput().GetPoints().GetData()) - before
+    length = np.linalg.norm(moved, axis=1, keepdims=True)
+    moved *= np.minimum(1.0, SMOOTHED_VOXELS / np.maximum(length, 1e-9))
+    result = vtk.vtkPolyData()
+    result.DeepCopy(surface)
+    points = vtk.vtkPoints()
+    points.SetData(numpy_to_vtk(before + moved, deep=True))
+    result.SetPoints(points)
+    result.GetPointData().SetNormals(None)  # of the surface before
+    return result

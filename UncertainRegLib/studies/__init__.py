@@ -15,7 +15,7 @@ calibration         the factor that turns one pair's map into a 95 % bound, or a
 truth               do the stated bounds hold on real pairs with known structures or landmarks?
 known_errors, twin  the known errors of one pair; a simulated pair that is as hard as a real one
 judged              known errors against what was stated about them
-result              validation numbers and curves of a result folder
+validation          validation numbers and curves of a result folder
 variant             smoothed maps, and those about the registration: their names
 figures             pictures of a known-warp study
 ==================  ==============================================================================

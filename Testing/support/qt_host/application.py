@@ -131,6 +131,7 @@ class Application:
     def __init__(self, qt_application) -> None:
         self._qt, self._modules = qt_application, ModuleManager()
         self.temporaryPath = tempfile.gettempdir()
+        self._settings = os.path.join(tempfile.mkdtemp(prefix="settings-"), "Slicer.ini")
 
     def connect(self, signature, callback) -> bool:
         if signature == "startupCompleted()":
@@ -148,6 +149,12 @@ class Application:
 
     def testingEnabled(self) -> bool:
         return True
+
+    def userSettings(self):
+        """Empty at first, and gone with the process: never those of whoever runs the tests."""
+        import qt
+
+        return qt.QSettings(self._settings, qt.QSettings.IniFormat)
 
     def layoutManager(self):
         return None

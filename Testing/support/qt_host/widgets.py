@@ -38,9 +38,15 @@ class ctkCollapsibleButton(QAbstractButton):
         self.toggled.connect(self._show_contents)
 
     def _show_contents(self, shown: bool) -> None:
-        for child in self.children():
-            if isinstance(child, QWidget):
-                child.setVisible(shown)
+        for child in self.children():  # those that hide themselves stay hidden
+            if not isinstance(child, QWidget):
+                continue
+            if shown and child.property("hidden_here"):
+                child.setProperty("hidden_here", False)
+                child.show()
+            elif not shown and not child.isHidden():
+                child.setProperty("hidden_here", True)
+                child.hide()
         self.setMaximumHeight(16777215 if shown else self.TITLE_HEIGHT)
         self.contentsCollapsed.emit(not shown)
 

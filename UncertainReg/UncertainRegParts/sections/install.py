@@ -6,6 +6,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..controls import connectAll
+from ..wording import translated
 from ..worker.process import pythonProgram, workerScript
 
 AGAIN_MS = 2000  # while something is missing: is it there by now?
@@ -40,7 +41,7 @@ class InstallSection:
             self._timer.stop()
             return
         self._command = command(entry)
-        ui.installLabel.text = f"{_(entry.title)}: {entry.to_install}"
+        ui.installLabel.text = f"{_(entry.title)}: {translated(entry.to_install)}"
         ui.installButton.visible = self._command != ""
         ui.installButton.toolTip = self._command
         self._timer.start()

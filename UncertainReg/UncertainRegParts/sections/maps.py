@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..controls import blocked, connectAll
+from ..wording import translated
 
 
 class MapSection(VTKObservationMixin):
@@ -49,6 +50,7 @@ class MapSection(VTKObservationMixin):
 
     def show(self, result) -> None:
         """Fill the controls from a run and from what the slice views show of it."""
+        from UncertainRegLib.scene.arrows import has_arrows
         from UncertainRegLib.scene.display import slice_views
 
         self.removeObservers()
@@ -75,9 +77,9 @@ class MapSection(VTKObservationMixin):
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData(self._shownBackground(result))
         self._showLegendViews()
-        with blocked(ui.glyphsCheckBox):
-            glyphs = result.transform.GetDisplayNode() if result.transform else None
-            ui.glyphsCheckBox.checked = glyphs is not None and bool(glyphs.GetVisibility())
+        with blocked(ui.glyphsCheckBox) as box:
+            box.checked = has_arrows(result)
+        self._onGlyphs(ui.glyphsCheckBox.checked)
         self._updateThreshold()
 
     def _showLegendViews(self) -> None:
@@ -141,7 +143,7 @@ class MapSection(VTKObservationMixin):
         if result is None or self.name not in result.maps:
             return
         self._updateThreshold()
-        ui.mapComboBox.toolTip = result.maps[self.name].GetDescription() or ""
+        ui.mapComboBox.toolTip = translated(result.maps[self.name].GetDescription() or "")
         if not ui.showMapCheckBox.checked:
             self.panel.restoreLayers()
             return
@@ -233,10 +235,18 @@ class MapSection(VTKObservationMixin):
             self._updateThreshold()
 
     def _onGlyphs(self, show: bool) -> None:
-        from UncertainRegLib.scene.display import show_glyphs
+        from UncertainRegLib.scene.arrows import hide_arrows, show_arrows
 
-        if self.panel.result is not None and self.panel.result.transform is not None:
-            show_glyphs(self.panel.result, show)
+        result, label = self.panel.result, self.ui.glyphsLabel
+        drawn = show and result is not None and result.transform is not None
+        label.visible = drawn
+        if drawn:
+            label.text = _(
+                "Arrows lead from the fixed to the moving place, true to scale; the longest "
+                "displacement is {mm} mm."
+            ).format(mm=f"{show_arrows(result):.1f}")
+        elif result is not None:
+            hide_arrows(result)
 
 
 def layersInViews() -> tuple:

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..controls import blocked, connectAll, crosshairNode
+from ..wording import translated
 from .maps import mapTitle
 
 AXES_MS = 150  # after the last movement of a slice its ellipsoids are drawn again
@@ -129,7 +130,7 @@ class ProbeSection(VTKObservationMixin):
             show_axes(self.panel.result)
         except ValueError as error:
             self.ui.axesCheckBox.checked = False
-            slicer.util.errorDisplay(str(error))
+            slicer.util.errorDisplay(translated(str(error)))
 
     def _update(self, caller=None, event=None) -> None:
         from UncertainRegLib.scene.probe import show_ellipsoid

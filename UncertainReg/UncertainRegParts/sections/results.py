@@ -7,6 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..controls import blocked, confirm
+from ..wording import translated
 from .maps import MapSection
 from .probe import ProbeSection
 from .report import ReportSection
@@ -243,7 +244,9 @@ def verdict(result) -> list[str]:
         and result.competence.warnings
         and all(part >= ENOUGH for part in result.competence.followed.values())
     ):
-        lines += result.competence.warnings  # it follows too much, or the check failed
+        lines += map(
+            translated, result.competence.warnings
+        )  # it follows too much, or the check failed
     elif result.competence is not None:
         followed = ", ".join(
             _("{percent} % of {mm} mm").format(percent=round(100 * part), mm=f"{float(mm):g}")

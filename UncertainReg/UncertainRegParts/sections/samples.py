@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..controls import blocked, connectAll
+from ..wording import translated
+
+STEPS = 8  # from so many steps the rate of the film is taken
+KEPT = 0.8  # of the rate that was asked for; less is told
 
 
 class SampleSection(VTKObservationMixin):
@@ -16,6 +23,7 @@ class SampleSection(VTKObservationMixin):
     def __init__(self, panel) -> None:
         VTKObservationMixin.__init__(self)
         self.panel, self.ui = panel, panel.ui
+        self._times, self._shown = deque(maxlen=STEPS), None  # of the last steps of the film
         ui = self.ui
         ui.movementComboBox.addItem(_("The samples one by one"), "sample_transform")
         ui.movementComboBox.addItem(_("Main disagreement, ±2 SD"), "sweep_transform")
@@ -88,11 +96,12 @@ class SampleSection(VTKObservationMixin):
                 with slicer.util.WaitCursor():
                     add_sweep(result)
             except ValueError as error:
-                slicer.util.errorDisplay(str(error))
+                slicer.util.errorDisplay(translated(str(error)))
         self._showMoving()
         self.show(result)
 
     def _onPlay(self, playing: bool) -> None:
+        self._times.clear()
         if self.browser is not None:
             if playing:
                 self._showMoving()
@@ -104,6 +113,7 @@ class SampleSection(VTKObservationMixin):
             self.browser.SetSelectedItemNumber(index)
 
     def _onFps(self, value: int) -> None:
+        self._times.clear()
         if self.browser is not None:
             self.browser.SetPlaybackRateFps(value)
 
@@ -124,7 +134,7 @@ class SampleSection(VTKObservationMixin):
         try:
             add_difference(result, *(sample for _weight, sample in result.modes[:2]))
         except ValueError as error:
-            slicer.util.errorDisplay(str(error))
+            slicer.util.errorDisplay(translated(str(error)))
             return
         self.panel.refresh()
         combo.currentIndex = combo.findData(DIFFERENCE)
@@ -179,7 +189,26 @@ class SampleSection(VTKObservationMixin):
             ui.fpsSpinBox.value = round(browser.GetPlaybackRateFps())
             ui.loopCheckBox.checked = bool(browser.GetPlaybackLooped())
         ui.sampleLabel.text = self._stepText(index, count)
+        self._showRate(index)
         ui.playButton.text = _("Pause") if browser.GetPlaybackActive() else _("Play")
+
+    def _showRate(self, index: int) -> None:
+        """Say when the film is slower than was asked for."""
+        browser, label = self.browser, self.ui.rateLabel
+        if not browser.GetPlaybackActive():
+            self._times.clear()
+        elif index != self._shown:
+            self._times.append(time.monotonic())
+        self._shown = index
+        rate, asked = None, browser.GetPlaybackRateFps()
+        if len(self._times) == STEPS:
+            rate = (STEPS - 1) / max(self._times[-1] - self._times[0], 1e-6)
+        label.visible = rate is not None and rate < KEPT * asked
+        if rate is not None:
+            label.text = _(
+                "This computer manages {rate} of the {asked} steps a second. Smaller views, or one "
+                "view alone, are quicker."
+            ).format(rate=f"{rate:.1f}", asked=f"{asked:g}")
 
     def _stepText(self, index: int, count: int) -> str:
         if self.transform == "sweep_transform":

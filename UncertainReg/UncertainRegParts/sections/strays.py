@@ -7,6 +7,8 @@ import logging
 import slicer
 from slicer.i18n import tr as _
 
+from ..wording import translated
+
 
 class StraySection:
     """The check box; its state is kept in the parameter node, what is shown in the nodes."""
@@ -52,7 +54,7 @@ class StraySection:
                 leave_out_strays(result, wanted)
         except (ValueError, OSError, RuntimeError) as error:
             logging.exception("UncertainReg: the result cannot be read")
-            slicer.util.errorDisplay(str(error))
+            slicer.util.errorDisplay(translated(str(error)))
             return
         self.panel.refresh()
         self.panel.tables.refreshSurfaces()

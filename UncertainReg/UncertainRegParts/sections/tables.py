@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..controls import askForPath, blocked, connectAll, fillTable
+from ..wording import translated
 
 
 class TableSection:
@@ -100,6 +101,7 @@ class TableSection:
             )
 
     def _showSurfaces(self, show: bool) -> None:
+        from UncertainRegLib.scene.display import look_at
         from UncertainRegLib.scene.surfaces import hide_surfaces, show_surfaces
 
         result = self.panel.result
@@ -110,10 +112,14 @@ class TableSection:
             return
         try:
             with slicer.util.WaitCursor():
-                show_surfaces(result, self._chosen())
+                surfaces = show_surfaces(result, self._chosen())
+            bounds = [0.0] * 6
+            surfaces.GetRASBounds(bounds)
+            self.panel.rememberViews()
+            look_at(result.scene, bounds)
         except ValueError as error:
             slicer.util.errorDisplay(
-                _("The surfaces cannot be shown: {reason}").format(reason=error)
+                _("The surfaces cannot be shown: {reason}").format(reason=translated(str(error)))
             )
         self.panel.refresh()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import logging
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..controls import blocked, connectAll, fillTable
+from ..wording import translated
 from ..worker.evaluation import Evaluation
 from .progress import showProgress
 
@@ -18,14 +20,16 @@ class ValidateSection:
 
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
-        self._evaluation = self._layout = None
+        self._evaluation = self._layout = self._steps = None
         self._canStart = self._canCheck = False
         ui = self.ui
+        self._timer = qt.QTimer(ui.validateButton)
         ui.validationTable.verticalHeader().visible = False
         connectAll(
             (ui.validateButton, "clicked(bool)", lambda: self._start("result")),
             (ui.calibrateButton, "clicked(bool)", lambda: self._start("calibrate")),
             (ui.validateCancelButton, "clicked(bool)", lambda: self._evaluation.cancel()),
+            (self._timer, "timeout()", self._onTimer),
             (ui.plotComboBox, "currentIndexChanged(int)", self._onPlot),
             (ui.showPlotCheckBox, "toggled(bool)", self._onShowPlot),
         )
@@ -74,6 +78,7 @@ class ValidateSection:
         if self._evaluation is not None:
             self._evaluation.kill()
         self._evaluation = None
+        self._endSteps()
         self.ui.showPlotCheckBox.checked = False
 
     def _start(self, action: str) -> None:
@@ -90,17 +95,35 @@ class ValidateSection:
         self._showProgress()
 
     def _update(self, run: str) -> None:
-        """Bring what the worker found into the scene."""
-        from UncertainRegLib.scene.result import find_results, update_result
+        """Bring what the worker found into the scene, in steps."""
+        from UncertainRegLib.scene.result import find_results, updating
 
         for result in find_results(slicer.mrmlScene):
             if result.run == run:
-                try:
-                    update_result(result, result.folder, map_names=())
-                except (ValueError, OSError, RuntimeError) as error:
-                    logging.exception("UncertainReg: the result cannot be read")
-                    self._evaluation.state, self._evaluation.error = "failed", str(error)
+                self._evaluation.state = "loading"
+                self._steps = updating(result, result.folder, map_names=())
+                self._timer.start(0)
+
+    def _onTimer(self) -> None:
+        state, error = "complete", ""
+        try:
+            with slicer.util.RenderBlocker():
+                next(self._steps)
+            return
+        except StopIteration:
+            pass
+        except Exception as problem:  # whatever it is: the evaluation has to end
+            logging.exception("UncertainReg: the result cannot be read")
+            state, error = "failed", translated(str(problem))
+        self._endSteps()
+        self._evaluation.state, self._evaluation.error = state, error
         self.panel.refresh()
+
+    def _endSteps(self) -> None:
+        self._timer.stop()
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
 
     def _showProgress(self) -> None:
         """Buttons, bar and message follow the worker."""
@@ -165,11 +188,11 @@ def calibrationText(expected, calibration) -> str:
     from UncertainRegLib.results.calibration import how_found
     from UncertainRegLib.results.expectation import in_words, refusal
 
-    lines = in_words(expected, calibration)
+    lines = list(map(translated, in_words(expected, calibration)))
     if refusal(expected, calibration):
         return "<br>".join(lines)
     if calibration is not None:
-        lines.append(how_found(calibration))
+        lines.append(translated(how_found(calibration)))
     elif expected is not None:
         lines.append(_("Not yet checked on known deformations of the fixed volume."))
     return "<br>".join(lines)

@@ -13,6 +13,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..wording import translated
 from .inputs import namesOf, writeInputs
 from .task import Task, duration
 
@@ -98,11 +99,11 @@ class Run(Task):
                 )
             )
         elif kind == "stage" and self.state == "running":
-            self._say(self.inNames(event["text"]))
+            self._say(self.inNames(translated(event["text"])))
         elif kind == "snapshot" and self._steps is None and time.monotonic() >= self._nextLoad:
             self._load(LIVE_MAPS, lambda isThere: self._onChanged())
         elif kind == "warning":
-            self.warnings.append(self.inNames(event["text"]))
+            self.warnings.append(self.inNames(translated(event["text"])))
             self._onChanged()
 
     def _onEnd(self, exitCode: int) -> None:
@@ -243,8 +244,8 @@ class Run(Task):
         self._steps = None
         if isThere:
             self.resultIsNew = True
-            warnings = map(self.inNames, self.result.warnings)
-            self.warnings += [each for each in warnings if each not in self.warnings]
+            said = [self.inNames(translated(text)) for text in self.result.warnings]
+            self.warnings += [text for text in said if text not in self.warnings]
             # At most once a second, and never more than a fifth of the user's time.
             self._nextLoad = time.monotonic() + max(1.0, 4 * self._busy)
         self._then(isThere)

@@ -9,6 +9,7 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
+from ..wording import translated
 from .process import Worker, workerScript
 
 
@@ -77,7 +78,7 @@ class Task:
             self.secondsLeft = event.get("eta_s")
             self._onChanged()
         elif event.get("event") == "failed":
-            self.error = self.inNames(event["error"])
+            self.error = self.inNames(translated(event["error"]))
 
     def _onWorkerEnd(self, exitCode: int) -> None:
         slicer.app.disconnect("aboutToQuit()", self.kill)
