@@ -214,7 +214,7 @@ def lung_screens(folder: Path) -> None:
     screen = Screen()
     ui = screen.widget.ui
     nodes = screen.load(folder / "lung")
-    screen.open("results", "probe", "landmarks", "samples")
+    screen.open("results", "probe", "landmarks")
     click(ui.landmarksTable, "6")
     ui.axesCheckBox.checked = True
     nodes.landmarks.GetDisplayNode().SetPointLabelsVisibility(False)
