@@ -51,8 +51,8 @@ def affine_alignment(fixed: Image, moving: Image) -> np.ndarray:
         problem = implausible(ranked[0]) if ranked else "they hardly overlap"
         raise ValueError(
             f"The affine alignment of the two images failed: {problem}. Use images of "
-            "the same anatomy that overlap, or align them first and turn this step "
-            'off (setting "affine" of the backbone).'
+            "the same anatomy that overlap, give both a mask of it, or align them first and leave "
+            'this step out (command line: --parameters \'{"backbone": {"affine": false}}\').'
         )
     return _by_merit(fixed, moving, plausible + starts)[0]
 
