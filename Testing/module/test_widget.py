@@ -425,12 +425,14 @@ def test_a_scene_imported_twice_lists_two_results(widget, inputs, host, tmp_path
 def test_a_display_deleted_meanwhile_is_made_again(widget, inputs, host, monkeypatch):
     import slicer
 
+    monkeypatch.setenv("STUB", "held")
     widget.ui.applyButton.click()
     run = widget.logic.run
     run_until(host, lambda: run.result is not None)
     for node in (run.result.maps["uncertainty_mm"], run.result.ellipsoids):
         window = node.GetDisplayNode().GetColorNodeID()
         slicer.mrmlScene.RemoveNode(node.GetDisplayNode())
+    (run.out.parent / "go").write_text("", "utf-8")
     run_until(host, lambda: not run.isActive)
     assert run.state == "complete" and len(run.result.maps) == 5
     node = run.result.maps["uncertainty_mm"]

@@ -1,9 +1,10 @@
 """A worker that computes nothing: it writes fabricated results and sends the worker's events.
 
 The environment variable STUB says how it behaves: complete, fail, crash, slow (until cancelled),
-mute (says nothing) or stubborn (does not listen, and has a child of its own). Or what goes wrong
-with its result: truncated, types (an entry of another type), full (it ends with an error after
-the result was called complete), odd (events that are none).
+mute (says nothing), held (ends once there is a file "go" beside its result) or stubborn (does not
+listen, and has a child of its own). Or what goes wrong with its result: truncated, types (an entry
+of another type), full (it ends with an error after the result was called complete), odd (events
+that are none).
 """
 
 import json
@@ -56,6 +57,8 @@ def main() -> int:
         if behaviour == "slow" and (out / "cancel").exists():
             say("finished", status="partial", result=str(out / "result.json"))
             return 130
+    while behaviour == "held" and not (out.parent / "go").exists():
+        time.sleep(0.05)
     if behaviour == "odd":
         print("[1, 2]\n7\n{}", flush=True)
         say("sample")
