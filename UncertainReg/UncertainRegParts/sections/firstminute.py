@@ -144,5 +144,4 @@ class FirstMinute:
         ui.playButton.checked = False
         ui.structuresCollapsibleButton.collapsed = False
         if ui.structuresTable.rowCount:
-            ui.structuresTable.selectRow(0)
-            ui.structuresTable.cellClicked.emit(0, 0)
+            self.panel.tables.chooseStructure(0)

@@ -66,6 +66,11 @@ class TableSection:
         if not collapsed:
             self.show(self.panel.result)
 
+    def chooseStructure(self, row: int) -> None:
+        """Mark a row, and show what a click on it shows."""
+        self.ui.structuresTable.selectRow(row)
+        self._onStructure(row, 0)
+
     def _onStructure(self, row: int, column: int) -> None:
         node = self.panel.result.label_table if self.panel.result else None
         if node is None:  # just deleted
