@@ -55,14 +55,6 @@ def test_eigenvalues_of_special_cases(convert):
     assert (np.abs(to_numpy(maps.eigenvalues(convert(six))) - values) / scale < 1e-7).all()
 
 
-def test_principal_direction(convert):
-    full, six = random_covariances((50,), seed=1)
-    direction = to_numpy(maps.principal_direction(convert(six)))
-    assert np.allclose(np.linalg.norm(direction, axis=-1), 1.0)
-    along = np.einsum("na,nab,nb->n", direction, full, direction)
-    assert np.allclose(along, np.linalg.eigvalsh(full)[:, -1])
-
-
 def test_entropy_of_a_gaussian(convert):
     full, six = random_covariances((20,), seed=2)
     floored = full + maps.FLOOR_MM**2 * np.eye(3)
@@ -106,7 +98,6 @@ def test_type_and_shape_are_kept(convert):
         (maps.uncertainty, ()),
         (maps.axis_sd, (3,)),
         (maps.largest_axis, ()),
-        (maps.principal_direction, (3,)),
         (maps.displacement_entropy, ()),
         (maps.clip_negative, (6,)),
         (maps.eigenvalues, (3,)),

@@ -1,11 +1,11 @@
-"""Quantile masks of a cube that the samples shift."""
+"""The surfaces of a cube that the samples shift."""
 
 import numpy as np
 import pytest
 
 from UncertainRegLib.geometry import DisplacementField, Grid, Image
 from UncertainRegLib.posterior.labels import LabelProbabilities
-from UncertainRegLib.posterior.surfaces import probability_volume, quantile_masks
+from UncertainRegLib.posterior.surfaces import LEVELS, probability_volume
 
 
 @pytest.fixture
@@ -22,15 +22,12 @@ def probabilities():
 
 
 def test_surfaces_are_nested_and_placed(probabilities):
-    masks = quantile_masks(probabilities, 2)
-    widths = {level: np.flatnonzero(mask.array.any(axis=(0, 1))) for level, mask in masks.items()}
-    assert [widths[level].size for level in (0.05, 0.5, 0.95)] == [14, 10, 6]
-    assert (masks[0.05].array >= masks[0.5].array).all()
-    assert (masks[0.5].array >= masks[0.95].array).all()
-    mask = masks[0.5]
-    first = mask.grid.to_world(np.argwhere(mask.array).min(axis=0)[::-1])
+    volume = probability_volume(probabilities, 2)
+    masks = [volume.array >= level for level in LEVELS]
+    widths = [np.flatnonzero(mask.any(axis=(0, 1))).size for mask in masks]
+    assert widths == [14, 10, 6]
+    first = volume.grid.to_world(np.argwhere(masks[1]).min(axis=0)[::-1])
     assert first == pytest.approx(probabilities.grid.to_world([10, 6, 6]))
-    assert mask.array.dtype == np.uint8
 
 
 def test_surfaces_are_closed(probabilities):

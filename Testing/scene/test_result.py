@@ -246,10 +246,6 @@ def test_selected_sample_moves_the_moving_nodes(folder, headless):
         np.testing.assert_array_equal(array, truth)
         for node in (result.moving, result.moving_segmentation, result.moving_points):
             assert node.GetParentTransformNode() is proxy
-    display.play_samples(result, True, 8.0)
-    assert result.sample_browser.GetPlaybackActive()
-    assert result.sample_browser.GetPlaybackRateFps() == 8.0
-    display.play_samples(result, False)
     display.show_moving(result, "transform")
     assert result.moving.GetParentTransformNode() is result.transform
     display.show_moving(result, None)

@@ -28,15 +28,6 @@ def largest_axis(covariance: Array) -> Array:
     return _slabs(lambda s: _eigenvalues(s)[..., 0].clip(0.0) ** 0.5, covariance)
 
 
-def principal_direction(covariance: Array) -> Array:
-    """Unit vector (…, 3), LPS, of largest spread; its sign is arbitrary.
-
-    An eigen-decomposition for each voxel: about 1.3 s for a million.
-    """
-    linalg = namespace(covariance).linalg
-    return _slabs(lambda s: linalg.eigh(_matrix(s))[1][..., -1], covariance)
-
-
 def displacement_entropy(covariance: Array, floor_mm: float = FLOOR_MM) -> Array:
     """Entropy ½ log det(2πe (S + floor² I)) of a Gaussian displacement in nats, (…).
 

@@ -28,23 +28,3 @@ def probability_volume(probabilities: LabelProbabilities, label: int) -> Image:
     affine[:3, 3] = image.grid.to_world([-1, -1, -1])
     array = np.pad(image.array, 1)
     return Image(array, Grid(array.shape, affine))
-
-
-def quantile_masks(
-    probabilities: LabelProbabilities, label: int, levels: tuple[float, ...] = LEVELS
-) -> dict[float, Image]:
-    """Masks p >= level whose boundaries are the surfaces: of 0.05 the largest, of 0.95 the core.
-
-    Args:
-        probabilities: label probabilities of all samples.
-        label: a label of the moving segmentation.
-        levels: probabilities in (0, 1).
-
-    Returns:
-        level -> uint8 image on the grid of `probability_volume`; empty where nothing is so sure.
-
-    Raises:
-        ValueError: there is no such label, or no sample met it.
-    """
-    image = probability_volume(probabilities, label)
-    return {level: Image((image.array >= level).astype(np.uint8), image.grid) for level in levels}

@@ -11,8 +11,10 @@ ellipsoid, strays          the ellipsoid at a point; a run without its stray sam
 inputs, nodes              the registered images, which node belongs to which run
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
 tables, landmarks          rows with units, points and ellipsoids
-colors, log_colors, legend colour tables, by the logarithm, the one legend
-slices, unknown            the slice views; lines where nothing is known
+colors, log_colors         colour tables, also by the logarithm
+legend, slices, unknown    the one legend, the slice views, lines where nothing is known
+arrows, steps              the displacement as arrows; a result filled in small steps
+sample_pair                the example of the first minute as nodes
 plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
 foreground, frames         where maps mean something; the one LPS to RAS flip

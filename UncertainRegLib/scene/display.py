@@ -16,7 +16,6 @@ from .legend import refresh_legends
 from .log_colors import set_log
 from .parents import put_under, release, users_parents
 from .result_nodes import ResultNodes
-from .samples import FRAMES_PER_SECOND
 from .segments import names_of
 from .slices import nodes_of_class, slice_nodes, slice_views
 
@@ -118,20 +117,6 @@ def show_sample(result: ResultNodes, index: int) -> None:
     _need_samples(result)
     result.sample_browser.SetSelectedItemNumber(index)
     show_moving(result, "sample_transform")
-
-
-def play_samples(
-    result: ResultNodes, play: bool, frames_per_second: float = FRAMES_PER_SECOND
-) -> None:
-    """Let Slicer cycle through the samples, or stop (the moving image stays at the last one).
-
-    Raises:
-        ValueError: the result has no samples.
-    """
-    _need_samples(result)
-    show_moving(result, "sample_transform")
-    result.sample_browser.SetPlaybackRateFps(frames_per_second)
-    result.sample_browser.SetPlaybackActive(play)
 
 
 def show_structure(result: ResultNodes, name: str, only: bool) -> None:
