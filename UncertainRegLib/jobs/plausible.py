@@ -47,5 +47,6 @@ def too_certain(
     return (
         f"The samples differ by only {median:.2g} mm (median), {median / voxel_mm:.2g} of a "
         "voxel of the fixed image: no registration is known to be that exact, so small values "
-        "say nothing here. Ask in another way, too (equivariance under deform), or calibrate.",
+        "say nothing here. Try another sampling method as well (equivariance with the "
+        "perturbation deform), or calibrate.",
     )
