@@ -20,6 +20,9 @@ from .prepare import prepared
 class AntsSyN(Backbone):
     """SyN, after our own affine start: that of ANTs samples at random, so two calls differ.
 
+    Its field is zero on the border of the image and held back for about five voxels beside it:
+    in a crop that shows anatomy up to its faces, the error grows there (`surroundings.py`).
+
     Attributes:
         affine: estimate an affine map first.
         metric: "CC" (local correlation, same modality) or "mattes" (mutual information, any).
