@@ -39,6 +39,15 @@ def test_points_and_indices_are_inverse(name):
 
 
 @GRIDS
+@pytest.mark.parametrize("first", [(1, 2, 3), (-1, -2, 0)])
+def test_a_part_of_a_grid_has_its_voxels(name, first):
+    grid, _ = GRID_PAIRS[name]
+    part = grid.part(first, (4, 5, 6))
+    assert part.shape == (4, 5, 6)
+    assert np.allclose(part.to_world([2, 1, 0]), grid.to_world(np.array(first) + [2, 1, 0]))
+
+
+@GRIDS
 def test_resized_grid_keeps_the_field_of_view(name):
     grid, _ = GRID_PAIRS[name]
     coarse = grid.resized((7, 9, 11))

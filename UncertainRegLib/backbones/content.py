@@ -181,6 +181,4 @@ def _padded(image: Image, beyond: list[tuple[int, int]], value: float | None) ->
 
 
 def _moved(grid: Grid, box: list[tuple[int, int]]) -> Grid:
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.to_world([float(first) for first, _ in box][::-1])
-    return Grid([end - first for first, end in box], affine)
+    return grid.part([first for first, _ in box][::-1], [end - first for first, end in box])

@@ -62,7 +62,10 @@ class ConvexAdam(Backbone):
         from convexAdam.convex_adam_MIND import convex_adam_pt
 
         start = _mask_shift(fixed, moving)
-        moved = _shifted(moving, start).resample(_wider(fixed.grid), outside=None)
+        wider = fixed.grid.part(
+            [-SHOWN_VOXELS] * 3, [n + 2 * SHOWN_VOXELS for n in fixed.grid.shape]
+        )
+        moved = _shifted(moving, start).resample(wider, outside=None)
         rim = [(RIM_VOXELS, RIM_VOXELS + n % CELL_VOXELS) for n in fixed.grid.shape]
         rest = [(before - SHOWN_VOXELS, after - SHOWN_VOXELS) for before, after in rim]
         images = _with_rim(fixed.array, rim), _with_rim(moved.array, rest)
@@ -83,13 +86,6 @@ class ConvexAdam(Backbone):
         )
         vectors = voxels @ as_like(fixed.grid.affine[:3, :3].T, voxels) + as_like(start, voxels)
         return DisplacementField(vectors, fixed.grid)
-
-
-def _wider(grid: Grid) -> Grid:
-    """The grid with the shown part of the rim."""
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.to_world([-float(SHOWN_VOXELS)] * 3)
-    return Grid([n + 2 * SHOWN_VOXELS for n in grid.shape], affine)
 
 
 def _with_rim(array, rim):

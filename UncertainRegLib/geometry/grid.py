@@ -143,6 +143,13 @@ class Grid:
             + (k[:, None] * m[:, 2] + m[:, 3])[:, None, None, :]
         )
 
+    def part(self, first, shape) -> Grid:
+        """The voxels (Z, Y, X) of this grid from the voxel ``first`` (i, j, k) on; both may reach
+        beyond it."""
+        affine = self.affine.copy()
+        affine[:3, 3] = self.to_world(np.asarray(first, float))
+        return Grid(shape, affine)
+
     def resized(self, shape) -> Grid:
         """A grid of another ``shape`` (Z, Y, X) over the same field of view, edge to edge."""
         factor = self.size / np.array(tuple(shape)[::-1], float)

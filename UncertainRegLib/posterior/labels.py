@@ -212,12 +212,10 @@ class LabelProbabilities:
         box, sums = self._filled().dense(self.labels.index(label) + 1, SOFT)
         if sums.size == 0:
             raise ValueError(f"label {label} lies outside the fixed image in every sample")
-        affine = self.grid.affine.copy()
-        affine[:3, 3] = self.grid.to_world([s.start for s in box[::-1]])
         total = self._total()
         if self._total_place:
             total = self._filled().dense(self._total_place, SOFT)[1][box]
-        return Image(sums / total, Grid(sums.shape, affine))
+        return Image(sums / total, self.grid.part([s.start for s in box[::-1]], sums.shape))
 
     def top_label(self) -> tuple[np.ndarray, np.ndarray]:
         """The most probable label of every fixed voxel, background included, and its probability.

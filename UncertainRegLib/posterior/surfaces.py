@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..geometry.grid import Grid
 from ..geometry.image import Image
 from .labels import LabelProbabilities
 
@@ -24,7 +23,5 @@ def probability_volume(probabilities: LabelProbabilities, label: int) -> Image:
         ValueError: there is no such label, or no sample met it.
     """
     image = probabilities.probability(label)
-    affine = image.grid.affine.copy()
-    affine[:3, 3] = image.grid.to_world([-1, -1, -1])
     array = np.pad(image.array, 1)
-    return Image(array, Grid(array.shape, affine))
+    return Image(array, image.grid.part([-1, -1, -1], array.shape))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import slicer
 
-from ..geometry import DisplacementField, Grid
+from ..geometry import DisplacementField
 from . import nodes
 from .result_nodes import ResultNodes
 from .transform import field_of, grid_transform
@@ -73,9 +73,7 @@ def has_arrows(result: ResultNodes) -> bool:
 def _ending(field: DisplacementField) -> DisplacementField:
     """The field with a border of zeros, one voxel wide, which goes on beyond it."""
     vectors = np.pad(field.vectors, ((1, 1), (1, 1), (1, 1), (0, 0)))
-    affine = field.grid.affine.copy()
-    affine[:3, 3] = field.grid.to_world([-1, -1, -1])
-    return DisplacementField(vectors, Grid(vectors.shape[:3], affine))
+    return DisplacementField(vectors, field.grid.part([-1, -1, -1], vectors.shape[:3]))
 
 
 def _spacing(volume: slicer.vtkMRMLScalarVolumeNode) -> float:

@@ -98,6 +98,4 @@ def _cropped(mask: np.ndarray, grid: Grid, name: str) -> Image:
             raise ValueError(f"The segment {name!r} is empty.")
         box.append(slice(used[0], used[-1] + 1))
     array = np.pad(mask[tuple(box)], 1).astype(np.uint8)
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.to_world([box[2].start - 1, box[1].start - 1, box[0].start - 1])
-    return Image(array, Grid(array.shape, affine))
+    return Image(array, grid.part([side.start - 1 for side in box[::-1]], array.shape))

@@ -156,9 +156,7 @@ def _around(grid: Grid, corners: np.ndarray, reach: float) -> Grid | None:
     high = np.minimum(np.ceil(index.max(0) + margin), grid.size - 1).astype(int)
     if (high < low).any():
         return None
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.to_world(low)
-    return Grid(tuple((high - low + 1)[::-1]), affine)
+    return grid.part(low, (high - low + 1)[::-1])
 
 
 def _surface(probability: Image, level: float) -> vtk.vtkPolyData:
