@@ -91,12 +91,12 @@ def surface_distance(
         filled = np.flatnonzero((first | second).any(axis=others))
         box.append(slice(filled[0], filled[-1] + 1))
     flat = tuple(axis for axis in range(3) if first.shape[axis] == 1)
-    kept = [float(spacing[2 - axis]) for axis in (2, 1, 0) if axis not in flat]
+    flat = flat if len(flat) == 1 else ()  # a line or a point is no slice
     images = []
     for mask in (first, second):
-        mask = mask[tuple(box)].squeeze(flat) if len(kept) > 1 else mask[tuple(box)]
+        mask = mask[tuple(box)].squeeze(flat)
         image = sitk.GetImageFromArray(np.pad(mask.astype(np.uint8), 1))
-        image.SetSpacing(kept if len(kept) > 1 else [float(s) for s in spacing])
+        image.SetSpacing([float(spacing[2 - axis]) for axis in (2, 1, 0) if axis not in flat])
         images.append(image)
     surfaces = [sitk.LabelContour(image) for image in images]
     directed = [_distances(*surfaces), _distances(*surfaces[::-1])]

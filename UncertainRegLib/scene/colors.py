@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 
 from ..palette import colors
+from .slices import nodes_of_class
 
 _ATTRIBUTE = "UncertainReg.ColorTable"
 LOGARITHMIC = " log"  # end of the name of a table that shows the logarithm
@@ -53,12 +54,8 @@ def hatch_table(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
 
 
 def _find(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode | None:
-    tables = scene.GetNodesByClass("vtkMRMLColorTableNode")
-    tables.UnRegister(None)
-    for i in range(tables.GetNumberOfItems()):
-        if tables.GetItemAsObject(i).GetAttribute(_ATTRIBUTE) == name:
-            return tables.GetItemAsObject(i)
-    return None
+    tables = nodes_of_class(scene, "vtkMRMLColorTableNode")
+    return next((table for table in tables if table.GetAttribute(_ATTRIBUTE) == name), None)
 
 
 def _new(scene: slicer.vtkMRMLScene, name: str, colors: int) -> slicer.vtkMRMLColorTableNode:
@@ -75,14 +72,8 @@ def _new(scene: slicer.vtkMRMLScene, name: str, colors: int) -> slicer.vtkMRMLCo
 
 def remove_unused_tables(scene: slicer.vtkMRMLScene) -> None:
     """Remove the tables made here by which nothing is coloured any more."""
-    used = set()
-    displays = scene.GetNodesByClass("vtkMRMLDisplayNode")
-    tables = scene.GetNodesByClass("vtkMRMLColorTableNode")
-    for found in (displays, tables):
-        found.UnRegister(None)
-    for i in range(displays.GetNumberOfItems()):
-        used.add(displays.GetItemAsObject(i).GetColorNodeID())
-    for table in [tables.GetItemAsObject(i) for i in range(tables.GetNumberOfItems())]:
+    used = {display.GetColorNodeID() for display in nodes_of_class(scene, "vtkMRMLDisplayNode")}
+    for table in nodes_of_class(scene, "vtkMRMLColorTableNode"):
         if table.GetAttribute(_ATTRIBUTE) and table.GetID() not in used:
             scene.RemoveNode(table)
 
@@ -95,10 +86,15 @@ def table_name(display: slicer.vtkMRMLDisplayNode) -> str:
 
 def display_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLDisplayNode | None:
     """How a map or model is drawn, None where somebody deleted that: its legend may still be there."""
-    for i in range(node.GetNumberOfDisplayNodes()):
-        display = node.GetNthDisplayNode(i)
-        if display is None or display.IsA("vtkMRMLColorLegendDisplayNode"):
+    for display in displays_of(node):
+        if display.IsA("vtkMRMLColorLegendDisplayNode"):
             continue
         if not table_name(display).endswith(LOG_SCALE):  # that of the legend
             return display
     return None
+
+
+def displays_of(node: slicer.vtkMRMLDisplayableNode) -> list[slicer.vtkMRMLDisplayNode]:
+    """All display nodes of a node, its legend among them."""
+    found = [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
+    return [display for display in found if display is not None]

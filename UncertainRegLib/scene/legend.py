@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import slicer
 
-from .colors import display_of
+from .colors import display_of, displays_of
 from .log_colors import is_log, log_scale, remove_log_scale
 from .nodes import MAP, ROLE
 from .slices import nodes_of_class, slice_nodes, slice_views
 
 MARKS, DECADE_MARKS = 5, 3
 _CHOSEN = "UncertainReg.Legend"  # attribute of the slice view that has it
-_FONT, _BACKING = (
-    12,
-    0.6,
-)  # points; opacity of the dark ground that keeps it readable on bright tissue
+_FONT = 12  # points
+_BACKING = 0.6  # opacity of the dark ground that keeps it readable on bright tissue
 
 
 def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
@@ -38,11 +36,8 @@ def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
 
 def legend_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLColorLegendDisplayNode | None:
     """The colour legend of a map or model, or None."""
-    for i in range(node.GetNumberOfDisplayNodes()):
-        display = node.GetNthDisplayNode(i)
-        if display and display.IsA("vtkMRMLColorLegendDisplayNode"):
-            return display
-    return None
+    found = [one for one in displays_of(node) if one.IsA("vtkMRMLColorLegendDisplayNode")]
+    return found[0] if found else None
 
 
 def fit_legend(node: slicer.vtkMRMLScalarVolumeNode) -> None:

@@ -10,7 +10,15 @@ import math
 
 import slicer
 
-from .colors import DECADES, LOG_SCALE, LOGARITHMIC, color_table, display_of, table_name
+from .colors import (
+    DECADES,
+    LOG_SCALE,
+    LOGARITHMIC,
+    color_table,
+    display_of,
+    displays_of,
+    table_name,
+)
 
 _WINDOW = "UncertainReg.LinearWindow"  # as it is without the logarithm
 _SCALE = "UncertainReg.LogScale"  # marks the display that only the legend follows
@@ -95,11 +103,7 @@ def remove_log_scale(node: slicer.vtkMRMLScalarVolumeNode) -> None:
 
 
 def _scale_of(node: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLDisplayNode | None:
-    for i in range(node.GetNumberOfDisplayNodes()):
-        display = node.GetNthDisplayNode(i)
-        if display is not None and display.GetAttribute(_SCALE):
-            return display
-    return None
+    return next((one for one in displays_of(node) if one.GetAttribute(_SCALE)), None)
 
 
 def _round_up(value: float) -> float:

@@ -7,16 +7,15 @@ import slicer
 import vtk
 
 from .nodes import RUN
+from .slices import nodes_of_class
 
 
 def is_of_a_run(transform: slicer.vtkMRMLTransformNode) -> bool:
     """Did a run put it into the scene? The proxy of a sequence may have lost its attributes."""
     if transform.GetAttribute(RUN):
         return True
-    browsers = transform.GetScene().GetNodesByClass("vtkMRMLSequenceBrowserNode")
-    browsers.UnRegister(None)
-    found = [browsers.GetItemAsObject(i) for i in range(browsers.GetNumberOfItems())]
-    return any(b.GetAttribute(RUN) and b.IsProxyNode(transform.GetID()) for b in found)
+    browsers = nodes_of_class(transform.GetScene(), "vtkMRMLSequenceBrowserNode")
+    return any(b.GetAttribute(RUN) and b.IsProxyNode(transform.GetID()) for b in browsers)
 
 
 def users_parents(node: slicer.vtkMRMLTransformableNode) -> list[slicer.vtkMRMLTransformNode]:
@@ -62,9 +61,7 @@ def release(node: slicer.vtkMRMLTransformableNode) -> None:
     parent = run_parent(node)
     if parent is None:
         return
-    others = node.GetScene().GetNodesByClass("vtkMRMLTransformableNode")
-    others.UnRegister(None)
-    for other in [others.GetItemAsObject(i) for i in range(others.GetNumberOfItems())]:
+    for other in nodes_of_class(node.GetScene(), "vtkMRMLTransformableNode"):
         if other.GetParentTransformNode() is parent:
             other.SetAndObserveTransformNodeID(None)
 

@@ -16,6 +16,7 @@ from ..results.columns import MEASURES, Column
 from ..results.reader import ResultFolder
 from ..results.validation import Validation
 from . import nodes
+from .slices import nodes_of_class
 from .steps import Steps
 from .tables import fill_table
 
@@ -166,10 +167,8 @@ def show_chart(scene: slicer.vtkMRMLScene, chart: slicer.vtkMRMLPlotChartNode) -
         layout.SetViewArrangement(slicer.vtkSlicerPlotsLogic.GetLayoutWithPlot(before))
     # After the layout, which makes the view.
     scene.GetFirstNodeByClass("vtkMRMLSelectionNode").SetActivePlotChartID(chart.GetID())
-    views = scene.GetNodesByClass("vtkMRMLPlotViewNode")
-    views.UnRegister(None)
-    for index in range(views.GetNumberOfItems()):
-        views.GetItemAsObject(index).SetPlotChartNodeID(chart.GetID())
+    for view in nodes_of_class(scene, "vtkMRMLPlotViewNode"):
+        view.SetPlotChartNodeID(chart.GetID())
     return before
 
 

@@ -244,9 +244,8 @@ def verdict(result) -> list[str]:
         and result.competence.warnings
         and all(part >= ENOUGH for part in result.competence.followed.values())
     ):
-        lines += map(
-            translated, result.competence.warnings
-        )  # it follows too much, or the check failed
+        # it follows too much, or the check failed
+        lines += map(translated, result.competence.warnings)
     elif result.competence is not None:
         followed = ", ".join(
             _("{percent} % of {mm} mm").format(percent=round(100 * part), mm=f"{float(mm):g}")

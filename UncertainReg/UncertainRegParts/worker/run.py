@@ -13,7 +13,6 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..wording import translated
 from .inputs import namesOf, writeInputs
 from .task import Task, duration
 
@@ -99,11 +98,11 @@ class Run(Task):
                 )
             )
         elif kind == "stage" and self.state == "running":
-            self._say(self.inNames(translated(event["text"])))
+            self._say(self.told(event["text"]))
         elif kind == "snapshot" and self._steps is None and time.monotonic() >= self._nextLoad:
             self._load(LIVE_MAPS, lambda isThere: self._onChanged())
         elif kind == "warning":
-            self.warnings.append(self.inNames(translated(event["text"])))
+            self.warnings.append(self.told(event["text"]))
             self._onChanged()
 
     def _onEnd(self, exitCode: int) -> None:
@@ -186,7 +185,7 @@ class Run(Task):
             return read_record(self.out)
         except ResultError as error:
             if (self.out / FILE).exists():
-                self.error = self.error or self.inNames(str(error))
+                self.error = self.error or self.told(str(error))
             return None
 
     def _load(self, mapNames, then: Callable[[bool], None]) -> None:
@@ -232,7 +231,7 @@ class Run(Task):
         except Exception as error:  # whatever it is: the run still has to end
             logging.exception("UncertainReg: the result cannot be shown")
             self.error = self.error or _("The result cannot be shown: {reason}").format(
-                reason=self.inNames(str(error))
+                reason=self.told(str(error))
             )
             isThere = False
         self._busy += time.monotonic() - started
@@ -244,7 +243,7 @@ class Run(Task):
         self._steps = None
         if isThere:
             self.resultIsNew = True
-            said = [self.inNames(translated(text)) for text in self.result.warnings]
+            said = map(self.told, self.result.warnings)
             self.warnings += [text for text in said if text not in self.warnings]
             # At most once a second, and never more than a fifth of the user's time.
             self._nextLoad = time.monotonic() + max(1.0, 4 * self._busy)

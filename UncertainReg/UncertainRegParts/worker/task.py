@@ -56,8 +56,10 @@ class Task:
             self.worker.kill()
             slicer.app.disconnect("aboutToQuit()", self.kill)
 
-    def inNames(self, text: str) -> str:
-        """A sentence with the names of volumes and files instead of their paths."""
+    def told(self, text: str) -> str:
+        """A sentence of the library in the language of the application, with the names of volumes
+        and files instead of their paths."""
+        text = translated(text)
         for path in sorted(self.names, key=len, reverse=True):
             text = text.replace(path, self.names[path])
         return text
@@ -78,7 +80,7 @@ class Task:
             self.secondsLeft = event.get("eta_s")
             self._onChanged()
         elif event.get("event") == "failed":
-            self.error = self.inNames(translated(event["error"]))
+            self.error = self.told(event["error"])
 
     def _onWorkerEnd(self, exitCode: int) -> None:
         slicer.app.disconnect("aboutToQuit()", self.kill)
@@ -91,7 +93,7 @@ class Task:
         except Exception as error:
             logging.exception("UncertainReg: the end of a task went wrong")
             self.error = self.error or _("The result cannot be shown: {reason}").format(
-                reason=self.inNames(str(error)) or type(error).__name__
+                reason=self.told(str(error)) or type(error).__name__
             )
             self._fail()
 
