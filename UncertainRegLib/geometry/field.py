@@ -8,7 +8,7 @@ import numpy as np
 
 from .arrays import Array, as_like, is_torch, namespace, to_numpy, turned
 from .grid import Grid
-from .interpolate import interpolate
+from .interpolate import interpolate, regrid
 
 FLATTEST = 0.01  # determinant of an affine map that is still undone by its inverse
 
@@ -51,8 +51,7 @@ class DisplacementField:
         """The same map sampled on another grid of the fixed space (linear)."""
         if grid == self.grid:
             return self
-        index = grid.affine_points(np.linalg.inv(self.grid.affine) @ grid.affine, self.vectors)
-        return DisplacementField(interpolate(self.vectors, index), grid)
+        return DisplacementField(regrid(self.vectors, self.grid, grid), grid)
 
     def to_numpy(self) -> DisplacementField:
         """The same field as a float32 numpy array."""
