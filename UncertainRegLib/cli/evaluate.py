@@ -14,6 +14,7 @@ from ..results.calibration import how_found
 from ..results.expectation import NOT_STATED, in_words, refusal
 from ..results.record import Record
 from ..results.schema import FILE
+from . import evaluate_dose
 from .exit_codes import CANCELLED, COMPLETE, REFUSED
 from .options import add_device, add_progress, json_object, reporter
 
@@ -39,6 +40,7 @@ def _add_actions(top) -> None:
         _common(parser, study.families)
         parser.set_defaults(command=_study, study=study)
     _add_calibrate(actions)
+    evaluate_dose.add_action(actions, _stopped, PROGRESS)
     check = actions.add_parser("result", help="validation numbers and curves of a result folder")
     check.add_argument("folder", help="made with --fixed-labels or --fixed-points")
     add_progress(check, PROGRESS)
