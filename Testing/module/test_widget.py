@@ -296,10 +296,10 @@ def test_a_run_whose_end_goes_wrong_is_over(widget, inputs, host, monkeypatch):
 
 def test_a_closed_scene_stops_the_reading_of_the_maps(widget, inputs, host, monkeypatch):
     import slicer
-    from UncertainRegParts.worker.run import Run
+    from UncertainRegParts.stepper import Stepper
 
-    read, step = [], Run._step
-    monkeypatch.setattr(Run, "_step", lambda run: (read.append(run.state), step(run)))
+    read, step = [], Stepper._onTimer
+    monkeypatch.setattr(Stepper, "_onTimer", lambda self: (read.append(1), step(self)))
     widget.ui.applyButton.click()
     run_until(host, lambda: widget.logic.run.state == "loading", 120)
     del read[:]

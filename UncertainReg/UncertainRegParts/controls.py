@@ -30,11 +30,6 @@ def connectAll(*connections) -> None:
         widget.connect(signal, slot)
 
 
-def crosshairNode() -> slicer.vtkMRMLCrosshairNode:
-    """The one crosshair of the scene."""
-    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
-
-
 def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
     """Show a table node, without its columns for machines, in a QTableWidget.
 
