@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .parameters import UncertainRegParameterNode, methodSettings
+from .wording import translated
 from .worker.run import Run
 
 
@@ -57,7 +58,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Choose how uncertainty is found")
         lacking = notInstalled(found)
         if lacking is not None:
-            return _("{title} is not installed").format(title=_(lacking.title))
+            return _("{title} is not installed").format(title=translated(lacking.title))
         return ""
 
     def start(self, parameters) -> bool:
@@ -72,7 +73,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         if self.error:
             lacking = notInstalled(found)
             if lacking is not None:
-                self.error += f": {lacking.to_install}"
+                self.error += f": {translated(lacking.to_install)}"
             self.onChanged()
             return False
         nodes = {

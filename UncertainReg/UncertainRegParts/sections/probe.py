@@ -206,7 +206,7 @@ def apart(value: float, direction: str) -> str:
     from UncertainRegLib.scene.sweep import DIRECTIONS
 
     return _("A and B lie {distance} mm apart, A {where}").format(
-        distance=f"{abs(value):.1f}", where=_(DIRECTIONS[direction][value < 0])
+        distance=f"{abs(value):.1f}", where=translated(DIRECTIONS[direction][value < 0])
     )
 
 

@@ -63,7 +63,7 @@ class ValidateSection:
             chosen = combo.currentData
             combo.clear()
             for name, chart in plots.items():
-                combo.addItem(_(chart.GetTitle()), name)
+                combo.addItem(translated(chart.GetTitle()), name)
             combo.currentIndex = max(0, combo.findData(chosen)) if plots else -1
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
         expected = result.expected_error
