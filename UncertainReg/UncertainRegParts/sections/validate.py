@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import logging
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..controls import blocked, connectAll, fillTable
+from ..stepper import Stepper
 from ..wording import translated
 from ..worker.evaluation import Evaluation
 from .progress import showProgress
@@ -20,16 +20,15 @@ class ValidateSection:
 
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
-        self._evaluation = self._layout = self._steps = None
+        self._evaluation = self._layout = None
+        self._stepper = Stepper()
         self._canStart = self._canCheck = False
         ui = self.ui
-        self._timer = qt.QTimer(ui.validateButton)
         ui.validationTable.verticalHeader().visible = False
         connectAll(
             (ui.validateButton, "clicked(bool)", lambda: self._start("result")),
             (ui.calibrateButton, "clicked(bool)", lambda: self._start("calibrate")),
             (ui.validateCancelButton, "clicked(bool)", lambda: self._evaluation.cancel()),
-            (self._timer, "timeout()", self._onTimer),
             (ui.plotComboBox, "currentIndexChanged(int)", self._onPlot),
             (ui.showPlotCheckBox, "toggled(bool)", self._onShowPlot),
         )
@@ -64,7 +63,7 @@ class ValidateSection:
             chosen = combo.currentData
             combo.clear()
             for name, chart in plots.items():
-                combo.addItem(_(chart.GetTitle()), name)
+                combo.addItem(translated(chart.GetTitle()), name)
             combo.currentIndex = max(0, combo.findData(chosen)) if plots else -1
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
         expected = result.expected_error
@@ -78,7 +77,7 @@ class ValidateSection:
         if self._evaluation is not None:
             self._evaluation.kill()
         self._evaluation = None
-        self._endSteps()
+        self._stepper.stop()
         self.ui.showPlotCheckBox.checked = False
 
     def _start(self, action: str) -> None:
@@ -101,29 +100,14 @@ class ValidateSection:
         for result in find_results(slicer.mrmlScene):
             if result.run == run:
                 self._evaluation.state = "loading"
-                self._steps = updating(result, result.folder, map_names=())
-                self._timer.start(0)
+                self._stepper.start(updating(result, result.folder, map_names=()), self._onUpdated)
 
-    def _onTimer(self) -> None:
-        state, error = "complete", ""
-        try:
-            with slicer.util.RenderBlocker():
-                next(self._steps)
-            return
-        except StopIteration:
-            pass
-        except Exception as problem:  # whatever it is: the evaluation has to end
-            logging.exception("UncertainReg: the result cannot be read")
-            state, error = "failed", translated(str(problem))
-        self._endSteps()
-        self._evaluation.state, self._evaluation.error = state, error
+    def _onUpdated(self, _result, error: Exception | None) -> None:
+        self._evaluation.state = "complete" if error is None else "failed"
+        if error is not None:
+            logging.error("UncertainReg: the result cannot be read", exc_info=error)
+            self._evaluation.error = translated(str(error))
         self.panel.refresh()
-
-    def _endSteps(self) -> None:
-        self._timer.stop()
-        if self._steps is not None:
-            self._steps.close()
-            self._steps = None
 
     def _showProgress(self) -> None:
         """Buttons, bar and message follow the worker."""
