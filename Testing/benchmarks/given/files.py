@@ -23,13 +23,12 @@ def simpleitk(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, out: Pat
     method = _method(100)
     method.SetInitialTransform(affine, inPlace=True)
     method.Execute(fixed, moving)
-    spline = sitk.BSplineTransformInitializer(fixed, [7, 7, 7])
+    spline = sitk.BSplineTransformInitializer(fixed, [9, 9, 9])
     method = _method(60)
+    method.SetMetricAsMeanSquares()
     method.SetMovingInitialTransform(affine)
-    method.SetInitialTransformAsBSpline(spline, inPlace=True, scaleFactors=[1, 2])
-    method.SetShrinkFactorsPerLevel([2, 1])
-    method.SetSmoothingSigmasPerLevel([2, 0])
-    method.SetOptimizerAsLBFGS2(numberOfIterations=40, solutionAccuracy=1e-4)
+    method.SetInitialTransform(spline, inPlace=True)
+    method.SetOptimizerAsLBFGSB(1e-5, numberOfIterations=30, maximumNumberOfFunctionEvaluations=40)
     method.Execute(fixed, moving)
     file = out / "composite.h5"
     sitk.WriteTransform(sitk.CompositeTransform([affine, spline]), str(file))
@@ -117,7 +116,7 @@ def greedy(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, out: Path) 
     return [out / "warp.nii.gz", out / "affine.mat"]
 
 
-PROGRAMS = {"simpleitk": simpleitk, "ants": ants, "elastix": elastix, "greedy": greedy}
+PROGRAMS = {"greedy": greedy, "ants": ants, "elastix": elastix, "simpleitk": simpleitk}
 
 
 def made(program: str, pair, out: Path) -> list[Path]:
