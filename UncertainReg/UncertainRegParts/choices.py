@@ -69,6 +69,7 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
     """For each choice of the panel: (name in the job, title, tooltip)."""
     from UncertainRegLib.backbones import listing as backbones
     from UncertainRegLib.perturbations import FAMILIES
+    from UncertainRegLib.results.acceptance import PRESETS
     from UncertainRegLib.samplers.proposals import SOURCES
 
     return {
@@ -76,6 +77,7 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
         "method": methodsOf(""),
         "perturbation": [(f.name, _(f.title), _(f.tip)) for f in FAMILIES.values()],
         "sirSource": [(s.name, _(s.title), _(s.tip)) for s in SOURCES.values()],
+        "tolerances": [(name, _(one.name), "") for name, one in PRESETS.items()],
         "device": [
             ("auto", _("Automatic"), ""),
             ("cpu", _("Processor (CPU)"), ""),

@@ -69,7 +69,8 @@ class Judge:
         self.fixed = read_image(self._input("fixed"))
         moving = read_volume(self._input("moving")).grid
         self.voxel_mm = float(max(self.fixed.grid.spacing.max(), moving.spacing.max()))
-        self.covered = self.maps[VALIDITY] > 0
+        everywhere = np.ones(self.fixed.grid.shape)
+        self.covered = self.maps.get(VALIDITY, everywhere) > 0
 
     def acceptance(self) -> Acceptance:
         """All rows, and the verdict."""
