@@ -108,7 +108,7 @@ def invert_at(
     points = as_like(points, field.vectors)
     # The affine part is undone first and in every step, so that the iteration also converges for
     # images that are distant, or turned or scaled against each other.
-    back = np.linalg.inv(_affine_part(field))
+    back = np.linalg.inv(affine_part(field))
     turn = as_like(back[:3, :3].T, points)
     best = points @ turn + as_like(back[:3, 3], points) if start is None else start
     gap = points - field.map(best)
@@ -128,7 +128,7 @@ def invert_at(
     return best, error
 
 
-def _affine_part(field: DisplacementField) -> np.ndarray:
+def affine_part(field: DisplacementField) -> np.ndarray:
     """(4, 4) the affine map nearest to phi over the grid, LPS mm; a shift where that one folds."""
     vectors, grid = to_numpy(field.vectors), field.grid
     slopes = np.zeros((3, 3))  # of the displacement in mm, along (i, j, k) per voxel, as columns

@@ -134,6 +134,17 @@ MEASURES = {  # of a validation
 }
 
 
+ACCEPTANCE = {  # of a verdict
+    "where": Column("Where", "", "The whole image, or a structure"),
+    "metric": Column("Metric"),
+    "value": Column("Value"),
+    "unit": Column("Unit"),
+    "tolerance": Column("Tolerance", "", "What the value is judged by"),
+    "state": Column("State", "", "PASS, FAIL, or NOT VERIFIED without data"),
+    "source": Column("Source", "", "Which files and which computation the value comes from"),
+}
+
+
 def half_axes(axes_mm: Iterable[float] | None) -> str:
     """An ellipsoid in mm by its half-axes, those of 0.0 mm left out; empty without any."""
     texts = [f"{axis:.1f}" for axis in axes_mm or () if math.isfinite(axis)]

@@ -53,6 +53,28 @@ MAPS = {  # in the order in which people look for them
         "inferno",
         is_said=True,
     ),
+    "given_offset_mm": MapKind(
+        "Given transform: distance from the samples",
+        "mm",
+        "distance of the given transform from the mean of the samples; not its error",
+        "inferno",
+    ),
+    "given_level": MapKind(
+        "Given transform: share of samples nearer",
+        "",
+        "probability of the smallest region around the samples' mean that reaches the given "
+        "transform; above 0.95 it is outside the one that would hold a further sample in 95 % of "
+        "cases",
+        "inferno",
+        (0.0, 1.0, 0.95),
+    ),
+    "inverse_consistency_mm": MapKind(
+        "Inverse consistency",
+        "mm",
+        "distance from where a point started, after the registration and then the inverse; it "
+        "predicts the error worse than the disagreement does",
+        "inferno",
+    ),
     "spread_mm": MapKind(
         "Intrinsic spread",
         "mm",

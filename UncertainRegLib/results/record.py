@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .acceptance import Acceptance
 from .calibration import Calibration
 from .expectation import Expectation, with_bounds
+from .given import Given
 from .improvement import BeforeAfter
 from .validation import Validation
 from .views import known
@@ -163,6 +165,7 @@ class Record:
     parameters: dict = field(default_factory=dict)
     seed: int | None = None
     samples: Samples = Samples()
+    given: Given | None = None
     before_after: BeforeAfter | None = None
     expected_error: Expectation | None = None
     preflight: dict | None = None
@@ -170,6 +173,7 @@ class Record:
     calibration: Calibration | None = None
     validation: Validation | None = None
     dose: Dose | None = None
+    acceptance: Acceptance | None = None
     transform: str | None = None
     transform_working: str | None = None
     mean_transform: str | None = None
@@ -201,10 +205,12 @@ class Record:
             },
             "backbone": BackboneEntry(**known(BackboneEntry, values.get("backbone", {}))),
             "samples": Samples.from_dict(content.get("samples")),
+            "given": Given.from_dict(content.get("given")),
             "before_after": BeforeAfter.from_dict(content.get("before_after")),
             "expected_error": Expectation.from_dict(content.get("expected_error")),
             "competence": Competence.from_dict(content.get("competence")),
             "calibration": Calibration.from_dict(content.get("calibration")),
+            "acceptance": Acceptance.from_dict(content.get("acceptance")),
             "validation": Validation.from_dict(content.get("validation")),
             "dose": Dose.from_dict(content.get("dose")),
             "maps": {
