@@ -36,14 +36,14 @@ def names() -> set[str]:
     """What the catalogues of the library call things."""
     from UncertainRegLib import backbones, samplers
     from UncertainRegLib.perturbations import FAMILIES
-    from UncertainRegLib.results.columns import LANDMARKS, MEASURES, STRUCTURES
+    from UncertainRegLib.results.columns import ACCEPTANCE, DOSE, LANDMARKS, MEASURES, STRUCTURES
     from UncertainRegLib.results.maps import MAPS
     from UncertainRegLib.samplers.proposals import SOURCES
     from UncertainRegLib.scene.plots import CURVES
     from UncertainRegLib.scene.sweep import DIRECTIONS
 
     found = {text for kind in MAPS.values() for text in (kind.heading, kind.meaning)}
-    for table in (STRUCTURES, LANDMARKS, MEASURES):
+    for table in (STRUCTURES, LANDMARKS, MEASURES, ACCEPTANCE, DOSE):
         found |= {
             text
             for column in table.values()

@@ -13,7 +13,7 @@ from ..results.expectation import Expectation
 from ..results.given import Given
 from ..results.improvement import BeforeAfter
 from ..results.maps import in_order
-from ..results.record import Competence, Samples
+from ..results.record import Competence, Dose, Samples
 from . import inputs, nodes, strays
 from .result_nodes import ResultNodes
 from .transform import make_linear
@@ -64,6 +64,7 @@ def collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
             result.sampling,
             result.given,
             result.acceptance,
+            result.dose,
         ) = (
             view.from_dict(json.loads(result.transform.GetAttribute(name) or "null"))
             for name, view in (
@@ -74,6 +75,7 @@ def collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
                 ("UncertainReg.Sampling", Samples),
                 ("UncertainReg.Given", Given),
                 ("UncertainReg.Acceptance", Acceptance),
+                ("UncertainReg.Dose", Dose),
             )
         )
         decisions = result.transform.GetAttribute("UncertainReg.Decisions") or "[]"

@@ -12,7 +12,7 @@ from ..results.decision import Decision
 from ..results.expectation import Expectation
 from ..results.given import Given
 from ..results.improvement import BeforeAfter
-from ..results.record import Competence, Samples
+from ..results.record import Competence, Dose, Samples
 
 
 @dataclass
@@ -46,6 +46,8 @@ class ResultNodes:
         given: entry of result.json about a transform that was made elsewhere and is judged, or None.
         acceptance_table, acceptance: rows of the verdict, and the verdict without them; None where
             nothing was judged. decisions: what was decided, the latest last.
+        dose_table, dose_chart, dose: a dose seen through the samples: rows, histogram of a structure,
+            and the entry without its rows; None without any.
         calibration: the "calibration" entry of result.json, None if there is none.
         folder: the result folder that the nodes were filled from; it may be gone.
         warnings: one sentence for each part that could not be shown.
@@ -85,6 +87,9 @@ class ResultNodes:
     given: Given | None = None
     acceptance_table: slicer.vtkMRMLTableNode | None = None
     acceptance: Acceptance | None = None
+    dose_table: slicer.vtkMRMLTableNode | None = None
+    dose_chart: slicer.vtkMRMLPlotChartNode | None = None
+    dose: Dose | None = None
     decisions: list[Decision] = field(default_factory=list)
     calibration: Calibration | None = None
     expected_error: Expectation | None = None

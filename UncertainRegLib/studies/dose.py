@@ -165,7 +165,8 @@ def _structures(
         return read_segmentation(given, say), given
     if wanted in record.inputs:
         file = record.inputs[wanted].file
-        return read_segmentation(file, say).named(names), file
+        found = read_segmentation(file, say)
+        return found if found.names else found.named(names), file
     if side == "moving" and record.warped_labels:
         say(
             "There is no segmentation of the fixed image: the structures are those of the moving "

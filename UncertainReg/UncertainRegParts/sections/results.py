@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from ..controls import blocked, confirm
 from ..wording import translated
 from .acceptance import AcceptanceSection
+from .dose import DoseSection
 from .maps import MapSection
 from .probe import ProbeSection
 from .report import ReportSection
@@ -25,7 +26,7 @@ class ResultsPanel:
     sequence browser, the numbers in table nodes. So a saved scene comes back with all of it.
 
     Attributes:
-        maps, samples, strays, tables, probe, validate, acceptance: the parts of the panel; each
+        maps, samples, strays, tables, probe, validate, acceptance, dose: the parts of the panel; each
             shows one run and is told with ``show(result)`` when that changes.
         onRemoved: called with the folder of a result that was taken out of the scene.
     """
@@ -45,6 +46,7 @@ class ResultsPanel:
         self.report = ReportSection(self)
         self.validate = ValidateSection(self)
         self.acceptance = AcceptanceSection(self)
+        self.dose = DoseSection(self)
         ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
         ui.restoreButton.connect("clicked(bool)", self.restoreViews)
         ui.removeButton.connect("clicked(bool)", self._onRemove)
@@ -145,7 +147,14 @@ class ResultsPanel:
 
     def removeObservers(self) -> None:
         """Stop listening to the scene."""
-        for section in (self.maps, self.samples, self.probe, self.validate, self.acceptance):
+        for section in (
+            self.maps,
+            self.samples,
+            self.probe,
+            self.validate,
+            self.acceptance,
+            self.dose,
+        ):
             section.removeObservers()
 
     def rememberViews(self) -> None:
@@ -232,6 +241,7 @@ class ResultsPanel:
             self.probe,
             self.validate,
             self.acceptance,
+            self.dose,
             self.strays,
         ):
             section.show(result)

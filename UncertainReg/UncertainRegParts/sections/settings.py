@@ -83,7 +83,7 @@ class SettingsSection:
             self._hidden = maps
             ui = self.ui
             masks = (ui.fixedMaskSelector, ui.movingMaskSelector)
-            for selector in (ui.fixedSelector, ui.movingSelector, *masks):
+            for selector in (ui.fixedSelector, ui.movingSelector, ui.doseSelector, *masks):
                 selector.sortFilterProxyModel().hiddenNodeIDs = maps
 
     def _offer(self, name: str, offered: list[tuple[str, str, str]]) -> None:

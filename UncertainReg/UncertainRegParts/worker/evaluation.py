@@ -25,8 +25,8 @@ def namesIn(folder: str) -> dict[str, str]:
 
 
 class Evaluation(Task):
-    """The comparison of a run with a truth ("result"), its calibration ("calibrate"), or its verdict
-    ("acceptance").
+    """The comparison of a run with a truth ("result"), its calibration ("calibrate"), its verdict
+    ("acceptance"), or a dose seen through its samples ("dose").
 
     Cancelled, it leaves the result as it was.
 

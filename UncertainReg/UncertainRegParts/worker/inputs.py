@@ -86,6 +86,27 @@ def writeInputs(
     return job
 
 
+def writeDose(dose, segmentation, volume, folder: Path) -> dict[str, str]:
+    """Write a dose volume, and a segmentation on ``volume`` or None, for ``evaluate dose``.
+
+    Returns:
+        Its options "dose" and "structures", the latter only with a segmentation.
+
+    Raises:
+        InputsError: a node is empty or under a transform that is not linear.
+    """
+    from UncertainRegLib.geometry import write_image, write_segmentation
+
+    folder.mkdir(exist_ok=True)
+    files = {"dose": str(folder / fileName(dose, "dose"))}
+    Path(files["dose"]).parent.mkdir(exist_ok=True)
+    write_image(volumeImage(dose), files["dose"], compress=False)
+    if segmentation is not None:
+        files["structures"] = str(folder / "structures.seg.nrrd")
+        write_segmentation(segmentationOf(segmentation, volume), files["structures"])
+    return files
+
+
 def namesOf(job: dict, nodes: dict) -> dict[str, str]:
     """What people call the inputs of a job: the names of the nodes (arguments of `writeInputs`)."""
     return {role: nodes[node].GetName() for role, node in NODES.items() if role in job}
