@@ -172,7 +172,7 @@ class Judge:
         source = NO_POINTS
         if rows:
             source = (
-                f"{len(errors)} landmarks of {self._title('fixed_points')} and "
+                f"{len(errors)} landmark{'' if len(errors) == 1 else 's'} of {self._title('fixed_points')} and "
                 f"{self._title('moving_points')}, in the fixed space"
             )
             source += f"; {lost} have no answer" if lost else ""
