@@ -191,7 +191,10 @@ def test_a_regular_jacobian_alone_is_no_pass():
 
 def test_tolerances_of_a_file(tmp_path):
     file = tmp_path / "pelvis.json"
-    file.write_text('{"dice": 0.9, "tre_max_mm": 2, "volume_change_percent": {"Organ": [-5, 5]}}')
+    file.write_text(
+        '{"dice": 0.9, "tre_max_mm": 2, "volume_change_percent": {"Organ": [-5, 5]}}',
+        encoding="utf-8",
+    )
     found = read_tolerances(str(file))
     assert (found.name, found.dice, found.of("mda_mm", OVERALL, 2.5)) == ("pelvis", 0.9, 2.5)
     assert found.of("volume_change_percent", "Organ", 2.5) == [-5, 5]
@@ -203,7 +206,7 @@ def test_tolerances_of_a_file(tmp_path):
         '{"tre_max_mm": "small"}': "tre_max_mm is 'small'",
         '{"volume_change_percent": {"Organ": [5]}}': "volume change of Organ",
     }.items():
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match=words):
             read_tolerances(str(file))
     with pytest.raises(ValueError, match="stereotaxy"):
@@ -220,7 +223,7 @@ def test_decisions_are_added_and_a_damaged_file_stays(tmp_path):
         made("restrict", "  ", "", "")
     with pytest.raises(ValueError, match="choose approve, restrict, reject"):
         made("maybe", "", "", "")
-    (tmp_path / "decision.json").write_text('{"schema": "x", "decisions": []}')
+    (tmp_path / "decision.json").write_text('{"schema": "x", "decisions": []}', encoding="utf-8")
     with pytest.raises(ValueError, match="is damaged"):
         add_decision(tmp_path, made("approve", "", "", ""))
 

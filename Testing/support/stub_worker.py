@@ -45,7 +45,7 @@ def main() -> int:
     if behaviour == "stubborn":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         say("warning", text=f"child {child.pid}")
-    say("stage", text="Registering")
+    say("stage", text="Registering with Demons")
     finished = 0
     while behaviour in ("slow", "stubborn") or finished < asked:
         finished = min(finished + 1, asked)

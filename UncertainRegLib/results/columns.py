@@ -106,6 +106,26 @@ LANDMARKS = {
     ),
 }
 
+_LOW, _HIGH = "5 % of the samples are below", "95 % of the samples are below"
+DOSE = {
+    "name": Column("Structure"),
+    "mean_gy": Column("Dmean", "Gy", "Mean dose, by the registration"),
+    "mean_low_gy": Column("Dmean, 5 %", "Gy", _LOW),
+    "mean_high_gy": Column("Dmean, 95 %", "Gy", _HIGH),
+    "d95_gy": Column("D95", "Gy", "Dose that 95 % of the volume receive, by the registration"),
+    "d95_low_gy": Column("D95, 5 %", "Gy", _LOW),
+    "d95_high_gy": Column("D95, 95 %", "Gy", _HIGH),
+    "d2_gy": Column("D2", "Gy", "Dose that 2 % of the volume receive, by the registration"),
+    "d2_low_gy": Column("D2, 5 %", "Gy", _LOW),
+    "d2_high_gy": Column("D2, 95 %", "Gy", _HIGH),
+    "limit_gy": Column("Limit", "Gy", "Dose of the next columns"),
+    "above_percent": Column(
+        "V", "%", "Volume that receives the limit or more, by the registration"
+    ),
+    "above_low_percent": Column("V, 5 %", "%", _LOW),
+    "above_high_percent": Column("V, 95 %", "%", _HIGH),
+}
+
 MEASURES = {  # of a validation
     "measure": Column("Measure"),
     "value": Column("Value"),

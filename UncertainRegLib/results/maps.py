@@ -160,6 +160,21 @@ MAPS = {  # in the order in which people look for them
         "share",
         SHARE,
     ),
+    "dose_expected_gy": MapKind(
+        "Expected dose", "Gy", "mean of the samples' doses to the tissue at this place", "viridis"
+    ),
+    "dose_sd_gy": MapKind(
+        "Dose, standard deviation",
+        "Gy",
+        "standard deviation of the samples' doses to the tissue at this place",
+        "inferno",
+    ),
+    "dose_low_gy": MapKind(
+        "Dose, 5 % of the samples", "Gy", "5 % of the samples give this dose or less", "viridis"
+    ),
+    "dose_high_gy": MapKind(
+        "Dose, 95 % of the samples", "Gy", "95 % of the samples give this dose or less", "viridis"
+    ),
     "folding": MapKind(
         "Folding", "", "1 where the registration folds", "inferno", (0.0, 1.0, 0.01)
     ),

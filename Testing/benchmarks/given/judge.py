@@ -23,7 +23,7 @@ from UncertainRegLib.results.acceptance import OVERALL, PRESETS
 from UncertainRegLib.results.record import Record
 from UncertainRegLib.studies.acceptance import acceptance
 
-SAMPLES = 4
+SAMPLES = 2
 SHOWN = ("tre_mean_mm", "tre_max_mm", "mda_mm", "dice", "jacobian_min", "folding_percent")
 COLUMNS = ("pair", "file", "expected", "named", "state", *SHOWN, "offset_mm", "outside", "said")
 OWN = "uncertainreg"
@@ -38,7 +38,7 @@ def judged(pair: Pair, name: str, files: list[Path] | None, words: str | None, o
         transform=[str(file) for file in files or []],
         label_names=pair.label_names,
         samples=SAMPLES,
-        parameters={"backbone": {"voxels": 250_000}},
+        parameters={"backbone": {"voxels": 100_000}},
     )
     record = Record.from_dict(run(job, Silent()))
     found = acceptance(folder, record, PRESETS["tg132"])

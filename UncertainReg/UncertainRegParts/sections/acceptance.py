@@ -16,7 +16,7 @@ class AcceptanceSection:
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
-        self._evaluating = Evaluating(panel, ui.judgeButton, self._showProgress)
+        self._evaluating = Evaluating(panel, self._showProgress)
         ui.acceptanceTable.verticalHeader().visible = False
         for name, title in decisions().items():
             ui.decisionComboBox.addItem(title, name)
@@ -37,7 +37,9 @@ class AcceptanceSection:
             ""
             if found is None
             else _("<b>{state}</b> ({tolerances}). {why}").format(
-                state=_(found.state), tolerances=found.tolerances.name, why=translated(found.why)
+                state=translated(found.state),
+                tolerances=translated(found.tolerances.name),
+                why=translated(found.why),
             )
         )
         ui.acceptanceLabel.visible = found is not None

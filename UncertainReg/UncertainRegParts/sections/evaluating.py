@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..stepper import Stepper
 from ..wording import translated
 from ..worker.evaluation import Evaluation
 
@@ -20,17 +20,14 @@ class Evaluating:
         evaluation: the current or last ``Evaluation``, or None.
     """
 
-    def __init__(self, panel, parent, onChanged: Callable[[], None]) -> None:
+    def __init__(self, panel, onChanged: Callable[[], None]) -> None:
         """
         Args:
             panel: refreshed when there is something new.
-            parent: a widget; the timer ends with it.
             onChanged: called whenever the evaluation made progress, or ended.
         """
         self.panel, self.evaluation, self._onChanged = panel, None, onChanged
-        self._steps = None
-        self._timer = qt.QTimer(parent)
-        self._timer.connect("timeout()", self._onTimer)
+        self._stepper = Stepper()
 
     @property
     def isActive(self) -> bool:
@@ -64,7 +61,7 @@ class Evaluating:
         if self.evaluation is not None:
             self.evaluation.kill()
         self.evaluation = None
-        self._endSteps()
+        self._stepper.stop()
 
     def _onEvaluation(self) -> None:
         """The worker made progress, or ended."""
@@ -78,26 +75,11 @@ class Evaluating:
         for result in find_results(slicer.mrmlScene):
             if result.run == run:
                 self.evaluation.state = "loading"
-                self._steps = updating(result, result.folder, map_names=())
-                self._timer.start(0)
+                self._stepper.start(updating(result, result.folder, map_names=()), self._onUpdated)
 
-    def _onTimer(self) -> None:
-        state, error = "complete", ""
-        try:
-            with slicer.util.RenderBlocker():
-                next(self._steps)
-            return
-        except StopIteration:
-            pass
-        except Exception as problem:  # whatever it is: the evaluation has to end
-            logging.exception("UncertainReg: the result cannot be read")
-            state, error = "failed", translated(str(problem))
-        self._endSteps()
-        self.evaluation.state, self.evaluation.error = state, error
+    def _onUpdated(self, _result, error: Exception | None) -> None:
+        self.evaluation.state = "complete" if error is None else "failed"
+        if error is not None:
+            logging.error("UncertainReg: the result cannot be read", exc_info=error)
+            self.evaluation.error = translated(str(error))
         self.panel.refresh()
-
-    def _endSteps(self) -> None:
-        self._timer.stop()
-        if self._steps is not None:
-            self._steps.close()
-            self._steps = None

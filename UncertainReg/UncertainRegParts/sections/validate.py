@@ -20,7 +20,7 @@ class ValidateSection:
         self._layout = None
         self._canStart = self._canCheck = False
         ui = self.ui
-        self.evaluating = Evaluating(panel, ui.validateButton, self._showProgress)
+        self.evaluating = Evaluating(panel, self._showProgress)
         ui.validationTable.verticalHeader().visible = False
         connectAll(
             (ui.validateButton, "clicked(bool)", lambda: self.evaluating.start("result")),
@@ -60,7 +60,7 @@ class ValidateSection:
             chosen = combo.currentData
             combo.clear()
             for name, chart in plots.items():
-                combo.addItem(_(chart.GetTitle()), name)
+                combo.addItem(translated(chart.GetTitle()), name)
             combo.currentIndex = max(0, combo.findData(chosen)) if plots else -1
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
         expected = result.expected_error
