@@ -36,6 +36,7 @@ def names() -> set[str]:
     """What the catalogues of the library call things."""
     from UncertainRegLib import backbones, samplers
     from UncertainRegLib.perturbations import FAMILIES
+    from UncertainRegLib.results.acceptance import METRICS, PRESETS, STATES
     from UncertainRegLib.results.columns import ACCEPTANCE, DOSE, LANDMARKS, MEASURES, STRUCTURES
     from UncertainRegLib.results.maps import MAPS
     from UncertainRegLib.samplers.proposals import SOURCES
@@ -54,6 +55,8 @@ def names() -> set[str]:
     found |= {text for entry in samplers.listing() for text in (entry.title, entry.tip)}
     for listed in (FAMILIES, SOURCES):
         found |= {text for one in listed.values() for text in (one.title, one.tip)}
+    found |= {metric.title for metric in METRICS.values()}
+    found |= {one.name for one in PRESETS.values()} | {*STATES}
     found |= {curve[0] for curve in CURVES.values()}
     found |= {word for words in DIRECTIONS.values() for word in words}
     return found - {""}

@@ -40,7 +40,7 @@ ARROWS = {
     "scene": "geometry palette posterior results sample_pair",
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",
-    "studies": "backbones contracts environment expected_error geometry jobs metrics "
+    "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
     "perturbations posterior randomness results samplers",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum contracts environment geometry jobs perturbations plugins "

@@ -91,7 +91,7 @@ def test_a_fixed_point_goes_to_the_moving_point_that_slicer_draws_there(
     transforms, tmp_path, make, limit_mm
 ):
     node = make()
-    file = transforms.writeTransform(node, GRID, tmp_path)
+    file = transforms.writeTransform(node, GRID, tmp_path / "Warp.nrrd")
     index = np.random.default_rng(2).uniform(8, 18, (30, 3))
     moving = GRID.to_world(index) * FLIP  # RAS
     shown = np.zeros_like(moving)
@@ -106,7 +106,9 @@ def test_a_fixed_point_goes_to_the_moving_point_that_slicer_draws_there(
 
 
 def test_a_grid_that_stands_alone_keeps_its_own_extent(transforms, tmp_path):
-    file = transforms.writeTransform(grid(), GRID.part((-20, -20, -20), (60, 60, 60)), tmp_path)
+    file = transforms.writeTransform(
+        grid(), GRID.part((-20, -20, -20), (60, 60, 60)), tmp_path / "Warp.nrrd"
+    )
     assert read_transform([file]).field.grid == GRID
 
 

@@ -16,6 +16,7 @@ truth               do the stated bounds hold on real pairs with known structure
 known_errors, twin  the known errors of one pair; a simulated pair that is as hard as a real one
 judged              known errors against what was stated about them
 validation          validation numbers and curves of a result folder
+acceptance          the rows of a verdict: what is measured, and where it comes from
 variant             smoothed maps, and those about the registration: their names
 figures             pictures of a known-warp study
 ==================  ==============================================================================

@@ -81,15 +81,12 @@ def elastix(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, out: Path)
         for name, values in first.items()
     ]
     (out / "start.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    method = itk.ElastixRegistrationMethod.New(_itk(fixed), _itk(moving))
+    method = itk.ElastixRegistrationMethod.New(itk_image(fixed), itk_image(moving))
     method.SetParameterObject(parameters)
     method.SetInitialTransformParameterFileName(str(out / "start.txt"))
     method.SetOutputDirectory(str(out))
     method.SetLogToConsole(False)
     method.UpdateLargestPossibleRegion()
-    found = method.GetTransformParameterObject()
-    field = itk.transformix_deformation_field(_itk(fixed), found, output_directory=str(out))
-    itk.imwrite(field, str(out / "deformationField.mha"))
     return [out / "TransformParameters.1.txt"]
 
 
@@ -146,7 +143,8 @@ def _centre(image: sitk.Image) -> list[float]:
     return image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()])
 
 
-def _itk(image: sitk.Image):
+def itk_image(image: sitk.Image):
+    """The same image for itk."""
     import itk
 
     made = itk.image_from_array(sitk.GetArrayFromImage(image))

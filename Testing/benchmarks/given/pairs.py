@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from UncertainRegLib.geometry import Image, read_image, read_labels
+from UncertainRegLib.geometry import Image, read_image, read_labels, read_volume, write_image
 from UncertainRegLib.geometry.image import mask_of, to_sitk
 
 from .files import VOXELS
@@ -67,12 +67,17 @@ def lung(data: Path, out: Path) -> Pair:
 
 
 def brain(data: Path, out: Path) -> Pair:
-    """Brain A from brain C, affinely aligned; 13 structures."""
+    """Brain A from brain C in its native pose, at 2 mm to save time; 13 structures."""
     folder = data / "brain_t1_inter"
     inputs = {}
-    for role, name in (("fixed", "subA"), ("moving", "subC_aligned")):
-        inputs[role] = str(folder / f"{name}_t1.nii.gz")
-        inputs[f"{role}_labels"] = str(folder / f"{name}_seg13.nii.gz")
+    for role, name in (("fixed", "subA"), ("moving", "subC")):
+        inputs[role], inputs[f"{role}_labels"] = (
+            str(out / f"brain_{role}{what}.nrrd") for what in ("", "_labels")
+        )
+        image, labels = (read_volume(folder / f"{name}_{what}.nii.gz") for what in ("t1", "seg13"))
+        grid = image.grid.at_spacing(2.0)
+        write_image(Image(image.array.astype(np.float32), image.grid).resample(grid), inputs[role])
+        write_image(labels.resample(grid, "nearest", 0), inputs[f"{role}_labels"])
     text = (folder / "structures13.json").read_text(encoding="utf-8")
     return Pair(
         "brain", inputs, 0.0, {label: one["name"] for label, one in json.loads(text).items()}

@@ -82,7 +82,9 @@ def writeInputs(
     if transform is not None:
         from .transforms import writeTransform
 
-        job["transform"] = [writeTransform(transform, volumeImage(fixed, transform).grid, folder)]
+        file = folder / fileName(transform, "transform")
+        grid = volumeImage(fixed, transform).grid
+        job |= {"transform": [writeTransform(transform, grid, file)]}
     return job
 
 
