@@ -7,7 +7,7 @@ import slicer
 from .colors import display_of, displays_of
 from .log_colors import is_log, log_scale, remove_log_scale
 from .nodes import MAP, ROLE
-from .slices import nodes_of_class, slice_nodes, slice_views
+from .slices import map_in, nodes_of_class, slice_nodes, slice_views
 
 MARKS, DECADE_MARKS = 5, 3
 _CHOSEN = "UncertainReg.Legend"  # attribute of the slice view that has it
@@ -77,7 +77,7 @@ def refresh_legends(scene: slicer.vtkMRMLScene) -> None:
         shown = [
             places[view.GetLayoutName()]
             for view in slice_views(scene)
-            if view.GetForegroundVolumeID() == volume.GetID() and view.GetLayoutName() in places
+            if map_in(view) == volume.GetID() and view.GetLayoutName() in places
         ]
         if shown:
             fit_legend(volume)

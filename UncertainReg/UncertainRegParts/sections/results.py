@@ -90,9 +90,9 @@ class ResultsPanel:
 
     def _runInViews(self) -> str | None:
         """Identifier of a run whose map lies in a slice view."""
-        from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.slices import map_in, slice_views
 
-        shown = {view.GetForegroundVolumeID() for view in slice_views(slicer.mrmlScene)}
+        shown = {map_in(view) for view in slice_views(slicer.mrmlScene)}
         for result in self.results:
             if any(node.GetID() in shown for node in result.maps.values()):
                 return result.run
@@ -143,7 +143,7 @@ class ResultsPanel:
 
     def removeObservers(self) -> None:
         """Stop listening to the scene."""
-        for section in (self.maps, self.samples, self.probe, self.validate):
+        for section in (self.maps, self.samples, self.tables, self.probe, self.validate):
             section.removeObservers()
 
     def rememberViews(self) -> None:
@@ -182,14 +182,14 @@ class ResultsPanel:
             ui.ellipsoidCheckBox,
             ui.axesCheckBox,
             ui.surfacesCheckBox,
+            ui.outlinesCheckBox,
             ui.showMapCheckBox,
             ui.showPlotCheckBox,
         ):
             box.checked = False
         for result in self.results:
-            for browser in (result.sample_browser, result.sweep_browser):
-                if browser is not None:
-                    browser.SetPlaybackActive(False)
+            for browser in result.browsers():
+                browser.SetPlaybackActive(False)
             show_moving(result, None)
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData("fixed")
