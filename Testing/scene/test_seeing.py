@@ -93,7 +93,9 @@ def test_a_map_turns_grey_where_the_samples_disagree(result):
     display.show_map(result, "jacobian", grey=True)
     view = display.slice_views(result.scene)[0]
     assert view.GetForegroundVolumeID() == node.GetID()
-    assert legend.legend_of(result.maps["jacobian"]).GetVisibility()
+    assert legend.legend_of(node).GetVisibility()
+    assert "Local volume change (%)" in legend.legend_of(node).GetTitleText()
+    assert not legend.legend_of(result.maps["jacobian"]).GetVisibility()
     display.show_map(result, "jacobian")
     assert view.GetForegroundVolumeID() == result.maps["jacobian"].GetID()
 

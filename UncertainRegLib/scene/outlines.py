@@ -43,6 +43,7 @@ def outlining(result: ResultNodes, structure: str) -> Steps[slicer.vtkMRMLModelN
     node.SetDescription(f"{structure} in each of the samples")
     if is_new or node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetScalarVisibility(False)
         node.GetDisplayNode().SetColor(*_COLOR)
         node.GetDisplayNode().SetVisibility3D(False)  # one inside the other
     node.GetDisplayNode().SetVisibility(True)

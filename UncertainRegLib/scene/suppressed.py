@@ -12,8 +12,9 @@ import slicer
 from ..geometry import Image
 from ..results.maps import DISAGREEMENT
 from . import nodes
-from .colors import GREYED, SHADES, STEPS, color_table, display_of
+from .colors import GREYED, SHADES, STEPS, color_table, display_of, displays_of
 from .frames import grid_of
+from .legend import MARKS, add_legend, legend_of, number_format
 from .log_colors import colors_of, window
 from .maps import set_image
 from .result_nodes import ResultNodes
@@ -55,9 +56,28 @@ def suppressed(result: ResultNodes, name: str) -> slicer.vtkMRMLScalarVolumeNode
         shown.AutoThresholdOff()
         shown.SetThreshold(1, 255)
         shown.ApplyThresholdOn()
+        scale = slicer.vtkMRMLScalarVolumeDisplayNode()  # of the legend: nothing is drawn with it
+        scale.AutoWindowLevelOff()
+        node.AddAndObserveDisplayNodeID(result.scene.AddNode(scale).GetID())
+        add_legend(node, "", scale)
+    _explain(node, volume)
     table = color_table(result.scene, f"{colors_of(volume)}{GREYED}")
     display_of(node).SetAndObserveColorNodeID(table.GetID())
     node.SetNodeReferenceID(SHOWS, volume.GetID())
     set_image(node, Image(index, grid_of(volume)))
     nodes.put_in_folder(result.scene, result.run, "UncertainReg", result.fixed)
     return node
+
+
+def _explain(node: slicer.vtkMRMLScalarVolumeNode, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """The legend of the map, as a legend of the volume that stands for it."""
+    legend, scale = legend_of(node), displays_of(node)[1]
+    if legend is None or scale is legend:  # somebody deleted one of them
+        return
+    low, high = window(volume)
+    table = color_table(node.GetScene(), colors_of(volume))
+    scale.SetAndObserveColorNodeID(table.GetID())
+    scale.SetWindowLevelMinMax(low, high)
+    legend.SetTitleText(f"{volume.GetName()}\ngrey: unsure")
+    legend.SetNumberOfLabels(MARKS)
+    legend.SetLabelFormat(number_format(low, high))
