@@ -13,7 +13,7 @@ vtk = pytest.importorskip("vtk")
 from support.fake_result import SAMPLES, write_fake_result  # noqa: E402
 from UncertainRegLib.results.maps import MAPS  # noqa: E402
 from UncertainRegLib.results.reader import ResultError, ResultFolder  # noqa: E402
-from UncertainRegLib.scene import display  # noqa: E402
+from UncertainRegLib.scene import display, worst  # noqa: E402
 from UncertainRegLib.scene.colors import colors  # noqa: E402
 from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
@@ -702,10 +702,10 @@ def test_worst_point_is_that_of_the_worst_structure(folder, headless):
     result = load_result(folder, headless.scene)
     record = json.loads((folder / "result.json").read_text("utf-8"))
     expected = lps_to_ras(record["labels"][0]["worst_voxel_lps"])
-    np.testing.assert_allclose(display.worst_point(result), expected)
+    np.testing.assert_allclose(worst.worst_point(result), expected)
     headless.scene.RemoveNode(result.label_table)
     result.label_table = None
-    np.testing.assert_allclose(display.worst_point(result), expected, atol=1e-4)
+    np.testing.assert_allclose(worst.worst_point(result), expected, atol=1e-4)
     display.jump_to(headless.scene, expected)
     node = headless.slices["Red"].GetSliceNode()
     assert node.GetSliceOffset() == pytest.approx(expected[2], abs=1e-6)

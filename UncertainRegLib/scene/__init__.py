@@ -6,6 +6,8 @@ collect, copies, removal   the runs in a scene found again; a run taken out with
 result_nodes               the nodes of one run, which all others are given
 display                    what the views show of a result; nothing happens unasked
 probe, surfaces, sweep     on demand: numbers at a point, safety margins, the main movement
+worst, outlines, growth    on demand: where to look first, outlines of all samples, 0 to 100 %
+suppressed, mixed          on demand: grey where unsure; fixed and registered image in one
 axes, bound                on demand: ellipsoids in the slices; the bound on the legend
 ellipsoid, strays          the ellipsoid at a point; a run without its stray samples
 inputs, nodes              the registered images, which node belongs to which run

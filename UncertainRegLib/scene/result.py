@@ -242,7 +242,8 @@ def _fill_maps(
         )
         if node is not None:
             node.SetDescription(listed[name].meaning)
-            nodes.set_attributes(node, {"UncertainReg.Unit": unit})
+            shown = "%" if kind_of(name).is_ratio else unit
+            nodes.set_attributes(node, {"UncertainReg.Unit": shown})
         yield
 
 

@@ -14,6 +14,8 @@ from ..results.given import Given
 from ..results.improvement import BeforeAfter
 from ..results.record import Competence, Dose, Samples
 
+FILMS = ("sample", "sweep", "growth")  # each has a sequence, a browser and a proxy transform
+
 
 @dataclass
 class ResultNodes:
@@ -28,6 +30,8 @@ class ResultNodes:
         sample_sequence, sample_browser, sample_transform: the samples; the transform always holds
             the selected one.
         sweep_sequence, sweep_browser, sweep_transform: the main movement, if it was asked for.
+        growth_sequence, growth_browser, growth_transform: the registration from 0 to 100 %, if it
+            was asked for.
         modes: (weight, sample number) of groups of samples, heaviest first.
         best_sample: number of the sample to show first, None if unknown.
         oracle_sample: number of the sample nearest to the truth, None where there is none.
@@ -64,6 +68,9 @@ class ResultNodes:
     sweep_sequence: slicer.vtkMRMLSequenceNode | None = None
     sweep_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
     sweep_transform: slicer.vtkMRMLTransformNode | None = None
+    growth_sequence: slicer.vtkMRMLSequenceNode | None = None
+    growth_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
+    growth_transform: slicer.vtkMRMLTransformNode | None = None
     modes: list[tuple[float, int]] = field(default_factory=list)
     best_sample: int | None = None
     oracle_sample: int | None = None
@@ -95,6 +102,16 @@ class ResultNodes:
     expected_error: Expectation | None = None
     folder: str = ""
     warnings: list[str] = field(default_factory=list)
+
+    def browsers(self) -> list[slicer.vtkMRMLSequenceBrowserNode]:
+        """Those of all films that are there."""
+        found = (getattr(self, f"{film}_browser") for film in FILMS)
+        return [browser for browser in found if browser is not None]
+
+    def proxies(self) -> list[slicer.vtkMRMLTransformNode]:
+        """What moves with all films that are there."""
+        found = (getattr(self, f"{film}_transform") for film in FILMS)
+        return [transform for transform in found if transform is not None]
 
     def all_nodes(self) -> list[slicer.vtkMRMLNode]:
         """Every node named above."""

@@ -28,6 +28,8 @@ class MapSection(VTKObservationMixin):
             (_("Fixed volume"), "fixed"),
             (_("Moving volume, registered"), "registered"),
             (_("Moving volume, sample chosen below"), "sample"),
+            (_("Fixed and registered, checkerboard"), "checkerboard"),
+            (_("Fixed and registered, swipe"), "swipe"),
         ):
             ui.backgroundComboBox.addItem(title, name)
         connectAll(
@@ -40,6 +42,9 @@ class MapSection(VTKObservationMixin):
             (ui.opacitySlider, "valueChanged(double)", self._onOpacity),
             (ui.thresholdSlider, "valueChanged(double)", self._onThreshold),
             (ui.logCheckBox, "toggled(bool)", self._onLog),
+            (ui.greyCheckBox, "toggled(bool)", self.showMap),
+            (ui.colorsComboBox, "currentIndexChanged(int)", self._onColors),
+            (ui.swipeSlider, "valueChanged(double)", self._setBackground),
             (ui.glyphsCheckBox, "toggled(bool)", self._onGlyphs),
         )
 
@@ -51,7 +56,7 @@ class MapSection(VTKObservationMixin):
     def show(self, result) -> None:
         """Fill the controls from a run and from what the slice views show of it."""
         from UncertainRegLib.scene.arrows import has_arrows
-        from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.slices import map_in, slice_views
 
         self.removeObservers()
         if result is None:
@@ -61,8 +66,7 @@ class MapSection(VTKObservationMixin):
         self._layers = layersInViews()
         ui = self.ui
         shown = {
-            view.GetForegroundVolumeID(): view.GetForegroundOpacity()
-            for view in slice_views(slicer.mrmlScene)
+            map_in(view): view.GetForegroundOpacity() for view in slice_views(slicer.mrmlScene)
         }
         inViews = [name for name, node in result.maps.items() if node.GetID() in shown]
         chosen = inViews[0] if inViews else self.name
@@ -74,8 +78,13 @@ class MapSection(VTKObservationMixin):
             ui.showMapCheckBox.checked = bool(inViews)
             if inViews:
                 ui.opacitySlider.value = shown[result.maps[chosen].GetID()]
+        with blocked(ui.greyCheckBox) as box:  # another volume stands for the map
+            box.checked = bool(inViews) and not {layer[1] for layer in self._layers} & {
+                node.GetID() for node in result.maps.values()
+            }
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData(self._shownBackground(result))
+        ui.swipeSlider.visible = ui.backgroundComboBox.currentData == "swipe"
         self._showLegendViews()
         with blocked(ui.glyphsCheckBox) as box:
             box.checked = has_arrows(result)
@@ -113,14 +122,19 @@ class MapSection(VTKObservationMixin):
     def _shownBackground(self, result) -> str:
         """What lies under the map according to the scene."""
         from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.mixed import KIND, MIXED
+        from UncertainRegLib.scene.nodes import find
         from UncertainRegLib.scene.parents import run_parent
 
         if result.moving is None:
             return "fixed"
         parent = run_parent(result.moving)
-        if parent is not None and parent in (result.sample_transform, result.sweep_transform):
+        if parent is not None and parent in result.proxies():
             return "sample"
         shown = {view.GetBackgroundVolumeID() for view in slice_views(slicer.mrmlScene)}
+        both = find(result.scene, result.run, MIXED)
+        if both is not None and both.GetID() in shown:
+            return both.GetAttribute(KIND)
         return "registered" if result.moving.GetID() in shown else "fixed"
 
     def chooseMain(self) -> None:
@@ -138,6 +152,7 @@ class MapSection(VTKObservationMixin):
     def showMap(self) -> None:
         """Show the map in the slice views, or give them back; the layout stays as it is."""
         from UncertainRegLib.scene.display import show_map
+        from UncertainRegLib.scene.suppressed import can_be_grey
 
         result, ui = self.panel.result, self.ui
         if result is None or self.name not in result.maps:
@@ -148,7 +163,8 @@ class MapSection(VTKObservationMixin):
             self.panel.restoreLayers()
             return
         self.panel.rememberViews()
-        show_map(result, self.name, ui.opacitySlider.value)
+        grey = ui.greyCheckBox.checked and can_be_grey(result, self.name)
+        show_map(result, self.name, ui.opacitySlider.value, grey)
         self._setBackground()
 
     def _onShow(self, show: bool) -> None:
@@ -181,18 +197,28 @@ class MapSection(VTKObservationMixin):
 
     def _setBackground(self) -> None:
         from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.mixed import mixed
 
-        result = self.panel.result
-        isFixed = self.ui.backgroundComboBox.currentData == "fixed"
-        volume = result.fixed if isFixed else result.moving
+        result, chosen = self.panel.result, self.ui.backgroundComboBox.currentData
+        self.ui.swipeSlider.visible = chosen == "swipe"
+        if chosen in ("checkerboard", "swipe"):
+            try:
+                volume = mixed(result, chosen, self.ui.swipeSlider.value / 100)
+            except ValueError as error:
+                slicer.util.errorDisplay(translated(str(error)))
+                return
+        else:
+            volume = result.fixed if chosen == "fixed" else result.moving
         if volume is not None:
             for view in slice_views(slicer.mrmlScene):
                 view.SetBackgroundVolumeID(volume.GetID())
 
     def _updateThreshold(self) -> None:
         """Range, unit and value of the slider, and the log box, from the display of the map."""
-        from UncertainRegLib.scene.colors import display_of, table_name
-        from UncertainRegLib.scene.log_colors import can_be_log, is_log
+        from UncertainRegLib.palette import SIGNED
+        from UncertainRegLib.scene.colors import display_of
+        from UncertainRegLib.scene.log_colors import can_be_log, colors_of, is_log
+        from UncertainRegLib.scene.suppressed import can_be_grey
 
         result = self.panel.result
         node = result.maps.get(self.name)
@@ -202,7 +228,9 @@ class MapSection(VTKObservationMixin):
         with blocked(self.ui.logCheckBox) as box:
             box.checked = is_log(node)
             box.enabled = can_be_log(node)
-        isTwoColoured = table_name(display) == "diverging"  # nothing in it is merely low
+        self.ui.greyCheckBox.enabled = can_be_grey(result, self.name)
+        self._offerColors(colors_of(node))
+        isTwoColoured = colors_of(node) in SIGNED  # nothing in it is merely low
         self.ui.thresholdSlider.visible = self.ui.thresholdSliderLabel.visible = not isTwoColoured
         low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
         unit = node.GetAttribute("UncertainReg.Unit") or ""
@@ -225,6 +253,39 @@ class MapSection(VTKObservationMixin):
         result = self.panel.result
         if result is not None and self.name in result.maps:
             set_threshold(result, self.name, value)
+            if self.ui.greyCheckBox.checked:
+                self.showMap()
+
+    def _offerColors(self, chosen: str) -> None:
+        """The colours that suit a map with these."""
+        from UncertainRegLib.palette import SEQUENTIAL, SIGNED
+
+        names = {
+            "inferno": _("Inferno: black, red, yellow"),
+            "viridis": _("Viridis: violet, green, yellow"),
+            "cividis": _("Cividis: blue, grey, yellow"),
+            "plasma": _("Plasma: blue, pink, yellow"),
+            "magma": _("Magma: violet, pink, white"),
+            "grey": _("Grey"),
+            "diverging": _("Blue and orange"),
+            "purple-green": _("Purple and green"),
+        }
+        offered = next((table for table in (SEQUENTIAL, SIGNED) if chosen in table), ())
+        with blocked(self.ui.colorsComboBox) as combo:
+            combo.clear()
+            for name in offered:
+                combo.addItem(names[name], name)
+            combo.currentIndex = combo.findData(chosen)
+            combo.enabled = bool(offered)  # else the map, or the user, has others
+
+    def _onColors(self) -> None:
+        from UncertainRegLib.scene.display import color_by
+
+        result, chosen = self.panel.result, self.ui.colorsComboBox.currentData
+        if result is not None and self.name in result.maps and chosen:
+            color_by(result, self.name, chosen)
+            if self.ui.greyCheckBox.checked:
+                self.showMap()
 
     def _onLog(self, log: bool) -> None:
         from UncertainRegLib.scene.display import color_by_log

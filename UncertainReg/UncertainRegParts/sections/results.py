@@ -94,9 +94,9 @@ class ResultsPanel:
 
     def _runInViews(self) -> str | None:
         """Identifier of a run whose map lies in a slice view."""
-        from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.slices import map_in, slice_views
 
-        shown = {view.GetForegroundVolumeID() for view in slice_views(slicer.mrmlScene)}
+        shown = {map_in(view) for view in slice_views(slicer.mrmlScene)}
         for result in self.results:
             if any(node.GetID() in shown for node in result.maps.values()):
                 return result.run
@@ -150,6 +150,7 @@ class ResultsPanel:
         for section in (
             self.maps,
             self.samples,
+            self.tables,
             self.probe,
             self.validate,
             self.acceptance,
@@ -193,14 +194,14 @@ class ResultsPanel:
             ui.ellipsoidCheckBox,
             ui.axesCheckBox,
             ui.surfacesCheckBox,
+            ui.outlinesCheckBox,
             ui.showMapCheckBox,
             ui.showPlotCheckBox,
         ):
             box.checked = False
         for result in self.results:
-            for browser in (result.sample_browser, result.sweep_browser):
-                if browser is not None:
-                    browser.SetPlaybackActive(False)
+            for browser in result.browsers():
+                browser.SetPlaybackActive(False)
             show_moving(result, None)
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData("fixed")
