@@ -3,6 +3,7 @@ worker."""
 
 from __future__ import annotations
 
+import html
 import logging
 
 import qt
@@ -11,15 +12,21 @@ from slicer.i18n import tr as _
 
 from ..controls import blocked, connectAll, fillTable
 from ..wording import translated
-from ..worker.evaluation import Evaluation
+from ..worker.evaluation import Evaluation, recommendationOf
 from .progress import showProgress
 
 
 class ValidateSection:
-    """Numbers, plots and calibration of a run; computed by the worker, kept in the scene."""
+    """Numbers, plots and calibration of a run; computed by the worker, kept in the scene. And which
+    registration method suits its pair, kept beside its result.
+
+    Attributes:
+        onUse: called with the name of a registration method that the user wants to use.
+    """
 
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
+        self.onUse, self._engine = lambda name: None, ""
         self._evaluation = self._layout = self._steps = None
         self._canStart = self._canCheck = False
         ui = self.ui
@@ -28,6 +35,8 @@ class ValidateSection:
         connectAll(
             (ui.validateButton, "clicked(bool)", lambda: self._start("result")),
             (ui.calibrateButton, "clicked(bool)", lambda: self._start("calibrate")),
+            (ui.enginesButton, "clicked(bool)", lambda: self._start("engines")),
+            (ui.useEngineButton, "clicked(bool)", lambda: self.onUse(self._engine)),
             (ui.validateCancelButton, "clicked(bool)", lambda: self._evaluation.cancel()),
             (self._timer, "timeout()", self._onTimer),
             (ui.plotComboBox, "currentIndexChanged(int)", self._onPlot),
@@ -69,9 +78,22 @@ class ValidateSection:
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
         expected = result.expected_error
         ui.calibrationLabel.text = calibrationText(expected, result.calibration)
+        self._showEngines(result, record)
         self._canStart = record is not None and record.status == "complete"
         self._canCheck = self._canStart and not (expected and expected.refused)
         self._showProgress()
+
+    def _showEngines(self, result, record) -> None:
+        """What the registration methods did on known deformations of the pair."""
+        found = recommendationOf(result.folder) if record else None
+        ui, self._engine = self.ui, found["engine"] if found else ""
+        ui.enginesLabel.text = enginesText(found) if found else ""
+        ui.enginesLabel.visible = found is not None
+        ui.useEngineButton.visible = self._engine not in (
+            "",
+            record.backbone.name if record else "",
+        )
+        ui.useEngineButton.text = _("Choose {name}").format(name=self._engine)
 
     def removeObservers(self) -> None:
         """The scene is closed, or the panel: stop the worker, give the layout back."""
@@ -131,6 +153,7 @@ class ValidateSection:
         active = evaluation is not None and evaluation.isActive
         ui.validateButton.enabled = self._canStart and not active
         ui.calibrateButton.enabled = self._canCheck and not active
+        ui.enginesButton.enabled = self._canStart and not active
         ui.validateRunningWidget.visible = active
         ui.validateStatusLabel.text = (
             ""
@@ -176,6 +199,22 @@ def recordOf(result):
         return read_record(result.folder) if result.folder else None
     except ResultError:
         return None
+
+
+def enginesText(found: dict) -> str:
+    """The registration methods on known deformations of a pair, as HTML: a sentence and a table.
+
+    Args:
+        found: see ``studies.engines.recommendation``.
+    """
+    heads = (_("Method"), _("Error (mm)"), _("CPU (s)"), _("Memory (MB)"))
+    lines = [f"<tr>{''.join(f'<th align=left>{head}&nbsp;</th>' for head in heads)}</tr>"]
+    for one in found["table"]:
+        cells = [html.escape(one["engine"])]
+        for key, decimals in (("error_mm", 2), ("cpu_s", 1), ("peak_mb", 0)):
+            cells.append("" if one[key] is None else f"{one[key]:.{decimals}f}")
+        lines.append(f"<tr>{''.join(f'<td>{cell}&nbsp;</td>' for cell in cells)}</tr>")
+    return f"{html.escape(translated(found['text']))}<table>{''.join(lines)}</table>"
 
 
 def calibrationText(expected, calibration) -> str:
