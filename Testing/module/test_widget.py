@@ -490,6 +490,25 @@ def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
     assert widget.ui.resultsCollapsibleButton.visible
 
 
+def test_a_method_not_made_for_the_images_is_named_and_another_is_a_click_away(
+    widget, inputs, host, monkeypatch
+):
+    monkeypatch.setenv("STUB", "unfit")
+    ui = widget.ui
+    assert not ui.fittingWidget.visible
+    ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.unfit != "")
+    assert ui.fittingWidget.visible and ui.fittingLabel.text == run.unfit
+    assert run.unfit not in ui.warningsLabel.text  # said once
+    assert ui.fittingButton.text == "Stop, and choose B-spline (SimpleITK, slow)"
+    assert ui.backboneComboBox.currentData == "demons"  # nothing is chosen unasked
+    ui.fittingButton.click()
+    assert ui.backboneComboBox.currentData == "bspline" and not ui.fittingWidget.visible
+    run_until(host, lambda: not run.isActive)
+    assert run.state in ("partial", "cancelled")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
 def test_a_worker_that_does_not_listen_is_killed_with_its_children(
     widget, inputs, host, monkeypatch
