@@ -49,6 +49,7 @@ SENTENCES = (
     translate("UncertainRegLib", "Area under the sparsification error curve"),
     translate("UncertainRegLib", "Around the registration, for images of one modality: comes with UncertainReg, trained on synthetic images; or one of your own"),
     translate("UncertainRegLib", "Around the scatter of registrations of the disturbed moving image: slower, for images of any modality"),
+    translate("UncertainRegLib", "As the segmentation names it"),
     translate("UncertainRegLib", "At 'spacing_mm' {0} of the manifest of {1} the fixed image has {2} voxels, more than 1024^3; crop the images."),
     translate("UncertainRegLib", "Axes need a slice view."),
     translate("UncertainRegLib", "Axes need the fixed image and the map of disagreement in the scene."),

@@ -18,6 +18,7 @@ legend, slices, unknown    the one legend, the slice views, lines where nothing 
 arrows, steps              the displacement as arrows; a result filled in small steps
 sample_pair                the example of the first minute as nodes
 acceptance                 the verdict, and what was decided
+dose                       a dose seen through the samples: table and histograms
 plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
 foreground, frames         where maps mean something; the one LPS to RAS flip
