@@ -1,4 +1,5 @@
-"""A worker for "evaluate result DIR" and "evaluate calibrate DIR" that computes nothing.
+"""A worker for "evaluate result DIR", "evaluate calibrate DIR" and "evaluate acceptance DIR" that
+computes nothing.
 
 The environment variable STUB says how it behaves: complete, refuse, fail or slow (until
 cancelled).
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[n]) for n in (1, 2)]
+from support.fake_acceptance import write_fake_acceptance  # noqa: E402
 from support.fake_validation import write_fake_calibration, write_fake_validation  # noqa: E402
 
 REFUSAL = "Demons follows only 5% of 10 mm. No bound is stated."
@@ -22,8 +24,8 @@ def say(event: str, **values) -> None:
 
 def main() -> int:
     behaviour = os.environ.get("STUB", "complete")
-    evaluate, action, folder, *progress = sys.argv[1:]
-    assert (evaluate, progress) == ("evaluate", ["--progress", "json"])
+    evaluate, action, folder, *options = sys.argv[1:]
+    assert (evaluate, options[-2:]) == ("evaluate", ["--progress", "json"])
     say("started", pid=os.getpid())
     if behaviour == "fail":
         record = json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
@@ -32,6 +34,9 @@ def main() -> int:
         return 1
     if action == "result":
         write_fake_validation(folder)
+    elif action == "acceptance":
+        assert options[0] == "--tolerances"
+        write_fake_acceptance(folder, options[1])
     else:
         finished = 0
         while finished < 4 or behaviour == "slow":

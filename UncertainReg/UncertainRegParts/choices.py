@@ -71,6 +71,7 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
     """For each choice of the panel: (name in the job, title, tooltip)."""
     from UncertainRegLib.backbones import listing as backbones
     from UncertainRegLib.perturbations import FAMILIES
+    from UncertainRegLib.results.acceptance import PRESETS
     from UncertainRegLib.samplers.proposals import SOURCES
 
     return {
@@ -80,6 +81,7 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
             (f.name, translated(f.title), translated(f.tip)) for f in FAMILIES.values()
         ],
         "sirSource": [(s.name, translated(s.title), translated(s.tip)) for s in SOURCES.values()],
+        "tolerances": [(name, translated(one.name), "") for name, one in PRESETS.items()],
         "device": [
             ("auto", _("Automatic"), ""),
             ("cpu", _("Processor (CPU)"), ""),

@@ -85,9 +85,13 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             "fixedLandmarks": parameters.fixedLandmarks,
             "fixedMask": parameters.fixedMask,
             "movingMask": parameters.movingMask,
+            "transform": parameters.transform,
         }
         names = ("backbone", "method", "perturbation", "samples", "seed", "device", "competence")
         settings = {name: getattr(parameters, name) for name in names}
+        settings["inverse_consistency"] = (
+            parameters.inverseConsistency and parameters.transform is None
+        )
         ofMethod = methodSettings(parameters)
         if ofMethod:
             settings["parameters"] = {"method": ofMethod}

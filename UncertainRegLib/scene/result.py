@@ -18,6 +18,7 @@ from ..results.maps import DISAGREEMENT, EXPECTED, kind_of
 from ..results.reader import ResultFolder
 from ..results.record import Record
 from . import inputs, landmarks, maps, nodes, plots, strays, tables
+from .acceptance import fill_acceptance
 from .bound import show_bound
 from .collect import collect
 from .collect import find_results as find_results
@@ -192,7 +193,8 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     _fill_landmarks(scene, run, record.landmarks)
     yield from plots.fill_validation(scene, run, source)
     yield
-    metadata = _metadata(record) | {
+    metadata = _metadata(record) | fill_acceptance(scene, run, source)
+    metadata |= {
         "Folder": str(source.path.absolute()),
         "Time": source.written.strftime("%Y-%m-%d %H:%M:%S"),
     }
@@ -303,6 +305,7 @@ def _metadata(record: Record) -> dict[str, str]:
         "ExpectedError": _json(record.expected_error),
         "Competence": _json(record.competence),
         "BeforeAfter": _json(record.before_after),
+        "Given": _json(record.given),
         "Strays": json.dumps(samples.strays_mm),
         "Sampling": _json(replace(samples, files=[], log_weights=[], status=[])),
     }

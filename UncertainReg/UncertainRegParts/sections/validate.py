@@ -3,15 +3,12 @@ worker."""
 
 from __future__ import annotations
 
-import logging
-
 import slicer
 from slicer.i18n import tr as _
 
 from ..controls import blocked, connectAll, fillTable
-from ..stepper import Stepper
 from ..wording import translated
-from ..worker.evaluation import Evaluation
+from .evaluating import Evaluating
 from .progress import showProgress
 
 
@@ -20,15 +17,15 @@ class ValidateSection:
 
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
-        self._evaluation = self._layout = None
-        self._stepper = Stepper()
+        self._layout = None
         self._canStart = self._canCheck = False
         ui = self.ui
+        self.evaluating = Evaluating(panel, self._showProgress)
         ui.validationTable.verticalHeader().visible = False
         connectAll(
-            (ui.validateButton, "clicked(bool)", lambda: self._start("result")),
-            (ui.calibrateButton, "clicked(bool)", lambda: self._start("calibrate")),
-            (ui.validateCancelButton, "clicked(bool)", lambda: self._evaluation.cancel()),
+            (ui.validateButton, "clicked(bool)", lambda: self.evaluating.start("result")),
+            (ui.calibrateButton, "clicked(bool)", lambda: self.evaluating.start("calibrate")),
+            (ui.validateCancelButton, "clicked(bool)", self.evaluating.cancel),
             (ui.plotComboBox, "currentIndexChanged(int)", self._onPlot),
             (ui.showPlotCheckBox, "toggled(bool)", self._onShowPlot),
         )
@@ -74,60 +71,20 @@ class ValidateSection:
 
     def removeObservers(self) -> None:
         """The scene is closed, or the panel: stop the worker, give the layout back."""
-        if self._evaluation is not None:
-            self._evaluation.kill()
-        self._evaluation = None
-        self._stepper.stop()
+        self.evaluating.kill()
         self.ui.showPlotCheckBox.checked = False
-
-    def _start(self, action: str) -> None:
-        try:
-            self._evaluation = Evaluation(action, self.panel.result, self._onEvaluation)
-        except RuntimeError as error:
-            slicer.util.errorDisplay(str(error))
-        self._showProgress()
-
-    def _onEvaluation(self) -> None:
-        """The worker made progress, or ended."""
-        if self._evaluation.state == "complete":
-            self._update(self._evaluation.run)
-        self._showProgress()
-
-    def _update(self, run: str) -> None:
-        """Bring what the worker found into the scene, in steps."""
-        from UncertainRegLib.scene.result import find_results, updating
-
-        for result in find_results(slicer.mrmlScene):
-            if result.run == run:
-                self._evaluation.state = "loading"
-                self._stepper.start(updating(result, result.folder, map_names=()), self._onUpdated)
-
-    def _onUpdated(self, _result, error: Exception | None) -> None:
-        self._evaluation.state = "complete" if error is None else "failed"
-        if error is not None:
-            logging.error("UncertainReg: the result cannot be read", exc_info=error)
-            self._evaluation.error = translated(str(error))
-        self.panel.refresh()
 
     def _showProgress(self) -> None:
         """Buttons, bar and message follow the worker."""
-        ui, evaluation = self.ui, self._evaluation
-        active = evaluation is not None and evaluation.isActive
+        ui, active = self.ui, self.evaluating.isActive
         ui.validateButton.enabled = self._canStart and not active
         ui.calibrateButton.enabled = self._canCheck and not active
         ui.validateRunningWidget.visible = active
-        ui.validateStatusLabel.text = (
-            ""
-            if evaluation is None
-            else {
-                "failed": evaluation.error,
-                "cancelled": _("Cancelled; nothing was changed."),
-            }.get(evaluation.state, "")
-        )
+        ui.validateStatusLabel.text = self.evaluating.message
         ui.validateStatusLabel.visible = ui.validateStatusLabel.text != ""
         if active:
             showProgress(
-                evaluation,
+                self.evaluating.evaluation,
                 ui.validateProgressBar,
                 ui.validateCancelButton,
                 _("{finished} of {asked} registrations"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from slicer.i18n import tr as _
@@ -25,7 +25,8 @@ def namesIn(folder: str) -> dict[str, str]:
 
 
 class Evaluation(Task):
-    """The comparison of a run with a truth ("result"), or its calibration ("calibrate").
+    """The comparison of a run with a truth ("result"), its calibration ("calibrate"), or its verdict
+    ("acceptance").
 
     Cancelled, it leaves the result as it was.
 
@@ -33,10 +34,12 @@ class Evaluation(Task):
         run: identifier of the run whose folder it is.
     """
 
-    def __init__(self, action: str, result, onChanged: Callable[[], None]) -> None:
+    def __init__(
+        self, action: str, result, onChanged: Callable[[], None], options: Sequence[str] = ()
+    ) -> None:
         """
         Args:
-            action: "result" or "calibrate", as on the command line.
+            action, options: as on the command line.
             result: the nodes of the run (``ResultNodes``) with its folder.
             onChanged: called when an attribute changed.
 
@@ -46,7 +49,7 @@ class Evaluation(Task):
         super().__init__(onChanged)
         self.run = result.run
         self.names = namesIn(result.folder)
-        self._startWorker(["evaluate", action, result.folder], Path(result.folder))
+        self._startWorker(["evaluate", action, result.folder, *options], Path(result.folder))
 
     def _onEnd(self, exitCode: int) -> None:
         from UncertainRegLib.cli.exit_codes import COMPLETE, REFUSED

@@ -59,7 +59,9 @@ class Run(Task):
         job = writeInputs(**self._nodes, folder=self._folder / "inputs")
         names = namesOf(job, self._nodes)
         self.names = {f"{self._folder}{os.sep}": ""}
-        self.names |= {job[role]: f"“{name}”" for role, name in names.items()}
+        for role, name in names.items():
+            files = job[role] if isinstance(job[role], list) else [job[role]]
+            self.names |= dict.fromkeys(files, f"“{name}”")
         job["names"] = names
         # The worker watches this process: it also stops when Slicer crashes.
         job |= self._settings | {"out": str(self.out), "parent_pid": os.getpid()}
