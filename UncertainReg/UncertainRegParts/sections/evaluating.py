@@ -27,7 +27,7 @@ class Evaluating:
             onChanged: called whenever the evaluation made progress, or ended.
         """
         self.panel, self.evaluation, self._onChanged = panel, None, onChanged
-        self._stepper = Stepper()
+        self._stepper = Stepper(panel.ui.resultComboBox)
 
     @property
     def isActive(self) -> bool:
