@@ -12,7 +12,7 @@ from UncertainRegLib.scene.bundle import read_bundle, write_bundle  # noqa: E402
 from UncertainRegLib.scene.colors import color_table, display_of, table_name  # noqa: E402
 from UncertainRegLib.scene.growth import STEPS, add_growth  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
-from UncertainRegLib.scene.mixed import mixed  # noqa: E402
+from UncertainRegLib.scene.mixed import Mixer  # noqa: E402
 from UncertainRegLib.scene.outlines import has_outlines, hide_outlines, outlining  # noqa: E402
 from UncertainRegLib.scene.removal import remove_result  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result  # noqa: E402
@@ -32,6 +32,10 @@ def folder(tmp_path_factory):
 def result(folder):
     with HeadlessScene() as headless:
         yield load_result(folder, headless.scene)
+
+
+def mixed(result, kind: str, share: float = 0.5):
+    return Mixer(result).fill(result, kind, share)
 
 
 def to_ras(node) -> np.ndarray:
@@ -175,14 +179,15 @@ def test_fixed_and_registered_are_shown_in_turn(result):
     both = slicer.util.arrayFromVolume(mixed(result, "checkerboard"))
     assert both.shape == fixed.shape and set(np.unique(both.round())) == {10.0, 30.0}
     assert 0.3 < (both > 20).mean() < 0.55
+    mixer = Mixer(result)
     for share in (0.0, 0.25, 1.0):
-        both = slicer.util.arrayFromVolume(mixed(result, "swipe", share))
+        both = slicer.util.arrayFromVolume(mixer.fill(result, "swipe", share))
         assert (both[:, 0, 0] < 20).all() == (share > 0)
         expected = {0.0: 1.0, 0.25: 7 / 8, 1.0: 0.0}[share]
         assert (both[10, 5:-5, 5:-5] > 20).mean() == pytest.approx(expected, abs=0.15)
-    assert len(nodes.of_run(result.scene, result.run)) == len(
-        {node.GetID() for node in nodes.of_run(result.scene, result.run)}
-    )
+    assert mixer.is_of(result)
+    result.moving.GetImageData().Modified()
+    assert not mixer.is_of(result)
     result.scene.RemoveNode(result.moving)
     result.moving = None
     with pytest.raises(ValueError, match="not in the scene"):

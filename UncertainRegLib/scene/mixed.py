@@ -21,39 +21,61 @@ ACROSS = 10  # fields of the checkerboard along the longest side of the fixed im
 MIXED, KIND = "mixed", "UncertainReg.Mixed"  # its role, and the attribute that says how
 
 
-def mixed(result: ResultNodes, kind: str, share: float = 0.5) -> slicer.vtkMRMLScalarVolumeNode:
-    """The one volume of the run for that, filled anew, with the grey values of the fixed image.
+class Mixer:
+    """Keeps the registered image, so that moving the edge is quick.
 
     The moving image counts where it is registered, whatever moves it now; it gets the grey values
     that it would have in its own window. Beyond its edge the fixed image is shown.
 
-    Args:
-        kind: 'checkerboard'; or 'swipe': the fixed image up to ``share`` (0 to 1) of the way across
-            the first two axes of its grid, so that every slice view has an edge.
-
     Raises:
         ValueError: an image or the registration is missing.
     """
-    if result.fixed is None or result.moving is None or result.transform is None:
-        raise ValueError("The fixed or the moving image, or the registration, is not in the scene.")
-    fixed = slicer.util.arrayFromVolume(result.fixed).astype(np.float32)
-    grid = world_grid(result.fixed)
-    registered = _registered(result, grid)
-    low, high = _window(result.moving)
-    fixed_low, fixed_high = _window(result.fixed)
-    registered = fixed_low + (registered - low) * ((fixed_high - fixed_low) / (high - low))
-    is_moving = _is_moving(grid, kind, share) & np.isfinite(registered)
-    node, is_new = nodes.find_or_add(
-        result.scene, result.run, MIXED, "vtkMRMLScalarVolumeNode", "Fixed and registered"
-    )
-    if is_new:
-        node.CreateDefaultDisplayNodes()
-        display_of(node).AutoWindowLevelOff()
-    set_image(node, Image(np.where(is_moving, registered, fixed).astype(np.float32), grid))
-    display_of(node).SetWindowLevelMinMax(fixed_low, fixed_high)
-    node.SetAttribute(KIND, kind)
-    nodes.put_in_folder(result.scene, result.run, "UncertainReg", result.fixed)
-    return node
+
+    def __init__(self, result: ResultNodes) -> None:
+        if result.fixed is None or result.moving is None or result.transform is None:
+            raise ValueError(
+                "The fixed or the moving image, or the registration, is not in the scene."
+            )
+        self._state = _state(result)
+        self._grid = world_grid(result.fixed)
+        self._registered = _registered(result, self._grid)
+
+    def is_of(self, result: ResultNodes) -> bool:
+        """Is it of this result, as it is now?"""
+        return self._state == _state(result)
+
+    def fill(
+        self, result: ResultNodes, kind: str, share: float = 0.5
+    ) -> slicer.vtkMRMLScalarVolumeNode:
+        """The one volume of the run for that, filled anew, with the grey values of the fixed image.
+
+        Args:
+            kind: 'checkerboard'; or 'swipe': the fixed image up to ``share`` (0 to 1) of the way
+                across the first two axes of its grid, so that every slice view has an edge.
+        """
+        low, high = _window(result.moving)
+        black, white = _window(result.fixed)
+        moving = black + (self._registered - low) * ((white - black) / (high - low))
+        is_moving = _is_moving(self._grid, kind, share) & np.isfinite(moving)
+        array = np.where(is_moving, moving, slicer.util.arrayFromVolume(result.fixed))
+        node, is_new = nodes.find_or_add(
+            result.scene, result.run, MIXED, "vtkMRMLScalarVolumeNode", "Fixed and registered"
+        )
+        if is_new:
+            node.CreateDefaultDisplayNodes()
+            display_of(node).AutoWindowLevelOff()
+        set_image(node, Image(array.astype(np.float32, copy=False), self._grid))
+        display_of(node).SetWindowLevelMinMax(black, white)
+        node.SetAttribute(KIND, kind)
+        nodes.put_in_folder(result.scene, result.run, "UncertainReg", result.fixed)
+        return node
+
+
+def _state(result: ResultNodes) -> list:
+    """What the registered image is made of, and when that was changed last."""
+    parts = [node and node.GetImageData() for node in (result.fixed, result.moving)]
+    transform = result.transform and result.transform.GetTransformFromParent()
+    return [result.run, *((part, part and part.GetMTime()) for part in (*parts, transform))]
 
 
 def _is_moving(grid: Grid, kind: str, share: float) -> np.ndarray:

@@ -18,7 +18,7 @@ _COLOR = (0.35, 0.8, 1.0)  # cool: the map under it is yellow to red
 
 
 def outlining(result: ResultNodes, structure: str) -> Steps[slicer.vtkMRMLModelNode]:
-    """Draw them instead of those drawn before, one sample a step; samples without weight are left
+    """Draw them instead of those drawn before, in two steps a sample; samples without weight are left
     out.
 
     Args:
@@ -33,6 +33,7 @@ def outlining(result: ResultNodes, structure: str) -> Steps[slicer.vtkMRMLModelN
     for field, weight in zip(fields, sample_weights(result.sample_sequence)):
         if weight > 0:
             moved = warp(moving, field.resample(grid.at_most(VOXELS)), outside=0.0)
+            yield
             together.AddInputData(surface_at(moved, 0.5))
             yield
     together.Update()

@@ -25,7 +25,8 @@ VALUES = ("displacement_mm", "jacobian")  # maps of the registration, which are 
 
 def can_be_grey(result: ResultNodes, name: str) -> bool:
     """Is it a map of the registration, and is the disagreement there, too?"""
-    return name in VALUES and {name, DISAGREEMENT} <= set(result.maps)
+    needed = [result.maps.get(one) for one in (name, DISAGREEMENT)]
+    return name in VALUES and all(node is not None and display_of(node) for node in needed)
 
 
 def suppressed(result: ResultNodes, name: str) -> slicer.vtkMRMLScalarVolumeNode:

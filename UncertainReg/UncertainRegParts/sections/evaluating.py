@@ -29,7 +29,7 @@ class Evaluating:
         """
         self.panel, self.evaluation, self._onChanged = panel, None, onChanged
         self._mapNames = mapNames
-        self._stepper = Stepper()
+        self._stepper = Stepper(panel.ui.resultComboBox)
 
     @property
     def isActive(self) -> bool:

@@ -1,8 +1,6 @@
-"""The maps: which one, over what, how opaque, from which value on."""
+"""The maps: which one, over what, how opaque; its colours are those of `colors`."""
 
 from __future__ import annotations
-
-import math
 
 import qt
 import slicer
@@ -15,13 +13,14 @@ from ..wording import translated
 
 
 class MapSection(VTKObservationMixin):
-    """Map chooser, background, legend, opacity, threshold and arrows."""
+    """Map chooser, background, legend, opacity and arrows."""
 
     def __init__(self, panel) -> None:
         VTKObservationMixin.__init__(self)
         self.panel, self.ui = panel, panel.ui
         self._layersTimer = qt.QTimer(self.ui.mapComboBox)  # once for all views that change
         self._layersTimer.setSingleShot(True)
+        self._mixer = None  # of the result whose two images were shown in one last
         self._layers = ()  # what the views showed when that was last looked at
         ui = self.ui
         for title, name in (
@@ -40,10 +39,7 @@ class MapSection(VTKObservationMixin):
             (ui.legendComboBox, "currentIndexChanged(int)", self._onLegend),
             (self._layersTimer, "timeout()", self._onLayers),
             (ui.opacitySlider, "valueChanged(double)", self._onOpacity),
-            (ui.thresholdSlider, "valueChanged(double)", self._onThreshold),
-            (ui.logCheckBox, "toggled(bool)", self._onLog),
             (ui.greyCheckBox, "toggled(bool)", self.showMap),
-            (ui.colorsComboBox, "currentIndexChanged(int)", self._onColors),
             (ui.swipeSlider, "valueChanged(double)", self._setBackground),
             (ui.glyphsCheckBox, "toggled(bool)", self._onGlyphs),
         )
@@ -60,6 +56,7 @@ class MapSection(VTKObservationMixin):
 
         self.removeObservers()
         if result is None:
+            self._mixer = None
             return
         for view in slice_views(slicer.mrmlScene):
             self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._onView)
@@ -89,7 +86,7 @@ class MapSection(VTKObservationMixin):
         with blocked(ui.glyphsCheckBox) as box:
             box.checked = has_arrows(result)
         self._onGlyphs(ui.glyphsCheckBox.checked)
-        self._updateThreshold()
+        self.panel.colors.show(self.panel.result)
 
     def _showLegendViews(self) -> None:
         """The slice views that can have the legend."""
@@ -147,7 +144,7 @@ class MapSection(VTKObservationMixin):
         if self.ui.showMapCheckBox.checked:
             self.showMap()
         else:
-            self._updateThreshold()
+            self.panel.colors.show(self.panel.result)
 
     def showMap(self) -> None:
         """Show the map in the slice views, or give them back; the layout stays as it is."""
@@ -157,7 +154,7 @@ class MapSection(VTKObservationMixin):
         result, ui = self.panel.result, self.ui
         if result is None or self.name not in result.maps:
             return
-        self._updateThreshold()
+        self.panel.colors.show(self.panel.result)
         ui.mapComboBox.toolTip = translated(result.maps[self.name].GetDescription() or "")
         if not ui.showMapCheckBox.checked:
             self.panel.restoreLayers()
@@ -197,13 +194,16 @@ class MapSection(VTKObservationMixin):
 
     def _setBackground(self) -> None:
         from UncertainRegLib.scene.display import slice_views
-        from UncertainRegLib.scene.mixed import mixed
+        from UncertainRegLib.scene.mixed import Mixer
 
         result, chosen = self.panel.result, self.ui.backgroundComboBox.currentData
         self.ui.swipeSlider.visible = chosen == "swipe"
         if chosen in ("checkerboard", "swipe"):
             try:
-                volume = mixed(result, chosen, self.ui.swipeSlider.value / 100)
+                if self._mixer is None or not self._mixer.is_of(result):
+                    with slicer.util.WaitCursor():
+                        self._mixer = Mixer(result)
+                volume = self._mixer.fill(result, chosen, self.ui.swipeSlider.value / 100)
             except ValueError as error:
                 slicer.util.errorDisplay(translated(str(error)))
                 return
@@ -213,87 +213,11 @@ class MapSection(VTKObservationMixin):
             for view in slice_views(slicer.mrmlScene):
                 view.SetBackgroundVolumeID(volume.GetID())
 
-    def _updateThreshold(self) -> None:
-        """Range, unit and value of the slider, and the log box, from the display of the map."""
-        from UncertainRegLib.palette import SIGNED
-        from UncertainRegLib.scene.colors import display_of
-        from UncertainRegLib.scene.log_colors import can_be_log, colors_of, is_log
-        from UncertainRegLib.scene.suppressed import can_be_grey
-
-        result = self.panel.result
-        node = result.maps.get(self.name)
-        display = display_of(node) if node is not None else None
-        if display is None:
-            return
-        with blocked(self.ui.logCheckBox) as box:
-            box.checked = is_log(node)
-            box.enabled = can_be_log(node)
-        self.ui.greyCheckBox.enabled = can_be_grey(result, self.name)
-        self._offerColors(colors_of(node))
-        isTwoColoured = colors_of(node) in SIGNED  # nothing in it is merely low
-        self.ui.thresholdSlider.visible = self.ui.thresholdSliderLabel.visible = not isTwoColoured
-        low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
-        unit = node.GetAttribute("UncertainReg.Unit") or ""
-        with blocked(self.ui.thresholdSlider) as slider:
-            slider.suffix = f" {unit}" if unit else ""
-            slider.minimum, slider.maximum = min(low, 0.0), high + (high - low)
-            magnitude = math.floor(math.log10(max(high - low, 1e-3)))
-            slider.decimals, slider.singleStep = max(2, 2 - magnitude), 10.0 ** (magnitude - 1)
-            slider.value = display.GetLowerThreshold()
-
     def _onOpacity(self, value: float) -> None:
         from UncertainRegLib.scene.display import set_opacity
 
         if self.panel.result is not None and self.ui.showMapCheckBox.checked:
             set_opacity(self.panel.result, value)
-
-    def _onThreshold(self, value: float) -> None:
-        from UncertainRegLib.scene.display import set_threshold
-
-        result = self.panel.result
-        if result is not None and self.name in result.maps:
-            set_threshold(result, self.name, value)
-            if self.ui.greyCheckBox.checked:
-                self.showMap()
-
-    def _offerColors(self, chosen: str) -> None:
-        """The colours that suit a map with these."""
-        from UncertainRegLib.palette import SEQUENTIAL, SIGNED
-
-        names = {
-            "inferno": _("Inferno: black, red, yellow"),
-            "viridis": _("Viridis: violet, green, yellow"),
-            "cividis": _("Cividis: blue, grey, yellow"),
-            "plasma": _("Plasma: blue, pink, yellow"),
-            "magma": _("Magma: violet, pink, white"),
-            "grey": _("Grey"),
-            "diverging": _("Blue and orange"),
-            "purple-green": _("Purple and green"),
-        }
-        offered = next((table for table in (SEQUENTIAL, SIGNED) if chosen in table), ())
-        with blocked(self.ui.colorsComboBox) as combo:
-            combo.clear()
-            for name in offered:
-                combo.addItem(names[name], name)
-            combo.currentIndex = combo.findData(chosen)
-            combo.enabled = bool(offered)  # else the map, or the user, has others
-
-    def _onColors(self) -> None:
-        from UncertainRegLib.scene.display import color_by
-
-        result, chosen = self.panel.result, self.ui.colorsComboBox.currentData
-        if result is not None and self.name in result.maps and chosen:
-            color_by(result, self.name, chosen)
-            if self.ui.greyCheckBox.checked:
-                self.showMap()
-
-    def _onLog(self, log: bool) -> None:
-        from UncertainRegLib.scene.display import color_by_log
-
-        result = self.panel.result
-        if result is not None and self.name in result.maps:
-            color_by_log(result, self.name, log)
-            self._updateThreshold()
 
     def _onGlyphs(self, show: bool) -> None:
         from UncertainRegLib.scene.arrows import hide_arrows, show_arrows

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from ..controls import blocked, confirm
 from ..wording import translated
 from .acceptance import AcceptanceSection
+from .colors import ColorSection
 from .dose import DoseSection
 from .maps import MapSection
 from .probe import ProbeSection
@@ -26,8 +27,8 @@ class ResultsPanel:
     sequence browser, the numbers in table nodes. So a saved scene comes back with all of it.
 
     Attributes:
-        maps, samples, strays, tables, probe, validate, acceptance, dose: the parts of the panel; each
-            shows one run and is told with ``show(result)`` when that changes.
+        maps, colors, samples, strays, tables, probe, validate, acceptance, dose: the parts of the
+            panel; each shows one run and is told with ``show(result)`` when that changes.
         onRemoved: called with the folder of a result that was taken out of the scene.
     """
 
@@ -40,6 +41,7 @@ class ResultsPanel:
         self._timer.connect("timeout()", self._onStale)
         self.samples = SampleSection(self)
         self.strays = StraySection(self)
+        self.colors = ColorSection(self)
         self.maps = MapSection(self)
         self.tables = TableSection(self)
         self.probe = ProbeSection(self)

@@ -21,7 +21,7 @@ class TableSection:
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
         self._structure = ""  # name of the row clicked last
-        self._stepper = Stepper()  # draws the outlines, one sample at a time
+        self._stepper = Stepper(ui.structuresTable)  # draws the outlines, one sample at a time
         for table in (ui.structuresTable, ui.landmarksTable):
             table.verticalHeader().visible = False
             table.verticalHeader().setDefaultSectionSize(24)
