@@ -54,8 +54,7 @@ def names() -> set[str]:
     found |= {text for entry in samplers.listing() for text in (entry.title, entry.tip)}
     for listed in (FAMILIES, SOURCES):
         found |= {text for one in listed.values() for text in (one.title, one.tip)}
-    found |= {metric.title for metric in METRICS.values()}
-    found |= {one.name for one in PRESETS.values()} | {*STATES}
+    found |= {one.name for one in PRESETS.values()}
     found |= {curve[0] for curve in CURVES.values()}
     found |= {word for words in DIRECTIONS.values() for word in words}
     return found - {""}

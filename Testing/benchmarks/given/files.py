@@ -28,7 +28,7 @@ def simpleitk(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, out: Pat
     method.SetMetricAsMeanSquares()
     method.SetMovingInitialTransform(affine)
     method.SetInitialTransform(spline, inPlace=True)
-    method.SetOptimizerAsLBFGSB(1e-5, numberOfIterations=30, maximumNumberOfFunctionEvaluations=40)
+    method.SetOptimizerAsLBFGSB(1e-5, numberOfIterations=40, maximumNumberOfFunctionEvaluations=50)
     method.Execute(fixed, moving)
     file = out / "composite.h5"
     sitk.WriteTransform(sitk.CompositeTransform([affine, spline]), str(file))
@@ -61,7 +61,9 @@ def elastix(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, out: Path)
 
     parameters = itk.ParameterObject.New()
     for stage in ("affine", "bspline"):
-        values = parameters.GetDefaultParameterMap(stage, 4, 12.0)
+        values = parameters.GetDefaultParameterMap(stage, 4, 20.0)
+        values["NumberOfSpatialSamples"] = ["4096"]
+        values["Metric"] = ["AdvancedNormalizedCorrelation"]  # the default adds a second one
         values["AutomaticTransformInitialization"] = ["false"]
         values["RandomSeed"] = ["1"]
         parameters.AddParameterMap(values)
