@@ -251,7 +251,7 @@ def main(result: Path | None, profile: bool) -> None:
         task.workerScript = real
         beat.phase = "comparing"
         widget.ui.validateButton.click()
-        evaluation = widget.results.validate._evaluation
+        evaluation = widget.results.validate.evaluating.evaluation
         until(lambda: not evaluation.isActive)
         for _ in range(20):
             host.process_events()

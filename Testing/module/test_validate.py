@@ -40,7 +40,7 @@ def panel(widget, folder, monkeypatch):
 
 
 def evaluation(panel):
-    return panel.results.validate._evaluation
+    return panel.results.validate.evaluating.evaluation
 
 
 def finish(host, panel) -> str:

@@ -296,10 +296,10 @@ def test_a_run_whose_end_goes_wrong_is_over(widget, inputs, host, monkeypatch):
 
 def test_a_closed_scene_stops_the_reading_of_the_maps(widget, inputs, host, monkeypatch):
     import slicer
-    from UncertainRegParts.worker.run import Run
+    from UncertainRegParts.stepper import Stepper
 
-    read, step = [], Run._step
-    monkeypatch.setattr(Run, "_step", lambda run: (read.append(run.state), step(run)))
+    read, step = [], Stepper._onTimer
+    monkeypatch.setattr(Stepper, "_onTimer", lambda self: (read.append(1), step(self)))
     widget.ui.applyButton.click()
     run_until(host, lambda: widget.logic.run.state == "loading", 120)
     del read[:]
@@ -333,7 +333,7 @@ def test_what_the_library_names_is_translated(widget, monkeypatch):
     from UncertainRegParts.sections import maps
 
     for module in (choices, maps):
-        monkeypatch.setattr(module, "_", lambda text: f"<{text}>")
+        monkeypatch.setattr(module, "translated", lambda text: f"<{text}>")
     shown = choices.choices()
     for name in ("backbone", "method", "perturbation", "sirSource"):
         assert all(title.startswith("<") for _name, title, _tip in shown[name]), name
@@ -657,7 +657,7 @@ def test_whatever_happens_at_the_end_ends_the_run(widget, inputs, host, monkeypa
     def broken(run, *arguments):
         raise KeyError("something nobody foresaw")
 
-    for step in ("_loadFirst", "_step", "_end"):
+    for step in ("_loadFirst", "_onLoaded", "_end"):
         with monkeypatch.context() as patch:
             patch.setattr(Run, step, broken)
             assert apply_and_wait(host, widget) == "failed"

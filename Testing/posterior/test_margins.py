@@ -20,15 +20,13 @@ def radius_of(inside: np.ndarray) -> float:
 
 
 def test_a_constant_bound_moves_the_boundary_by_itself():
-    coarse = Grid.from_spacing((5, 5, 5), (10.0, 10.0, 10.0), (-20, -20, -20))
-    found = margin_volume(ball(10.0), Image(np.full(coarse.shape, 3.0, np.float32), coarse))
+    found = margin_volume(ball(10.0), np.full(GRID.shape, 3.0))
     for level, radius in ((-1.0, 7.0), (0.0, 10.0), (1.0, 13.0)):
         assert radius_of(found.array < level) == pytest.approx(radius, abs=0.4)
 
 
 def test_the_margin_is_wide_where_the_bound_is():
-    bound = np.where(GRID.points()[..., 0] < 0, 1.0, 4.0).astype(np.float32)
-    found = margin_volume(ball(10.0), Image(bound, GRID))
+    found = margin_volume(ball(10.0), np.where(GRID.points()[..., 0] < 0, 1.0, 4.0))
     line = found.array[20, 20]  # along x, at about half a voxel from the middle
     x = GRID.points()[20, 20, :, 0]
     assert x[line < 1.0].min() == pytest.approx(-11.0, abs=1.0)
@@ -36,10 +34,10 @@ def test_the_margin_is_wide_where_the_bound_is():
 
 
 def test_a_bound_wider_than_the_structure_leaves_no_core():
-    found = margin_volume(ball(3.0), Image(np.full(GRID.shape, 5.0, np.float32), GRID))
+    found = margin_volume(ball(3.0), np.full(GRID.shape, 5.0))
     assert not (found.array < -1.0).any() and (found.array < 1.0).any()
 
 
 def test_a_structure_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="empty"):
-        margin_volume(ball(0.0), Image(np.ones(GRID.shape, np.float32), GRID))
+        margin_volume(ball(0.0), np.ones(GRID.shape))

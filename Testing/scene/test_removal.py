@@ -66,8 +66,8 @@ def test_a_removed_result_leaves_nothing(headless, tmp_path):
 def test_the_inputs_of_the_user_stay_where_they_were(headless, tmp_path):
     scene = headless.scene
     first = load_result(write_fake_result(tmp_path / "first"), scene)
-    given = {"fixed_node": first.fixed, "moving_node": first.moving}
-    second = load_result(write_fake_result(tmp_path / "second"), scene, **given)
+    given = {"fixed": first.fixed, "moving": first.moving}
+    second = load_result(write_fake_result(tmp_path / "second"), scene, given)
     assert first.moving.GetParentTransformNode() is second.transform
     remove_result(first)
     assert second.moving.GetParentTransformNode() is second.transform

@@ -382,7 +382,13 @@ def test_nodes_of_the_user_are_used_and_left_alone(folder, headless):
     points = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Mine")
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
     before = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    result = load_result(folder, scene, fixed, moving, segmentation, points)
+    given = {
+        "fixed": fixed,
+        "moving": moving,
+        "moving_segmentation": segmentation,
+        "moving_points": points,
+    }
+    result = load_result(folder, scene, given)
     assert (result.fixed, result.moving) == (fixed, moving)
     assert (result.moving_segmentation, result.moving_points) == (segmentation, points)
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == before + len(result.maps)
@@ -401,7 +407,7 @@ def _moved_by_the_user(scene, folder, class_name: str):
 def test_a_linear_transform_of_the_user_stays_between(folder, headless):
     scene = headless.scene
     moving, couch = _moved_by_the_user(scene, folder, "vtkMRMLLinearTransformNode")
-    result = load_result(folder, scene, moving_node=moving)
+    result = load_result(folder, scene, {"moving": moving})
     assert result.warnings == []
     assert moving.GetParentTransformNode() is couch
     for under in ("transform", "sample_transform", "transform"):
@@ -415,20 +421,20 @@ def test_a_linear_transform_of_the_user_stays_between(folder, headless):
 def test_a_transform_that_deforms_or_holds_the_fixed_image_is_left_alone(folder, headless):
     scene = headless.scene
     moving, warp = _moved_by_the_user(scene, folder, "vtkMRMLBSplineTransformNode")
-    result = load_result(folder, scene, moving_node=moving)
+    result = load_result(folder, scene, {"moving": moving})
     assert warp.GetParentTransformNode() is None
     assert len(result.warnings) == 1 and "Couch" in result.warnings[0]
     moving, couch = _moved_by_the_user(scene, folder, "vtkMRMLLinearTransformNode")
     fixed = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
     slicer.util.updateVolumeFromArray(fixed, _file(folder, "fixed.nrrd"))
     fixed.SetAndObserveTransformNodeID(couch.GetID())
-    result = load_result(folder, scene, fixed, moving)
+    result = load_result(folder, scene, {"fixed": fixed, "moving": moving})
     assert couch.GetParentTransformNode() is None and len(result.warnings) == 1
 
 
 def test_second_run_takes_the_moving_image_over(folder, headless):
     first = load_result(folder, headless.scene)
-    second = load_result(folder, headless.scene, first.fixed, first.moving)
+    second = load_result(folder, headless.scene, {"fixed": first.fixed, "moving": first.moving})
     assert second.warnings == []
     assert first.moving.GetParentTransformNode() is second.transform
 
@@ -436,7 +442,7 @@ def test_second_run_takes_the_moving_image_over(folder, headless):
 def test_the_fixed_image_leaves_the_transform_of_an_earlier_run(folder, headless):
     scene = headless.scene
     first = load_result(folder, scene)
-    second = load_result(folder, scene, fixed_node=first.moving, moving_node=first.fixed)
+    second = load_result(folder, scene, {"fixed": first.moving, "moving": first.fixed})
     assert second.moving.GetParentTransformNode() is second.transform
     for node in (second.fixed, first.moving_segmentation, first.moving_points):
         assert node.GetParentTransformNode() is None  # all of it is of the fixed image now
@@ -445,9 +451,9 @@ def test_the_fixed_image_leaves_the_transform_of_an_earlier_run(folder, headless
     for node in (first.moving, first.moving_segmentation, first.moving_points):
         assert node.GetParentTransformNode() is first.sample_transform
     moving, couch = _moved_by_the_user(scene, folder, "vtkMRMLLinearTransformNode")
-    third = load_result(folder, scene, moving_node=moving)
+    third = load_result(folder, scene, {"moving": moving})
     assert couch.GetParentTransformNode() is third.transform
-    load_result(folder, scene, fixed_node=moving)
+    load_result(folder, scene, {"fixed": moving})
     assert couch.GetParentTransformNode() is None
     assert moving.GetParentTransformNode() is couch
 

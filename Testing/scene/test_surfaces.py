@@ -116,7 +116,7 @@ def test_margins_are_a_bound_further_out_and_in(tmp_path, headless):
 def test_a_fixed_image_under_a_linear_transform_counts_where_it_is_seen(folder, headless):
     plain = load_result(folder, headless.scene)
     fixed = _under_a_turned_table(headless.scene, plain.fixed)
-    result = load_result(folder, headless.scene, fixed_node=fixed)
+    result = load_result(folder, headless.scene, {"fixed": fixed})
     assert result.warnings == []
     np.testing.assert_array_equal(
         *(slicer.util.arrayFromVolume(each.maps["uncertainty_mm"]) for each in (result, plain))
@@ -130,7 +130,7 @@ def test_a_fixed_image_under_a_deformable_transform_is_a_warning(folder, headles
     fixed = load_result(folder, headless.scene).fixed
     warp = headless.scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "Warp")
     fixed.SetAndObserveTransformNodeID(warp.GetID())
-    result = load_result(folder, headless.scene, fixed_node=fixed)
+    result = load_result(folder, headless.scene, {"fixed": fixed})
     assert len(result.warnings) == 1 and "deformable transform Warp" in result.warnings[0]
     assert np.isfinite(slicer.util.arrayFromVolume(result.maps["uncertainty_mm"])).all()
 

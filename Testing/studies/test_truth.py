@@ -20,7 +20,7 @@ from UncertainRegLib.geometry import (
     write_image,
 )
 from UncertainRegLib.studies.judged import student_factor
-from UncertainRegLib.studies.known_errors import read_known
+from UncertainRegLib.studies.known_errors import _length, read_known
 from UncertainRegLib.studies.truth import read_pairs
 from UncertainRegLib.studies.twin import twin
 
@@ -186,6 +186,16 @@ def test_a_twin_differs_from_its_truth_as_much_as_the_real_pair():
     assert 0.1 < left.std() < 0.35
     back, _ = invert(truth)
     assert np.isfinite(back.vectors).all()
+
+
+def test_the_length_of_a_simulated_error_is_one_of_the_fixed_space():
+    """Where a registration enlarges twice, what it is off by in the moving space is half of that
+    in the fixed one, where landmarks and maps are."""
+    double = (GRID.points(np.zeros(0)) - GRID.center).astype(np.float32)
+    truth = DisplacementField(double, GRID)
+    registration = DisplacementField(double + np.float32([1.5, 0.0, 0.0]), GRID)
+    points = GRID.center + np.array([[0.0, 0.0, 0.0], [3.0, -2.0, 4.0]])
+    assert _length(registration, truth, points) == pytest.approx(0.75, abs=1e-2)
 
 
 def test_a_student_bound_holds_a_further_sample_along_an_axis():

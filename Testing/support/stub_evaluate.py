@@ -1,5 +1,5 @@
-"""A worker for "evaluate result DIR", "evaluate calibrate DIR" and "evaluate engines --result DIR
---out FOLDER" that computes nothing.
+"""A worker for "evaluate result DIR", "evaluate calibrate DIR", "evaluate acceptance DIR" and
+"evaluate engines --result DIR --out FOLDER" that computes nothing.
 
 The environment variable STUB says how it behaves: complete, refuse, fail or slow (until
 cancelled).
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[n]) for n in (1, 2)]
+from support.fake_acceptance import write_fake_acceptance  # noqa: E402
 from support.fake_validation import write_fake_calibration, write_fake_validation  # noqa: E402
 
 REFUSAL = "Demons follows only 5% of 10 mm. No bound is stated."
@@ -34,11 +35,11 @@ def write_fake_recommendation(folder: Path) -> None:
 
 def main() -> int:
     behaviour = os.environ.get("STUB", "complete")
-    evaluate, action, *given, progress, json_lines = sys.argv[1:]
-    assert (evaluate, progress, json_lines) == ("evaluate", "--progress", "json")
-    folder = given[-1]
+    evaluate, action, folder, *options = sys.argv[1:]
+    assert (evaluate, options[-2:]) == ("evaluate", ["--progress", "json"])
     if action == "engines":
-        assert given[::2] == ["--result", "--out"]
+        assert (folder, options[1]) == ("--result", "--out")
+        folder = options[2]
         Path(folder).mkdir(exist_ok=True)
     say("started", pid=os.getpid())
     if behaviour == "fail":
@@ -48,6 +49,9 @@ def main() -> int:
         return 1
     if action == "result":
         write_fake_validation(folder)
+    elif action == "acceptance":
+        assert options[0] == "--tolerances"
+        write_fake_acceptance(folder, options[1])
     else:
         finished = 0
         while finished < 4 or behaviour == "slow":

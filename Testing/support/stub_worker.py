@@ -48,7 +48,7 @@ def main() -> int:
     if behaviour == "unfit":
         say("warning", text="Demons is not made for such images.", fitting="bspline")
         behaviour = "slow"
-    say("stage", text="Registering")
+    say("stage", text="Registering with Demons")
     finished = 0
     while behaviour in ("slow", "stubborn") or finished < asked:
         finished = min(finished + 1, asked)

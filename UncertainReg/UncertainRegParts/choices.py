@@ -1,12 +1,14 @@
 """What can be chosen in the panel, and the tutorial of its help.
 
-The library names what it has in English, here and in maps and tables; `_` translates it where it
-is shown.
+The library names what it has in English, here and in maps and tables; `translated` where it is
+shown.
 """
 
 from __future__ import annotations
 
 from slicer.i18n import tr as _
+
+from .wording import translated
 
 TUTORIAL = _("""
 <p><b>In three minutes</b>:</p>
@@ -47,7 +49,7 @@ def methodsOf(backbone: str) -> list[tuple[str, str, str]]:
         facts = entry(backbone).facts
     except (BackboneError, ValueError):
         facts = None
-    return [(m.name, _title(m), m.to_install or _(m.tip)) for m in methods(facts)]
+    return [(m.name, _title(m), translated(m.to_install or m.tip)) for m in methods(facts)]
 
 
 def perturbs(method: str, settings: dict) -> bool:
@@ -61,7 +63,7 @@ def perturbs(method: str, settings: dict) -> bool:
 
 
 def _title(entry) -> str:
-    title = _(entry.title)
+    title = translated(entry.title)
     return title if entry.available else _("{title} (not installed)").format(title=title)
 
 
@@ -69,13 +71,17 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
     """For each choice of the panel: (name in the job, title, tooltip)."""
     from UncertainRegLib.backbones import listing as backbones
     from UncertainRegLib.perturbations import FAMILIES
+    from UncertainRegLib.results.acceptance import PRESETS
     from UncertainRegLib.samplers.proposals import SOURCES
 
     return {
-        "backbone": [(e.name, _title(e), e.to_install) for e in backbones()],
+        "backbone": [(e.name, _title(e), translated(e.to_install)) for e in backbones()],
         "method": methodsOf(""),
-        "perturbation": [(f.name, _(f.title), _(f.tip)) for f in FAMILIES.values()],
-        "sirSource": [(s.name, _(s.title), _(s.tip)) for s in SOURCES.values()],
+        "perturbation": [
+            (f.name, translated(f.title), translated(f.tip)) for f in FAMILIES.values()
+        ],
+        "sirSource": [(s.name, translated(s.title), translated(s.tip)) for s in SOURCES.values()],
+        "tolerances": [(name, translated(one.name), "") for name, one in PRESETS.items()],
         "device": [
             ("auto", _("Automatic"), ""),
             ("cpu", _("Processor (CPU)"), ""),

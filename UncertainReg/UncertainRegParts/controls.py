@@ -10,6 +10,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from .wording import translated
+
 DECIMALS = {"mm": 1, "%": 1, "points": 0, "": 3}  # by unit; else two
 MOST_ROWS = 12  # of a table that are seen without scrolling
 
@@ -28,11 +30,6 @@ def connectAll(*connections) -> None:
     """Connect (widget, signal, slot) triples."""
     for widget, signal, slot in connections:
         widget.connect(signal, slot)
-
-
-def crosshairNode() -> slicer.vtkMRMLCrosshairNode:
-    """The one crosshair of the scene."""
-    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
 
 
 def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
@@ -54,9 +51,9 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
     widget.setColumnCount(len(names))
     widget.setRowCount(len(order))
     for c, name in enumerate(names):
-        title = _(node.GetColumnTitle(name) or name)
+        title = translated(node.GetColumnTitle(name) or name)
         header = qt.QTableWidgetItem(in_two_lines(title))  # narrow: more columns are seen
-        header.setToolTip(_(node.GetColumnDescription(name) or ""))
+        header.setToolTip(translated(node.GetColumnDescription(name) or ""))
         widget.setHorizontalHeaderItem(c, header)
         for row, source in enumerate(order):
             value, unit = columns[c].GetValue(source), units[c]

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .parameters import UncertainRegParameterNode, methodSettings
+from .wording import translated
 from .worker.run import Run
 
 
@@ -36,8 +37,12 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self):
         return UncertainRegParameterNode(super().getParameterNode())
 
-    def missing(self, parameters) -> str:
-        """What the user still has to do before Apply, as a few words; empty when ready."""
+    def missing(self, parameters, found: tuple) -> str:
+        """What the user still has to do before Apply, as a few words; empty when ready.
+
+        Args:
+            found: the registration and the method that are ``chosen``.
+        """
         if parameters.fixedVolume is None:
             return _("Select a fixed volume")
         if parameters.movingVolume is None:
@@ -46,14 +51,14 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             return _("Fixed and moving are the same")
         from UncertainRegLib.samplers import sampler_class
 
-        registration, method = chosen(parameters)
+        registration, method = found
         if registration is None:
             return _("Choose a registration")
         if method is None or sampler_class(method.name).refuses(registration.facts):
             return _("Choose how uncertainty is found")
-        lacking = notInstalled(parameters)
+        lacking = notInstalled(found)
         if lacking is not None:
-            return _("{title} is not installed").format(title=_(lacking.title))
+            return _("{title} is not installed").format(title=translated(lacking.title))
         return ""
 
     def start(self, parameters) -> bool:
@@ -63,11 +68,12 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             False if it could not be started; ``error`` then says why.
         """
         self.kill()
-        self.run, self.error = None, self.missing(parameters)
+        found = chosen(parameters)
+        self.run, self.error = None, self.missing(parameters, found)
         if self.error:
-            lacking = notInstalled(parameters)
+            lacking = notInstalled(found)
             if lacking is not None:
-                self.error += f": {lacking.to_install}"
+                self.error += f": {translated(lacking.to_install)}"
             self.onChanged()
             return False
         nodes = {
@@ -79,9 +85,13 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
             "fixedLandmarks": parameters.fixedLandmarks,
             "fixedMask": parameters.fixedMask,
             "movingMask": parameters.movingMask,
+            "transform": parameters.transform,
         }
         names = ("backbone", "method", "perturbation", "samples", "seed", "device", "competence")
         settings = {name: getattr(parameters, name) for name in names}
+        settings["inverse_consistency"] = (
+            parameters.inverseConsistency and parameters.transform is None
+        )
         ofMethod = methodSettings(parameters)
         if ofMethod:
             settings["parameters"] = {"method": ofMethod}
@@ -167,9 +177,9 @@ def chosen(parameters) -> tuple:
     return tuple(found)
 
 
-def notInstalled(parameters):
-    """The first of the chosen that lacks something on this computer; None if all is there."""
-    return next((one for one in chosen(parameters) if one is not None and not one.available), None)
+def notInstalled(found: tuple):
+    """The first of the ``chosen`` that lacks something on this computer; None if all is there."""
+    return next((one for one in found if one is not None and not one.available), None)
 
 
 def inWords(error: Exception) -> str:

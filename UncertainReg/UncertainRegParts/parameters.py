@@ -7,6 +7,7 @@ from slicer import (
     vtkMRMLMarkupsFiducialNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
+    vtkMRMLTransformNode,
 )
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
@@ -27,6 +28,8 @@ class UncertainRegParameterNode:
     fixedLandmarks: vtkMRMLMarkupsFiducialNode
     fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
+    transform: vtkMRMLTransformNode
+    inverseConsistency: bool = False
     backbone: str = "demons"
     method: str = "equivariance"
     perturbation: str = "deform"
@@ -39,6 +42,8 @@ class UncertainRegParameterNode:
     device: str = "auto"
     resultsFolder: str = ""
     leaveOutStrays: bool = False
+    tolerances: str = "tg132"
+    tolerancesFile: str = ""
 
 
 NODES = (
@@ -50,6 +55,7 @@ NODES = (
     "fixedLandmarks",
     "fixedMask",
     "movingMask",
+    "transform",
 )  # the parameters that are nodes
 
 

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from .logic import UncertainRegLogic, notInstalled
+from .logic import UncertainRegLogic, chosen, notInstalled
 from .parameters import NODES
 from .sections.firstminute import SAMPLES, FirstMinute
 from .sections.fitting import FittingSection
@@ -248,15 +248,16 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.fitting.show(self.logic.run, self._parameterNode)
         self.settings.hideMaps()
         self.setupLine.show(self._parameterNode)
-        self.install.show(notInstalled(self._parameterNode))
-        missing = self.logic.missing(self._parameterNode)
+        found = chosen(self._parameterNode)
+        self.install.show(notInstalled(found))
+        missing = self.logic.missing(self._parameterNode, found)
         running = self.logic.run is not None and self.logic.run.isActive
         self.ui.applyButton.enabled = not missing and not running
         self.ui.applyButton.text = _("Running") if running else missing or _("Apply")
 
     def _onInstalled(self):
         """While something is missing: look whether it has been installed meanwhile."""
-        if self._parameterNode is not None and notInstalled(self._parameterNode) is None:
+        if self._parameterNode is not None and notInstalled(chosen(self._parameterNode)) is None:
             self.settings.offer()
             self._showParameters()
 

@@ -39,6 +39,22 @@ def add_command(commands) -> None:
     }.items():
         run.add_argument(f"--{name}", help=text)
     run.add_argument(
+        "--transform",
+        nargs="+",
+        metavar="FILE",
+        help="a registration that is there already: it is judged, and the backbone gives the samples "
+        "around it; ITK transforms (.h5 .tfm .mat), those of elastix, displacement fields; several "
+        "in the order of antsApplyTransforms",
+    )
+    run.add_argument(
+        "--inverse", nargs="+", metavar="FILE", help="what was made as its inverse: is it one?"
+    )
+    run.add_argument(
+        "--inverse-consistency",
+        action="store_true",
+        help="also register the other way round (one more registration)",
+    )
+    run.add_argument(
         "--backbone",
         help="registration method, see `backbones list`; the manifest (.json) of a network of your "
         "own; or the folder of a trained model [demons]",

@@ -8,7 +8,7 @@ import numpy as np
 
 from .arrays import Array, as_like, is_torch, namespace, to_numpy, turned
 from .grid import Grid
-from .interpolate import interpolate
+from .interpolate import interpolate, regrid
 
 FLATTEST = 0.01  # determinant of an affine map that is still undone by its inverse
 
@@ -51,8 +51,7 @@ class DisplacementField:
         """The same map sampled on another grid of the fixed space (linear)."""
         if grid == self.grid:
             return self
-        index = grid.affine_points(np.linalg.inv(self.grid.affine) @ grid.affine, self.vectors)
-        return DisplacementField(interpolate(self.vectors, index), grid)
+        return DisplacementField(regrid(self.vectors, self.grid, grid), grid)
 
     def to_numpy(self) -> DisplacementField:
         """The same field as a float32 numpy array."""
@@ -91,9 +90,16 @@ def invert(
 
 
 def invert_at(
-    field: DisplacementField, points: Array, iterations: int = 30, tolerance_mm: float = 0.01
+    field: DisplacementField,
+    points: Array,
+    iterations: int = 30,
+    tolerance_mm: float = 0.01,
+    start: Array | None = None,
 ) -> tuple[Array, Array]:
     """Fixed-space points y with phi(y) = ``points`` (moving space, LPS mm, (..., 3)).
+
+    Args:
+        start: where they are about, (..., 3) LPS mm; the default is by the affine part of phi.
 
     Returns:
         y (..., 3) in LPS mm, and the residual |phi(y) − points| (...) in mm.
@@ -102,9 +108,9 @@ def invert_at(
     points = as_like(points, field.vectors)
     # The affine part is undone first and in every step, so that the iteration also converges for
     # images that are distant, or turned or scaled against each other.
-    back = np.linalg.inv(_affine_part(field))
+    back = np.linalg.inv(affine_part(field))
     turn = as_like(back[:3, :3].T, points)
-    best = points @ turn + as_like(back[:3, 3], points)
+    best = points @ turn + as_like(back[:3, 3], points) if start is None else start
     gap = points - field.map(best)
     error = (gap * gap).sum(-1) ** 0.5
     step = error * 0.0 + 1.0
@@ -122,7 +128,7 @@ def invert_at(
     return best, error
 
 
-def _affine_part(field: DisplacementField) -> np.ndarray:
+def affine_part(field: DisplacementField) -> np.ndarray:
     """(4, 4) the affine map nearest to phi over the grid, LPS mm; a shift where that one folds."""
     vectors, grid = to_numpy(field.vectors), field.grid
     slopes = np.zeros((3, 3))  # of the displacement in mm, along (i, j, k) per voxel, as columns

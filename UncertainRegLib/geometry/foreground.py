@@ -43,21 +43,37 @@ def not_air(image: Image) -> np.ndarray | None:
     array = to_numpy(image.array)
     feet_to_head = 2 - int(np.abs(image.grid.direction[2]).argmax())  # axis of the array
     rim = _rim(array.shape, feet_to_head)
-    otsu = sitk.OtsuThresholdImageFilter()
-    otsu.Execute(sitk.GetImageFromArray(array[::2, ::2, ::2].astype(np.float32)))
-    air = float(np.median(array[rim]))
-    if air > (float(array.min()) + otsu.GetThreshold()) / 2:
+    part = array[::2, ::2, ::2].astype(np.float32)
+    threshold, air = _threshold(part), float(np.median(array[rim]))
+    if air > (float(np.percentile(part, 1)) + threshold) / 2:  # the least may be noise
         return None  # the patient fills the field of view
-    dark = array < (air + otsu.GetThreshold()) / 2
-    parts = sitk.GetArrayFromImage(
-        sitk.ConnectedComponent(sitk.GetImageFromArray(dark.astype(np.uint8)))
-    )
-    inside = np.ones(parts.max() + 1, bool)
-    inside[parts[rim & dark]] = False
-    islands, _ = ndimage.label(inside[parts])
+    dark = array < (air + threshold) / 2
+    parts = _components(dark)
+    is_air = np.zeros(parts.max() + 1, bool)
+    is_air[parts[rim & dark]] = True
+    islands = _components(~is_air.take(parts))
     sizes = np.bincount(islands.ravel())
     sizes[0] = 0
-    return (sizes >= SPECK * sizes.max())[islands] & (islands > 0)
+    is_patient = sizes >= SPECK * sizes.max()
+    is_patient[0] = False
+    return is_patient.take(islands)
+
+
+def _threshold(values: np.ndarray) -> float:
+    """Otsu's threshold, in the middle where it lies in a gap of the histogram: any value in there is
+    as good to him, and the filter takes the lowest."""
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(values))
+    below = values < otsu.GetThreshold()
+    if below.all() or not below.any():
+        return otsu.GetThreshold()
+    return (float(values[below].max()) + float(values[~below].min())) / 2
+
+
+def _components(mask: np.ndarray) -> np.ndarray:
+    """(Z, Y, X) number of the piece that each voxel of a mask belongs to, 0 outside."""
+    pieces = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8)))
+    return sitk.GetArrayFromImage(pieces)
 
 
 def _rim(shape: tuple[int, ...], axis: int) -> np.ndarray:

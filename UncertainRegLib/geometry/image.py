@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from .arrays import Array, is_torch, namespace, to_numpy
 from .grid import Grid
-from .interpolate import interpolate
+from .interpolate import regrid
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,8 @@ class Image:
         array = self.array
         if mode == "linear" and not is_torch(array):
             array = _antialias(array, self.grid, grid)
-        like = array if is_torch(array) else None
-        index = grid.affine_points(np.linalg.inv(self.grid.affine) @ grid.affine, like)
-        mask = None if self.mask is None else interpolate(self.mask, index, "nearest", 0)
-        return Image(interpolate(array, index, mode, outside), grid, mask)
+        mask = None if self.mask is None else regrid(self.mask, self.grid, grid, "nearest", 0)
+        return Image(regrid(array, self.grid, grid, mode, outside), grid, mask)
 
     def to_torch(self, device: str = "cpu") -> Image:
         """The same image as a float32 torch tensor on ``device``."""

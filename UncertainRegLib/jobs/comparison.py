@@ -95,18 +95,19 @@ def _similarity(inputs: Inputs, maps: dict[str, DisplacementField]) -> dict | No
         warped[name] = warp(Image(moving.array, moving.grid), field, outside=None).array
     if here.sum() < FEWEST_VOXELS:
         return None
-    reference, window = _scaled(fixed.array), np.percentile(moving.array, PERCENTILES)
+    reference, window = scaled(fixed.array), np.percentile(moving.array, PERCENTILES)
     return {
         "measure": MEASURE,
         "centred": None,
         **{
-            name: local_ncc(reference, _scaled(array, window), here, WINDOW)
+            name: local_ncc(reference, scaled(array, window), here, WINDOW)
             for name, array in warped.items()
         },
     }
 
 
-def _scaled(array: np.ndarray, window=None) -> np.ndarray:
+def scaled(array: np.ndarray, window=None) -> np.ndarray:
+    """Intensities from 0 to 1, by percentiles of the image or a ``window`` (low, high)."""
     low, high = np.percentile(array, PERCENTILES) if window is None else window
     return np.clip((array - low) / max(high - low, 1e-30), 0.0, 1.0)
 

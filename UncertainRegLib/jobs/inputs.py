@@ -19,8 +19,10 @@ from ..geometry import (
     read_segmentation,
 )
 from ..geometry.files import InputError, Say, check_overlap
+from ..geometry.transform_file import GivenTransform, read_transform
 from ..json_text import each_once
-from .job import Job
+from .given import Given, on_fixed
+from .job import LISTS, Job
 from .pairs import pair_points, pair_structures, some_of
 
 FEWEST_MASKED = 64  # voxels, those of the smallest image: fewer say nothing of where an organ lies
@@ -36,6 +38,8 @@ class Inputs:
             structures have the same labels, and lie in the same layers.
         point_names, moving_points, fixed_points: landmarks, (P, 3) LPS mm, or None; a fixed one
             that is not known is NaN.
+        given: the registration that is judged, None where it is the backbone's own; inverse: what
+            was given as its inverse, or None.
         record: the "inputs" entry of result.json.
         notes: what the readers of the files had to decide, a sentence each.
     """
@@ -47,6 +51,8 @@ class Inputs:
     point_names: list[str] = field(default_factory=list)
     moving_points: np.ndarray | None = None
     fixed_points: np.ndarray | None = None
+    given: Given | None = None
+    inverse: GivenTransform | None = None
     record: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -101,6 +107,11 @@ def read_inputs(job: Job) -> Inputs:
         _say_cut_off(inputs.fixed_labels, fixed.grid, job.fixed_labels, job.fixed, say)
     if job.moving_points:
         _read_points(inputs, job, say)
+    if job.transform:
+        transform = read_transform(job.transform, say)
+        inputs.given = on_fixed(transform, fixed.grid, job.fixed, say)
+    if job.inverse:
+        inputs.inverse = read_transform(job.inverse, say)
     inputs.record = {
         name: _file_record(getattr(job, name), job.names.get(name))
         for name in (
@@ -115,6 +126,9 @@ def read_inputs(job: Job) -> Inputs:
         )
         if getattr(job, name)
     }
+    for name in LISTS:
+        for number, file in enumerate(getattr(job, name), 1):
+            inputs.record[f"{name}_{number}"] = _file_record(file, job.names.get(name))
     inputs.record["fixed"]["shape"] = list(fixed.grid.shape)
     inputs.record["moving"]["shape"] = list(moving.grid.shape)
     return inputs

@@ -20,11 +20,13 @@ PATHS = (
     "fixed_points",
     "scene",
 )
+LISTS = ("transform", "inverse")  # of paths
 KINDS = {
     "str": (str, "text"),
     "dict": (dict, "an object, like {}"),
     "int": (int, "a whole number"),
     "bool": (bool, "true or false"),
+    "list": (list, "a list of texts"),
 }
 
 
@@ -42,6 +44,12 @@ class Job:
         moving_labels, fixed_labels: segmentations; the fixed one only judges.
         moving_points, fixed_points: landmarks (CSV label,x,y,z in LPS mm, .mrk.json, .fcsv); the
             fixed ones only judge, paired by name (`pairs.pair_points`).
+        transform: files of a registration that is there already: it is judged, and the backbone
+            gives the samples around it; several are one after the other, as antsApplyTransforms
+            takes them (`geometry.transform_file`).
+        inverse: files of its inverse, in the same way: is it one?
+        inverse_consistency: also register the other way round, and say how far the two are from
+            being each other's inverse (one more registration).
         names: what people call the inputs, where that is not the name of the file, e.g.
             {"fixed": "MR before"}.
         label_names: names of label values, e.g. {"10": "Thalamus"}.
@@ -65,6 +73,9 @@ class Job:
     fixed_labels: str = ""
     moving_points: str = ""
     fixed_points: str = ""
+    transform: list = field(default_factory=list)
+    inverse: list = field(default_factory=list)
+    inverse_consistency: bool = False
     names: dict = field(default_factory=dict)
     label_names: dict = field(default_factory=dict)
     backbone: str = "demons"
@@ -99,6 +110,13 @@ class Job:
         for mine, other in (("fixed_labels", "moving_labels"), ("fixed_points", "moving_points")):
             if getattr(self, mine) and not getattr(self, other):
                 raise JobError(f"{mine} is given without {other}; give both.")
+        if self.inverse and not self.transform:
+            raise JobError("inverse is given without transform; give both.")
+        if self.inverse_consistency and self.transform:
+            raise JobError(
+                "inverse_consistency registers the other way round, which says nothing of a transform "
+                "that was made elsewhere; give its inverse (--inverse) instead."
+            )
         unknown = set(self.parameters) - {"backbone", "perturbation", "method"}
         if unknown:
             raise JobError(
@@ -116,11 +134,14 @@ class Job:
             value, (kind, words) = getattr(self, entry.name), KINDS[entry.type]
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 raise JobError(f"{entry.name} is {value!r}; give {words}.")
+        for name in LISTS:
+            if not all(isinstance(value, str) and value for value in getattr(self, name)):
+                raise JobError(f"{name} is {getattr(self, name)!r}; give a list of texts.")
         for name, value in self.parameters.items():
             if not isinstance(value, dict):
                 raise JobError(f"parameters: {name} is {value!r}; give an object, like {{}}.")
         for name, value in self.names.items():
-            if name not in PATHS or not isinstance(value, str):
+            if name not in PATHS + LISTS or not isinstance(value, str):
                 raise JobError(
                     f"names has {name!r}: {value!r}; give what an input is called, like "
                     '{"fixed": "MR before"}.'
@@ -158,4 +179,6 @@ def read_job(path: str | Path) -> Job:
     for name in PATHS:
         if getattr(job, name):
             setattr(job, name, str(path.parent / getattr(job, name)))
+    for name in LISTS:
+        setattr(job, name, [str(path.parent / one) for one in getattr(job, name)])
     return job

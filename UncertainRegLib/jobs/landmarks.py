@@ -21,12 +21,16 @@ def landmark_rows(summary: Summary) -> list[dict]:
         return []
     positions = np.stack(stream.positions)
     positions[_beyond(stream.grid, positions)] = np.nan
+    mapped = map_to_fixed(summary.registration, inputs.moving_points)
+    if summary.given is not None:
+        reached = summary.given.transform.map(np.nan_to_num(mapped))[1]
+        mapped[~reached] = np.nan
     rows = landmark_table(
         positions,
         inputs.moving_points,
         inputs.point_names,
         inputs.fixed_points,
-        map_to_fixed(summary.registration, inputs.moving_points),
+        mapped,
         stream.weights(),
     )
     expected = summary.expected_error

@@ -20,6 +20,7 @@ from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
 from ..posterior.stream import INSIDE
 from ..results.maps import EXPECTED
+from .given import stands
 from .summary import Summary
 
 
@@ -47,6 +48,13 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
     fixed = summary.inputs.fixed.grid
     found = {name: _on(fixed, values, stream.grid) for name, values in of_samples.items()}
     found["validity"][~computed(fixed, stream.grid)] = 0.0
+    if summary.given is not None:
+        found["validity"][~summary.given.covered] = 0.0
+        if stream.has_spread:
+            among, _ = stands(summary.given, stream, summary.inputs.fixed)
+            found |= {name: _on(fixed, values, stream.grid) for name, values in among.items()}
+    if summary.consistency is not None:
+        found["inverse_consistency_mm"] = summary.consistency
     if summary.expected_error is not None:
         expected = summary.expected_error
         found[EXPECTED] = _on(fixed, expected.length_mm, expected.grid)

@@ -16,16 +16,20 @@ from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
 from ..environment import available_memory_mb, choose_device, peak_memory_mb, versions
 from ..expected_error.model import checked, shipped
-from ..geometry import folding_fraction
+from ..geometry import DisplacementField, Grid, folding_fraction
+from ..geometry.transform_file import GivenTransform
+from ..metrics.consistency import inverse_consistency
 from ..randomness import numpy_generator
 from ..results.schema import new_record
 from . import plausible, warnings
 from .cancel import CancelFlag, Cancelled
 from .expectation import Expecting
+from .given import NOT_CHECKED, stands
 from .inputs import Inputs, read_inputs
 from .job import Job
 from .ladder import Step
 from .landmarks import lost_samples
+from .misreadings import suspicions
 from .preflight import predict_memory_mb, predict_seconds
 from .products import not_computed
 from .summary import FEWEST, Summary
@@ -121,20 +125,24 @@ class _Run:
 
     def go(self, preflight_only: bool) -> None:
         is_told = self._compare_contrasts()
-        sampler, fixed, moving, registration = self._probe()
-        differ = contrast.difference(fixed, moving, registration)
+        sampler, fixed, moving, own = self._probe()
+        differ = contrast.difference(fixed, moving, own)
         if not is_told:
             self._warn(*contrast.warnings(sampler.backbone, differ))
         if self.job.competence:
-            self._check_competence(sampler.backbone, fixed, moving, registration)
+            self._check_competence(sampler.backbone, fixed, moving, own)
         if preflight_only:
             return
+        registration = own if self.inputs.given is None else self.inputs.given.field
         self.summary = Summary(self.inputs, registration, sampler.draws_per_perturbation > 1)
         self._predict_maps(sampler.backbone, fixed, moving)
-        self._expect(fixed, moving, registration, differ)
+        self._expect(fixed, moving, registration.resample(own.grid), differ)
+        if self.inputs.given is not None:
+            self._try_given(own.to_numpy())
+        self._check_inverse(sampler.backbone)
         self.folder.update(before_after=self.summary.before_after)
         self.folder.write_registration(self.summary)
-        self._warn_early(sampler)
+        self._warn_early(sampler, own.grid)
         generator = numpy_generator(self.job.seed, "samples")
         begun = last_summary = self.sampling_since = perf_counter()
         summary_cost = 0.0
@@ -190,6 +198,7 @@ class _Run:
             started = perf_counter()
             self._warn_late()
             self._leave_out_strays()
+            self._place_given()
             self.folder.write_summary(self.summary, final=True)
             self._warn(*warnings.of_lost(self.folder.view.labels))
             self.timings["summary_s"] = perf_counter() - started
@@ -260,7 +269,9 @@ class _Run:
         job, model = self.job, shipped()
         perturbs = self.folder.view.parameters.get("perturbation")
         mine = checked(job.backbone, perturbs or job.method)
-        if mine not in model.checked_with:
+        if self.inputs.given is not None:
+            doubts += (NOT_CHECKED,)
+        elif mine not in model.checked_with:
             doubts += (
                 f"Bounds have been checked with {', '.join(model.checked_with)}, and not with "
                 f"{mine}.",
@@ -285,7 +296,38 @@ class _Run:
         self.report("competence", followed=followed)
         self._warn(*found.warnings)
 
-    def _warn_early(self, sampler) -> None:
+    def _try_given(self, own: DisplacementField) -> None:
+        """Say what is wrong with the given transform, as far as trying it on the pair tells."""
+        self.report("stage", text="Trying the given transform on the pair")
+        found = suspicions(self.inputs, own)
+        self.folder.update(given=self.inputs.given.entry(found))
+        self._warn(*found)
+
+    def _place_given(self) -> None:
+        """Say how the given transform stands among all samples."""
+        summary = self.summary
+        if summary.given is not None and summary.stream.has_spread:
+            _, numbers = stands(summary.given, summary.stream, self.inputs.fixed)
+            self.folder.update(given=self.folder.record["given"] | numbers)
+
+    def _check_inverse(self, backbone) -> None:
+        """How far from the start does the way there and back end?"""
+        back = self.inputs.inverse
+        if self.job.inverse_consistency:
+            self.report("stage", text="Registering the other way round")
+            step = Step(self.folder.view.device, _settings(self.job))
+            other = backbones.create(self.job.backbone, step.device, **step.settings)
+            field = other.register(*other.prepare(self.inputs.moving, self.inputs.fixed))
+            check_finite(field)
+            back = GivenTransform((field.to_numpy(),), (f"{backbone.facts.title}, the other way",))
+            self.flag.check()
+        if back is None:
+            return
+        there = self.summary.registration.to_numpy().resample(self.inputs.fixed.grid)
+        self.summary.consistency, reached = inverse_consistency(there, back)
+        self._warn(*warnings.of_inverse(float((~reached).mean())))
+
+    def _warn_early(self, sampler, working: Grid) -> None:
         """Of what is known before the first sample."""
         family = None if sampler.family is None else sampler.family.name
         structures = self.inputs.moving_labels
@@ -293,8 +335,7 @@ class _Run:
         self._warn(
             *warnings.of_method(sampler.backbone, family),
             *warnings.of_not_computed(
-                not_computed(self.inputs.fixed, self.summary.registration.grid),
-                sampler.backbone.facts.title,
+                not_computed(self.inputs.fixed, working), sampler.backbone.facts.title
             ),
             *warnings.of_folding(folding_fraction(self.summary.registration)),
             *warnings.of_loss(self.summary.before_after, names),
@@ -303,7 +344,7 @@ class _Run:
 
     def _warn_of_sample(self, index: int, sample) -> None:
         """Of the first sample that lies too far off the registration."""
-        if not self.is_astray:
+        if not self.is_astray and self.inputs.given is None:
             found = warnings.of_one_sample(
                 index + 1, sample, self.summary.coarse.apart_mm(), self.summary.registration.grid
             )
@@ -323,7 +364,10 @@ class _Run:
             *plausible.warnings(summary),
             *warnings.of_lost_samples(*lost_samples(summary), stream.count),
             *warnings.of_effective(stream.effective(), stream.count),
-            *warnings.of_mean(*summary.offset_and_spread_mm(), stream.count),
+            *warnings.of_mean(
+                *(summary.offset_and_spread_mm() if summary.given is None else (0.0, 0.0)),
+                stream.count,
+            ),
         )
         if summary.expecting is not None and summary.expected_error is None:
             self._warn(

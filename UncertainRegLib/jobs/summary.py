@@ -14,6 +14,7 @@ from ..results.maps import MAPS
 from ..samplers import Sample
 from .comparison import before_after
 from .expectation import ExpectedError, Expecting
+from .given import Given
 from .inputs import Inputs
 from .truth import Truth
 
@@ -23,7 +24,11 @@ MODE_VOXELS = 5_000  # modes are found on a coarse copy of the samples, 60 KB ea
 
 FEWEST = 4  # samples that an expected error is made of
 
-OF_REGISTRATION = ("jacobian", "folding")  # maps that do not depend on the samples
+OF_REGISTRATION = (
+    "jacobian",
+    "folding",
+    "inverse_consistency_mm",
+)  # maps that do not depend on the samples
 
 
 class Summary:
@@ -31,7 +36,8 @@ class Summary:
 
     Args:
         inputs: images, segmentations and landmarks of the run.
-        registration: the unperturbed registration, mm LPS on the working grid.
+        registration: the unperturbed registration, mm LPS on the working grid; or the one that was
+            given, on the fixed grid.
         nested: several draws share a perturbation: intrinsic spread and bias jitter are told
             apart.
 
@@ -41,6 +47,9 @@ class Summary:
         truth: which sample is nearest to the truth, where that is known.
         predicted: maps beside the samples, that the backbone's network predicts, by name
             (`backbones.trained.PredictedMap`).
+        given: the registration, if it was made elsewhere.
+        consistency: (Z, Y, X) its inverse consistency in mm on the fixed grid, None where there is
+            no inverse.
         expecting: finds the expected error; None where the intensities do not tell.
     """
 
@@ -49,6 +58,8 @@ class Summary:
     ) -> None:
         self.inputs, self.registration = inputs, registration
         self.predicted: dict = {}
+        self.given: Given | None = inputs.given
+        self.consistency: np.ndarray | None = None
         self.expecting: Expecting | None = None
         self._expected: tuple[int, ExpectedError | None] = (0, None)
         self.animation_grid = registration.grid.at_most(ANIMATION_VOXELS)

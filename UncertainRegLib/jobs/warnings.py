@@ -169,6 +169,16 @@ def of_not_computed(share: float, title: str) -> list[str]:
     ]
 
 
+def of_inverse(beyond: float) -> list[str]:
+    """A share of the fixed image whose moving points the inverse does not reach."""
+    if beyond < SMALLEST_PART:
+        return []
+    return [
+        f"The inverse does not reach where {100 * beyond:.0f} % of the fixed image go: there the "
+        "vectors of its border were used for the inverse consistency."
+    ]
+
+
 def of_failures(samples: Samples) -> list[str]:
     """Registrations that failed and were drawn again."""
     failed = samples.failed

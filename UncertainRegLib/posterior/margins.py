@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..geometry import Image, interpolate
+from ..geometry import Image
 from ..metrics.boundaries import signed_distance_mm
 
 
-def margin_volume(registered: Image, bound_mm: Image) -> Image:
+def margin_volume(registered: Image, bound_mm: np.ndarray) -> Image:
     """How many bounds a point lies from the boundary of the registered structure.
 
     The surfaces -1 and +1 of it are the margins: what lies within the first belongs to the
@@ -17,8 +17,7 @@ def margin_volume(registered: Image, bound_mm: Image) -> Image:
         registered: the structure as the registration carries it to the fixed image: values of
             0.5 and more are inside (Z, Y, X), on a right-angled grid in mm LPS that reaches beyond
             it by more than the largest bound.
-        bound_mm: the 95 % bound of the error across a boundary, on any grid over it; at its edge
-            the values go on.
+        bound_mm: (Z, Y, X) the 95 % bound of the error across a boundary, on the same grid.
 
     Returns:
         float32 on the grid of ``registered``; negative inside.
@@ -30,6 +29,4 @@ def margin_volume(registered: Image, bound_mm: Image) -> Image:
     if not mask.any():
         raise ValueError("the structure is empty")
     distance = signed_distance_mm(mask, registered.grid)
-    index = bound_mm.grid.to_index(registered.grid.points())
-    bound = interpolate(bound_mm.array.astype(np.float32), index)
-    return Image((distance / np.maximum(bound, 1e-3)).astype(np.float32), registered.grid)
+    return Image((distance / np.maximum(bound_mm, 1e-3)).astype(np.float32), registered.grid)

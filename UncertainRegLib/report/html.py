@@ -13,7 +13,7 @@ from ..results.expectation import NOT_STATED
 from ..results.maps import DISAGREEMENT, EXPECTED, main_map
 from ..results.reader import read_record
 from ..results.record import Record
-from . import shown
+from . import acceptance, shown
 from .whole import of_landmarks, title_of, whole, within_bound
 
 STYLE = """
@@ -81,6 +81,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     if record.calibration is not None and not record.calibration.refused:
         parts.append(f'<p class="note">{escape(how_found(record.calibration))}</p>')
     parts += [
+        acceptance.section(folder, record.acceptance),
         _tables(record),
         _without_strays(record),
         _run(record),
@@ -88,7 +89,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     ]
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
-        f"</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>"
+        f"</title><style>{STYLE}{acceptance.STYLE}</style></head><body>{''.join(parts)}</body></html>"
     )
     path.write_text(page, encoding="utf-8")
     return path

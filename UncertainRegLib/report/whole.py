@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import mean, median
 
-from ..results import expectation
+from ..results import expectation, given
 from ..results.improvement import in_words
 from ..results.record import Record
 
@@ -18,7 +18,8 @@ def whole(record: Record) -> list[str]:
     """Sentences on the run as a whole: how far off is it expected to be, what did the registration
     improve, does the method follow known shifts, how much of the weighing is behind the
     samples."""
-    found = expectation.in_words(record.expected_error, record.calibration)
+    found = given.in_words(record.given, record.backbone.title) if record.given else []
+    found += expectation.in_words(record.expected_error, record.calibration)
     found += in_words(record.before_after) if record.before_after else []
     competence, samples = record.competence, record.samples
     if competence and not competence.warnings:  # the warnings are listed anyway

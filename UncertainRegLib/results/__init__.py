@@ -12,6 +12,9 @@ columns             the catalogue of table columns: title, unit, meaning
 expectation         the expected error and its 95 % bounds, and their one sentence
 calibration         the check of the bounds on known deformations, and its one sentence
 validation          the comparison with a truth
+acceptance          the verdict: rows, tolerances, states
+decision            what a person decided, in a file of its own
+given               a registration that was made elsewhere, among the samples
 improvement         the numbers before and after the registration, and their one sentence
 atomic              files that are whole or not there
 ==================  ==============================================================================

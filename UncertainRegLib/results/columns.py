@@ -106,11 +106,42 @@ LANDMARKS = {
     ),
 }
 
+_LOW, _HIGH = "5 % of the samples are below", "95 % of the samples are below"
+DOSE = {
+    "name": Column("Structure"),
+    "mean_gy": Column("Dmean", "Gy", "Mean dose, by the registration"),
+    "mean_low_gy": Column("Dmean, 5 %", "Gy", _LOW),
+    "mean_high_gy": Column("Dmean, 95 %", "Gy", _HIGH),
+    "d95_gy": Column("D95", "Gy", "Dose that 95 % of the volume receive, by the registration"),
+    "d95_low_gy": Column("D95, 5 %", "Gy", _LOW),
+    "d95_high_gy": Column("D95, 95 %", "Gy", _HIGH),
+    "d2_gy": Column("D2", "Gy", "Dose that 2 % of the volume receive, by the registration"),
+    "d2_low_gy": Column("D2, 5 %", "Gy", _LOW),
+    "d2_high_gy": Column("D2, 95 %", "Gy", _HIGH),
+    "limit_gy": Column("Limit", "Gy", "Dose of the next columns"),
+    "above_percent": Column(
+        "V", "%", "Volume that receives the limit or more, by the registration"
+    ),
+    "above_low_percent": Column("V, 5 %", "%", _LOW),
+    "above_high_percent": Column("V, 95 %", "%", _HIGH),
+}
+
 MEASURES = {  # of a validation
     "measure": Column("Measure"),
     "value": Column("Value"),
     "unit": Column("Unit"),
     "meaning": Column("Meaning"),
+}
+
+
+ACCEPTANCE = {  # of a verdict
+    "where": Column("Where", "", "The whole image, or a structure"),
+    "metric": Column("Metric"),
+    "value": Column("Value"),
+    "unit": Column("Unit"),
+    "tolerance": Column("Tolerance", "", "What the value is judged by"),
+    "state": Column("State", "", "PASS, FAIL, or NOT VERIFIED without data"),
+    "source": Column("Source", "", "Which files and which computation the value comes from"),
 }
 
 

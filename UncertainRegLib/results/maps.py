@@ -53,6 +53,28 @@ MAPS = {  # in the order in which people look for them
         "inferno",
         is_said=True,
     ),
+    "given_offset_mm": MapKind(
+        "Given transform: distance from the samples",
+        "mm",
+        "distance of the given transform from the mean of the samples; not its error",
+        "inferno",
+    ),
+    "given_level": MapKind(
+        "Given transform: share of samples nearer",
+        "",
+        "probability of the smallest region around the samples' mean that reaches the given "
+        "transform; above 0.95 it is outside the one that would hold a further sample in 95 % of "
+        "cases",
+        "inferno",
+        (0.0, 1.0, 0.95),
+    ),
+    "inverse_consistency_mm": MapKind(
+        "Inverse consistency",
+        "mm",
+        "distance from where a point started, after the registration and then the inverse; it "
+        "predicts the error worse than the disagreement does",
+        "inferno",
+    ),
     "spread_mm": MapKind(
         "Intrinsic spread",
         "mm",
@@ -137,6 +159,21 @@ MAPS = {  # in the order in which people look for them
         "something else",
         "share",
         SHARE,
+    ),
+    "dose_expected_gy": MapKind(
+        "Expected dose", "Gy", "mean of the samples' doses to the tissue at this place", "viridis"
+    ),
+    "dose_sd_gy": MapKind(
+        "Dose, standard deviation",
+        "Gy",
+        "standard deviation of the samples' doses to the tissue at this place",
+        "inferno",
+    ),
+    "dose_low_gy": MapKind(
+        "Dose, 5 % of the samples", "Gy", "5 % of the samples give this dose or less", "viridis"
+    ),
+    "dose_high_gy": MapKind(
+        "Dose, 95 % of the samples", "Gy", "95 % of the samples give this dose or less", "viridis"
     ),
     "folding": MapKind(
         "Folding", "", "1 where the registration folds", "inferno", (0.0, 1.0, 0.01)

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .acceptance import Acceptance
 from .calibration import Calibration
 from .expectation import Expectation, with_bounds
+from .given import Given
 from .improvement import BeforeAfter
 from .validation import Validation
 from .views import known
@@ -110,6 +112,40 @@ class Mode:
 
 
 @dataclass(frozen=True)
+class Dose:
+    """A dose that was seen through the samples.
+
+    Attributes:
+        file: the dose; structures: the segmentation that it is judged in.
+        side: the image that the dose belongs to, "moving" or "fixed".
+        limit_gy: the dose of the columns "above".
+        samples: how many it was seen through.
+        rows: of the table, under the names of `columns.DOSE`.
+        curves: CSV of the dose-volume histograms, relative to the folder.
+        warnings: what had to be decided or left out, in sentences.
+    """
+
+    file: InputFile
+    structures: InputFile
+    side: str
+    limit_gy: float
+    samples: int
+    rows: list[dict] = field(default_factory=list)
+    curves: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, content: dict | None) -> Dose | None:
+        """The view of the entry; None where there is none."""
+        if not content:
+            return None
+        values = known(cls, content)
+        for name in ("file", "structures"):
+            values[name] = InputFile(**known(InputFile, values[name]))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
 class Record:
     """Everything that ``result.json`` says; the names are its keys.
 
@@ -129,12 +165,15 @@ class Record:
     parameters: dict = field(default_factory=dict)
     seed: int | None = None
     samples: Samples = Samples()
+    given: Given | None = None
     before_after: BeforeAfter | None = None
     expected_error: Expectation | None = None
     preflight: dict | None = None
     competence: Competence | None = None
     calibration: Calibration | None = None
     validation: Validation | None = None
+    dose: Dose | None = None
+    acceptance: Acceptance | None = None
     transform: str | None = None
     transform_working: str | None = None
     mean_transform: str | None = None
@@ -166,11 +205,14 @@ class Record:
             },
             "backbone": BackboneEntry(**known(BackboneEntry, values.get("backbone", {}))),
             "samples": Samples.from_dict(content.get("samples")),
+            "given": Given.from_dict(content.get("given")),
             "before_after": BeforeAfter.from_dict(content.get("before_after")),
             "expected_error": Expectation.from_dict(content.get("expected_error")),
             "competence": Competence.from_dict(content.get("competence")),
             "calibration": Calibration.from_dict(content.get("calibration")),
+            "acceptance": Acceptance.from_dict(content.get("acceptance")),
             "validation": Validation.from_dict(content.get("validation")),
+            "dose": Dose.from_dict(content.get("dose")),
             "maps": {
                 name: MapFile(**known(MapFile, one)) for name, one in values.get("maps", {}).items()
             },

@@ -48,6 +48,7 @@ def new_record(
             "status": [],
             "failed": {"count": 0, "reasons": {}},
         },
+        "given": None,
         "before_after": None,
         "expected_error": None,
         "without_strays": None,

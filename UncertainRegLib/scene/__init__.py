@@ -15,6 +15,7 @@ colors, log_colors         colour tables, also by the logarithm
 legend, slices, unknown    the one legend, the slice views, lines where nothing is known
 arrows, steps              the displacement as arrows; a result filled in small steps
 sample_pair                the example of the first minute as nodes
+acceptance                 the verdict, and what was decided
 plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
 foreground, frames         where maps mean something; the one LPS to RAS flip

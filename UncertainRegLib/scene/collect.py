@@ -6,8 +6,11 @@ import json
 
 import slicer
 
+from ..results.acceptance import Acceptance
 from ..results.calibration import Calibration
+from ..results.decision import Decision
 from ..results.expectation import Expectation
+from ..results.given import Given
 from ..results.improvement import BeforeAfter
 from ..results.maps import in_order
 from ..results.record import Competence, Samples
@@ -59,6 +62,8 @@ def collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
             result.competence,
             result.before_after,
             result.sampling,
+            result.given,
+            result.acceptance,
         ) = (
             view.from_dict(json.loads(result.transform.GetAttribute(name) or "null"))
             for name, view in (
@@ -67,8 +72,12 @@ def collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
                 ("UncertainReg.Competence", Competence),
                 ("UncertainReg.BeforeAfter", BeforeAfter),
                 ("UncertainReg.Sampling", Samples),
+                ("UncertainReg.Given", Given),
+                ("UncertainReg.Acceptance", Acceptance),
             )
         )
+        decisions = result.transform.GetAttribute("UncertainReg.Decisions") or "[]"
+        result.decisions = [Decision(**one) for one in json.loads(decisions)]
         result.strays = {
             int(number): mm
             for number, mm in json.loads(

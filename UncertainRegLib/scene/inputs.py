@@ -20,7 +20,7 @@ from .steps import finished
 from .unknown import fill_unknown
 
 # name -> node reference role on the transform; the first two are Slicer's own
-_ROLES = {
+ROLES = {
     "fixed": slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(),
     "moving": slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole(),
     "moving_segmentation": "UncertainReg.movingSegmentation",
@@ -33,24 +33,25 @@ _COLORS = ("4db8ff", "5ee08a", "2a6df4", "c79bff", "12b5a6", "8fd3ff", "0f9d58")
 def link(scene: slicer.vtkMRMLScene, run: str, source: ResultFolder, given: dict) -> None:
     """Make the run's transform node and let it refer to the inputs.
 
-    ``given`` maps the four names to nodes. For those that are None, or no longer in the scene,
-    the files named in result.json are read into new nodes of the run.
+    ``given`` maps names of ``ROLES`` to nodes. For those that are missing, None, or no longer in the
+    scene, the files named in result.json are read into new nodes of the run.
     """
     transform, _ = nodes.find_or_add(
         scene, run, "transform", "vtkMRMLGridTransformNode", "Registration"
     )
-    for name, node in given.items():
+    for name in ROLES:
+        node = given.get(name)
         if node is None or node.GetScene() is None:
             node = _read(scene, run, source, name)
         if node is not None:
-            transform.SetNodeReferenceID(_ROLES[name], node.GetID())
+            transform.SetNodeReferenceID(ROLES[name], node.GetID())
 
 
 def linked(transform: slicer.vtkMRMLTransformNode | None) -> dict[str, slicer.vtkMRMLNode | None]:
     """The inputs a run's transform refers to, by name."""
     return {
         name: transform.GetNodeReference(role) if transform else None
-        for name, role in _ROLES.items()
+        for name, role in ROLES.items()
     }
 
 

@@ -10,8 +10,6 @@ from .colors import remove_unused_tables
 from .parents import release, run_parent
 from .result_nodes import ResultNodes
 
-_INPUTS = ("fixed", "moving", "moving_segmentation", "moving_points")
-
 
 def remove_result(result: ResultNodes) -> None:
     """Remove a run: its nodes, what draws and stores them, its folder, and colours nobody needs.
@@ -24,7 +22,7 @@ def remove_result(result: ResultNodes) -> None:
         if browser is not None:
             browser.SetPlaybackActive(False)
     own = [node for node in result.all_nodes() if node.IsA("vtkMRMLTransformNode")]
-    for name in _INPUTS:
+    for name in inputs.ROLES:
         node = getattr(result, name)
         if node is not None and run_parent(node) in own:
             release(node)
@@ -44,7 +42,7 @@ def remove_leftovers(scene: slicer.vtkMRMLScene) -> list[str]:
         if result.transform is None and not result.maps:
             left = nodes.of_run(scene, run)
             folders += {node.GetAttribute("UncertainReg.Folder") or "" for node in left}
-            kept = [node for node in left if node.GetAttribute(nodes.ROLE) in _INPUTS]
+            kept = [node for node in left if node.GetAttribute(nodes.ROLE) in inputs.ROLES]
             _remove(scene, result, kept)
     return [folder for folder in folders if folder]
 

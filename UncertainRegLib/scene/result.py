@@ -18,6 +18,7 @@ from ..results.maps import DISAGREEMENT, EXPECTED, kind_of
 from ..results.reader import ResultFolder
 from ..results.record import Record
 from . import inputs, landmarks, maps, nodes, plots, strays, tables
+from .acceptance import fill_acceptance
 from .bound import show_bound
 from .collect import collect
 from .collect import find_results as find_results
@@ -34,60 +35,40 @@ from .transform import read_transform, set_field
 def load_result(
     folder: str | Path,
     scene: slicer.vtkMRMLScene,
-    fixed_node: slicer.vtkMRMLScalarVolumeNode | None = None,
-    moving_node: slicer.vtkMRMLScalarVolumeNode | None = None,
-    moving_segmentation_node: slicer.vtkMRMLSegmentationNode | None = None,
-    moving_points_node: slicer.vtkMRMLMarkupsNode | None = None,
+    given: dict[str, slicer.vtkMRMLNode | None] | None = None,
     map_names: Iterable[str] | None = None,
 ) -> ResultNodes:
     """Show a result folder, complete or partial, in a scene as a new run.
 
-    Inputs not given as nodes, or no longer in the scene, are read from the files named in
+    Inputs not given, or no longer in the scene, are read from the files named in
     result.json. The moving nodes are put under the transform, so that they appear in the fixed
     space. The views stay as they are.
 
     Args:
         folder: result folder.
         scene: the scene to add to.
+        given: the inputs that are there as nodes: any of "fixed", "moving", "moving_segmentation"
+            and "moving_points".
         map_names: maps to read, all by default. While a run is live one is enough; the mean
             transform is then left out, too.
 
     Raises:
         ResultError: not a result folder, or of an unknown schema; the scene is then unchanged.
     """
-    return finished(
-        loading(
-            folder,
-            scene,
-            fixed_node,
-            moving_node,
-            moving_segmentation_node,
-            moving_points_node,
-            map_names,
-        )
-    )
+    return finished(loading(folder, scene, given, map_names))
 
 
 def loading(
     folder: str | Path,
     scene: slicer.vtkMRMLScene,
-    fixed_node: slicer.vtkMRMLScalarVolumeNode | None = None,
-    moving_node: slicer.vtkMRMLScalarVolumeNode | None = None,
-    moving_segmentation_node: slicer.vtkMRMLSegmentationNode | None = None,
-    moving_points_node: slicer.vtkMRMLMarkupsNode | None = None,
+    given: dict[str, slicer.vtkMRMLNode | None] | None = None,
     map_names: Iterable[str] | None = None,
 ) -> Steps[ResultNodes]:
     """``load_result`` in steps. One that is not done to its end leaves nothing in the scene."""
     source = ResultFolder(folder)
     run = uuid.uuid4().hex[:12]
-    given = {
-        "fixed": fixed_node,
-        "moving": moving_node,
-        "moving_segmentation": moving_segmentation_node,
-        "moving_points": moving_points_node,
-    }
     try:
-        inputs.link(scene, run, source, given)
+        inputs.link(scene, run, source, given or {})
         warnings = yield from _fill_latest(scene, run, source, map_names)
         result = collect(scene, run)
         result.warnings = warnings + show_moving(result, "transform")
@@ -119,10 +100,7 @@ def updating(
     is_unlinked = nodes.find(result.scene, result.run, "transform") is None
     if is_unlinked:  # the user deleted it
         inputs.link(
-            result.scene,
-            result.run,
-            source,
-            {name: getattr(result, name) for name in inputs.linked(None)},
+            result.scene, result.run, source, {name: getattr(result, name) for name in inputs.ROLES}
         )
     warnings = yield from _fill_latest(result.scene, result.run, source, map_names)
     result = collect(result.scene, result.run)
@@ -215,7 +193,8 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     _fill_landmarks(scene, run, record.landmarks)
     yield from plots.fill_validation(scene, run, source)
     yield
-    metadata = _metadata(record) | {
+    metadata = _metadata(record) | fill_acceptance(scene, run, source)
+    metadata |= {
         "Folder": str(source.path.absolute()),
         "Time": source.written.strftime("%Y-%m-%d %H:%M:%S"),
     }
@@ -325,6 +304,7 @@ def _metadata(record: Record) -> dict[str, str]:
         "ExpectedError": _json(record.expected_error),
         "Competence": _json(record.competence),
         "BeforeAfter": _json(record.before_after),
+        "Given": _json(record.given),
         "Strays": json.dumps(samples.strays_mm),
         "Sampling": _json(replace(samples, files=[], log_weights=[], status=[])),
     }

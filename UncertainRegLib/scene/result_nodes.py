@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 import slicer
 
+from ..results.acceptance import Acceptance
 from ..results.calibration import Calibration
+from ..results.decision import Decision
 from ..results.expectation import Expectation
+from ..results.given import Given
 from ..results.improvement import BeforeAfter
 from ..results.record import Competence, Samples
 
@@ -40,6 +43,9 @@ class ResultNodes:
         pins: readings that the user pinned.
         fixed, moving, moving_segmentation, moving_points: the inputs.
         validation_table: numbers of the validation, if there was one; its plots: ``plots.charts``.
+        given: entry of result.json about a transform that was made elsewhere and is judged, or None.
+        acceptance_table, acceptance: rows of the verdict, and the verdict without them; None where
+            nothing was judged. decisions: what was decided, the latest last.
         calibration: the "calibration" entry of result.json, None if there is none.
         folder: the result folder that the nodes were filled from; it may be gone.
         warnings: one sentence for each part that could not be shown.
@@ -76,6 +82,10 @@ class ResultNodes:
     moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None
     moving_points: slicer.vtkMRMLMarkupsNode | None = None
     validation_table: slicer.vtkMRMLTableNode | None = None
+    given: Given | None = None
+    acceptance_table: slicer.vtkMRMLTableNode | None = None
+    acceptance: Acceptance | None = None
+    decisions: list[Decision] = field(default_factory=list)
     calibration: Calibration | None = None
     expected_error: Expectation | None = None
     folder: str = ""

@@ -145,7 +145,7 @@ def margin_around(result: ResultNodes, structure: str) -> Image | None:
     if not inside.any() or not np.isfinite(here[inside]).all():
         return None
     around = np.where(np.isfinite(here), here, np.nanmax(here))  # the widest, where none is known
-    return margin_volume(registered, Image(bound.factor * around.astype(np.float32), grid))
+    return margin_volume(registered, bound.factor * around)
 
 
 def _around(grid: Grid, corners: np.ndarray, reach: float) -> Grid | None:

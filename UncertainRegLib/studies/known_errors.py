@@ -22,7 +22,6 @@ from ..posterior.points import map_to_fixed
 from ..randomness import numpy_generator
 from ..results.atomic import replace
 from ..samplers import create_sampler
-from .simulate import error_mm
 from .twin import twin
 
 POINTS = 400  # of each structure's boundary at most
@@ -130,12 +129,12 @@ def _against_truth(
 def _length(
     registration: DisplacementField, truth: DisplacementField | None, points: np.ndarray
 ) -> np.ndarray:
-    """Length of the error in mm at points of the fixed space, in the moving space; NaN if not
-    known."""
+    """Length of the error in mm at points of the fixed space, as of landmarks: how far from each
+    the registration puts its true counterpart; NaN if not known, or where it folds."""
     if truth is None:
         return np.full(len(points), np.nan)
-    error = error_mm(registration, truth)
-    return interpolate(error.astype(np.float32), registration.grid.to_index(points))
+    counterparts = points + interpolate(truth.vectors, truth.grid.to_index(points))
+    return distances(map_to_fixed(registration, counterparts), points)
 
 
 def _boundaries(

@@ -16,6 +16,7 @@ from ..geometry import read_field, read_image
 from ..geometry.files import InputError, unsaid
 from ..jobs import Job
 from ..jobs.inputs import read_structures
+from ..jobs.job import LISTS, PATHS
 from ..metrics.calibration import reliability
 from ..metrics.correlation import spearman
 from ..metrics.protocols import SIR
@@ -79,7 +80,7 @@ def validate(folder: str | Path, record: Record) -> dict:
 def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
     inputs, samples = record.inputs, record.samples
     moving, fixed = read_structures(
-        inputs["moving_labels"].file, inputs["fixed_labels"].file, _names(record), unsaid
+        inputs["moving_labels"].file, inputs["fixed_labels"].file, names_of(record), unsaid
     )
     u = read_image(folder / record.maps["uncertainty_mm"].file)
     grid = u.grid
@@ -124,7 +125,7 @@ def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
     }
 
 
-def _names(record: Record) -> dict[str, str]:
+def names_of(record: Record) -> dict[str, str]:
     """Label -> name of the structures of a result, where they have one."""
     return {
         str(row["label"]): row["name"] for row in record.labels if row["name"] != str(row["label"])
@@ -248,9 +249,19 @@ def job_of(folder: str | Path, record: Record) -> Job:
         samples=record.samples.asked,
         device=record.device,
         parameters=record.parameters["settings"],
-        label_names=_names(record),
-        names={name: one.name for name, one in record.inputs.items() if one.name},
-        **{name: one.file for name, one in record.inputs.items()},
+        label_names=names_of(record),
+        names={name: one.name for name, one in record.inputs.items() if one.name and name in PATHS},
+        **{
+            name: one.file
+            for name, one in record.inputs.items()
+            if not name.startswith(tuple(f"{several}_" for several in LISTS))
+        },
+        **{
+            several: [
+                one.file for name, one in record.inputs.items() if name.startswith(f"{several}_")
+            ]
+            for several in LISTS
+        },
     )
 
 

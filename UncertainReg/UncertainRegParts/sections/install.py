@@ -41,7 +41,7 @@ class InstallSection:
             self._timer.stop()
             return
         self._command = command(entry)
-        ui.installLabel.text = f"{_(entry.title)}: {translated(entry.to_install)}"
+        ui.installLabel.text = f"{translated(entry.title)}: {translated(entry.to_install)}"
         ui.installButton.visible = self._command != ""
         ui.installButton.toolTip = self._command
         self._timer.start()

@@ -266,4 +266,4 @@ def mapTitle(name: str, node) -> str:
     structure = node.GetAttribute("UncertainReg.Structure")
     if structure:
         return _("Probability of {structure}").format(structure=structure)
-    return _(kind_of(name, node.GetAttribute("UncertainReg.Unit")).heading)
+    return translated(kind_of(name, node.GetAttribute("UncertainReg.Unit")).heading)

@@ -11,7 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..controls import blocked, connectAll, crosshairNode
+from ..controls import blocked, connectAll
 from ..wording import translated
 from .maps import mapTitle
 
@@ -45,13 +45,13 @@ class ProbeSection(VTKObservationMixin):
     def show(self, result) -> None:
         """Read from this run from now on."""
         from UncertainRegLib.scene.axes import has_axes
-        from UncertainRegLib.scene.display import slice_nodes
+        from UncertainRegLib.scene.display import crosshair_of, slice_nodes
         from UncertainRegLib.scene.nodes import find
 
         self._probe = None
         self._axesTimer.stop()
         self.removeObservers()
-        crosshair = crosshairNode()
+        crosshair = crosshair_of(slicer.mrmlScene)
         if result is None or crosshair is None or not self.isActive:
             return
         with blocked(self.ui.ellipsoidCheckBox) as box:
@@ -75,9 +75,10 @@ class ProbeSection(VTKObservationMixin):
 
         Without a crosshair it stays where the mouse was last, which is what the button pins.
         """
+        from UncertainRegLib.scene.display import crosshair_of
         from UncertainRegLib.scene.probe import Probe
 
-        result, crosshair = self.panel.result, crosshairNode()
+        result, crosshair = self.panel.result, crosshair_of(slicer.mrmlScene)
         if result is None or crosshair is None:
             return None
         if self._probe is None:
@@ -133,6 +134,7 @@ class ProbeSection(VTKObservationMixin):
             slicer.util.errorDisplay(translated(str(error)))
 
     def _update(self, caller=None, event=None) -> None:
+        from UncertainRegLib.scene.display import crosshair_of
         from UncertainRegLib.scene.probe import show_ellipsoid
 
         reading = self.read()
@@ -143,7 +145,7 @@ class ProbeSection(VTKObservationMixin):
             self.ui.readingLabel.text = f"<b>{headline(reading)}</b><br>{self._text(reading)}"
         elif "uncertainty_mm" not in self.panel.result.maps and self._text(reading):
             self.ui.readingLabel.text = self._text(reading)  # maps of a network, no samples
-        elif not crosshairNode().GetCursorPositionRAS([0.0, 0.0, 0.0]):
+        elif not crosshair_of(slicer.mrmlScene).GetCursorPositionRAS([0.0, 0.0, 0.0]):
             self.ui.readingLabel.text = _("Move the mouse over a slice to read millimetres.")
         else:
             self.ui.readingLabel.text = _(
@@ -204,7 +206,7 @@ def apart(value: float, direction: str) -> str:
     from UncertainRegLib.scene.sweep import DIRECTIONS
 
     return _("A and B lie {distance} mm apart, A {where}").format(
-        distance=f"{abs(value):.1f}", where=_(DIRECTIONS[direction][value < 0])
+        distance=f"{abs(value):.1f}", where=translated(DIRECTIONS[direction][value < 0])
     )
 
 

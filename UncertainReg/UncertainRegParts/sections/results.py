@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from ..controls import blocked, confirm
 from ..wording import translated
+from .acceptance import AcceptanceSection
 from .maps import MapSection
 from .probe import ProbeSection
 from .report import ReportSection
@@ -24,8 +25,8 @@ class ResultsPanel:
     sequence browser, the numbers in table nodes. So a saved scene comes back with all of it.
 
     Attributes:
-        maps, samples, strays, tables, probe, validate: the parts of the panel; each shows one run
-            and is told with ``show(result)`` when that changes.
+        maps, samples, strays, tables, probe, validate, acceptance: the parts of the panel; each
+            shows one run and is told with ``show(result)`` when that changes.
         onRemoved: called with the folder of a result that was taken out of the scene.
     """
 
@@ -43,6 +44,7 @@ class ResultsPanel:
         self.probe = ProbeSection(self)
         self.report = ReportSection(self)
         self.validate = ValidateSection(self)
+        self.acceptance = AcceptanceSection(self)
         ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
         ui.restoreButton.connect("clicked(bool)", self.restoreViews)
         ui.removeButton.connect("clicked(bool)", self._onRemove)
@@ -143,7 +145,7 @@ class ResultsPanel:
 
     def removeObservers(self) -> None:
         """Stop listening to the scene."""
-        for section in (self.maps, self.samples, self.probe, self.validate):
+        for section in (self.maps, self.samples, self.probe, self.validate, self.acceptance):
             section.removeObservers()
 
     def rememberViews(self) -> None:
@@ -229,6 +231,7 @@ class ResultsPanel:
             self.tables,
             self.probe,
             self.validate,
+            self.acceptance,
             self.strays,
         ):
             section.show(result)
@@ -237,8 +240,14 @@ class ResultsPanel:
 def verdict(result) -> list[str]:
     """What is known about a run as a whole, one line of HTML each."""
     from UncertainRegLib.backbones.competence import ENOUGH
+    from UncertainRegLib.results.given import in_words
 
-    lines = improvement(result.before_after) if result.before_after is not None else []
+    lines = []
+    if result.given is not None:
+        title = result.transform.GetAttribute("UncertainReg.Title")
+        lines += map(translated, in_words(result.given, title))
+    if result.before_after is not None:
+        lines += improvement(result.before_after)
     if (
         result.competence is not None
         and result.competence.warnings

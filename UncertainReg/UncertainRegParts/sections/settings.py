@@ -26,6 +26,7 @@ class SettingsSection:
             "perturbation": ui.perturbationComboBox,
             "sirSource": ui.sirSourceComboBox,
             "device": ui.deviceComboBox,
+            "tolerances": ui.tolerancesComboBox,
         }
         self._hidden: list[str] = []  # identifiers of nodes that are not offered
         self.offer()
@@ -34,6 +35,7 @@ class SettingsSection:
         self._paths = {
             "resultsFolder": ui.resultsPathLineEdit,
             "sirWeights": ui.sirWeightsPathLineEdit,
+            "tolerancesFile": ui.tolerancesPathLineEdit,
         }
         for path in self._paths.values():
             path.connect("currentPathChanged(QString)", self._onChoice)
@@ -63,6 +65,7 @@ class SettingsSection:
         ui.sirWidget.visible = isSir
         ui.sirWeightsPathLineEdit.visible = source == "trained"
         ui.sirWeightsPathLineEditLabel.visible = source == "trained"
+        ui.inverseCheckBox.enabled = parameters.transform is None
         ui.samplesSpinBoxLabel.text = _("Kept of them:") if isSir else _("Samples:")
 
     def hideMaps(self) -> None:

@@ -4,15 +4,14 @@ worker."""
 from __future__ import annotations
 
 import html
-import logging
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..controls import blocked, connectAll, fillTable
 from ..wording import translated
-from ..worker.evaluation import Evaluation, recommendationOf
+from ..worker.evaluation import recommendationOf
+from .evaluating import Evaluating
 from .progress import showProgress
 
 
@@ -27,18 +26,17 @@ class ValidateSection:
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
         self.onUse, self._engine = lambda name: None, ""
-        self._evaluation = self._layout = self._steps = None
+        self._layout = None
         self._canStart = self._canCheck = False
         ui = self.ui
-        self._timer = qt.QTimer(ui.validateButton)
+        self.evaluating = Evaluating(panel, self._showProgress)
         ui.validationTable.verticalHeader().visible = False
         connectAll(
-            (ui.validateButton, "clicked(bool)", lambda: self._start("result")),
-            (ui.calibrateButton, "clicked(bool)", lambda: self._start("calibrate")),
-            (ui.enginesButton, "clicked(bool)", lambda: self._start("engines")),
+            (ui.validateButton, "clicked(bool)", lambda: self.evaluating.start("result")),
+            (ui.calibrateButton, "clicked(bool)", lambda: self.evaluating.start("calibrate")),
+            (ui.enginesButton, "clicked(bool)", lambda: self.evaluating.start("engines")),
             (ui.useEngineButton, "clicked(bool)", lambda: self.onUse(self._engine)),
-            (ui.validateCancelButton, "clicked(bool)", lambda: self._evaluation.cancel()),
-            (self._timer, "timeout()", self._onTimer),
+            (ui.validateCancelButton, "clicked(bool)", self.evaluating.cancel),
             (ui.plotComboBox, "currentIndexChanged(int)", self._onPlot),
             (ui.showPlotCheckBox, "toggled(bool)", self._onShowPlot),
         )
@@ -73,7 +71,7 @@ class ValidateSection:
             chosen = combo.currentData
             combo.clear()
             for name, chart in plots.items():
-                combo.addItem(_(chart.GetTitle()), name)
+                combo.addItem(translated(chart.GetTitle()), name)
             combo.currentIndex = max(0, combo.findData(chosen)) if plots else -1
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
         expected = result.expected_error
@@ -97,76 +95,21 @@ class ValidateSection:
 
     def removeObservers(self) -> None:
         """The scene is closed, or the panel: stop the worker, give the layout back."""
-        if self._evaluation is not None:
-            self._evaluation.kill()
-        self._evaluation = None
-        self._endSteps()
+        self.evaluating.kill()
         self.ui.showPlotCheckBox.checked = False
-
-    def _start(self, action: str) -> None:
-        try:
-            self._evaluation = Evaluation(action, self.panel.result, self._onEvaluation)
-        except RuntimeError as error:
-            slicer.util.errorDisplay(str(error))
-        self._showProgress()
-
-    def _onEvaluation(self) -> None:
-        """The worker made progress, or ended."""
-        if self._evaluation.state == "complete":
-            self._update(self._evaluation.run)
-        self._showProgress()
-
-    def _update(self, run: str) -> None:
-        """Bring what the worker found into the scene, in steps."""
-        from UncertainRegLib.scene.result import find_results, updating
-
-        for result in find_results(slicer.mrmlScene):
-            if result.run == run:
-                self._evaluation.state = "loading"
-                self._steps = updating(result, result.folder, map_names=())
-                self._timer.start(0)
-
-    def _onTimer(self) -> None:
-        state, error = "complete", ""
-        try:
-            with slicer.util.RenderBlocker():
-                next(self._steps)
-            return
-        except StopIteration:
-            pass
-        except Exception as problem:  # whatever it is: the evaluation has to end
-            logging.exception("UncertainReg: the result cannot be read")
-            state, error = "failed", translated(str(problem))
-        self._endSteps()
-        self._evaluation.state, self._evaluation.error = state, error
-        self.panel.refresh()
-
-    def _endSteps(self) -> None:
-        self._timer.stop()
-        if self._steps is not None:
-            self._steps.close()
-            self._steps = None
 
     def _showProgress(self) -> None:
         """Buttons, bar and message follow the worker."""
-        ui, evaluation = self.ui, self._evaluation
-        active = evaluation is not None and evaluation.isActive
+        ui, active = self.ui, self.evaluating.isActive
         ui.validateButton.enabled = self._canStart and not active
         ui.calibrateButton.enabled = self._canCheck and not active
         ui.enginesButton.enabled = self._canStart and not active
         ui.validateRunningWidget.visible = active
-        ui.validateStatusLabel.text = (
-            ""
-            if evaluation is None
-            else {
-                "failed": evaluation.error,
-                "cancelled": _("Cancelled; nothing was changed."),
-            }.get(evaluation.state, "")
-        )
+        ui.validateStatusLabel.text = self.evaluating.message
         ui.validateStatusLabel.visible = ui.validateStatusLabel.text != ""
         if active:
             showProgress(
-                evaluation,
+                self.evaluating.evaluation,
                 ui.validateProgressBar,
                 ui.validateCancelButton,
                 _("{finished} of {asked} registrations"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from slicer.i18n import tr as _
@@ -38,8 +38,8 @@ def recommendationOf(folder: str) -> dict | None:
 
 
 class Evaluation(Task):
-    """The comparison of a run with a truth ("result"), its calibration ("calibrate"), or all
-    registration methods on its pair ("engines").
+    """The comparison of a run with a truth ("result"), its calibration ("calibrate"), its verdict
+    ("acceptance"), or all registration methods on its pair ("engines").
 
     Cancelled, it leaves the result as it was; what the methods have done is kept.
 
@@ -47,10 +47,12 @@ class Evaluation(Task):
         run: identifier of the run whose folder it is.
     """
 
-    def __init__(self, action: str, result, onChanged: Callable[[], None]) -> None:
+    def __init__(
+        self, action: str, result, onChanged: Callable[[], None], options: Sequence[str] = ()
+    ) -> None:
         """
         Args:
-            action: "result", "calibrate" or "engines", as on the command line.
+            action: "result", "calibrate", "acceptance" or "engines"; options: as on the command line.
             result: the nodes of the run (``ResultNodes``) with its folder.
             onChanged: called when an attribute changed.
 
@@ -65,7 +67,7 @@ class Evaluation(Task):
             out = folder / ENGINES
             arguments = ["--result", result.folder, "--out", str(out)]
         else:
-            out, arguments = folder, [result.folder]
+            out, arguments = folder, [result.folder, *options]
         self._startWorker(["evaluate", action, *arguments], out)
 
     def _onEnd(self, exitCode: int) -> None:

@@ -24,6 +24,7 @@ NODES = {  # entry of the job -> argument of `writeInputs`
     "fixed_points": "fixedLandmarks",
     "fixed_mask": "fixedMask",
     "moving_mask": "movingMask",
+    "transform": "transform",
 }
 
 
@@ -41,15 +42,17 @@ def writeInputs(
     fixedLandmarks=None,
     fixedMask=None,
     movingMask=None,
+    transform=None,
 ) -> dict:
     """Write the input nodes to ``folder``; all but the volumes may be None.
 
     ``segmentation`` and ``landmarks`` are on the moving volume. Those on the fixed one only judge,
-    and are left out where there is nothing on the moving one to compare them with.
+    and are left out where there is nothing on the moving one to compare them with. ``transform`` is
+    a registration to be judged; moving nodes under it are written as they lie without it.
 
     Returns:
         The entries of the job: fixed, moving, moving_labels, moving_points, fixed_labels,
-        fixed_points, fixed_mask, moving_mask.
+        fixed_points, fixed_mask, moving_mask, transform.
 
     Raises:
         InputsError: a node is empty or under a transform that is not linear.
@@ -60,20 +63,26 @@ def writeInputs(
     job = {}
     for name, node in (("fixed", fixed), ("moving", moving)):
         job[name] = str(folder / fileName(node, name))  # reports and errors name the file
-        image = volumeImage(node)
+        image = volumeImage(node, transform)
         Path(job[name]).parent.mkdir(exist_ok=True)
         write_image(image, job[name], compress=False)
     if segmentation is not None:
-        job |= _writeSegmentations((segmentation, moving), (fixedSegmentation, fixed), folder)
+        job |= _writeSegmentations(
+            (segmentation, moving), (fixedSegmentation, fixed), folder, transform
+        )
     if landmarks is not None:
-        job |= _writeLandmarks(landmarks, fixedLandmarks, folder)
+        job |= _writeLandmarks(landmarks, fixedLandmarks, folder, transform)
     for name, node, volume in (
         ("fixed_mask", fixedMask, fixed),
         ("moving_mask", movingMask, moving),
     ):
         if node is not None:
             job[name] = str(folder / f"{name}.nrrd")
-            write_image(maskImage(node, volume), job[name])
+            write_image(maskImage(node, volume, transform), job[name])
+    if transform is not None:
+        from .transforms import writeTransform
+
+        job["transform"] = [writeTransform(transform, volumeImage(fixed, transform).grid, folder)]
     return job
 
 
@@ -91,14 +100,14 @@ def fileName(node: slicer.vtkMRMLVolumeNode, role: str) -> str:
     return f"{role}/{plain}.nrrd"
 
 
-def maskImage(node, volume: slicer.vtkMRMLVolumeNode):
+def maskImage(node, volume: slicer.vtkMRMLVolumeNode, without=None):
     """A segmentation (all its segments) or a label map as a mask ``Image`` of 0 and 1."""
     from UncertainRegLib.geometry import Image
 
     if node.IsA("vtkMRMLSegmentationNode"):
-        image = segmentationOf(node, volume).foreground()
+        image = segmentationOf(node, volume, without).foreground()
     else:
-        image = volumeImage(node)
+        image = volumeImage(node, without)
     mask = (image.array != 0).astype(np.uint8)
     if not mask.any():
         raise InputsError(
@@ -107,8 +116,9 @@ def maskImage(node, volume: slicer.vtkMRMLVolumeNode):
     return Image(mask, image.grid)
 
 
-def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
-    """A volume node as an ``Image`` where it is seen in the world."""
+def volumeImage(node: slicer.vtkMRMLScalarVolumeNode, without=None):
+    """A volume node as an ``Image`` where it is seen in the world, or would be ``without`` a
+    transform."""
     if node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
         raise InputsError(
             _("The volume “{name}” is empty; load or choose another one.").format(
@@ -120,10 +130,12 @@ def volumeImage(node: slicer.vtkMRMLScalarVolumeNode):
     array = slicer.util.arrayFromVolume(node)
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8:  # not every file format has them
         array = array.astype(np.float64)
-    return _worldImage(array, matrix, node)
+    return _worldImage(array, matrix, node, without)
 
 
-def segmentationOf(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLVolumeNode):
+def segmentationOf(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLVolumeNode, without=None
+):
     """All segments, overlapping or not, as a ``Segmentation`` with the labels 1, 2, ...
 
     It has the segmentation's own voxels; surfaces get the voxels of ``volume``. Segments are
@@ -139,7 +151,7 @@ def segmentationOf(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLV
             _("The segmentation “{name}” has no segments; choose none.").format(name=node.GetName())
         )
     labels = {identifier: number for number, identifier in enumerate(names, 1)}
-    source = _withLabelmaps(node, volume)
+    source = _withLabelmaps(node, volume, without)
     # Padded: a voxel of background all around, so that nothing grows beyond the edge.
     extent = slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS_PADDED
     geometry = _merged(source, labels, extent)
@@ -155,7 +167,7 @@ def segmentationOf(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLV
             identifier: labels[identifier]
             for identifier in source.GetSegmentation().GetSegmentIDsForLayer(layer, LABELMAP)
         }
-        layers.append(_labelImage(_merged(source, inLayer, extent, geometry), node))
+        layers.append(_labelImage(_merged(source, inLayer, extent, geometry), node, without))
     colors = {
         labels[identifier]: list(node.GetSegmentation().GetSegment(identifier).GetColor())
         for identifier in labels
@@ -163,7 +175,9 @@ def segmentationOf(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLV
     return Segmentation(tuple(packed(layers)), dict(enumerate(names.values(), 1)), colors)
 
 
-def _withLabelmaps(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLVolumeNode):
+def _withLabelmaps(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLVolumeNode, without=None
+):
     """The node itself, or where it has surfaces only a copy with the voxels of ``volume``.
 
     Left to itself Slicer chooses voxels as small as the triangles.
@@ -172,8 +186,8 @@ def _withLabelmaps(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLV
         return node
     matrix, toSegmentation = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
-    vtk.vtkMatrix4x4.Multiply4x4(_linearToWorld(volume), matrix, matrix)
-    vtk.vtkMatrix4x4.Invert(_linearToWorld(node), toSegmentation)
+    vtk.vtkMatrix4x4.Multiply4x4(_linearToWorld(volume, without), matrix, matrix)
+    vtk.vtkMatrix4x4.Invert(_linearToWorld(node, without), toSegmentation)
     vtk.vtkMatrix4x4.Multiply4x4(toSegmentation, matrix, matrix)
     copy, converter = slicer.vtkMRMLSegmentationNode(), slicer.vtkSegmentationConverter
     segmentation = copy.GetSegmentation()
@@ -219,7 +233,7 @@ def _merged(
     return merged
 
 
-def _labelImage(labels: slicer.vtkOrientedImageData, node):
+def _labelImage(labels: slicer.vtkOrientedImageData, node, without=None):
     """A label map of a segmentation node as an ``Image`` where it is seen in the world."""
     low = labels.GetExtent()[::2]
     shape = tuple(reversed(labels.GetDimensions()))
@@ -229,10 +243,10 @@ def _labelImage(labels: slicer.vtkOrientedImageData, node):
     for axis in range(3):
         offset.SetElement(axis, 3, low[axis])
     vtk.vtkMatrix4x4.Multiply4x4(matrix, offset, matrix)
-    return _worldImage(array, matrix, node)
+    return _worldImage(array, matrix, node, without)
 
 
-def _writeSegmentations(moving: tuple, fixed: tuple, folder: Path) -> dict[str, str]:
+def _writeSegmentations(moving: tuple, fixed: tuple, folder: Path, without) -> dict[str, str]:
     """Write the segmentations of one or two (segmentation, volume); their segments pair by name."""
     from UncertainRegLib.geometry import write_segmentation
     from UncertainRegLib.scene.segments import names_of
@@ -247,11 +261,11 @@ def _writeSegmentations(moving: tuple, fixed: tuple, folder: Path) -> dict[str, 
     for name, (node, volume) in (("moving_labels", moving), ("fixed_labels", fixed)):
         if node is not None:
             job[name] = str(folder / f"{name}.seg.nrrd")
-            write_segmentation(segmentationOf(node, volume), job[name], compress=False)
+            write_segmentation(segmentationOf(node, volume, without), job[name], compress=False)
     return job
 
 
-def _writeLandmarks(moving, fixed, folder: Path) -> dict[str, str]:
+def _writeLandmarks(moving, fixed, folder: Path, without) -> dict[str, str]:
     """Write the points of one or two nodes; says in their names why they are not pairs."""
     from UncertainRegLib.geometry.files import InputError, unsaid
     from UncertainRegLib.geometry.landmarks import write_points
@@ -259,7 +273,7 @@ def _writeLandmarks(moving, fixed, folder: Path) -> dict[str, str]:
     job, points = {}, []
     for name, node in (("moving_points", moving), ("fixed_points", fixed)):
         if node is not None:
-            points.append(landmarkPoints(node))
+            points.append(landmarkPoints(node, without))
             job[name] = str(folder / f"{name}.csv")
             write_points(*points[-1], job[name])
     if fixed is not None:
@@ -272,7 +286,9 @@ def _writeLandmarks(moving, fixed, folder: Path) -> dict[str, str]:
     return job
 
 
-def landmarkPoints(node: slicer.vtkMRMLMarkupsFiducialNode) -> tuple[list[str], np.ndarray]:
+def landmarkPoints(
+    node: slicer.vtkMRMLMarkupsFiducialNode, without=None
+) -> tuple[list[str], np.ndarray]:
     """Labels and positions, (P, 3) LPS mm, NaN for a point that is not placed."""
     count = node.GetNumberOfControlPoints()
     placed = [
@@ -286,20 +302,23 @@ def landmarkPoints(node: slicer.vtkMRMLMarkupsFiducialNode) -> tuple[list[str], 
         )
     labels = [node.GetNthControlPointLabel(i) for i in range(count)]
     points = slicer.util.arrayFromMarkupsControlPoints(node)
-    matrix = slicer.util.arrayFromVTKMatrix(_linearToWorld(node))
+    matrix = slicer.util.arrayFromVTKMatrix(_linearToWorld(node, without))
     points = (points @ matrix[:3, :3].T + matrix[:3, 3]) * (-1.0, -1.0, 1.0)
     return labels, np.where(np.array(placed)[:, None], points, np.nan)
 
 
-def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
+def _linearToWorld(node: slicer.vtkMRMLTransformableNode, without=None) -> vtk.vtkMatrix4x4:
     """The 4x4 matrix (RAS mm) of the transforms above a node.
 
-    Transforms that an earlier run put there do not count: every run starts from the same place.
+    Transforms that an earlier run put there do not count: every run starts from the same place. Nor
+    does the transform ``without``, or any above it.
     """
     from UncertainRegLib.scene.parents import users_parents
 
     matrix = vtk.vtkMatrix4x4()
     for parent in users_parents(node):
+        if parent is without:
+            break
         if not parent.IsLinear():
             raise InputsError(
                 _(
@@ -313,11 +332,11 @@ def _linearToWorld(node: slicer.vtkMRMLTransformableNode) -> vtk.vtkMatrix4x4:
     return matrix
 
 
-def _worldImage(array: np.ndarray, ijkToRas: vtk.vtkMatrix4x4, node):
+def _worldImage(array: np.ndarray, ijkToRas: vtk.vtkMatrix4x4, node, without=None):
     from UncertainRegLib.geometry import Grid, Image
 
     matrix = vtk.vtkMatrix4x4()
-    vtk.vtkMatrix4x4.Multiply4x4(_linearToWorld(node), ijkToRas, matrix)
+    vtk.vtkMatrix4x4.Multiply4x4(_linearToWorld(node, without), ijkToRas, matrix)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ slicer.util.arrayFromVTKMatrix(matrix)
     if array.ndim != 3:
         raise InputsError(

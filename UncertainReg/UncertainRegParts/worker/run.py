@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..stepper import Stepper
 from .inputs import namesOf, writeInputs
 from .task import Task, duration
 
@@ -49,10 +49,8 @@ class Run(Task):
         self.unfit = self.fitting = ""
         self._lost: list = []  # input nodes that were deleted meanwhile
         self._folder, self._nodes, self._settings = folder, nodes, settings
-        self._started, self._nextLoad, self._busy = time.monotonic(), 0.0, 0.0
-        self._steps = self._then = None  # of the loading that is going on
-        self._timer = qt.QTimer()  # not singleShot, which never lets go of what it calls
-        self._timer.connect("timeout()", self._onTimer)
+        self._started, self._nextLoad = time.monotonic(), 0.0
+        self._stepper, self._then = Stepper(), None  # of the loading that is going on
 
     def isOf(self, parameters) -> bool:
         """Are the volumes and the registration method those of this run?"""
@@ -73,7 +71,9 @@ class Run(Task):
         job = writeInputs(**self._nodes, folder=self._folder / "inputs")
         names = namesOf(job, self._nodes)
         self.names = {f"{self._folder}{os.sep}": ""}
-        self.names |= {job[role]: f"“{name}”" for role, name in names.items()}
+        for role, name in names.items():
+            files = job[role] if isinstance(job[role], list) else [job[role]]
+            self.names |= dict.fromkeys(files, f"“{name}”")
         job["names"] = names
         # The worker watches this process: it also stops when Slicer crashes.
         job |= self._settings | {"out": str(self.out), "parent_pid": os.getpid()}
@@ -90,7 +90,7 @@ class Run(Task):
 
     def kill(self) -> None:
         """Stop at once, also the reading of the result."""
-        self._endTimer()
+        self._stepper.delete()
         super().kill()
 
     def _say(self, message: str) -> None:
@@ -111,7 +111,9 @@ class Run(Task):
             )
         elif kind == "stage" and self.state == "running":
             self._say(self.told(event["text"]))
-        elif kind == "snapshot" and self._steps is None and time.monotonic() >= self._nextLoad:
+        elif (
+            kind == "snapshot" and not self._stepper.isActive and time.monotonic() >= self._nextLoad
+        ):
             self._load(LIVE_MAPS, lambda isThere: self._onChanged())
         elif kind == "warning" and "fitting" in event:
             self.unfit, self.fitting = self.told(event["text"]), event["fitting"]
@@ -123,10 +125,10 @@ class Run(Task):
     def _onEnd(self, exitCode: int) -> None:
         self._exitCode, self._cancelled = exitCode, self.state == "cancelling"
         self.state = "loading"
-        if self._steps is None:
-            self._loadFirst()
-        else:  # a snapshot is being read
+        if self._stepper.isActive:  # a snapshot is being read
             self._then = lambda isThere: self._loadFirst()
+        else:
+            self._loadFirst()
 
     def _loadFirst(self) -> None:
         """The map that is shown first, before all that nobody looks at yet."""
@@ -155,7 +157,7 @@ class Run(Task):
         if not isThere:
             self._fail()
         elif record and record.status == "complete" and self._exitCode == COMPLETE:
-            self._endTimer()
+            self._stepper.delete()
             self.state = "complete"
             self._say(
                 _("{count} samples in {time}.").format(
@@ -163,7 +165,7 @@ class Run(Task):
                 )
             )
         elif self._cancelled:
-            self._endTimer()
+            self._stepper.delete()
             self.state = "partial"
             self._say(
                 _("Partial result: {finished} of {asked} samples.").format(
@@ -175,14 +177,14 @@ class Run(Task):
 
     def _endWithoutResult(self) -> None:
         if self._cancelled:  # one sample alone has no disagreement
-            self._endTimer()
+            self._stepper.delete()
             self.state = "cancelled"
             self._say(_("Cancelled before two samples were finished."))
         else:
             self._fail()
 
     def _fail(self) -> None:
-        self._endTimer()
+        self._stepper.delete()
         self.state = "failed"
         self._say(
             self.error
@@ -218,58 +220,28 @@ class Run(Task):
                     )
                 )
         if self.result is None:
-            self._steps = loading(
-                self.out,
-                slicer.mrmlScene,
-                fixed_node=nodes["fixed"],
-                moving_node=nodes["moving"],
-                moving_segmentation_node=nodes["segmentation"],
-                moving_points_node=nodes["landmarks"],
-                map_names=mapNames,
-            )
+            given = {
+                "fixed": nodes["fixed"],
+                "moving": nodes["moving"],
+                "moving_segmentation": nodes["segmentation"],
+                "moving_points": nodes["landmarks"],
+            }
+            steps = loading(self.out, slicer.mrmlScene, given, mapNames)
         else:
-            self._steps = updating(self.result, self.out, mapNames)
-        self._then, self._busy = then, 0.0
-        self._timer.start(0)
+            steps = updating(self.result, self.out, mapNames)
+        self._then = then
+        self._stepper.start(steps, lambda *end: self._attempt(self._onLoaded, *end))
 
-    def _onTimer(self) -> None:
-        self._attempt(self._step)
-
-    def _step(self) -> None:
-        """One part of the loading; what it changes is drawn once."""
-        started, isThere = time.monotonic(), None
-        try:
-            with slicer.util.RenderBlocker():
-                next(self._steps)
-        except StopIteration as end:
-            self.result, isThere = end.value, True
-        except Exception as error:  # whatever it is: the run still has to end
-            logging.exception("UncertainReg: the result cannot be shown")
-            self.error = self.error or _("The result cannot be shown: {reason}").format(
-                reason=self.told(str(error))
-            )
-            isThere = False
-        self._busy += time.monotonic() - started
-        if isThere is not None:
-            self._onLoaded(isThere)
-
-    def _onLoaded(self, isThere: bool) -> None:
-        self._timer.stop()
-        self._steps = None
-        if isThere:
-            self.resultIsNew = True
+    def _onLoaded(self, result, error: Exception | None) -> None:
+        if error is None:
+            self.result, self.resultIsNew = result, True
             said = map(self.told, self.result.warnings)
             self.warnings += [text for text in said if text not in self.warnings]
             # At most once a second, and never more than a fifth of the user's time.
-            self._nextLoad = time.monotonic() + max(1.0, 4 * self._busy)
-        self._then(isThere)
-
-    def _endTimer(self) -> None:
-        if self._timer is None:
-            return
-        self._timer.stop()
-        self._timer.deleteLater()  # else its slot keeps the run for ever
-        self._timer = None
-        if self._steps is not None:
-            self._steps.close()
-            self._steps = None
+            self._nextLoad = time.monotonic() + max(1.0, 4 * self._stepper.busy)
+        else:  # whatever it is: the run still has to end
+            logging.error("UncertainReg: the result cannot be shown", exc_info=error)
+            self.error = self.error or _("The result cannot be shown: {reason}").format(
+                reason=self.told(str(error))
+            )
+        self._then(error is None)

@@ -1,0 +1,131 @@
+"""Can the registration be accepted? The verdict of the worker, and what the user decides."""
+
+from __future__ import annotations
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..controls import askForPath, connectAll, fillTable
+from ..wording import translated
+from .evaluating import Evaluating
+
+
+class AcceptanceSection:
+    """The table of TG-132 with its tolerances, and the decision; both stay with the result."""
+
+    def __init__(self, panel) -> None:
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        self._evaluating = Evaluating(panel, self._showProgress)
+        ui.acceptanceTable.verticalHeader().visible = False
+        for name, title in decisions().items():
+            ui.decisionComboBox.addItem(title, name)
+        connectAll(
+            (ui.judgeButton, "clicked(bool)", self._onJudge),
+            (ui.decideButton, "clicked(bool)", self._onDecide),
+            (ui.acceptanceCsvButton, "clicked(bool)", self._onSave),
+            (ui.reasonLineEdit, "textChanged(QString)", self._showDecide),
+            (ui.decisionComboBox, "currentIndexChanged(int)", self._showDecide),
+        )
+
+    def show(self, result) -> None:
+        """Fill the section from a run."""
+        if result is None:
+            return
+        ui, found, table = self.ui, result.acceptance, result.acceptance_table
+        ui.acceptanceLabel.text = (
+            ""
+            if found is None
+            else _("<b>{state}</b> ({tolerances}). {why}").format(
+                state=_(found.state), tolerances=found.tolerances.name, why=translated(found.why)
+            )
+        )
+        ui.acceptanceLabel.visible = found is not None
+        ui.acceptanceTable.visible = ui.acceptanceCsvButton.visible = table is not None
+        if table is not None:
+            fillTable(ui.acceptanceTable, table)
+        ui.decisionLabel.text = str(result.decisions[-1]) if result.decisions else ""
+        ui.decisionLabel.visible = bool(result.decisions)
+        self._showProgress()
+        self._showDecide()
+
+    def removeObservers(self) -> None:
+        """The scene is closed, or the panel: stop the worker."""
+        self._evaluating.kill()
+
+    def _onJudge(self) -> None:
+        tolerances = (
+            self.ui.tolerancesPathLineEdit.currentPath or self.ui.tolerancesComboBox.currentData
+        )
+        self._evaluating.start("acceptance", "--tolerances", tolerances)
+
+    def _onDecide(self) -> None:
+        """Keep the decision beside the result, and in the scene."""
+        from UncertainRegLib.results.decision import add_decision, made
+        from UncertainRegLib.scene.result import update_result
+
+        ui, result = self.ui, self.panel.result
+        verdict = result.acceptance.state if result.acceptance is not None else ""
+        try:
+            decision = made(
+                ui.decisionComboBox.currentData,
+                ui.reasonLineEdit.text,
+                ui.deciderLineEdit.text,
+                verdict,
+            )
+            add_decision(result.folder, decision)
+            update_result(result, result.folder, map_names=())
+        except (ValueError, OSError) as error:
+            slicer.util.errorDisplay(
+                _("The decision cannot be kept: {reason}").format(reason=translated(str(error)))
+            )
+            return
+        ui.reasonLineEdit.text = ""
+        self.panel.refresh()
+
+    def _onSave(self) -> None:
+        from UncertainRegLib.scene.tables import write_csv
+
+        path = askForPath("acceptance.csv", _("Table (*.csv *.tsv)"))
+        if path:
+            try:
+                write_csv(self.panel.result.acceptance_table, path)
+            except OSError as error:
+                slicer.util.errorDisplay(
+                    _("{file} cannot be written: {reason}").format(file=path, reason=error.strerror)
+                )
+
+    def _showProgress(self) -> None:
+        """Button and message follow the worker."""
+        from .validate import recordOf
+
+        ui, active = self.ui, self._evaluating.isActive
+        result = self.panel.result
+        isThere = result is not None and recordOf(result) is not None
+        ui.judgeButton.enabled = isThere and not active
+        ui.judgeButton.text = _("Judging") if active else _("Judge the registration")
+        ui.judgeStatusLabel.text = self._evaluating.message
+        if result is not None and not isThere:
+            ui.judgeStatusLabel.text = _(
+                "The files of this run are gone: nothing new can be judged or decided."
+            )
+        ui.judgeStatusLabel.visible = ui.judgeStatusLabel.text != ""
+
+    def _showDecide(self) -> None:
+        """A restriction and a rejection need a reason."""
+        from .validate import recordOf
+
+        ui, result = self.ui, self.panel.result
+        isReasoned = ui.decisionComboBox.currentData == "approve" or ui.reasonLineEdit.text.strip()
+        ui.decideButton.enabled = bool(
+            isReasoned and result is not None and recordOf(result) is not None
+        )
+
+
+def decisions() -> dict[str, str]:
+    """What can be decided: name in the file -> title."""
+    return {
+        "approve": _("Approve"),
+        "restrict": _("Approve with a restriction"),
+        "reject": _("Reject"),
+    }

@@ -1,0 +1,104 @@
+"""The command ``evaluate dose``: a dose seen through the samples of a result."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..results.columns import DOSE, heading
+from ..results.record import Dose
+from ..results.schema import FILE
+from .exit_codes import COMPLETE
+from .options import add_progress, positive
+
+
+def add_action(actions, stopped, progress: str) -> None:
+    """Add ``dose`` to the actions of ``evaluate``.
+
+    Args:
+        actions: argparse sub-parsers.
+        stopped: tells that nothing was changed, and returns the exit code.
+        progress: help text of ``--progress``.
+    """
+    dose = actions.add_parser(
+        "dose", help="what each structure receives, with 5 to 95 %% of the samples, and dose maps"
+    )
+    dose.add_argument("folder", help="a result folder; its result.json is extended")
+    dose.add_argument("--dose", required=True, help="DICOM RT Dose (needs pydicom), or an image")
+    dose.add_argument(
+        "--side",
+        required=True,
+        choices=("moving", "fixed"),
+        help="the image that the dose belongs to",
+    )
+    dose.add_argument(
+        "--unit", choices=("Gy", "cGy"), default="", help="of an image, which does not say it"
+    )
+    dose.add_argument(
+        "--structures",
+        default="",
+        help="segmentation of the other image [that of the result; of the fixed image, else that "
+        "of the moving one as registered]",
+    )
+    dose.add_argument(
+        "--limit", type=positive, default=20.0, help="V: volume that receives so many Gy [20]"
+    )
+    add_progress(dose, progress)
+    dose.set_defaults(command=_dose, stopped=stopped)
+
+
+def _dose(options, report) -> int:
+    from ..jobs.cancel import CancelFlag, Cancelled
+    from ..results.reader import read_record
+    from ..results.writer import extend
+    from ..studies.dose import evaluate_dose
+
+    report("started", pid=os.getpid())
+    record = read_record(options.folder)
+    flag = CancelFlag(Path(options.folder))
+    flag.listen()
+
+    def advance(text: str) -> None:
+        report("stage", text=text)
+        flag.check()
+
+    try:
+        found = evaluate_dose(
+            options.folder,
+            record,
+            options.dose,
+            options.side,
+            options.unit,
+            options.structures,
+            options.limit,
+            advance,
+        )
+    except Cancelled:
+        return options.stopped()
+    finally:
+        flag.file.unlink(missing_ok=True)
+    record = extend(options.folder, record, **found)
+    for sentence in record.dose.warnings:
+        report("warning", text=sentence)
+    report("finished", status="complete", result=str(Path(options.folder) / FILE))
+    if options.progress != "json":
+        print(in_words(record.dose))
+    return COMPLETE
+
+
+def in_words(dose: Dose) -> str:
+    """The table for a terminal: by the registration, and 5 to 95 % of the samples."""
+    wanted = ("mean_gy", "d95_gy", "d2_gy", "above_percent")
+    titles = [heading(DOSE[name].title, DOSE[name].unit) for name in wanted]
+    titles[-1] = f"V{dose.limit_gy:g} (%)"
+    lines = ["".join([f"{'Structure':24}", *(f"{title:>24}" for title in titles)])]
+    for row in dose.rows:
+        cells = [_cell(row, name) for name in wanted]
+        lines.append("".join([f"{row['name'][:24]:24}", *(f"{cell:>24}" for cell in cells)]))
+    return "\n".join([*lines, f"In brackets: 5 to 95 % of {dose.samples} samples."])
+
+
+def _cell(row: dict, name: str) -> str:
+    stem, unit = name.rsplit("_", 1)
+    low, high = row[f"{stem}_low_{unit}"], row[f"{stem}_high_{unit}"]
+    return f"{row[name]:.2f} ({low:.2f} … {high:.2f})"

@@ -1,0 +1,355 @@
+"""A dose seen through the samples of a result: maps, and what each structure receives.
+
+A dose of the moving image goes with the tissue: sample k gives the point x of the fixed image the
+dose at phi_k(x), and the structures are those of the fixed image. A dose of the fixed image stays
+where it is, and the structures of the moving image are carried into it, by phi_k. Its maps show the
+tissue that the registration phi puts at x; sample k has that at phi_k⁻¹(phi(x)).
+
+Samples are read as they were kept, on the animation grid.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..checksum import sha256_of
+from ..geometry import (
+    DisplacementField,
+    Grid,
+    Image,
+    Segmentation,
+    inside_index,
+    interpolate,
+    invert_at,
+    read_field,
+    read_image,
+    read_segmentation,
+    write_image,
+)
+from ..geometry.dose_file import read_dose
+from ..geometry.files import InputError, Say
+from ..metrics.rings import boxes_of
+from ..posterior.dose import Received, band_of, dose_maps, received, row_of, steps_to
+from ..posterior.weights import normalised
+from ..results.maps import MAPS
+from ..results.record import Record
+
+SIDES = ("moving", "fixed")
+LIMIT_GY = 20.0
+MAP_VOXELS = 1_000_000
+STRUCTURE_VOXELS = 250_000
+TISSUE_VOXELS = 100_000  # where samples are compared with the registration: both are smooth
+TISSUE_ITERATIONS = 6  # to find its tissue in a sample, from where the registration has it
+SLAB_VALUES = 30_000_000  # doses held at a time: the samples' in some slices
+FACE_STEPS = 7  # points along an edge of the box around a structure, to follow it with
+MARGIN_MM = 5.0  # about that box
+CROWDED = 20  # fewer samples have their 5 and 95 % near their extremes
+NAMES = ("dose_expected_gy", "dose_sd_gy", "dose_low_gy", "dose_high_gy")
+
+
+@dataclass
+class _Seen:
+    """What a dose is seen through.
+
+    Attributes:
+        registration, fields: mm LPS, fixed to moving; weights: of the fields, of sum 1.
+        structures: of the image that the dose is not of.
+    """
+
+    dose: Image
+    side: str
+    registration: DisplacementField
+    fields: list[DisplacementField]
+    weights: np.ndarray
+    structures: Segmentation
+    limit_gy: float
+    notes: list[str] = field(default_factory=list)
+
+
+def evaluate_dose(
+    folder: str | Path,
+    record: Record,
+    file: str,
+    side: str,
+    unit: str = "",
+    structures: str = "",
+    limit_gy: float = LIMIT_GY,
+    advance: Callable[[str], None] = lambda text: None,
+) -> dict:
+    """The entries of a result that a dose makes or changes, "dose" and "maps", with their files
+    written.
+
+    Args:
+        folder: the result folder; record: what its ``result.json`` says.
+        file: the dose, see `geometry.dose_file.read_dose`; unit: of its values where it has none.
+        side: the image it belongs to.
+        structures: a segmentation of the other image; that of the run where it has one, else of
+            the moving one as registered.
+        limit_gy: whose volume the table has.
+        advance: called before every step with what it does; it may raise to stop.
+
+    Raises:
+        InputError: one of the files cannot be used, they do not lie together, or the result has
+            fewer than two samples.
+    """
+    folder, notes = Path(folder), []
+    names = record.samples.files
+    if len(names) < 2 or record.transform is None or not record.maps:
+        raise InputError(f"{folder}: has fewer than two samples to see a dose through.")
+    dose = read_dose(file, unit, notes.append)
+    _check_frame(file, record, side)
+    segmentation, called = _structures(record, folder, side, structures, notes.append)
+    seen = _Seen(
+        dose,
+        side,
+        read_field(folder / (record.transform_working or record.transform)),
+        [read_field(folder / name) for name in names],
+        normalised(record.log_weights),
+        segmentation,
+        limit_gy,
+        notes,
+    )
+    fixed = read_image(folder / next(iter(record.maps.values())).file).grid
+    _check_place(seen, fixed, file)
+    if len(names) < CROWDED:
+        notes.append(
+            f"Of {len(names)} samples, 5 and 95 % lie near the lowest and the highest; take "
+            f"{CROWDED} or more for steadier bands."
+        )
+    if record.samples.strays_mm:
+        notes.append("The dose is that of all samples, the stray ones with them.")
+    digest = sha256_of(file)
+    rows, curves = [], []
+    for row, curve in _rows(seen, advance):
+        rows.append(row)
+        curves += curve
+    if not rows:
+        raise InputError(f"{called}: has no structure that the registration leaves in the image.")
+    listed = dict(record.content["maps"])
+    for name, values in _maps(seen, fixed.at_most(MAP_VOXELS), advance).items():
+        target = f"maps/{name}-{digest[:8]}-{side}.nrrd"
+        write_image(values.resample(fixed), folder / target)
+        listed[name] = {"file": target, "unit": "Gy", "meaning": MAPS[name].meaning}
+    target = f"dose-{digest[:8]}-{side}.csv"
+    _write_curves(folder / target, curves)
+    entry = {
+        "file": {"file": str(file), "sha256": digest},
+        "structures": {"file": called, "sha256": ""},
+        "side": side,
+        "limit_gy": limit_gy,
+        "samples": len(names),
+        "rows": rows,
+        "curves": target,
+        "warnings": notes,
+    }
+    return {"dose": entry, "maps": listed}
+
+
+def _structures(
+    record: Record, folder: Path, side: str, given: str, say: Say
+) -> tuple[Segmentation, str]:
+    """The segmentation of the other image, and its file."""
+    wanted = "fixed_labels" if side == "moving" else "moving_labels"
+    names = {
+        row["label"]: row["name"] for row in record.labels if isinstance(row.get("label"), int)
+    }
+    if given:
+        return read_segmentation(given, say), given
+    if wanted in record.inputs:
+        file = record.inputs[wanted].file
+        return read_segmentation(file, say).named(names), file
+    if side == "moving" and record.warped_labels:
+        say(
+            "There is no segmentation of the fixed image: the structures are those of the moving "
+            "image where the registration puts them."
+        )
+        file = str(folder / record.warped_labels)
+        return read_segmentation(file, say).named(names), file
+    other = "fixed" if side == "moving" else "moving"
+    raise InputError(
+        f"A dose of the {side} image is judged in structures of the {other} image, and the result "
+        f"has none; give a segmentation of the {other} image."
+    )
+
+
+def _check_frame(file: str, record: Record, side: str) -> None:
+    """Refuse a DICOM dose of another frame of reference than a DICOM image.
+
+    Raises:
+        InputError: both have one, and they differ.
+    """
+    image = record.inputs[side].file
+    ours, theirs = _frame_of_reference(Path(file)), _frame_of_reference(Path(image))
+    if ours and theirs and ours != theirs:
+        raise InputError(
+            f"{file}: belongs to another frame of reference than {image}; give the dose that was "
+            f"planned on the {side} image."
+        )
+
+
+def _frame_of_reference(path: Path) -> str | None:
+    """The DICOM frame of reference of a file or of the first file of a folder; None without."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    try:
+        import pydicom
+
+        found = pydicom.dcmread(files[0], stop_before_pixels=True).get("FrameOfReferenceUID")
+    except Exception:  # no DICOM
+        return None
+    return str(found) if found else None
+
+
+def _check_place(seen: _Seen, fixed: Grid, file: str) -> None:
+    """Refuse a dose that does not meet the image, and say where structures go beyond it."""
+    grid = fixed.at_most(STRUCTURE_VOXELS)
+    index = seen.dose.grid.to_index(grid.points())
+    if seen.side == "moving":
+        index = seen.registration.resample(grid).mapped_index(seen.dose.grid)
+    if not inside_index(seen.dose.grid.shape, index).any():
+        raise InputError(f"{file}: lies nowhere in the {seen.side} image.")
+
+
+def _rows(seen: _Seen, advance: Callable[[str], None]) -> Iterator[tuple[dict, list[dict]]]:
+    """The row of each structure, and its dose-volume histogram."""
+    doses = steps_to(float(seen.dose.array.max()))
+    members = dict(_members(seen.structures))
+    for (name, member), grid in zip(members.items(), _grids(seen, list(members.values()))):
+        advance(f"Dose of {name}")
+        see = partial(_received, seen, member, grid, doses)
+        registered, outside = see(seen.registration)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = [one for one, _ in pool.map(see, seen.fields)]
+        there = np.array([one is not None for one in found])
+        if registered is None or not there.any():
+            seen.notes.append(f"{name}: lies outside the fixed image and receives nothing.")
+            continue
+        if outside > 0.01:
+            seen.notes.append(
+                f"{100 * outside:.0f} % of {name} lie outside the dose, and count as 0 Gy."
+            )
+        samples = [one for one in found if one is not None]
+        weights = seen.weights[there] / seen.weights[there].sum()
+        row = {"name": name, "limit_gy": seen.limit_gy, **row_of(registered, samples, weights)}
+        yield row, _histogram(name, doses, registered.curve, *band_of(samples, weights))
+
+
+def _histogram(name: str, doses: np.ndarray, *curves: np.ndarray) -> list[dict]:
+    """Rows of the file of curves: by the registration, and 5 and 95 % of the samples."""
+    columns = ("registered_percent", "low_percent", "high_percent")
+    return [
+        {
+            "structure": name,
+            "dose_gy": round(float(dose), 4),
+            **{c: round(100.0 * float(curve[n]), 3) for c, curve in zip(columns, curves)},
+        }
+        for n, dose in enumerate(doses)
+    ]
+
+
+def _members(structures: Segmentation) -> Iterator[tuple[str, Image]]:
+    """Each structure by name, and where it is (0 or 1), with a border of zeros."""
+    for layer in structures.layers:
+        for label, box in boxes_of(layer.array).items():
+            array = np.pad((layer.array[box] == label).astype(np.float32), 1)
+            first = np.array([one.start - 1 for one in box][::-1])
+            yield structures.name(label), Image(array, layer.grid.part(first, array.shape))
+
+
+def _grids(seen: _Seen, members: list[Image]) -> list[Grid]:
+    """For each structure a grid of the fixed space that holds it as every sample places it."""
+    if seen.side == "moving":  # the structures lie still
+        return [member.grid.at_most(STRUCTURE_VOXELS) for member in members]
+    faces = np.stack([_faces(member.grid) for member in members])
+    everyone = (seen.registration, *seen.fields)
+    places = np.stack([invert_at(one, faces)[0] for one in everyone], axis=1)
+    return [_around(seen.registration.grid, *one) for one in zip(places, members)]
+
+
+def _faces(grid: Grid) -> np.ndarray:
+    """(F, 3) LPS mm, points all over the faces of the field of view."""
+    edges = [np.linspace(-0.5, n - 0.5, FACE_STEPS) for n in grid.size]
+    cube = np.stack(np.meshgrid(*edges, indexing="ij"), axis=-1).reshape(-1, 3)
+    return grid.to_world(cube[((cube == -0.5) | (cube == grid.size - 0.5)).any(axis=1)])
+
+
+def _around(like: Grid, places: np.ndarray, member: Image) -> Grid:
+    """The part of a grid around points (..., 3) LPS mm, as fine as the finer of two images."""
+    index, margin = like.to_index(places).reshape(-1, 3), MARGIN_MM / like.spacing
+    low = np.floor(np.maximum(index.min(axis=0) - margin, -0.5) + 0.5)
+    high = np.ceil(np.minimum(index.max(axis=0) + margin, like.size - 0.5) + 0.5)
+    part = like.part(low, tuple(np.maximum(high - low, 1).astype(int)[::-1]))
+    finest = min(member.grid.spacing.min(), part.spacing.min())
+    return part.at_spacing(finest).at_most(STRUCTURE_VOXELS)
+
+
+def _received(
+    seen: _Seen, structure: Image, grid: Grid, doses: np.ndarray, displacement: DisplacementField
+) -> tuple[Received | None, float]:
+    """What a structure receives by one sample, and the share of it outside the dose.
+
+    A voxel of ``grid`` counts by the part of it that is in the structure: whole voxels alone would
+    move it by steps.
+    """
+    moved = displacement.resample(grid)
+    if seen.side == "moving":
+        index = moved.mapped_index(seen.dose.grid)
+        volumes = structure.resample(grid).array
+    else:
+        volumes = interpolate(structure.array, moved.mapped_index(structure.grid))
+        index = grid.affine_points(np.linalg.inv(seen.dose.grid.affine) @ grid.affine)
+    here = volumes > 0
+    index, volumes = index[here], volumes[here]
+    total = float(volumes.sum())
+    inside = inside_index(seen.dose.grid.shape, index)
+    outside = float(volumes[~inside].sum()) / total if total else 0.0
+    found = interpolate(seen.dose.array, index, outside=0.0)
+    return received(found, volumes, seen.limit_gy, doses), outside
+
+
+def _maps(seen: _Seen, grid: Grid, advance: Callable[[str], None]) -> dict[str, Image]:
+    """The four maps on a grid of the fixed space, a few slices at a time."""
+    fields = seen.fields
+    if seen.side == "fixed":
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            fields = list(pool.map(partial(_to_same_tissue, seen.registration), fields))
+    found = np.zeros((len(NAMES), *grid.shape), np.float32)
+    thick = max(1, SLAB_VALUES // (len(fields) * grid.shape[1] * grid.shape[2]))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, grid.shape[0], thick):
+            advance("Maps of the dose")
+            slab = grid.part([0, 0, start], (min(thick, grid.shape[0] - start), *grid.shape[1:]))
+            doses = np.stack(list(pool.map(partial(_doses, seen.dose, slab), fields)))
+            maps = dose_maps(doses, seen.weights)
+            found[:, start : start + slab.shape[0]] = maps.expected, maps.sd, maps.low, maps.high
+    return {name: Image(values, grid) for name, values in zip(NAMES, found)}
+
+
+def _doses(dose: Image, grid: Grid, displacement: DisplacementField) -> np.ndarray:
+    """The dose (Gy) at the points that a field gives to a grid; 0 outside the dose."""
+    index = displacement.resample(grid).mapped_index(dose.grid)
+    return interpolate(dose.array, index, outside=0.0)
+
+
+def _to_same_tissue(
+    registration: DisplacementField, sample: DisplacementField
+) -> DisplacementField:
+    """x -> phi_k⁻¹(phi(x)): where a sample has the tissue that the registration puts at x."""
+    grid = sample.grid.at_most(TISSUE_VOXELS)
+    points = grid.points()
+    places, _ = invert_at(sample, registration.map(points), TISSUE_ITERATIONS, start=points)
+    return DisplacementField((places - points).astype(np.float32), grid)
+
+
+def _write_curves(path: Path, rows: list[dict]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
