@@ -1,12 +1,16 @@
 """Every installed method on known deformations of one's own pair, and what is recommended."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+from support import ROOT
 from support.phantoms import smooth_field, textured
 from UncertainRegLib.__main__ import main
+from UncertainRegLib.environment import peak_memory_mb
 from UncertainRegLib.geometry import Grid, Image, warp, write_image
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.studies import engines
@@ -99,6 +103,18 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatch
 def test_it_takes_a_pair_or_a_result(given, tmp_path, capsys):
     assert main(["evaluate", "engines", *given, "--out", str(tmp_path), "--progress", "none"]) == 1
     assert "either --fixed and --moving, or --result" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc")
+def test_the_memory_of_a_process_is_not_that_of_the_one_that_started_it():
+    """The system's own number is handed down; every method had that of the study."""
+    ballast = np.ones(100_000_000)  # 800 MB
+    code = "from UncertainRegLib.environment import peak_memory_mb; print(peak_memory_mb())"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    )
+    assert ballast.any() and 5 < float(said.stdout) < 400
+    assert peak_memory_mb() > 800
 
 
 @pytest.mark.slow

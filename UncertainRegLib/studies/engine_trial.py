@@ -120,8 +120,21 @@ def measured(task: Task) -> dict:
         "error_mm": float(error.mean()),
         "p95_mm": float(np.percentile(error, 95)),
         "folds": float(folded.mean()),
-        "peak_mb": peak_memory_mb() or float("nan"),
+        "peak_mb": peak_mb(),
     }
+
+
+def peak_mb() -> float:
+    """Peak memory in MB of this process, or of a program that it ran; NaN where it is not known."""
+    own = peak_memory_mb()
+    if own is None:
+        return float("nan")
+    try:
+        import resource
+    except ImportError:  # Windows
+        return own
+    unit = 2**20 if sys.platform == "darwin" else 1024
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit)
 
 
 def write_pair(folder: Path, fixed: Image, moving: Image, truth: DisplacementField) -> None:
