@@ -84,7 +84,7 @@ def overlays(folder: Path) -> None:
 class Screen:
     """The module beside four views, as in the application; the panel is the real one."""
 
-    def __init__(self, size: int = 460) -> None:
+    def __init__(self, size: int = 560) -> None:
         import slicer
 
         from support import qt_host
@@ -94,6 +94,7 @@ class Screen:
         self.host, self.size = qt_host.start(), size
         module = self.host.load_module(ROOT / "UncertainReg" / "UncertainReg.py")
         self.widget = self.host.make_widget(module.UncertainRegWidget)
+        self.widget.firstMinute.close()  # who follows the tutorial has seen it
         self.headless = slicer._host_scene
         self.views = [
             SliceView(self.headless, name, (size, size)) for name in ("Red", "Yellow", "Green")
@@ -133,6 +134,8 @@ class Screen:
             "landmarks",
             "samples",
             "validate",
+            "acceptance",
+            "dose",
         ):
             getattr(ui, f"{section}CollapsibleButton").collapsed = section not in names
         self.widget.results.refresh()
@@ -200,7 +203,7 @@ def brain_screens(folder: Path) -> None:
     screen.open("inputs", "method")
     ui.resultsCollapsibleButton.visible = False
     screen.grab(PICTURES / "module.png")
-    screen.open("results", "probe", "structures")
+    screen.open("results", "structures")
     click(ui.structuresTable, "hippocampus")
     ui.onlyStructureCheckBox.checked = True
     ui.surfacesCheckBox.checked = True
