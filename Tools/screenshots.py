@@ -81,6 +81,47 @@ def overlays(folder: Path) -> None:
     write_summary_picture(folder / "lung", PICTURES / "summary.png")
 
 
+def displays(folder: Path) -> None:
+    """Three ways of looking at the brain pair, side by side."""
+    import numpy as np
+    from PIL import Image
+
+    from UncertainRegLib.scene import display
+    from UncertainRegLib.scene.headless import HeadlessScene
+    from UncertainRegLib.scene.mixed import Mixer
+    from UncertainRegLib.scene.outlines import outlining
+    from UncertainRegLib.scene.result import load_result
+    from UncertainRegLib.scene.steps import finished
+    from UncertainRegLib.scene.views import SliceView
+    from UncertainRegLib.scene.worst import worst_places
+
+    with HeadlessScene() as headless:
+        red, yellow, green = (
+            SliceView(headless, name, (460, 460)) for name in ("Red", "Yellow", "Green")
+        )
+        result = load_result(folder / "brain", headless.scene)
+        result.moving_segmentation.GetDisplayNode().SetVisibility(False)
+        headless.fit_slices(460, 460)
+        display.jump_to(headless.scene, worst_places(result)[0], centered=False)
+        both = Mixer(result).fill(result, "checkerboard")
+        for view in display.slice_views(headless.scene):
+            view.SetBackgroundVolumeID(both.GetID())
+        pictures = [yellow.pixels()]
+        display.show_map(result, "jacobian", 0.7, grey=True)
+        pictures.append(red.pixels())
+        for view in display.slice_views(headless.scene):
+            view.SetForegroundVolumeID(None)
+        finished(outlining(result, "hippocampus"))
+        table = result.label_table.GetTable()
+        names = table.GetColumnByName("name")
+        row = [names.GetValue(n) for n in range(table.GetNumberOfRows())].index("hippocampus")
+        columns = [table.GetColumnByName(f"worst_voxel_lps_{axis}") for axis in "ras"]
+        display.jump_to(headless.scene, [column.GetValue(row) for column in columns])
+        green.node.SetFieldOfView(90, 90, 1)
+        pictures.append(green.pixels())
+    Image.fromarray(np.hstack(pictures)).save(PICTURES / "displays.png", optimize=True)
+
+
 class Screen:
     """The module beside four views, as in the application; the panel is the real one."""
 
@@ -237,5 +278,6 @@ if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)
     results(where)
     overlays(where)
+    displays(where)
     for pair in SCREENS:
         subprocess.run([sys.executable, __file__, str(where), pair], check=True)
