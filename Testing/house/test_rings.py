@@ -41,7 +41,7 @@ ARROWS = {
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
-    "perturbations posterior randomness results samplers",
+    "perturbations posterior randomness results samplers settings",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum contracts environment geometry jobs perturbations plugins "
     "randomness report results samplers scene studies training",

@@ -60,13 +60,14 @@ def _common(study, families: tuple[str, ...]) -> None:
         metavar="JSON",
         help='e.g. {"affine": false}',
     )
-    study.add_argument(
-        "--families",
-        nargs="+",
-        default=list(families),
-        help=f"perturbation families [{' '.join(families)}]",
-    )
-    study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
+    if families:  # it makes maps
+        study.add_argument(
+            "--families",
+            nargs="+",
+            default=list(families),
+            help=f"perturbation families [{' '.join(families)}]",
+        )
+        study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
     add_device(study)
     study.add_argument(
@@ -89,10 +90,19 @@ def _add_calibrate(actions) -> None:
 
 def _study(options, report) -> int:
     """Run a study, write its rows in the other format if asked, and print the summary."""
+    from ..jobs.cancel import CancelFlag, Cancelled
     from ..studies.rows import write_parquet
 
+    report("started", pid=os.getpid())
     study = options.study.of(options, lambda sentence: report("warning", text=sentence))
-    rows = study.run(Counter(report, study.registrations()))
+    flag = CancelFlag(Path(options.out))
+    try:
+        rows = study.run(Counter(report, study.registrations(), flag.check))
+    except Cancelled:
+        print("Stopped; the rows that are finished are kept.", file=sys.stderr)
+        return CANCELLED
+    finally:
+        flag.file.unlink(missing_ok=True)
     for sentence in study.failed:
         report("warning", text=sentence)
     if options.parquet:

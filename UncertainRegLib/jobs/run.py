@@ -125,9 +125,11 @@ class _Run:
         self.is_astray = False
 
     def go(self, preflight_only: bool) -> None:
+        is_told = self._compare_contrasts()
         sampler, fixed, moving, own = self._probe()
         differ = contrast.difference(fixed, moving, own)
-        self._warn(*contrast.warnings(sampler.backbone, differ))
+        if not is_told:
+            self._warn(*contrast.warnings(sampler.backbone, differ))
         if self.job.competence:
             self._check_competence(sampler.backbone, fixed, moving, own)
         if preflight_only:
@@ -167,6 +169,24 @@ class _Run:
                 self.flag.check()
         self.timings["samples_s"] = perf_counter() - begun
         self.finish("complete")
+
+    def _compare_contrasts(self) -> bool:
+        """Say before anything is registered that the method is not made for these two images.
+
+        Whoever shows the sentence also hears which method is, and can be had here.
+        """
+        backbone = backbones.create(self.job.backbone, "cpu", **_settings(self.job))
+        if not backbone.one_contrast:
+            return False
+        self.report("stage", text="Comparing the intensities of the two images")
+        differ = contrast.beforehand(self.inputs.fixed, self.inputs.moving)
+        self.flag.check()
+        if not differ:
+            return False
+        text, better = contrast.warning_beforehand(backbone, differ), contrast.fitting()
+        self.folder.warn(text)
+        self.report("warning", text=text, fitting="" if better is None else better.name)
+        return True
 
     def finish(self, status: str) -> None:
         """Write what there is under ``status``."""
