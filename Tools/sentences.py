@@ -36,24 +36,25 @@ def names() -> set[str]:
     """What the catalogues of the library call things."""
     from UncertainRegLib import backbones, samplers
     from UncertainRegLib.perturbations import FAMILIES
-    from UncertainRegLib.results.columns import LANDMARKS, MEASURES, STRUCTURES
+    from UncertainRegLib.results import columns
+    from UncertainRegLib.results.acceptance import METRICS, PRESETS, STATES
     from UncertainRegLib.results.maps import MAPS
     from UncertainRegLib.samplers.proposals import SOURCES
     from UncertainRegLib.scene.plots import CURVES
     from UncertainRegLib.scene.sweep import DIRECTIONS
 
     found = {text for kind in MAPS.values() for text in (kind.heading, kind.meaning)}
-    for table in (STRUCTURES, LANDMARKS, MEASURES):
-        found |= {
-            text
-            for column in table.values()
-            if not column.is_hidden
-            for text in (column.heading, column.meaning)
-        }
+    for table in vars(columns).values():
+        for column in table.values() if isinstance(table, dict) else ():
+            if isinstance(column, columns.Column) and not column.is_hidden:
+                found |= {column.heading, column.meaning}
+    found |= {text for metric in METRICS.values() for text in (metric.title, metric.meaning)}
+    found |= set(STATES)
     found |= {entry.title for entry in backbones.listing()}
     found |= {text for entry in samplers.listing() for text in (entry.title, entry.tip)}
     for listed in (FAMILIES, SOURCES):
         found |= {text for one in listed.values() for text in (one.title, one.tip)}
+    found |= {one.name for one in PRESETS.values()}
     found |= {curve[0] for curve in CURVES.values()}
     found |= {word for words in DIRECTIONS.values() for word in words}
     return found - {""}

@@ -1,5 +1,5 @@
-"""A worker for "evaluate result DIR", "evaluate calibrate DIR", "evaluate acceptance DIR" and
-"evaluate engines --result DIR --out FOLDER" that computes nothing.
+"""A worker for "evaluate", with the actions result, calibrate, acceptance, dose and engines, that
+computes nothing.
 
 The environment variable STUB says how it behaves: complete, refuse, fail or slow (until
 cancelled).
@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[n]) for n in (1, 2)]
 from support.fake_acceptance import write_fake_acceptance  # noqa: E402
+from support.fake_dose import write_fake_dose  # noqa: E402
 from support.fake_validation import write_fake_calibration, write_fake_validation  # noqa: E402
 
 REFUSAL = "Demons follows only 5% of 10 mm. No bound is stated."
@@ -35,11 +36,12 @@ def write_fake_recommendation(folder: Path) -> None:
 
 def main() -> int:
     behaviour = os.environ.get("STUB", "complete")
-    evaluate, action, folder, *options = sys.argv[1:]
-    assert (evaluate, options[-2:]) == ("evaluate", ["--progress", "json"])
+    evaluate, action, *given = sys.argv[1:]
+    assert (evaluate, given[-2:]) == ("evaluate", ["--progress", "json"])
+    folder, *options = given
     if action == "engines":
-        assert (folder, options[1]) == ("--result", "--out")
-        folder = options[2]
+        assert given[:4:2] == ["--result", "--out"]
+        folder = given[3]
         Path(folder).mkdir(exist_ok=True)
     say("started", pid=os.getpid())
     if behaviour == "fail":
@@ -49,6 +51,13 @@ def main() -> int:
         return 1
     if action == "result":
         write_fake_validation(folder)
+    elif action == "dose":
+        given = dict(zip(options[:-2:2], options[1:-2:2]))
+        assert set(given) - {"--structures"} == {"--dose", "--side", "--unit", "--limit"}
+        assert all(
+            Path(given[name]).exists() for name in ("--dose", "--structures") if name in given
+        )
+        write_fake_dose(folder, given["--dose"], given["--side"])
     elif action == "acceptance":
         assert options[0] == "--tolerances"
         write_fake_acceptance(folder, options[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from dataclasses import asdict, replace
 from time import perf_counter
 
 import numpy as np
@@ -309,7 +310,7 @@ class _Run:
         summary = self.summary
         if summary.given is not None and summary.stream.has_spread:
             _, numbers = stands(summary.given, summary.stream, self.inputs.fixed)
-            self.folder.update(given=self.folder.record["given"] | numbers)
+            self.folder.update(given=asdict(replace(self.folder.view.given, **numbers)))
 
     def _check_inverse(self, backbone) -> None:
         """How far from the start does the way there and back end?"""

@@ -39,7 +39,8 @@ def recommendationOf(folder: str) -> dict | None:
 
 class Evaluation(Task):
     """The comparison of a run with a truth ("result"), its calibration ("calibrate"), its verdict
-    ("acceptance"), or all registration methods on its pair ("engines").
+    ("acceptance"), a dose seen through its samples ("dose"), or all registration methods on its
+    pair ("engines").
 
     Cancelled, it leaves the result as it was; what the methods have done is kept.
 
@@ -52,7 +53,7 @@ class Evaluation(Task):
     ) -> None:
         """
         Args:
-            action: "result", "calibrate", "acceptance" or "engines"; options: as on the command line.
+            action, options: as on the command line.
             result: the nodes of the run (``ResultNodes``) with its folder.
             onChanged: called when an attribute changed.
 

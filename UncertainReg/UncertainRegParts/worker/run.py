@@ -244,4 +244,5 @@ class Run(Task):
             self.error = self.error or _("The result cannot be shown: {reason}").format(
                 reason=self.told(str(error))
             )
-        self._then(error is None)
+        then, self._then = self._then, None  # a method of this run, which would hold it
+        then(error is None)
