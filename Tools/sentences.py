@@ -34,26 +34,28 @@ SENTENCES = (
 
 def names() -> set[str]:
     """What the catalogues of the library call things."""
-    from UncertainRegLib import backbones, samplers
+    from UncertainRegLib import samplers
+    from UncertainRegLib.backbones.registry import known  # without networks of one's own
     from UncertainRegLib.perturbations import FAMILIES
-    from UncertainRegLib.results.columns import LANDMARKS, MEASURES, STRUCTURES
+    from UncertainRegLib.results import columns
+    from UncertainRegLib.results.acceptance import METRICS, PRESETS, STATES
     from UncertainRegLib.results.maps import MAPS
     from UncertainRegLib.samplers.proposals import SOURCES
     from UncertainRegLib.scene.plots import CURVES
     from UncertainRegLib.scene.sweep import DIRECTIONS
 
     found = {text for kind in MAPS.values() for text in (kind.heading, kind.meaning)}
-    for table in (STRUCTURES, LANDMARKS, MEASURES):
-        found |= {
-            text
-            for column in table.values()
-            if not column.is_hidden
-            for text in (column.heading, column.meaning)
-        }
-    found |= {entry.title for entry in backbones.listing()}
+    for table in vars(columns).values():
+        for column in table.values() if isinstance(table, dict) else ():
+            if isinstance(column, columns.Column) and not column.is_hidden:
+                found |= {column.heading, column.meaning}
+    found |= {text for metric in METRICS.values() for text in (metric.title, metric.meaning)}
+    found |= set(STATES)
+    found |= {one.facts.title for one in known().values() if one.listed}
     found |= {text for entry in samplers.listing() for text in (entry.title, entry.tip)}
     for listed in (FAMILIES, SOURCES):
         found |= {text for one in listed.values() for text in (one.title, one.tip)}
+    found |= {one.name for one in PRESETS.values()}
     found |= {curve[0] for curve in CURVES.values()}
     found |= {word for words in DIRECTIONS.values() for word in words}
     return found - {""}

@@ -5,6 +5,7 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 from UncertainRegParts.choices import TUTORIAL
+from UncertainRegParts.imported import followScene
 from UncertainRegParts.logic import UncertainRegLogic
 from UncertainRegParts.parameters import UncertainRegParameterNode
 from UncertainRegParts.sampledata import registerSampleData
@@ -40,3 +41,4 @@ class UncertainReg(ScriptedLoadableModule):
         )
         self.parent.acknowledgementText = _("For research use only.")
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", followScene)

@@ -21,6 +21,7 @@ from .geometry import (
     Segmentation,
     read_field,
     read_volume,
+    write_field,
     write_image,
     write_points,
     write_segmentation,
@@ -32,6 +33,7 @@ from .results.writer import move_inputs
 
 File = str | PathLike[str]
 Volume = File | Image | sitk.Image
+Registration = File | Sequence[File] | DisplacementField
 Points = File | Mapping[str, Sequence[float]]
 INPUTS = "inputs"  # folder of a result for inputs that were given in memory
 
@@ -142,6 +144,9 @@ def map_uncertainty(
     label_names: Mapping[int, str] | None = None,
     moving_points: Points | None = None,
     fixed_points: Points | None = None,
+    transform: Registration | None = None,
+    inverse: Registration | None = None,
+    inverse_consistency: bool = False,
     parameters: Mapping[str, Mapping] | None = None,
     competence: bool = False,
     progress: str = "none",
@@ -166,6 +171,10 @@ def map_uncertainty(
         label_names: names of label values, such as {10: "Thalamus"}.
         moving_points, fixed_points: landmark files, or {name: (x, y, z)} in LPS mm; the fixed
             ones only judge.
+        transform: a registration that is there already, to be judged: a file, several in the order
+            of antsApplyTransforms, or a DisplacementField; the backbone gives the samples around it.
+        inverse: of the transform, in the same way: is it one?
+        inverse_consistency: also register the other way round (one more registration).
         parameters: settings, such as {"backbone": {"voxels": 500_000}}.
         competence: first check that the backbone follows known shifts.
         progress: "none" says warnings on stderr, "bar" the progress too, "json" events on stdout.
@@ -202,12 +211,15 @@ def map_uncertainty(
             seed=seed,
             device=device,
             competence=competence,
+            inverse_consistency=inverse_consistency,
             label_names={str(label): name for label, name in (label_names or {}).items()},
             parameters={name: dict(value) for name, value in (parameters or {}).items()},
         )
         for name, value in given.items():
             if value is not None:
                 setattr(job, name, _file(name, value, Path(written)))
+        for name, one in (("transform", transform), ("inverse", inverse)):
+            setattr(job, name, _files(name, one, Path(written)))
         run(job, REPORTERS[progress]())
         if any(Path(written).iterdir()):
             shutil.copytree(written, folder / INPUTS)
@@ -241,6 +253,23 @@ def _file(name: str, value: object, folder: Path) -> str:
             )
         )
     return str(path)
+
+
+def _files(name: str, value: object, folder: Path) -> list[str]:
+    """The files of a registration; one that was given in memory is written into ``folder``."""
+    if value is None:
+        return []
+    if isinstance(value, DisplacementField):
+        write_field(value, folder / f"{name}.nrrd")
+        return [str(folder / f"{name}.nrrd")]
+    if isinstance(value, (str, PathLike)):
+        return [str(value)]
+    if isinstance(value, Sequence) and all(isinstance(one, (str, PathLike)) for one in value):
+        return [str(one) for one in value]
+    raise TypeError(
+        f"{name} is of the type {type(value).__name__}; give a file, several files or a "
+        "DisplacementField of UncertainRegLib.geometry."
+    )
 
 
 def _renamed_inputs(folder: Path, before: Path) -> None:

@@ -228,7 +228,7 @@ class Study(Protocol):
 
     Attributes:
         command: of ``evaluate``; question: what it asks, one line of help.
-        families: of perturbations, by name.
+        families: of perturbations, by name; none where it makes no maps.
         failed: a sentence for each row that could not be computed.
     """
 

@@ -32,24 +32,32 @@ def choose_device(asked: str, uses_torch: bool = True) -> str:
 
 def available_memory_mb() -> float | None:
     """Free memory in MB, or None where the system does not say (only Linux does)."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as stream:
-            for line in stream:
-                if line.startswith("MemAvailable"):
-                    return float(line.split()[1]) / 1024
-    except OSError:
-        pass
-    return None
+    return _said_by_linux("/proc/meminfo", "MemAvailable")
 
 
 def peak_memory_mb() -> float | None:
     """Largest resident memory of this process so far in MB; None where it is not known."""
+    said = _said_by_linux("/proc/self/status", "VmHWM")  # the other would count a large parent
+    if said is not None:
+        return said
     try:
         import resource
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def _said_by_linux(file: str, name: str) -> float | None:
+    """A number of kB in a file of /proc, in MB."""
+    try:
+        with open(file, encoding="utf-8") as stream:
+            for line in stream:
+                if line.startswith(f"{name}:"):
+                    return float(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return None
 
 
 def versions() -> dict[str, str]:

@@ -114,6 +114,33 @@ def test_a_run_with_another_contrast_warns(tmp_path, other):
     assert ("of their contrast" in said) == other
 
 
+@pytest.mark.parametrize(("backbone", "told"), [("demons", True), ("bspline", False)])
+def test_it_is_said_once_before_anything_is_registered(tmp_path, backbone, told):
+    events = []
+    settings = {"affine": False, "voxels": 5000}
+    job = job_of(
+        tmp_path, inverted(textured(GRID)), backbone=backbone, parameters={"backbone": settings}
+    )
+    record = run(job, lambda event, **facts: events.append((event, facts)))
+    warned = [n for n, (event, facts) in enumerate(events) if "fitting" in facts]
+    begun = [n for n, (_, facts) in enumerate(events) if "Registering" in facts.get("text", "")]
+    said = [text for text in record["warnings"] if "do not correspond" in text]
+    assert len(warned) == len(said) == told
+    if told:
+        assert warned[0] < begun[0] and events[warned[0]][1]["fitting"] == "bspline"
+        assert "Demons (SimpleITK) compares intensities" in said[0] and "bspline" in said[0]
+    assert not [text for text in record["warnings"] if text.startswith("The registered images")]
+
+
+def test_what_cannot_be_aligned_tells_nothing_beforehand(monkeypatch):
+    def astray(*images):
+        raise ValueError("The affine alignment failed.")
+
+    monkeypatch.setattr("UncertainRegLib.backbones.demons.affine_alignment", astray)
+    image = textured(GRID)
+    assert contrast.beforehand(image, inverted(image)) == ""
+
+
 def test_what_to_choose_instead_is_what_says_so_of_itself(monkeypatch):
     class Mine(Backbone):
         """A backbone that is in the list."""
@@ -142,7 +169,7 @@ def test_real_pairs_of_one_contrast_raise_no_alarm_and_others_do(shared_data):
     for images, alarm in ((pair, False), ((pair[0], inverted(pair[1])), True), ((mr, us), True)):
         fixed, moving = demons.prepare(*images)
         found = contrast.difference(fixed, moving, demons.register(fixed, moving))
-        assert bool(found) == alarm
+        assert bool(found) == bool(contrast.beforehand(*images)) == alarm
 
 
 # of the labels of a head, roughly as in T1; any number for the others

@@ -1,7 +1,5 @@
 """One anatomy is one registration, whatever surrounds it and in whatever unit it was stored."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -15,18 +13,10 @@ from support.known_pair import (
     surroundings,
 )
 from support.phantoms import GRID_PAIRS, textured
-from UncertainRegLib.backbones import create
+from UncertainRegLib.backbones import create, entry
 from UncertainRegLib.backbones.prepare import are_ct, prepared
 from UncertainRegLib.geometry import Grid, Image
 
-ENGINES = {
-    "demons": "SimpleITK",
-    "bspline": "SimpleITK",
-    "elastix": "itk",
-    "ants": "ants",
-    "convexadam": "convexAdam",
-    "greedy": "picsl_greedy",
-}
 SETTINGS = {"bspline": {"iterations": 15, "control_mm": 24.0}, "elastix": {"iterations": 100}}
 # The stochastic or coarse ones answer a shift of their grid with a little of their own.
 WITHIN_MM = {
@@ -36,6 +26,7 @@ WITHIN_MM = {
     "ants": 0.05,
     "convexadam": 0.05,
     "greedy": 0.05,
+    "plastimatch": 0.1,
 }
 CROP_WITHIN_MM = 0.1
 CROPPED = ("demons", "convexadam")
@@ -58,13 +49,13 @@ def plain() -> dict[tuple[str, str], float]:
 
 def engine_cases() -> list:
     cases = []
-    for name, package in ENGINES.items():
+    for name in WITHIN_MM:
         for case in CASES:
             if case == NO_AIR and name not in CROPPED:
                 continue
             marks = [] if name == "demons" else [pytest.mark.slow]
-            if importlib.util.find_spec(package) is None:
-                marks.append(pytest.mark.skip(f"{package} is an optional extra"))
+            if not entry(name).available:
+                marks.append(pytest.mark.skip(f"{name} is optional: {entry(name).to_install}"))
             cases.append(pytest.param(name, case, marks=marks, id=f"{name}, {case}"))
     return cases
 

@@ -16,7 +16,7 @@ from UncertainRegLib.backbones.linear import affine_alignment
 from UncertainRegLib.backbones.prepare import prepared
 from UncertainRegLib.geometry import DisplacementField, Grid, Image, folding_fraction, warp
 
-WITHOUT_WEIGHTS = ["demons", "convexadam"]
+WITHOUT_WEIGHTS = ["demons", "convexadam", "greedy", "plastimatch", "elastix", "ants"]
 
 
 def available(name):

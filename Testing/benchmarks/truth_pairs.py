@@ -66,7 +66,7 @@ def drawn_brains(data: Path, out: Path) -> list[dict]:
         ("test", ("subj06", "subj07", "subj08")),
     ):
         for subject in subjects:
-            _draw(data / "brain_labelmaps" / f"{subject}.nii.gz", out, subject)
+            draw(data / "brain_labelmaps" / f"{subject}.nii.gz", out, subject, subject)
         for number, pair in enumerate(list(itertools.permutations(subjects, 2))[::2]):
             files = dict(zip(("fixed", "moving"), pair))
             rows.append(
@@ -83,15 +83,24 @@ def drawn_brains(data: Path, out: Path) -> list[dict]:
     return rows
 
 
-def _draw(file: Path, out: Path, subject: str) -> None:
-    """An image of a label map, and its structures, cropped to the head."""
+def draw(
+    file: Path, out: Path, subject: str, name: str, contrast_seed: int = 0, step: int = 1
+) -> None:
+    """An image of a label map and its structures, cropped to the head: files called ``name``.
+
+    Args:
+        contrast_seed: images of one seed have one contrast.
+        step: every second voxel along each axis, say.
+    """
     layer = read_segmentation(str(file)).layers[0]
     labels = layer.array.astype(np.int32)
-    box = tuple(slice(max(i.min() - MARGIN, 0), i.max() + MARGIN + 1) for i in labels.nonzero())
-    affine = layer.grid.affine.copy()
+    box = tuple(
+        slice(max(i.min() - MARGIN, 0), i.max() + MARGIN + 1, step) for i in labels.nonzero()
+    )
+    affine = layer.grid.affine @ np.diag([step, step, step, 1.0])
     affine[:3, 3] = layer.grid.to_world(np.array([s.start for s in box])[::-1])
     labels, grid = labels[box], Grid(labels[box].shape, affine)
-    contrast = numpy_generator(0, "contrast").uniform(0.15, 1.0, labels.max() + 1)
+    contrast = numpy_generator(contrast_seed, "contrast").uniform(0.15, 1.0, labels.max() + 1)
     generator = numpy_generator(0, "drawn brain", subject)
     values = contrast * (1 + 0.05 * generator.standard_normal(contrast.size))
     values[0] = 0.0
@@ -102,9 +111,9 @@ def _draw(file: Path, out: Path, subject: str) -> None:
     bias = ndimage.zoom(coarse, np.array(labels.shape) / 4, order=3)
     array *= np.exp(0.2 * bias / np.abs(bias).max())
     array += 0.03 * generator.standard_normal(labels.shape) * np.where(labels > 0, 1.0, 0.5)
-    write_image(Image((1000 * array).astype(np.float32), grid), out / f"{subject}.nrrd")
+    write_image(Image((1000 * array).astype(np.float32), grid), out / f"{name}.nrrd")
     kept = np.where(np.isin(labels, STRUCTURES), labels, 0).astype(np.int16)
-    write_image(Image(kept, grid), out / f"{subject}_labels.nrrd")
+    write_image(Image(kept, grid), out / f"{name}_labels.nrrd")
 
 
 def brains(data: Path) -> list[dict]:

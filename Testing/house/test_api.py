@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from UncertainRegLib.geometry import (
     Grid,
     Image,
     Segmentation,
+    invert,
     read_field,
     read_image,
     warp,
+    write_field,
     write_image,
 )
 from UncertainRegLib.geometry.image import to_sitk
@@ -176,3 +179,19 @@ def test_a_simpleitk_image_of_vectors_is_refused(pair):
     vectors = sitk.GetImageFromArray(np.zeros((8, 8, 8, 3), np.float32), isVector=True)
     with pytest.raises(ValueError, match="values per voxel"):
         map_uncertainty(vectors, pair[1])
+
+
+def test_a_registration_in_memory_is_judged_like_one_in_files(pair, tmp_path):
+    fixed, moving, _ = pair
+    field = smooth_field(GRID, 1.5)
+    back, _ = invert(field)
+    kept = map_uncertainty(fixed, moving, tmp_path / "out", transform=back, inverse=field, **FEW)
+    write_field(back, tmp_path / "back.nrrd")
+    of_files = map_uncertainty(fixed, moving, transform=[tmp_path / "back.nrrd"], **FEW)
+    assert np.array_equal(kept.transform.vectors, of_files.transform.vectors)
+    assert kept.record.given.files == ["transform.nrrd"]
+    assert Path(kept.record.inputs["transform_1"].file).parent == tmp_path / "out" / "inputs"
+    assert {"given_offset_mm", "inverse_consistency_mm"} <= kept.maps.keys()
+    assert "inverse_consistency_mm" not in of_files.maps
+    with pytest.raises(TypeError, match="several files or a DisplacementField"):
+        map_uncertainty(fixed, moving, transform=3, **FEW)

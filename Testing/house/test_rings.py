@@ -40,8 +40,8 @@ ARROWS = {
     "scene": "geometry palette posterior results sample_pair",
     "report": "geometry palette results",
     "training": "backbones checksum environment gaussian geometry networks randomness results",
-    "studies": "backbones contracts environment expected_error geometry jobs metrics "
-    "perturbations posterior randomness results samplers",
+    "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
+    "perturbations posterior randomness results samplers settings",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum contracts environment geometry jobs perturbations plugins "
     "randomness report results samplers scene studies training",

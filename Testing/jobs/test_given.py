@@ -8,7 +8,9 @@ from UncertainRegLib.geometry import (
     DisplacementField,
     Grid,
     compose,
+    interpolate,
     invert,
+    invert_at,
     read_field,
     read_volume,
     warp,
@@ -78,6 +80,20 @@ def test_tables_and_maps_are_those_of_the_given_one(pair, tmp_path):
     assert record.inputs["transform_1"].file == str(tmp_path / "given.nrrd")
     words = " ".join(whole(record))
     assert "given.nrrd" in words and "not its error" in words
+
+
+def test_the_expected_error_is_that_of_the_place_where_it_puts_a_landmark(pair, tmp_path):
+    given = DisplacementField(TRUTH.vectors + np.float32([6.0, 0, 0]), GRID)
+    write_field(given, tmp_path / "given.nrrd")
+    points = {f"{one}_points": str(pair / f"{one}_points.csv") for one in ("fixed", "moving")}
+    record = judged(pair, tmp_path / "out", tmp_path / "given.nrrd", **points)
+    expected = read_volume(tmp_path / "out" / record.maps["expected_error_mm"].file)
+    (row,) = [row for row in record.landmarks if row["label"] == "in"]
+    place, _ = invert_at(given, np.array([row["moving_lps"]]))
+    found = interpolate(expected.array, GRID.to_index(place))[0]
+    elsewhere = interpolate(expected.array, GRID.to_index(np.array([row["mean_lps"]])))[0]
+    assert row["expected_mm"] == pytest.approx(found, abs=0.02)
+    assert abs(found - elsewhere) > 0.05
 
 
 def test_no_bound_is_stated_for_it_and_the_reason_is(pair, tmp_path):

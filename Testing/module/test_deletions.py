@@ -4,6 +4,7 @@ import pytest
 
 from support.fake_result import write_fake_result
 from support.fake_validation import write_fake_validation
+from support.panel import run_until
 
 EVERY = (
     "transform",
@@ -14,6 +15,12 @@ EVERY = (
     "sweep_transform",
     "sweep_sequence",
     "sweep_browser",
+    "growth_transform",
+    "growth_sequence",
+    "growth_browser",
+    "suppressed",
+    "mixed",
+    "outlines",
     "map:uncertainty_mm",
     "map:label_entropy",
     "map:probability",
@@ -52,18 +59,21 @@ def use_all(ui) -> None:
         ui.mapComboBox.currentIndex = index
     for index in range(ui.backgroundComboBox.count):
         ui.backgroundComboBox.currentIndex = index
-    for box in (ui.logCheckBox, ui.glyphsCheckBox, ui.ellipsoidCheckBox, ui.axesCheckBox):
+    boxes = (ui.logCheckBox, ui.glyphsCheckBox, ui.ellipsoidCheckBox, ui.axesCheckBox)
+    for box in (*boxes, ui.greyCheckBox, ui.outlinesCheckBox):
         box.checked = not box.checked
         box.checked = not box.checked
     for box in (ui.surfacesCheckBox, ui.showPlotCheckBox, ui.onlyStructureCheckBox):
         box.checked = not box.checked
     ui.opacitySlider.value = 0.4
+    ui.swipeSlider.value = 30.0
+    ui.worstButton.click()
     ui.thresholdSlider.value = ui.thresholdSlider.value + 0.1
     for table in (ui.structuresTable, ui.landmarksTable):
         if table.rowCount:
             table.cellClicked.emit(0, 0)
     ui.sampleSlider.value = 1
-    for index in (0, 1, 0):
+    for index in (0, 1, 2, 0):
         ui.movementComboBox.currentIndex = index
     for button in (ui.playButton, ui.playButton, ui.modeAButton, ui.differenceButton):
         button.click()
@@ -91,6 +101,10 @@ def full(widget, host, tmp_path, monkeypatch):
     use_all(ui)
     for box in (ui.surfacesCheckBox, ui.axesCheckBox, ui.ellipsoidCheckBox, ui.glyphsCheckBox):
         box.checked = True
+    ui.outlinesCheckBox.checked = True
+    run_until(host, lambda: not widget.results.tables._stepper.isActive)
+    ui.mapComboBox.currentIndex = ui.mapComboBox.findData("jacobian")
+    ui.showMapCheckBox.checked = ui.greyCheckBox.checked = True
     ui.movementComboBox.currentIndex = 1
     host.check()
     return widget

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from support.panel import add_volume, apply_and_wait
+from support.panel import add_volume, apply_and_wait, run_until
 
 pytest.importorskip("support.qt_host", reason="needs PySide6 and slicer-core", exc_type=ImportError)
 
@@ -91,7 +91,7 @@ def test_a_fixed_point_goes_to_the_moving_point_that_slicer_draws_there(
     transforms, tmp_path, make, limit_mm
 ):
     node = make()
-    file = transforms.writeTransform(node, GRID, tmp_path)
+    file = transforms.writeTransform(node, GRID, tmp_path / "Warp.nrrd")
     index = np.random.default_rng(2).uniform(8, 18, (30, 3))
     moving = GRID.to_world(index) * FLIP  # RAS
     shown = np.zeros_like(moving)
@@ -106,7 +106,9 @@ def test_a_fixed_point_goes_to_the_moving_point_that_slicer_draws_there(
 
 
 def test_a_grid_that_stands_alone_keeps_its_own_extent(transforms, tmp_path):
-    file = transforms.writeTransform(grid(), GRID.part((-20, -20, -20), (60, 60, 60)), tmp_path)
+    file = transforms.writeTransform(
+        grid(), GRID.part((-20, -20, -20), (60, 60, 60)), tmp_path / "Warp.nrrd"
+    )
     assert read_transform([file]).field.grid == GRID
 
 
@@ -154,3 +156,40 @@ def test_the_other_way_round_is_asked_for_by_a_box(widget, inputs, host, tmp_pat
     (file,) = tmp_path.glob("*/job.json")
     job = json.loads(file.read_text(encoding="utf-8"))
     assert job["inverse_consistency"] is True and "transform" not in job
+
+
+def test_a_grid_transform_is_judged_by_the_real_worker_from_apply_to_verdict(
+    real_worker, widget, host
+):
+    """A pair whose truth is known: what Slicer holds is what is judged."""
+    import slicer
+
+    from support.phantoms import textured
+    from UncertainRegLib.geometry import warp
+    from UncertainRegLib.scene.frames import ijk_to_ras
+    from UncertainRegLib.scene.transform import grid_transform
+
+    truth, moving = smooth_field(GRID, 3.0), textured(GRID, seed=1)
+    nodes = [
+        slicer.util.addVolumeFromArray(image.array, ijkToRAS=ijk_to_ras(GRID), name=name)
+        for image, name in ((warp(moving, truth, None), "CT"), (moving, "MR"))
+    ]
+    node = add("vtkMRMLGridTransformNode")
+    node.SetAndObserveTransformFromParent(grid_transform(truth))
+    nodes[1].SetAndObserveTransformNodeID(node.GetID())  # as its user looks at it
+    ui = widget.ui
+    ui.fixedSelector.setCurrentNode(nodes[0])
+    ui.movingSelector.setCurrentNode(nodes[1])
+    ui.transformSelector.setCurrentNode(node)
+    ui.samplesSpinBox.value = 2
+    assert apply_and_wait(host, widget) == "complete", widget.logic.run.message
+    result = widget.results.result
+    assert result.given.suspicions == [] and "given_offset_mm" in result.maps
+    assert "Warp.nrrd" in ui.verdictLabel.text and "not its error" in ui.verdictLabel.text
+    found = np.array(result.transform.GetTransformFromParent().TransformPoint(GRID.center * FLIP))
+    assert np.linalg.norm(found * FLIP - truth.map(GRID.center)) < 0.05
+    ui.judgeButton.click()
+    evaluating = widget.results.acceptance._evaluating
+    run_until(host, lambda: not evaluating.isActive)
+    assert evaluating.evaluation.state == "complete", evaluating.message
+    assert "<b>NOT VERIFIED</b>" in ui.acceptanceLabel.text

@@ -98,6 +98,21 @@ def test_a_plot_is_shown_only_when_asked_and_the_layout_comes_back(panel, host):
     assert not ui.showPlotCheckBox.checked
 
 
+def test_the_methods_are_tried_on_the_pair_and_one_is_chosen_by_a_click(panel, folder, host):
+    ui = panel.ui
+    assert not ui.enginesLabel.visible and not ui.useEngineButton.visible
+    ui.enginesButton.click()
+    assert not ui.calibrateButton.enabled and not ui.enginesButton.enabled
+    assert finish(host, panel) == "complete"
+    run_until(host, lambda: ui.enginesLabel.visible)
+    assert "bspline is recommended" in ui.enginesLabel.text and "0.75" in ui.enginesLabel.text
+    assert "a&lt;b" in ui.enginesLabel.text
+    assert panel.ui.backboneComboBox.currentData == "demons"  # nothing is chosen unasked
+    ui.useEngineButton.click()
+    assert panel.ui.backboneComboBox.currentData == "bspline"
+    assert (folder / "engines" / "recommendation.json").exists()
+
+
 @pytest.mark.parametrize("ending", ["scene", "module"])
 def test_the_layout_comes_back_at_the_end_too(panel, host, ending):
     import slicer

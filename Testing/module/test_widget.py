@@ -490,6 +490,25 @@ def test_cancel_keeps_a_partial_result(widget, inputs, host, monkeypatch):
     assert widget.ui.resultsCollapsibleButton.visible
 
 
+def test_a_method_not_made_for_the_images_is_named_and_another_is_a_click_away(
+    widget, inputs, host, monkeypatch
+):
+    monkeypatch.setenv("STUB", "unfit")
+    ui = widget.ui
+    assert not ui.fittingWidget.visible
+    ui.applyButton.click()
+    run = widget.logic.run
+    run_until(host, lambda: run.unfit != "")
+    assert ui.fittingWidget.visible and ui.fittingLabel.text == run.unfit
+    assert run.unfit not in ui.warningsLabel.text  # said once
+    assert ui.fittingButton.text == "Stop, and choose B-spline (SimpleITK, slow)"
+    assert ui.backboneComboBox.currentData == "demons"  # nothing is chosen unasked
+    ui.fittingButton.click()
+    assert ui.backboneComboBox.currentData == "bspline" and not ui.fittingWidget.visible
+    run_until(host, lambda: not run.isActive)
+    assert run.state in ("partial", "cancelled")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="looks at POSIX processes")
 def test_a_worker_that_does_not_listen_is_killed_with_its_children(
     widget, inputs, host, monkeypatch
@@ -721,6 +740,8 @@ def test_remove_takes_out_one_result_and_its_temporary_files(widget, inputs, hos
 def test_closing_the_scene_lets_go_of_runs_and_files(widget, inputs, host):
     import slicer
 
+    gc.collect()
+    gc.disable()  # they go at once, not when Python's collector comes by
     apply_and_wait(host, widget)
     run = widget.logic.run
     folder = run.out.parent
@@ -730,7 +751,7 @@ def test_closing_the_scene_lets_go_of_runs_and_files(widget, inputs, host):
     slicer.mrmlScene.Clear()
     for _ in range(3):
         host.process_events()
-    gc.collect()
+    gc.enable()
     assert [one() for one in gone] == [None, None, None]
     assert not folder.exists()
 

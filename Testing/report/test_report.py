@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from support.fake_dose import write_fake_dose
 from support.fake_result import EXPECTED, write_fake_result
 from support.phantoms import GRID_PAIRS, textured
 from UncertainRegLib.__main__ import main
@@ -262,3 +263,13 @@ def test_the_terminal_leaves_out_empty_columns_and_says_which_rows_are_missing()
     text = in_words(Record.from_dict({"labels": rows}), "out")
     assert "Dice after" in text and "before" not in text
     assert "4 more structures are in out/result.json" in text.replace("\\", "/")
+
+
+def test_the_report_has_the_dose_with_its_intervals(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    assert "<h2>Dose</h2>" not in write_report(folder).read_text("utf-8")
+    write_fake_dose(folder, file="plan.dcm")
+    page = write_report(folder).read_text("utf-8")
+    assert "plan, a dose of the moving image" in page and "V20 (%)" in page
+    assert "<td>Core</td><td>40.0 (40.0 … 40.0)</td>" in page
+    assert "lie near the lowest and the highest" in page

@@ -10,7 +10,7 @@ vtk = pytest.importorskip("vtk")
 
 from support.fake_result import write_fake_result  # noqa: E402
 from UncertainRegLib.geometry import Image  # noqa: E402
-from UncertainRegLib.scene import axes, display, legend, log_colors, maps  # noqa: E402
+from UncertainRegLib.scene import axes, display, legend, log_colors, maps, worst  # noqa: E402
 from UncertainRegLib.scene.frames import grid_of, lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.legend import legend_of  # noqa: E402
@@ -48,7 +48,7 @@ def _edit(folder, **entries) -> None:
 
 
 def test_ellipsoids_of_the_samples_in_the_planes_of_the_views(result):
-    point = display.worst_point(result)
+    point = worst.worst_point(result)
     display.jump_to(result.scene, point)
     node = axes.show_axes(result)
     assert axes.has_axes(result)

@@ -13,7 +13,7 @@ vtk = pytest.importorskip("vtk")
 from support.fake_result import SAMPLES, write_fake_result  # noqa: E402
 from UncertainRegLib.results.maps import MAPS  # noqa: E402
 from UncertainRegLib.results.reader import ResultError, ResultFolder  # noqa: E402
-from UncertainRegLib.scene import display  # noqa: E402
+from UncertainRegLib.scene import display, worst  # noqa: E402
 from UncertainRegLib.scene.colors import colors  # noqa: E402
 from UncertainRegLib.scene.frames import lps_to_ras  # noqa: E402
 from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
@@ -67,7 +67,11 @@ def test_map_values_are_exact_inside_the_body(folder, headless):
     for name, node in result.maps.items():
         array = slicer.util.arrayFromVolume(node)
         assert array.dtype == np.float32
-        np.testing.assert_array_equal(array[body], _file(folder, f"maps/{name}.nrrd")[body])
+        file = _file(folder, f"maps/{name}.nrrd")
+        if name == "jacobian":  # its change in %
+            np.testing.assert_allclose(array[body], 100 * (file[body] - 1), atol=1e-4)
+        else:
+            np.testing.assert_array_equal(array[body], file[body])
     assert np.isnan(array[0, 0, 0])  # air: no statement
 
 
@@ -179,7 +183,7 @@ def test_window_threshold_colors_and_legend(folder, headless):
     entropy = result.maps["label_entropy"].GetDisplayNode()
     assert entropy.GetColorNode().GetName() == "UncertainReg viridis"
     jacobian = result.maps["jacobian"].GetDisplayNode()
-    assert (jacobian.GetWindowLevelMin(), jacobian.GetWindowLevelMax()) == (0.0, 2.0)
+    assert (jacobian.GetWindowLevelMin(), jacobian.GetWindowLevelMax()) == (-100.0, 100.0)
 
 
 def test_maps_that_are_not_known_here_get_unit_and_meaning(folder, headless):
@@ -702,10 +706,10 @@ def test_worst_point_is_that_of_the_worst_structure(folder, headless):
     result = load_result(folder, headless.scene)
     record = json.loads((folder / "result.json").read_text("utf-8"))
     expected = lps_to_ras(record["labels"][0]["worst_voxel_lps"])
-    np.testing.assert_allclose(display.worst_point(result), expected)
+    np.testing.assert_allclose(worst.worst_point(result), expected)
     headless.scene.RemoveNode(result.label_table)
     result.label_table = None
-    np.testing.assert_allclose(display.worst_point(result), expected, atol=1e-4)
+    np.testing.assert_allclose(worst.worst_point(result), expected, atol=1e-4)
     display.jump_to(headless.scene, expected)
     node = headless.slices["Red"].GetSliceNode()
     assert node.GetSliceOffset() == pytest.approx(expected[2], abs=1e-6)

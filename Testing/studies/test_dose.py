@@ -109,7 +109,7 @@ def test_the_command_extends_the_result_and_says_the_table(folder, capsys):
     assert record.dose.side == "moving" and record.dose.samples == len(SHIFTS)
     assert record.dose.limit_gy == 55 and record.dose.rows[0]["name"] == "1"
     out = capsys.readouterr().out
-    assert "V55 (%)" in out and f"{record.dose.rows[0]['mean_gy']:.2f} (" in out
+    assert "V55 (%)" in out and f"{record.dose.rows[0]['mean_gy']:.1f} (" in out
     with open(folder / record.dose.curves, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     shares = [[float(row[f"{n}_percent"]) for row in rows] for n in ("low", "registered", "high")]

@@ -4,7 +4,7 @@ The environment variable STUB says how it behaves: complete, fail, crash, slow (
 mute (says nothing), held (ends once there is a file "go" beside its result) or stubborn (does not
 listen, and has a child of its own). Or what goes wrong with its result: truncated, types (an entry
 of another type), full (it ends with an error after the result was called complete), odd (events
-that are none).
+that are none). Or unfit: slow, and the registration method is not made for the two images.
 """
 
 import json
@@ -45,6 +45,9 @@ def main() -> int:
     if behaviour == "stubborn":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         say("warning", text=f"child {child.pid}")
+    if behaviour == "unfit":
+        say("warning", text="Demons is not made for such images.", fitting="bspline")
+        behaviour = "slow"
     say("stage", text="Registering with Demons")
     finished = 0
     while behaviour in ("slow", "stubborn") or finished < asked:

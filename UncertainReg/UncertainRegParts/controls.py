@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from .wording import translated
 
-DECIMALS = {"mm": 1, "%": 1, "points": 0, "": 3}  # by unit; else two
+DECIMALS = {"mm": 1, "%": 1, "Gy": 1, "points": 0, "": 3}  # by unit; else two
 MOST_ROWS = 12  # of a table that are seen without scrolling
 
 

@@ -150,10 +150,11 @@ class UncertainRegTest(ScriptedLoadableModuleTest):
         """Surfaces lie inside each other, ellipsoids are in the slices, and the main movement moves
         the moving volume."""
         from UncertainRegLib.scene.axes import hide_axes, show_axes
-        from UncertainRegLib.scene.display import jump_to, show_moving, slice_nodes, worst_point
+        from UncertainRegLib.scene.display import jump_to, show_moving, slice_nodes
         from UncertainRegLib.scene.log_colors import is_log, set_log
         from UncertainRegLib.scene.surfaces import show_surfaces
         from UncertainRegLib.scene.sweep import add_sweep
+        from UncertainRegLib.scene.worst import worst_point
 
         segmentation = show_surfaces(result, "Core").GetSegmentation()
         widths = []

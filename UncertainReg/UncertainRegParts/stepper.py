@@ -16,9 +16,13 @@ class Stepper:
         busy: seconds that the steps have taken since ``start``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parent=None) -> None:
+        """
+        Args:
+            parent: a widget of the panel, with which it goes; without one, ``delete`` it.
+        """
         self._steps, self._onEnd, self.busy = None, None, 0.0
-        self._timer = qt.QTimer()  # not singleShot, which never lets go of what it calls
+        self._timer = qt.QTimer(parent)  # not singleShot, which never lets go of what it calls
         self._timer.connect("timeout()", self._onTimer)
 
     @property

@@ -14,6 +14,7 @@ from slicer.util import VTKObservationMixin
 from .logic import UncertainRegLogic, chosen, notInstalled
 from .parameters import NODES
 from .sections.firstminute import SAMPLES, FirstMinute
+from .sections.fitting import FittingSection
 from .sections.install import InstallSection
 from .sections.progress import ProgressSection
 from .sections.results import ResultsPanel
@@ -28,7 +29,7 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = self.setupLine = self.settings = self.install = None
-        self.progress = self.results = self.firstMinute = None
+        self.progress = self.results = self.firstMinute = self.fitting = None
         self._parameterNode = self._guiTag = None
         self._shortcuts = []
         # Identifier of the run whose map the views were given, and that map.
@@ -51,9 +52,12 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.settings = SettingsSection(self.ui)
         self.install = InstallSection(self.ui)
         self.install.onCheck = self._onInstalled
+        self.fitting = FittingSection(self.ui)
+        self.fitting.onChoose = self._useEngine
         self.progress = ProgressSection(self.ui)
         self.results = ResultsPanel(self.ui)
         self.results.onRemoved = self.logic.forget
+        self.results.validate.onUse = self._useEngine
         self.firstMinute = FirstMinute(self.ui, self.results)
         self.firstMinute.onStart = self._startExample
         self._shortcuts = [
@@ -231,9 +235,17 @@ class UncertainRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onCancel(self):
         self.logic.run.cancel()
 
+    def _useEngine(self, name):
+        """Choose another registration method; Apply stays with the user."""
+        if self.logic.run is not None and self.logic.run.isActive:
+            self.logic.run.cancel()
+        self.setupLine.fold(False)
+        self._parameterNode.backbone = name
+
     def _showParameters(self, caller=None, event=None):
         """The choices and Apply follow the parameter node."""
         self.settings.show()
+        self.fitting.show(self.logic.run, self._parameterNode)
         self.settings.hideMaps()
         self.setupLine.show(self._parameterNode)
         found = chosen(self._parameterNode)

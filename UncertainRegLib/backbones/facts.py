@@ -42,7 +42,7 @@ class Facts:
         code_licence: licence of the method's code.
         packages: Python packages it needs beyond what 3D Slicer ships: import name -> what pip
             calls it.
-        commands: programs it needs on the PATH.
+        commands: programs it needs on the PATH: name -> what to install to have it.
         weights: file of trained weights, or None.
         outside: intensity (on prepared images) beyond the field of view; None repeats the border.
         working_grid: the grid it computes on, in words.
@@ -59,7 +59,7 @@ class Facts:
     equivariant_to: tuple[str, ...] = ()
     code_licence: str = "Apache-2.0"
     packages: Mapping[str, str] = field(default_factory=dict)
-    commands: tuple[str, ...] = ()
+    commands: Mapping[str, str] = field(default_factory=dict)
     weights: Weights | None = None
     outside: float | None = None
     working_grid: str = ""
@@ -72,7 +72,7 @@ class Facts:
 
     def as_dict(self) -> dict:
         """Plain dictionary for ``result.json``."""
-        return {**asdict(self), "packages": tuple(self.packages)}
+        return {**asdict(self), "packages": tuple(self.packages), "commands": tuple(self.commands)}
 
     def missing_commands(self) -> list[str]:
         """Programs that are needed and not on the PATH."""

@@ -147,7 +147,7 @@ def _needs(facts: Facts, has_weights: bool = False) -> str:
         return packages
     missing = facts.missing_commands()
     if missing:
-        return f"the program {missing[0]} is not on the PATH: install FreeSurfer."
+        return f"the program {missing[0]} is not on the PATH: install {facts.commands[missing[0]]}."
     if facts.weights is not None and not has_weights and not is_stored(facts.weights):
         return f"install its weights: {how_to_get(facts.weights, facts.name)}"
     return ""

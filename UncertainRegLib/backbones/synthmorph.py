@@ -40,7 +40,7 @@ class SynthMorphCommand(Backbone):
         anatomy="brain",
         modality="any, also different ones",
         code_licence="FreeSurfer Software License",
-        commands=(COMMAND,),
+        commands={COMMAND: "FreeSurfer"},
         outside=0.0,
         working_grid="256 mm of 1 mm, its own",
     )

@@ -11,11 +11,10 @@ from time import perf_counter
 from ..contracts import Study
 from ..plugins import classes_in
 from ..results.calibration import how_found
-from ..results.decision import DECISIONS
 from ..results.expectation import NOT_STATED, in_words, refusal
 from ..results.record import Record
 from ..results.schema import FILE
-from . import evaluate_dose
+from . import evaluate_acceptance, evaluate_dose
 from .exit_codes import CANCELLED, COMPLETE, REFUSED
 from .options import add_device, add_progress, json_object, reporter
 
@@ -41,7 +40,7 @@ def _add_actions(top) -> None:
         _common(parser, study.families)
         parser.set_defaults(command=_study, study=study)
     _add_calibrate(actions)
-    _add_acceptance(actions)
+    evaluate_acceptance.add_action(actions, PROGRESS)
     evaluate_dose.add_action(actions, _stopped, PROGRESS)
     check = actions.add_parser("result", help="validation numbers and curves of a result folder")
     check.add_argument("folder", help="made with --fixed-labels or --fixed-points")
@@ -61,13 +60,14 @@ def _common(study, families: tuple[str, ...]) -> None:
         metavar="JSON",
         help='e.g. {"affine": false}',
     )
-    study.add_argument(
-        "--families",
-        nargs="+",
-        default=list(families),
-        help=f"perturbation families [{' '.join(families)}]",
-    )
-    study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
+    if families:  # it makes maps
+        study.add_argument(
+            "--families",
+            nargs="+",
+            default=list(families),
+            help=f"perturbation families [{' '.join(families)}]",
+        )
+        study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
     add_device(study)
     study.add_argument(
@@ -88,62 +88,21 @@ def _add_calibrate(actions) -> None:
     study.set_defaults(command=_calibrate)
 
 
-def _add_acceptance(actions) -> None:
-    judge = actions.add_parser(
-        "acceptance",
-        help="can a registration be accepted? the table of AAPM TG-132, and what you decide",
-    )
-    judge.add_argument("folder", help="a result folder; its result.json is extended")
-    judge.add_argument(
-        "--tolerances",
-        default="tg132",
-        metavar="NAME_OR_FILE",
-        help="tg132, stereotaxy, or a JSON file with your own [tg132]",
-    )
-    judge.add_argument(
-        "--decide",
-        choices=tuple(DECISIONS),
-        help="keep what you decide, beside the result; needs a --reason unless you approve",
-    )
-    judge.add_argument("--reason", default="", help="of the decision, in your own words")
-    judge.add_argument("--name", default="", help="who decides, if you want to say")
-    add_progress(judge, PROGRESS)
-    judge.set_defaults(command=_acceptance)
-
-
-def _acceptance(options, report) -> int:
-    from ..results import acceptance, decision
-    from ..results.reader import read_record
-    from ..results.writer import extend
-    from ..studies.acceptance import acceptance as judged
-    from ..studies.acceptance import in_words as rows_in_words
-
-    report("started", pid=os.getpid())
-    report("stage", text="Judging the registration")
-    tolerances = acceptance.read_tolerances(options.tolerances)
-    record = read_record(options.folder)
-    if options.decide:  # a decision that cannot be kept is said before the work
-        decision.made(options.decide, options.reason, options.name, "")
-        decision.read_decisions(options.folder)
-    found = judged(options.folder, record, tolerances)
-    extend(options.folder, record, acceptance=found)
-    acceptance.write_rows(found, Path(options.folder) / acceptance.FILE)
-    decided = decision.read_decisions(options.folder)
-    if options.decide:
-        mine = decision.made(options.decide, options.reason, options.name, found.state)
-        decided = decision.add_decision(options.folder, mine)
-    report("finished", status="complete", result=str(Path(options.folder) / FILE))
-    if options.progress != "json":
-        print(rows_in_words(found), *map(str, decided[-1:]), sep="\n")
-    return COMPLETE
-
-
 def _study(options, report) -> int:
     """Run a study, write its rows in the other format if asked, and print the summary."""
+    from ..jobs.cancel import CancelFlag, Cancelled
     from ..studies.rows import write_parquet
 
+    report("started", pid=os.getpid())
     study = options.study.of(options, lambda sentence: report("warning", text=sentence))
-    rows = study.run(Counter(report, study.registrations()))
+    flag = CancelFlag(Path(options.out))
+    try:
+        rows = study.run(Counter(report, study.registrations(), flag.check))
+    except Cancelled:
+        print("Stopped; the rows that are finished are kept.", file=sys.stderr)
+        return CANCELLED
+    finally:
+        flag.file.unlink(missing_ok=True)
     for sentence in study.failed:
         report("warning", text=sentence)
     if options.parquet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..results.columns import DOSE, heading
+from ..report.dose import NUMBERS, cell, titles
 from ..results.record import Dose
 from ..results.schema import FILE
 from .exit_codes import COMPLETE
@@ -88,17 +88,8 @@ def _dose(options, report) -> int:
 
 def in_words(dose: Dose) -> str:
     """The table for a terminal: by the registration, and 5 to 95 % of the samples."""
-    wanted = ("mean_gy", "d95_gy", "d2_gy", "above_percent")
-    titles = [heading(DOSE[name].title, DOSE[name].unit) for name in wanted]
-    titles[-1] = f"V{dose.limit_gy:g} (%)"
-    lines = ["".join([f"{'Structure':24}", *(f"{title:>24}" for title in titles)])]
+    lines = ["".join([f"{'Structure':24}", *(f"{title:>22}" for title in titles(dose))])]
     for row in dose.rows:
-        cells = [_cell(row, name) for name in wanted]
-        lines.append("".join([f"{row['name'][:24]:24}", *(f"{cell:>24}" for cell in cells)]))
+        cells = "".join(f"{cell(row, name):>22}" for name in NUMBERS)
+        lines.append(f"{row['name'][:23]:24}{cells}")
     return "\n".join([*lines, f"In brackets: 5 to 95 % of {dose.samples} samples."])
-
-
-def _cell(row: dict, name: str) -> str:
-    stem, unit = name.rsplit("_", 1)
-    low, high = row[f"{stem}_low_{unit}"], row[f"{stem}_high_{unit}"]
-    return f"{row[name]:.2f} ({low:.2f} … {high:.2f})"

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     # here, as these imports take a while in which Ctrl-C may come
     from .backbones import add_command as add_backbones
     from .evaluate import add_command as add_evaluate
+    from .export import add_command as add_export
     from .methods import add_command as add_methods
     from .report import add_command as add_report
     from .run import add_command as add_run
@@ -69,6 +70,14 @@ def parser() -> argparse.ArgumentParser:
     )
     top.set_defaults(reporter=no_reporter)
     commands = top.add_subparsers(required=True, metavar="command", parser_class=FilledParser)
-    for add in (add_run, add_backbones, add_methods, add_train, add_evaluate, add_report):
+    for add in (
+        add_run,
+        add_backbones,
+        add_methods,
+        add_train,
+        add_evaluate,
+        add_report,
+        add_export,
+    ):
         add(commands)
     return top

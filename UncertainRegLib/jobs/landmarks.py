@@ -34,12 +34,14 @@ def landmark_rows(summary: Summary) -> list[dict]:
         stream.weights(),
     )
     expected = summary.expected_error
-    for row in rows:
+    for row, place in zip(rows, mapped):
         if row["fixed_lps"] is not None:
             before = np.subtract(row["moving_lps"], row["fixed_lps"])
             row["tre_before_mm"] = float(np.linalg.norm(before))
         if expected is not None:
-            row["expected_mm"] = _expected_at(expected, row["mean_lps"])
+            if summary.given is None:  # else that of the given transform, where it puts the point
+                place = row["mean_lps"]
+            row["expected_mm"] = _expected_at(expected, place)
     return rows
 
 
@@ -57,8 +59,8 @@ def lost_samples(summary: Summary) -> tuple[dict[str, int], dict[str, int]]:
     return folded, outside
 
 
-def _expected_at(expected: ExpectedError, place: list[float] | None) -> float | None:
-    if place is None or _beyond(expected.grid, np.array(place)):
+def _expected_at(expected: ExpectedError, place) -> float | None:
+    if place is None or not np.isfinite(place).all() or _beyond(expected.grid, np.array(place)):
         return None
     return float(interpolate(expected.length_mm, expected.grid.to_index([place]))[0])
 

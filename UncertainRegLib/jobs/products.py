@@ -58,6 +58,9 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
     if summary.expected_error is not None:
         expected = summary.expected_error
         found[EXPECTED] = _on(fixed, expected.length_mm, expected.grid)
+    found["displacement_mm"] = _on(
+        fixed, np.linalg.norm(registration.to_numpy().vectors, axis=-1), registration.grid
+    )
     jacobian = jacobian_determinant(registration)
     for name, values in (("jacobian", jacobian), ("folding", as_like(jacobian <= 0, jacobian))):
         found[name] = _on(fixed, values, registration.grid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from dataclasses import asdict, replace
 from time import perf_counter
 
 import numpy as np
@@ -124,9 +125,11 @@ class _Run:
         self.is_astray = False
 
     def go(self, preflight_only: bool) -> None:
+        is_told = self._compare_contrasts()
         sampler, fixed, moving, own = self._probe()
         differ = contrast.difference(fixed, moving, own)
-        self._warn(*contrast.warnings(sampler.backbone, differ))
+        if not is_told:
+            self._warn(*contrast.warnings(sampler.backbone, differ))
         if self.job.competence:
             self._check_competence(sampler.backbone, fixed, moving, own)
         if preflight_only:
@@ -166,6 +169,24 @@ class _Run:
                 self.flag.check()
         self.timings["samples_s"] = perf_counter() - begun
         self.finish("complete")
+
+    def _compare_contrasts(self) -> bool:
+        """Say before anything is registered that the method is not made for these two images.
+
+        Whoever shows the sentence also hears which method is, and can be had here.
+        """
+        backbone = backbones.create(self.job.backbone, "cpu", **_settings(self.job))
+        if not backbone.one_contrast:
+            return False
+        self.report("stage", text="Comparing the intensities of the two images")
+        differ = contrast.beforehand(self.inputs.fixed, self.inputs.moving)
+        self.flag.check()
+        if not differ:
+            return False
+        text, better = contrast.warning_beforehand(backbone, differ), contrast.fitting()
+        self.folder.warn(text)
+        self.report("warning", text=text, fitting="" if better is None else better.name)
+        return True
 
     def finish(self, status: str) -> None:
         """Write what there is under ``status``."""
@@ -288,7 +309,7 @@ class _Run:
         summary = self.summary
         if summary.given is not None and summary.stream.has_spread:
             _, numbers = stands(summary.given, summary.stream, self.inputs.fixed)
-            self.folder.update(given=self.folder.record["given"] | numbers)
+            self.folder.update(given=asdict(replace(self.folder.view.given, **numbers)))
 
     def _check_inverse(self, backbone) -> None:
         """How far from the start does the way there and back end?"""

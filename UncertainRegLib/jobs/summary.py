@@ -25,6 +25,7 @@ MODE_VOXELS = 5_000  # modes are found on a coarse copy of the samples, 60 KB ea
 FEWEST = 4  # samples that an expected error is made of
 
 OF_REGISTRATION = (
+    "displacement_mm",
     "jacobian",
     "folding",
     "inverse_consistency_mm",

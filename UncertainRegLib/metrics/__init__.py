@@ -11,6 +11,7 @@ gaussian            Mahalanobis distance, chi-squared calibration and ellipsoid 
 overlap             Dice, Hausdorff (95 %) and average surface distance
 landmarks           target registration error
 folding             fraction of folded voxels, SD of log Jacobian
+consistency         there and back again: distance from the start
 similarity          MSE, mutual information, local NCC
 boundaries          how far the boundary of a structure is from its true place, mm
 rings               boundary shells and rings of labels, where label uncertainty is judged

@@ -15,6 +15,8 @@ weights             weights from their logarithms, and the effective number of s
 combination         the members of an ensemble as one prediction
 region              radius of the ellipsoid that holds a further sample, for few samples; its axes
 points              landmarks: mean position, ellipsoid of the samples, TRE, Mahalanobis distance
+standing            where a registration made elsewhere stands among the samples
+dose                maps of a dose seen through the samples, what structures receive
 modes               principal components of the samples, modes, component sweep
 coarse              copies of all samples, small enough to compare: modes, best one, strays
 strays              single samples far from what the others agree on

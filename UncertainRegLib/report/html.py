@@ -13,7 +13,7 @@ from ..results.expectation import NOT_STATED
 from ..results.maps import DISAGREEMENT, EXPECTED, main_map
 from ..results.reader import read_record
 from ..results.record import Record
-from . import acceptance, shown
+from . import acceptance, dose, shown
 from .whole import of_landmarks, title_of, whole, within_bound
 
 STYLE = """
@@ -82,6 +82,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
         parts.append(f'<p class="note">{escape(how_found(record.calibration))}</p>')
     parts += [
         acceptance.section(folder, record.acceptance),
+        dose.section(record.dose),
         _tables(record),
         _without_strays(record),
         _run(record),

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
-from ..json_text import each_once
 from .views import known
 
 PASS, FAIL, NOT_VERIFIED = "PASS", "FAIL", "NOT VERIFIED"
@@ -222,7 +221,7 @@ def read_tolerances(name: str) -> Tolerances:
     if name in PRESETS:
         return PRESETS[name]
     try:
-        content = json.loads(Path(name).read_text(encoding="utf-8"), object_pairs_hook=each_once)
+        content = json.loads(Path(name).read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(
             f"{name}: is no file of tolerances; give one, or {' or '.join(PRESETS)}."

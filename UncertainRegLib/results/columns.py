@@ -108,7 +108,7 @@ LANDMARKS = {
 
 _LOW, _HIGH = "5 % of the samples are below", "95 % of the samples are below"
 DOSE = {
-    "name": Column("Structure"),
+    "name": Column("Structure", "", "As the segmentation names it"),
     "mean_gy": Column("Dmean", "Gy", "Mean dose, by the registration"),
     "mean_low_gy": Column("Dmean, 5 %", "Gy", _LOW),
     "mean_high_gy": Column("Dmean, 95 %", "Gy", _HIGH),

@@ -18,6 +18,8 @@ class MapKind(NamedTuple):
         colours: name of a colour table of `palette`.
         window: (low, high, hide below) where they do not follow the values.
         is_said: the read-out at a point has words of its own for it.
+        is_ratio: in Slicer it is shown as the change in %, which ``window`` is for; files have the
+            ratio.
     """
 
     title: str
@@ -26,11 +28,12 @@ class MapKind(NamedTuple):
     colours: str
     window: tuple[float, float, float] | None = None
     is_said: bool = False
+    is_ratio: bool = False
 
     @property
     def heading(self) -> str:
-        """Title and unit."""
-        return heading(self.title, self.unit)
+        """Title and unit, as it is shown."""
+        return heading(self.title, "%" if self.is_ratio else self.unit)
 
 
 EXPECTED, DISAGREEMENT = "expected_error_mm", "uncertainty_mm"
@@ -186,13 +189,18 @@ MAPS = {  # in the order in which people look for them
         "share",
         SHARE,
     ),
+    "displacement_mm": MapKind(
+        "Displacement", "mm", "length of the displacement by the registration", "viridis"
+    ),
     "jacobian": MapKind(
-        "Local volume change (Jacobian)",
+        "Local volume change",
         "",
-        "local volume change of the registration; 0 or less is folding",
+        "local volume of the moving image as a multiple of that of the fixed one, the Jacobian "
+        "of the registration; 0 or less is folding",
         "diverging",
-        (0.0, 2.0, EVERYTHING),
+        (-100.0, 100.0, EVERYTHING),
         is_said=True,
+        is_ratio=True,
     ),
     "probability": MapKind(  # of a scene: made on demand for one structure
         "Probability of the structure", "", "", "viridis", (0.0, 1.0, 0.05)

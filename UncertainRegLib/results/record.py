@@ -172,8 +172,8 @@ class Record:
     competence: Competence | None = None
     calibration: Calibration | None = None
     validation: Validation | None = None
-    dose: Dose | None = None
     acceptance: Acceptance | None = None
+    dose: Dose | None = None
     transform: str | None = None
     transform_working: str | None = None
     mean_transform: str | None = None

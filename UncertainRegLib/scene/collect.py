@@ -13,9 +13,9 @@ from ..results.expectation import Expectation
 from ..results.given import Given
 from ..results.improvement import BeforeAfter
 from ..results.maps import in_order
-from ..results.record import Competence, Samples
+from ..results.record import Competence, Dose, Samples
 from . import inputs, nodes, strays
-from .result_nodes import ResultNodes
+from .result_nodes import FILMS, ResultNodes
 from .transform import make_linear
 
 
@@ -37,16 +37,12 @@ def collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
             result.maps[role.removeprefix("map:")] = node
         elif hasattr(result, role):
             setattr(result, role, node)
-    if result.sample_browser is not None:  # the proxy loses its tag when saved items have none
-        result.sample_transform = result.sample_browser.GetProxyNode(result.sample_sequence)
-    if result.sweep_browser is not None:
-        result.sweep_transform = result.sweep_browser.GetProxyNode(result.sweep_sequence)
-    for node in (
-        result.transform,
-        result.mean_transform,
-        result.sample_transform,
-        result.sweep_transform,
-    ):
+    for film in FILMS:  # the proxy loses its tag when saved items have none
+        browser = getattr(result, f"{film}_browser")
+        if browser is not None:
+            proxy = browser.GetProxyNode(getattr(result, f"{film}_sequence"))
+            setattr(result, f"{film}_transform", proxy)
+    for node in (result.transform, result.mean_transform, *result.proxies()):
         make_linear(node)
     result.maps = {name: result.maps[name] for name in in_order(result.maps)}
     if result.transform is not None:
@@ -64,6 +60,7 @@ def collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
             result.sampling,
             result.given,
             result.acceptance,
+            result.dose,
         ) = (
             view.from_dict(json.loads(result.transform.GetAttribute(name) or "null"))
             for name, view in (
@@ -74,6 +71,7 @@ def collect(scene: slicer.vtkMRMLScene, run: str) -> ResultNodes:
                 ("UncertainReg.Sampling", Samples),
                 ("UncertainReg.Given", Given),
                 ("UncertainReg.Acceptance", Acceptance),
+                ("UncertainReg.Dose", Dose),
             )
         )
         decisions = result.transform.GetAttribute("UncertainReg.Decisions") or "[]"

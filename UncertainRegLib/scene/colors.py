@@ -15,6 +15,9 @@ _ATTRIBUTE = "UncertainReg.ColorTable"
 LOGARITHMIC = " log"  # end of the name of a table that shows the logarithm
 LOG_SCALE = " log scale"  # end of the name of the table for its legend
 DECADES = 2  # of the window that a logarithmic table spans
+GREYED = " grey"  # end of the name of a table whose colours turn grey in steps
+SHADES = 63  # of each step, before neighbours become one
+STEPS = (1, 3, 9, 63)  # so many shades become one, from the surest to the least sure
 
 
 def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:
@@ -22,13 +25,16 @@ def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTab
 
     'inferno log' and 'viridis log' spread the colours over the logarithm: two decades below the
     upper end of the window (which has to start at 0). 'inferno log scale' has the same colours for
-    a legend whose own scale is logarithmic.
+    a legend whose own scale is logarithmic. 'viridis grey' has nothing at 0 and then its colours as
+    often as there are `STEPS`, each time greyer and with fewer shades.
     """
     table = _find(scene, name)
     if table is not None:
         return table
     table = _new(scene, name, 256)
-    rows = colors(name.removesuffix(LOG_SCALE).removesuffix(LOGARITHMIC)) / 255.0
+    rows = colors(base_name(name)) / 255.0
+    if name.endswith(GREYED):
+        rows = _greyed(rows)
     if name.endswith(LOGARITHMIC):
         share = 1.0 + np.log10(np.arange(1, 257) / 256.0) / DECADES
         rows = rows[np.round(255 * share.clip(0.0)).astype(int)]
@@ -51,6 +57,24 @@ def hatch_table(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
     table.SetColor(0, "known", 0.0, 0.0, 0.0, 0.0)
     table.SetColor(1, "nothing known here", 0.5, 0.5, 0.55, 1.0)
     return scene.AddNode(table)
+
+
+def base_name(table: str) -> str:
+    """Name in `palette` of the colours that a table was made of."""
+    for end in (LOG_SCALE, LOGARITHMIC, GREYED):
+        table = table.removesuffix(end)
+    return table
+
+
+def _greyed(rows: np.ndarray) -> np.ndarray:
+    """(256, 3) the colours of a value-suppressing table; the first and the last few are not used."""
+    grey, found = np.full(3, 0.55), np.zeros((256, 3))
+    for level, step in enumerate(STEPS):
+        shade = np.arange(SHADES) // step * step + step // 2
+        share = level / (len(STEPS) - 1)
+        part = rows[np.round(255 * (shade + 0.5) / SHADES).astype(int)]
+        found[1 + level * SHADES :][:SHADES] = (1 - share) * part + share * grey
+    return found
 
 
 def _find(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode | None:

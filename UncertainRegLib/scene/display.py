@@ -7,25 +7,28 @@ from dataclasses import dataclass, field
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
 from ..results.maps import DISAGREEMENT, main_map
 from . import landmarks, nodes, unknown
 from .colors import display_of
 from .legend import refresh_legends
-from .log_colors import set_log
+from .log_colors import set_colors, set_log
 from .parents import put_under, release, users_parents
 from .result_nodes import ResultNodes
 from .segments import names_of
 from .slices import nodes_of_class, slice_nodes, slice_views
+from .suppressed import suppressed
 
 
-def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6) -> None:
+def show_map(
+    result: ResultNodes, name: str | None = None, opacity: float = 0.6, grey: bool = False
+) -> None:
     """Lay a map over the fixed image in every slice view, and hatch where nothing is known; layout
     and position stay.
 
     Args:
         name: by default the map that the result is first judged by (`results.maps.main_map`).
+        grey: turn it grey where the samples disagree (`suppressed`).
 
     Raises:
         ValueError: the result has no such map.
@@ -33,7 +36,8 @@ def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6)
     name = name or main_map(result.maps) or ""
     if name not in result.maps:
         raise ValueError(f"The result has no map {name!r}; it has {', '.join(result.maps)}.")
-    volume, hatched = result.maps[name], nodes.find(result.scene, result.run, unknown.ROLE)
+    volume = suppressed(result, name) if grey else result.maps[name]
+    hatched = nodes.find(result.scene, result.run, unknown.ROLE)
     for view in slice_views(result.scene):
         if result.fixed is not None:
             view.SetBackgroundVolumeID(result.fixed.GetID())
@@ -51,6 +55,13 @@ def show_map(result: ResultNodes, name: str | None = None, opacity: float = 0.6)
 def color_by_log(result: ResultNodes, name: str, log: bool) -> None:
     """Colour a map, and what is coloured like it, by the logarithm of the values, or by the values."""
     set_log(result.maps[name], log)
+    _color_ellipsoids(result, name)
+    refresh_legends(result.scene)
+
+
+def color_by(result: ResultNodes, name: str, colors: str) -> None:
+    """Give a map, and what is coloured like it, the colours of a table of `palette`."""
+    set_colors(result.maps[name], colors)
     _color_ellipsoids(result, name)
     refresh_legends(result.scene)
 
@@ -88,8 +99,8 @@ def show_moving(result: ResultNodes, under: str | None) -> list[str]:
     A fixed image that another run moved goes back to where this run took it from.
 
     Args:
-        under: 'transform', 'mean_transform', 'sample_transform', 'sweep_transform', or None for
-            the native position.
+        under: 'transform', 'mean_transform', 'sample_transform', 'sweep_transform',
+            'growth_transform', or None for the native position.
 
     Returns:
         One sentence for each node that was left alone because it cannot be moved.
@@ -241,28 +252,6 @@ def mark(scene: slicer.vtkMRMLScene, point) -> None:
         crosshair.SetCrosshairMode(crosshair.ShowSmallBasic)
 
 
-def worst_point(result: ResultNodes) -> np.ndarray:
-    """RAS mm of the place to look at first: where the samples disagree most about the boundary of
-    a structure, else where the map that the result is first judged by is largest.
-
-    Raises:
-        ValueError: the result has neither structures nor such a map.
-    """
-    table = result.label_table
-    if table and table.GetColumnIndex("worst_u_mm") >= 0:
-        row = np.nanargmax(_column(table, "worst_u_mm"))
-        return np.array([_column(table, f"worst_voxel_lps_{axis}")[row] for axis in "ras"])
-    main = main_map(result.maps)
-    if main is None:
-        raise ValueError("The result has neither structures nor a map of error or disagreement.")
-    volume = result.maps[main]
-    values = slicer.util.arrayFromVolume(volume)
-    k, j, i = np.unravel_index(np.nanargmax(values), values.shape)
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    return np.array(matrix.MultiplyPoint([i, j, k, 1.0])[:3])
-
-
 def jump_to(scene: slicer.vtkMRMLScene, point, centered: bool = True) -> None:
     """Bring every slice view to a point, RAS mm; ``centered`` also pans the point to the middle."""
     node = slicer.vtkMRMLSliceNode
@@ -288,10 +277,6 @@ def look_at(scene: slicer.vtkMRMLScene, bounds) -> None:
         node.SetFocalPoint(center)
         node.SetPosition(center + distance * away)
         node.ResetClippingRange()
-
-
-def _column(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray:
-    return vtk_to_numpy(table.GetTable().GetColumnByName(name))
 
 
 def _need_samples(result: ResultNodes) -> None:

@@ -6,7 +6,7 @@ import slicer
 
 from .colors import display_of, displays_of
 from .log_colors import is_log, log_scale, remove_log_scale
-from .nodes import MAP, ROLE
+from .nodes import MAP, ROLE, RUN
 from .slices import nodes_of_class, slice_nodes, slice_views
 
 MARKS, DECADE_MARKS = 5, 3
@@ -15,12 +15,18 @@ _FONT = 12  # points
 _BACKING = 0.6  # opacity of the dark ground that keeps it readable on bright tissue
 
 
-def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
-    """Give a map its colour legend at the upper right of a view."""
+def add_legend(
+    node: slicer.vtkMRMLScalarVolumeNode, title: str, of: slicer.vtkMRMLDisplayNode | None = None
+) -> slicer.vtkMRMLColorLegendDisplayNode:
+    """Give a map its colour legend at the upper right of a view.
+
+    Args:
+        of: the display with the colours to explain, by default that of the map.
+    """
     legend = node.GetScene().AddNewNodeByClass(
         "vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend"
     )
-    legend.SetAndObservePrimaryDisplayNode(display_of(node))
+    legend.SetAndObservePrimaryDisplayNode(of or display_of(node))
     node.AddAndObserveDisplayNodeID(legend.GetID())
     legend.SetTitleText(title)
     legend.SetMaxNumberOfColors(256)
@@ -32,6 +38,7 @@ def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
         text.SetBackgroundOpacity(_BACKING)
     legend.SetVisibility(False)  # until its map is shown
     legend.Modified()  # attaching it to the volume does not make the views draw it
+    return legend
 
 
 def legend_of(node: slicer.vtkMRMLDisplayableNode) -> slicer.vtkMRMLColorLegendDisplayNode | None:
@@ -71,7 +78,7 @@ def refresh_legends(scene: slicer.vtkMRMLScene) -> None:
     """Call after changing the layers of a view: a legend is seen only with its map, in one view."""
     places = {node.GetLayoutName(): node for node in slice_nodes(scene)}
     for volume in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
-        legend = legend_of(volume) if (volume.GetAttribute(ROLE) or "").startswith(MAP) else None
+        legend = legend_of(volume) if volume.GetAttribute(RUN) else None
         if legend is None:
             continue
         shown = [
@@ -80,7 +87,8 @@ def refresh_legends(scene: slicer.vtkMRMLScene) -> None:
             if view.GetForegroundVolumeID() == volume.GetID() and view.GetLayoutName() in places
         ]
         if shown:
-            fit_legend(volume)
+            if volume.GetAttribute(ROLE).startswith(MAP):
+                fit_legend(volume)
             best = min(shown, key=lambda view: (not view.IsMappedInLayout(), not _is_chosen(view)))
             legend.SetViewNodeIDs([best.GetID()])
         if shown or legend.GetVisibility():

@@ -10,10 +10,12 @@ import math
 
 import slicer
 
+from ..palette import SEQUENTIAL
 from .colors import (
     DECADES,
     LOG_SCALE,
     LOGARITHMIC,
+    base_name,
     color_table,
     display_of,
     displays_of,
@@ -29,8 +31,20 @@ def can_be_log(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
     display = display_of(node)
     if display is None:
         return False
-    table = table_name(display).removesuffix(LOGARITHMIC)
-    return table in ("inferno", "viridis") and display.GetWindowLevelMin() == 0.0
+    return colors_of(node) in SEQUENTIAL and display.GetWindowLevelMin() == 0.0
+
+
+def colors_of(node: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Name in `palette` of the colours of a map, with or without a logarithm; '' for a table of
+    Slicer or the user."""
+    display = display_of(node)
+    return "" if display is None else base_name(table_name(display))
+
+
+def set_colors(node: slicer.vtkMRMLScalarVolumeNode, name: str) -> None:
+    """Give a map other colours of `palette`; a logarithm stays."""
+    table = name + (LOGARITHMIC if is_log(node) else "")
+    display_of(node).SetAndObserveColorNodeID(color_table(node.GetScene(), table).GetID())
 
 
 def is_log(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
@@ -47,7 +61,7 @@ def set_log(node: slicer.vtkMRMLScalarVolumeNode, log: bool) -> None:
     if not can_be_log(node) or is_log(node) == log:
         return
     display, (low, high) = display_of(node), window(node)
-    table = table_name(display).removesuffix(LOGARITHMIC) + (LOGARITHMIC if log else "")
+    table = colors_of(node) + (LOGARITHMIC if log else "")
     display.SetAndObserveColorNodeID(color_table(node.GetScene(), table).GetID())
     if not log:
         node.RemoveAttribute(_WINDOW)
@@ -88,7 +102,7 @@ def log_scale(node: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLDisplayNode
         scale.SetSaveWithScene(False)
         scale = scene.AddNode(scale)
         node.AddAndObserveDisplayNodeID(scale.GetID())
-    table = color_table(scene, table_name(display).removesuffix(LOGARITHMIC) + LOG_SCALE)
+    table = color_table(scene, colors_of(node) + LOG_SCALE)
     scale.SetAndObserveColorNodeID(table.GetID())
     high = display.GetWindowLevelMax()
     scale.SetWindowLevelMinMax(high / 10**DECADES, high)

@@ -53,6 +53,8 @@ def set_map(
     if inside is None and node.GetImageData() is not None:
         inside = area_of(node)
     array = image.array.astype(np.float32)
+    if kind_of(name).is_ratio:
+        array = 100.0 * (array - 1.0)
     if inside is not None:  # Slicer may have loaded the fixed image with its slices reversed
         array[inside.resample(image.grid, "nearest", 0).array == 0] = np.nan
     set_values(node, Image(array, image.grid), name, unit)

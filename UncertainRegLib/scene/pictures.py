@@ -12,6 +12,7 @@ from .headless import SLICES, HeadlessScene
 from .legend import refresh_legends
 from .result_nodes import ResultNodes
 from .views import SliceView, ThreeDView
+from .worst import worst_point
 
 _GAP = 4  # pixels between the panels
 
@@ -80,7 +81,7 @@ class Panel:
         refresh_legends(result.scene)
 
     def _go_to(self, result: ResultNodes, point) -> None:
-        point = display.worst_point(result) if point is None else point
+        point = worst_point(result) if point is None else point
         self.headless.fit_slices(self.size, self.size)
         display.jump_to(result.scene, point, centered=False)
         crosshair = result.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")

@@ -18,9 +18,8 @@ def remove_result(result: ResultNodes) -> None:
     that another run needs.
     """
     scene = result.scene
-    for browser in (result.sample_browser, result.sweep_browser):
-        if browser is not None:
-            browser.SetPlaybackActive(False)
+    for browser in result.browsers():
+        browser.SetPlaybackActive(False)
     own = [node for node in result.all_nodes() if node.IsA("vtkMRMLTransformNode")]
     for name in inputs.ROLES:
         node = getattr(result, name)
@@ -52,10 +51,8 @@ def _remove(scene: slicer.vtkMRMLScene, result: ResultNodes, kept: list) -> None
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folder = nodes.find_folder(scene, result.run)
     # Browsers first: they make their proxies again.
-    browsers = [result.sample_browser, result.sweep_browser]
-    proxies = [result.sample_transform, result.sweep_transform]
-    for node in [*browsers, *proxies, *nodes.of_run(scene, result.run)]:
-        if node is None or node.GetScene() is None:
+    for node in [*result.browsers(), *result.proxies(), *nodes.of_run(scene, result.run)]:
+        if node.GetScene() is None:
             continue
         item = tree.GetItemByDataNode(node)
         if node in kept:

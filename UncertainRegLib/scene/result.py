@@ -24,6 +24,7 @@ from .collect import collect
 from .collect import find_results as find_results
 from .colors import display_of
 from .display import show_moving
+from .dose import fill_dose
 from .removal import remove_result
 from .result_nodes import ResultNodes
 from .samples import update_samples
@@ -193,7 +194,8 @@ def _fill(scene, run: str, source: ResultFolder, map_names: Iterable[str] | None
     _fill_landmarks(scene, run, record.landmarks)
     yield from plots.fill_validation(scene, run, source)
     yield
-    metadata = _metadata(record) | fill_acceptance(scene, run, source)
+    seen = yield from fill_dose(scene, run, source)
+    metadata = _metadata(record) | fill_acceptance(scene, run, source) | seen
     metadata |= {
         "Folder": str(source.path.absolute()),
         "Time": source.written.strftime("%Y-%m-%d %H:%M:%S"),
@@ -240,7 +242,8 @@ def _fill_maps(
         )
         if node is not None:
             node.SetDescription(listed[name].meaning)
-            nodes.set_attributes(node, {"UncertainReg.Unit": unit})
+            shown = "%" if kind_of(name).is_ratio else unit
+            nodes.set_attributes(node, {"UncertainReg.Unit": shown})
         yield
 
 

@@ -12,7 +12,9 @@ from ..results.decision import Decision
 from ..results.expectation import Expectation
 from ..results.given import Given
 from ..results.improvement import BeforeAfter
-from ..results.record import Competence, Samples
+from ..results.record import Competence, Dose, Samples
+
+FILMS = ("sample", "sweep", "growth")  # each has a sequence, a browser and a proxy transform
 
 
 @dataclass
@@ -28,6 +30,8 @@ class ResultNodes:
         sample_sequence, sample_browser, sample_transform: the samples; the transform always holds
             the selected one.
         sweep_sequence, sweep_browser, sweep_transform: the main movement, if it was asked for.
+        growth_sequence, growth_browser, growth_transform: the registration from 0 to 100 %, if it
+            was asked for.
         modes: (weight, sample number) of groups of samples, heaviest first.
         best_sample: number of the sample to show first, None if unknown.
         oracle_sample: number of the sample nearest to the truth, None where there is none.
@@ -46,6 +50,8 @@ class ResultNodes:
         given: entry of result.json about a transform that was made elsewhere and is judged, or None.
         acceptance_table, acceptance: rows of the verdict, and the verdict without them; None where
             nothing was judged. decisions: what was decided, the latest last.
+        dose_table, dose_chart, dose: a dose seen through the samples: rows, histogram of a structure,
+            and the entry without its rows; None without any.
         calibration: the "calibration" entry of result.json, None if there is none.
         folder: the result folder that the nodes were filled from; it may be gone.
         warnings: one sentence for each part that could not be shown.
@@ -62,6 +68,9 @@ class ResultNodes:
     sweep_sequence: slicer.vtkMRMLSequenceNode | None = None
     sweep_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
     sweep_transform: slicer.vtkMRMLTransformNode | None = None
+    growth_sequence: slicer.vtkMRMLSequenceNode | None = None
+    growth_browser: slicer.vtkMRMLSequenceBrowserNode | None = None
+    growth_transform: slicer.vtkMRMLTransformNode | None = None
     modes: list[tuple[float, int]] = field(default_factory=list)
     best_sample: int | None = None
     oracle_sample: int | None = None
@@ -85,11 +94,24 @@ class ResultNodes:
     given: Given | None = None
     acceptance_table: slicer.vtkMRMLTableNode | None = None
     acceptance: Acceptance | None = None
+    dose_table: slicer.vtkMRMLTableNode | None = None
+    dose_chart: slicer.vtkMRMLPlotChartNode | None = None
+    dose: Dose | None = None
     decisions: list[Decision] = field(default_factory=list)
     calibration: Calibration | None = None
     expected_error: Expectation | None = None
     folder: str = ""
     warnings: list[str] = field(default_factory=list)
+
+    def browsers(self) -> list[slicer.vtkMRMLSequenceBrowserNode]:
+        """Those of all films that are there."""
+        found = (getattr(self, f"{film}_browser") for film in FILMS)
+        return [browser for browser in found if browser is not None]
+
+    def proxies(self) -> list[slicer.vtkMRMLTransformNode]:
+        """What moves with all films that are there."""
+        found = (getattr(self, f"{film}_transform") for film in FILMS)
+        return [transform for transform in found if transform is not None]
 
     def all_nodes(self) -> list[slicer.vtkMRMLNode]:
         """Every node named above."""

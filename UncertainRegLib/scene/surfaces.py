@@ -12,7 +12,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..geometry import Grid, Image, interpolate, warp
+from ..geometry import DisplacementField, Grid, Image, interpolate, warp
 from ..posterior.labels import LabelProbabilities
 from ..posterior.margins import margin_volume
 from ..posterior.surfaces import LEVELS, probability_volume
@@ -74,12 +74,12 @@ def show_surfaces(result: ResultNodes, structure: str) -> slicer.vtkMRMLSegmenta
 
     for level in LEVELS:
         percent, opacity = f"{100 * level:.0f}", {0.05: 0.25, 0.5: 0.4, 0.95: 1.0}[level]
-        surface = _surface(probability, level)
+        surface = surface_at(probability, level)
         add(percent, f"{percent} % of the samples", _COLORS[level], opacity, surface)
     margin = margin_around(result, structure)
     if margin is not None:
         for name, bounds in _MARGINS.items():
-            surface = _surface(Image(-margin.array, margin.grid), -bounds)
+            surface = surface_at(Image(-margin.array, margin.grid), -bounds)
             add(name, f"{name} 95 % margin", _MARGIN_COLOR, 0.15, surface)
     display.SetVisibility(True)
     display.SetVisibility2DFill(False)
@@ -101,6 +101,21 @@ def probability_of(result: ResultNodes, structure: str) -> Image:
     Raises:
         ValueError: the scene lacks samples, segmentation or that structure.
     """
+    mask, fields, grid = grid_around(result, structure)
+    probabilities = LabelProbabilities(mask, grid.at_most(VOXELS))
+    for number, field in enumerate(fields):
+        item = result.sample_sequence.GetNthDataNode(number)
+        probabilities.add(field, float(item.GetAttribute("UncertainReg.LogWeight") or 0.0))
+    return probability_volume(probabilities, 1)
+
+
+def grid_around(result: ResultNodes, structure: str) -> tuple[Image, list[DisplacementField], Grid]:
+    """A structure as a mask where it is in the moving image, the fields of all samples, and the part
+    of the fixed grid that the structure may reach.
+
+    Raises:
+        ValueError: the scene lacks samples, segmentation or that structure.
+    """
     if result.moving_segmentation is None:
         raise ValueError("The moving segmentation is not in the scene.")
     if result.sample_sequence is None or result.fixed is None:
@@ -110,13 +125,10 @@ def probability_of(result: ResultNodes, structure: str) -> Image:
     items = [sequence.GetNthDataNode(i) for i in range(sequence.GetNumberOfDataNodes())]
     fields = [field_of(item) for item in items]
     reach = max(float(np.abs(field.vectors).max()) for field in fields)
-    grid = _around(world_grid(result.fixed), mask.grid.corners(), reach)
+    grid = part_around(world_grid(result.fixed), mask.grid.corners(), reach)
     if grid is None:
         raise ValueError(f"{structure} lies outside the fixed image.")
-    probabilities = LabelProbabilities(mask, grid.at_most(VOXELS))
-    for item, field in zip(items, fields):
-        probabilities.add(field, float(item.GetAttribute("UncertainReg.LogWeight") or 0.0))
-    return probability_volume(probabilities, 1)
+    return mask, fields, grid
 
 
 def margin_around(result: ResultNodes, structure: str) -> Image | None:
@@ -134,7 +146,7 @@ def margin_around(result: ResultNodes, structure: str) -> Image | None:
     values = Image(slicer.util.arrayFromVolume(expected), world_grid(expected))
     widest = bound.factor * float(np.nanmax(values.array, initial=0.0))
     reach = float(np.abs(field.vectors).max()) + widest
-    grid = _around(world_grid(result.fixed), mask.grid.corners(), reach)
+    grid = part_around(world_grid(result.fixed), mask.grid.corners(), reach)
     if grid is None:
         return None
     grid = grid.at_most(VOXELS)
@@ -148,7 +160,7 @@ def margin_around(result: ResultNodes, structure: str) -> Image | None:
     return margin_volume(registered, bound.factor * around)
 
 
-def _around(grid: Grid, corners: np.ndarray, reach: float) -> Grid | None:
+def part_around(grid: Grid, corners: np.ndarray, reach: float) -> Grid | None:
     """The part of a grid within ``reach`` mm of a box given by its corners; None if outside."""
     index = grid.to_index(corners.reshape(-1, 3))
     margin = np.ceil(reach / grid.spacing) + 1
@@ -159,8 +171,8 @@ def _around(grid: Grid, corners: np.ndarray, reach: float) -> Grid | None:
     return grid.part(low, (high - low + 1)[::-1])
 
 
-def _surface(probability: Image, level: float) -> vtk.vtkPolyData:
-    """The surface p = level in RAS mm; empty where nothing is so sure."""
+def surface_at(probability: Image, level: float) -> vtk.vtkPolyData:
+    """The surface of a level in RAS mm; empty where nothing is so sure."""
     image = vtk.vtkImageData()
     image.SetDimensions(*probability.grid.size.tolist())
     image.GetPointData().SetScalars(numpy_to_vtk(probability.array.ravel(), deep=True))

@@ -14,8 +14,12 @@ label_study         the same for a real pair
 calibration         the factor that turns one pair's map into a 95 % bound, or a refusal
 truth               do the stated bounds hold on real pairs with known structures or landmarks?
 known_errors, twin  the known errors of one pair; a simulated pair that is as hard as a real one
+engines             which registration method suits a pair? each on known deformations of it
+engine_trial        one method on one of them, in a process of its own
 judged              known errors against what was stated about them
 validation          validation numbers and curves of a result folder
+acceptance          the rows of a verdict: what is measured, and where it comes from
+dose                a dose seen through the samples of a result
 variant             smoothed maps, and those about the registration: their names
 figures             pictures of a known-warp study
 ==================  ==============================================================================

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,14 @@ class Structure:
     def place(self) -> np.ndarray:
         """Where it is in the fixed image, as well as that is known."""
         return self.registered if self.true is None else self.true
+
+
+class Overlap(NamedTuple):
+    """How a registered structure meets the true one; None where that cannot be said."""
+
+    mda_mm: float | None
+    dice: float | None
+    source: str
 
 
 @dataclass
@@ -80,7 +89,8 @@ class Judge:
         self._landmarks(OVERALL, None)
         overlaps = [self._overlap(one) for one in structures]
         for name in ("mda_mm", "dice"):
-            values = [one[name] for one in overlaps if one[name] is not None]
+            values = [getattr(one, name) for one in overlaps]
+            values = [value for value in values if value is not None]
             mean = float(np.mean(values)) if values else None
             source = f"mean over {len(values)} structures" if values else NO_TRUTH
             self._add(OVERALL, name, mean, source)
@@ -88,7 +98,7 @@ class Judge:
         for one, overlap in zip(structures, overlaps):
             self._landmarks(one.name, one)
             for name in ("mda_mm", "dice"):
-                self._add(one.name, name, overlap[name], overlap["source"])
+                self._add(one.name, name, getattr(overlap, name), overlap.source)
             self._regularity(
                 one.name,
                 one.place,
@@ -171,10 +181,9 @@ class Judge:
         errors = [row["tre_mm"] for row in rows if row["tre_mm"] is not None]
         source = NO_POINTS
         if rows:
-            source = (
-                f"{len(errors)} landmarks of {self._title('fixed_points')} and "
-                f"{self._title('moving_points')}, in the fixed space"
-            )
+            count = f"{len(errors)} landmark{'' if len(errors) == 1 else 's'}"
+            titles = f"{self._title('fixed_points')} and {self._title('moving_points')}"
+            source = f"{count} of {titles}, in the fixed space"
             source += f"; {lost} have no answer" if lost else ""
         # a landmark without an answer is not a small error
         self._add(where, "tre_mean_mm", float(np.mean(errors)) if errors else None, source)
@@ -182,19 +191,18 @@ class Judge:
             where, "tre_max_mm", float(np.max(errors)) if errors and not lost else None, source
         )
 
-    def _overlap(self, one: Structure) -> dict:
-        if one.true is None or not one.true.any():
-            return {"mda_mm": None, "dice": None, "source": NO_TRUTH}
+    def _overlap(self, one: Structure) -> Overlap:
+        if one.true is None:
+            return Overlap(None, None, NO_TRUTH)
         source = (
             f"{self._title('moving_labels')}, registered, against {self._title('fixed_labels')}"
         )
-        found = {"mda_mm": None, "dice": dice(one.registered, one.true), "source": source}
-        if one.registered.any():
-            spacing = tuple(self.fixed.grid.spacing)
-            found["mda_mm"] = surface_distance(one.registered, one.true, spacing).average
-        else:
-            found["source"] = f"{source}: it is not in the registered image"
-        return found
+        overlap = dice(one.registered, one.true)
+        if not one.registered.any():
+            return Overlap(None, overlap, f"{source}: it is not in the registered image")
+        spacing = tuple(self.fixed.grid.spacing)
+        mda = surface_distance(one.registered, one.true, spacing).average
+        return Overlap(mda, overlap, source)
 
     def _regularity(self, where: str, place: np.ndarray, what: str) -> None:
         """Jacobian and inverse consistency, where the transform reaches."""

@@ -14,7 +14,7 @@ import csv
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -133,7 +133,7 @@ def evaluate_dose(
         curves += curve
     if not rows:
         raise InputError(f"{called}: has no structure that the registration leaves in the image.")
-    listed = dict(record.content["maps"])
+    listed = {name: asdict(one) for name, one in record.maps.items()}
     for name, values in _maps(seen, fixed.at_most(MAP_VOXELS), advance).items():
         target = f"maps/{name}-{digest[:8]}-{side}.nrrd"
         write_image(values.resample(fixed), folder / target)
@@ -165,7 +165,8 @@ def _structures(
         return read_segmentation(given, say), given
     if wanted in record.inputs:
         file = record.inputs[wanted].file
-        return read_segmentation(file, say).named(names), file
+        found = read_segmentation(file, say)
+        return found if found.names else found.named(names), file
     if side == "moving" and record.warped_labels:
         say(
             "There is no segmentation of the fixed image: the structures are those of the moving "

@@ -28,7 +28,7 @@ def simpleitk(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, out: Pat
     method.SetMetricAsMeanSquares()
     method.SetMovingInitialTransform(affine)
     method.SetInitialTransform(spline, inPlace=True)
-    method.SetOptimizerAsLBFGSB(1e-5, numberOfIterations=30, maximumNumberOfFunctionEvaluations=40)
+    method.SetOptimizerAsLBFGSB(1e-5, numberOfIterations=40, maximumNumberOfFunctionEvaluations=50)
     method.Execute(fixed, moving)
     file = out / "composite.h5"
     sitk.WriteTransform(sitk.CompositeTransform([affine, spline]), str(file))
@@ -61,7 +61,9 @@ def elastix(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, out: Path)
 
     parameters = itk.ParameterObject.New()
     for stage in ("affine", "bspline"):
-        values = parameters.GetDefaultParameterMap(stage, 4, 12.0)
+        values = parameters.GetDefaultParameterMap(stage, 4, 20.0)
+        values["NumberOfSpatialSamples"] = ["4096"]
+        values["Metric"] = ["AdvancedNormalizedCorrelation"]  # the default adds a second one
         values["AutomaticTransformInitialization"] = ["false"]
         values["RandomSeed"] = ["1"]
         parameters.AddParameterMap(values)
@@ -81,15 +83,12 @@ def elastix(fixed: sitk.Image, moving: sitk.Image, start: np.ndarray, out: Path)
         for name, values in first.items()
     ]
     (out / "start.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    method = itk.ElastixRegistrationMethod.New(_itk(fixed), _itk(moving))
+    method = itk.ElastixRegistrationMethod.New(itk_image(fixed), itk_image(moving))
     method.SetParameterObject(parameters)
     method.SetInitialTransformParameterFileName(str(out / "start.txt"))
     method.SetOutputDirectory(str(out))
     method.SetLogToConsole(False)
     method.UpdateLargestPossibleRegion()
-    found = method.GetTransformParameterObject()
-    field = itk.transformix_deformation_field(_itk(fixed), found, output_directory=str(out))
-    itk.imwrite(field, str(out / "deformationField.mha"))
     return [out / "TransformParameters.1.txt"]
 
 
@@ -146,7 +145,8 @@ def _centre(image: sitk.Image) -> list[float]:
     return image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()])
 
 
-def _itk(image: sitk.Image):
+def itk_image(image: sitk.Image):
+    """The same image for itk."""
     import itk
 
     made = itk.image_from_array(sitk.GetArrayFromImage(image))

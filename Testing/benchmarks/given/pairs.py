@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from UncertainRegLib.geometry import Image, read_image, read_labels
+from UncertainRegLib.geometry import Image, read_image, read_labels, write_image
 from UncertainRegLib.geometry.image import mask_of, to_sitk
 
 from .files import VOXELS
+
+COARSE = 500_000  # voxels of the images that are judged
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,13 @@ class Pair:
 
 
 def lung(data: Path, out: Path) -> Pair:
-    """Right lung, baseline from follow-up."""
+    """Right lung, baseline from follow-up; its mask is the one structure."""
     folder = data / "lung_ct_followup"
-    points = {"fixed": "baseline", "moving": "followup"}
     inputs = {}
-    for role, name in points.items():
-        inputs[role] = str(folder / f"{name}.mha")
-        inputs[f"{role}_mask"] = inputs[f"{role}_labels"] = str(folder / f"{name}_mask.mha")
-        file = out / f"lung_{role}_points.csv"
+    for role, name in (("fixed", "baseline"), ("moving", "followup")):
+        inputs |= _coarse(role, folder / f"{name}.mha", folder / f"{name}_mask.mha", out / "lung")
+        inputs[f"{role}_mask"] = inputs[f"{role}_labels"]
+        file = out / "lung" / f"{role}_points.csv"
         with open(folder / "landmarks_lps.csv", encoding="utf-8") as stream:
             rows = [
                 [row["elastix_index"], *(row[f"{name}_{axis}"] for axis in "xyz")]
@@ -67,16 +68,26 @@ def lung(data: Path, out: Path) -> Pair:
 
 
 def brain(data: Path, out: Path) -> Pair:
-    """Brain A from brain C, affinely aligned; 13 structures."""
+    """Brain A from brain C in its native pose; 13 structures."""
     folder = data / "brain_t1_inter"
     inputs = {}
-    for role, name in (("fixed", "subA"), ("moving", "subC_aligned")):
-        inputs[role] = str(folder / f"{name}_t1.nii.gz")
-        inputs[f"{role}_labels"] = str(folder / f"{name}_seg13.nii.gz")
+    for role, name in (("fixed", "subA"), ("moving", "subC")):
+        files = (folder / f"{name}_{what}.nii.gz" for what in ("t1", "seg13"))
+        inputs |= _coarse(role, *files, out / "brain")
     text = (folder / "structures13.json").read_text(encoding="utf-8")
-    return Pair(
-        "brain", inputs, 0.0, {label: one["name"] for label, one in json.loads(text).items()}
-    )
+    names = {label: one["name"] for label, one in json.loads(text).items()}
+    return Pair("brain", inputs, 0.0, names)
+
+
+def _coarse(role: str, image_file: Path, labels_file: Path, out: Path) -> dict[str, str]:
+    """Image and labels of one side with about half a million voxels: verdicts take minutes else."""
+    out.mkdir(parents=True, exist_ok=True)
+    image, labels = read_image(image_file), read_labels(labels_file)
+    grid = image.grid.at_most(COARSE)
+    found = {role: str(out / f"{role}.nrrd"), f"{role}_labels": str(out / f"{role}_labels.nrrd")}
+    write_image(image.resample(grid), found[role])
+    write_image(labels.resample(grid, "nearest", 0), found[f"{role}_labels"])
+    return found
 
 
 PAIRS = {"lung": lung, "brain": brain}

@@ -130,11 +130,13 @@ class Application:
 
     def __init__(self, qt_application) -> None:
         self._qt, self._modules = qt_application, ModuleManager()
+        self.at_startup = []  # what is called when the application has started: by nobody here
         self.temporaryPath = tempfile.gettempdir()
         self._settings = os.path.join(tempfile.mkdtemp(prefix="settings-"), "Slicer.ini")
 
     def connect(self, signature, callback) -> bool:
         if signature == "startupCompleted()":
+            self.at_startup.append(callback)
             return True
         return self._qt.connect(signature, callback)
 

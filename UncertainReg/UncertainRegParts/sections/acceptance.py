@@ -37,7 +37,9 @@ class AcceptanceSection:
             ""
             if found is None
             else _("<b>{state}</b> ({tolerances}). {why}").format(
-                state=_(found.state), tolerances=found.tolerances.name, why=translated(found.why)
+                state=translated(found.state),
+                tolerances=translated(found.tolerances.name),
+                why=translated(found.why),
             )
         )
         ui.acceptanceLabel.visible = found is not None

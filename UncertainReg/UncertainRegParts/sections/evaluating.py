@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import slicer
 from slicer.i18n import tr as _
@@ -20,14 +20,16 @@ class Evaluating:
         evaluation: the current or last ``Evaluation``, or None.
     """
 
-    def __init__(self, panel, onChanged: Callable[[], None]) -> None:
+    def __init__(self, panel, onChanged: Callable[[], None], mapNames: Sequence[str] = ()) -> None:
         """
         Args:
             panel: refreshed when there is something new.
+            mapNames: of the maps that it makes.
             onChanged: called whenever the evaluation made progress, or ended.
         """
         self.panel, self.evaluation, self._onChanged = panel, None, onChanged
-        self._stepper = Stepper()
+        self._mapNames = mapNames
+        self._stepper = Stepper(panel.ui.resultComboBox)
 
     @property
     def isActive(self) -> bool:
@@ -75,7 +77,9 @@ class Evaluating:
         for result in find_results(slicer.mrmlScene):
             if result.run == run:
                 self.evaluation.state = "loading"
-                self._stepper.start(updating(result, result.folder, map_names=()), self._onUpdated)
+                self._stepper.start(
+                    updating(result, result.folder, map_names=self._mapNames), self._onUpdated
+                )
 
     def _onUpdated(self, _result, error: Exception | None) -> None:
         self.evaluation.state = "complete" if error is None else "failed"

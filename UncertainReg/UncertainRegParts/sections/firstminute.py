@@ -131,7 +131,7 @@ class FirstMinute:
         self.ui.showMapCheckBox.checked = True
 
     def _showWorst(self) -> None:
-        from UncertainRegLib.scene.display import worst_point
+        from UncertainRegLib.scene.worst import worst_point
 
         self.panel.jump(worst_point(self.panel.result))
 

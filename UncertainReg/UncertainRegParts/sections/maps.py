@@ -1,8 +1,6 @@
-"""The maps: which one, over what, how opaque, from which value on."""
+"""The maps: which one, over what, how opaque; its colours are those of `colors`."""
 
 from __future__ import annotations
-
-import math
 
 import qt
 import slicer
@@ -15,19 +13,22 @@ from ..wording import translated
 
 
 class MapSection(VTKObservationMixin):
-    """Map chooser, background, legend, opacity, threshold and arrows."""
+    """Map chooser, background, legend, opacity and arrows."""
 
     def __init__(self, panel) -> None:
         VTKObservationMixin.__init__(self)
         self.panel, self.ui = panel, panel.ui
         self._layersTimer = qt.QTimer(self.ui.mapComboBox)  # once for all views that change
         self._layersTimer.setSingleShot(True)
+        self._mixer = None  # of the result whose two images were shown in one last
         self._layers = ()  # what the views showed when that was last looked at
         ui = self.ui
         for title, name in (
             (_("Fixed volume"), "fixed"),
             (_("Moving volume, registered"), "registered"),
             (_("Moving volume, sample chosen below"), "sample"),
+            (_("Fixed and registered, checkerboard"), "checkerboard"),
+            (_("Fixed and registered, swipe"), "swipe"),
         ):
             ui.backgroundComboBox.addItem(title, name)
         connectAll(
@@ -38,8 +39,8 @@ class MapSection(VTKObservationMixin):
             (ui.legendComboBox, "currentIndexChanged(int)", self._onLegend),
             (self._layersTimer, "timeout()", self._onLayers),
             (ui.opacitySlider, "valueChanged(double)", self._onOpacity),
-            (ui.thresholdSlider, "valueChanged(double)", self._onThreshold),
-            (ui.logCheckBox, "toggled(bool)", self._onLog),
+            (ui.greyCheckBox, "toggled(bool)", self.showMap),
+            (ui.swipeSlider, "valueChanged(double)", self._setBackground),
             (ui.glyphsCheckBox, "toggled(bool)", self._onGlyphs),
         )
 
@@ -51,18 +52,18 @@ class MapSection(VTKObservationMixin):
     def show(self, result) -> None:
         """Fill the controls from a run and from what the slice views show of it."""
         from UncertainRegLib.scene.arrows import has_arrows
-        from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.slices import map_in, slice_views
 
         self.removeObservers()
         if result is None:
+            self._mixer = None
             return
         for view in slice_views(slicer.mrmlScene):
             self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._onView)
         self._layers = layersInViews()
         ui = self.ui
         shown = {
-            view.GetForegroundVolumeID(): view.GetForegroundOpacity()
-            for view in slice_views(slicer.mrmlScene)
+            map_in(view): view.GetForegroundOpacity() for view in slice_views(slicer.mrmlScene)
         }
         inViews = [name for name, node in result.maps.items() if node.GetID() in shown]
         chosen = inViews[0] if inViews else self.name
@@ -74,13 +75,18 @@ class MapSection(VTKObservationMixin):
             ui.showMapCheckBox.checked = bool(inViews)
             if inViews:
                 ui.opacitySlider.value = shown[result.maps[chosen].GetID()]
+        with blocked(ui.greyCheckBox) as box:  # another volume stands for the map
+            box.checked = bool(inViews) and not {layer[1] for layer in self._layers} & {
+                node.GetID() for node in result.maps.values()
+            }
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData(self._shownBackground(result))
+        ui.swipeSlider.visible = ui.backgroundComboBox.currentData == "swipe"
         self._showLegendViews()
         with blocked(ui.glyphsCheckBox) as box:
             box.checked = has_arrows(result)
         self._onGlyphs(ui.glyphsCheckBox.checked)
-        self._updateThreshold()
+        self.panel.colors.show(self.panel.result)
 
     def _showLegendViews(self) -> None:
         """The slice views that can have the legend."""
@@ -113,14 +119,19 @@ class MapSection(VTKObservationMixin):
     def _shownBackground(self, result) -> str:
         """What lies under the map according to the scene."""
         from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.mixed import KIND, MIXED
+        from UncertainRegLib.scene.nodes import find
         from UncertainRegLib.scene.parents import run_parent
 
         if result.moving is None:
             return "fixed"
         parent = run_parent(result.moving)
-        if parent is not None and parent in (result.sample_transform, result.sweep_transform):
+        if parent is not None and parent in result.proxies():
             return "sample"
         shown = {view.GetBackgroundVolumeID() for view in slice_views(slicer.mrmlScene)}
+        both = find(result.scene, result.run, MIXED)
+        if both is not None and both.GetID() in shown:
+            return both.GetAttribute(KIND)
         return "registered" if result.moving.GetID() in shown else "fixed"
 
     def chooseMain(self) -> None:
@@ -133,22 +144,24 @@ class MapSection(VTKObservationMixin):
         if self.ui.showMapCheckBox.checked:
             self.showMap()
         else:
-            self._updateThreshold()
+            self.panel.colors.show(self.panel.result)
 
     def showMap(self) -> None:
         """Show the map in the slice views, or give them back; the layout stays as it is."""
         from UncertainRegLib.scene.display import show_map
+        from UncertainRegLib.scene.suppressed import can_be_grey
 
         result, ui = self.panel.result, self.ui
         if result is None or self.name not in result.maps:
             return
-        self._updateThreshold()
+        self.panel.colors.show(self.panel.result)
         ui.mapComboBox.toolTip = translated(result.maps[self.name].GetDescription() or "")
         if not ui.showMapCheckBox.checked:
             self.panel.restoreLayers()
             return
         self.panel.rememberViews()
-        show_map(result, self.name, ui.opacitySlider.value)
+        grey = ui.greyCheckBox.checked and can_be_grey(result, self.name)
+        show_map(result, self.name, ui.opacitySlider.value, grey)
         self._setBackground()
 
     def _onShow(self, show: bool) -> None:
@@ -181,58 +194,30 @@ class MapSection(VTKObservationMixin):
 
     def _setBackground(self) -> None:
         from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.mixed import Mixer
 
-        result = self.panel.result
-        isFixed = self.ui.backgroundComboBox.currentData == "fixed"
-        volume = result.fixed if isFixed else result.moving
+        result, chosen = self.panel.result, self.ui.backgroundComboBox.currentData
+        self.ui.swipeSlider.visible = chosen == "swipe"
+        if chosen in ("checkerboard", "swipe"):
+            try:
+                if self._mixer is None or not self._mixer.is_of(result):
+                    with slicer.util.WaitCursor():
+                        self._mixer = Mixer(result)
+                volume = self._mixer.fill(result, chosen, self.ui.swipeSlider.value / 100)
+            except ValueError as error:
+                slicer.util.errorDisplay(translated(str(error)))
+                return
+        else:
+            volume = result.fixed if chosen == "fixed" else result.moving
         if volume is not None:
             for view in slice_views(slicer.mrmlScene):
                 view.SetBackgroundVolumeID(volume.GetID())
-
-    def _updateThreshold(self) -> None:
-        """Range, unit and value of the slider, and the log box, from the display of the map."""
-        from UncertainRegLib.scene.colors import display_of, table_name
-        from UncertainRegLib.scene.log_colors import can_be_log, is_log
-
-        result = self.panel.result
-        node = result.maps.get(self.name)
-        display = display_of(node) if node is not None else None
-        if display is None:
-            return
-        with blocked(self.ui.logCheckBox) as box:
-            box.checked = is_log(node)
-            box.enabled = can_be_log(node)
-        isTwoColoured = table_name(display) == "diverging"  # nothing in it is merely low
-        self.ui.thresholdSlider.visible = self.ui.thresholdSliderLabel.visible = not isTwoColoured
-        low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
-        unit = node.GetAttribute("UncertainReg.Unit") or ""
-        with blocked(self.ui.thresholdSlider) as slider:
-            slider.suffix = f" {unit}" if unit else ""
-            slider.minimum, slider.maximum = min(low, 0.0), high + (high - low)
-            magnitude = math.floor(math.log10(max(high - low, 1e-3)))
-            slider.decimals, slider.singleStep = max(2, 2 - magnitude), 10.0 ** (magnitude - 1)
-            slider.value = display.GetLowerThreshold()
 
     def _onOpacity(self, value: float) -> None:
         from UncertainRegLib.scene.display import set_opacity
 
         if self.panel.result is not None and self.ui.showMapCheckBox.checked:
             set_opacity(self.panel.result, value)
-
-    def _onThreshold(self, value: float) -> None:
-        from UncertainRegLib.scene.display import set_threshold
-
-        result = self.panel.result
-        if result is not None and self.name in result.maps:
-            set_threshold(result, self.name, value)
-
-    def _onLog(self, log: bool) -> None:
-        from UncertainRegLib.scene.display import color_by_log
-
-        result = self.panel.result
-        if result is not None and self.name in result.maps:
-            color_by_log(result, self.name, log)
-            self._updateThreshold()
 
     def _onGlyphs(self, show: bool) -> None:
         from UncertainRegLib.scene.arrows import hide_arrows, show_arrows

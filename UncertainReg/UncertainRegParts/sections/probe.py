@@ -26,6 +26,7 @@ class ProbeSection(VTKObservationMixin):
         self.panel, self.ui = panel, panel.ui
         self._mouse = None  # where it was last in a slice view, RAS mm
         self._probe = None  # made at the first reading of a run
+        self._places, self._place = None, 0  # found at the first click; which one comes next
         self.isActive = False
         self._axesTimer = qt.QTimer(self.ui.axesCheckBox)
         self._axesTimer.setSingleShot(True)
@@ -35,6 +36,7 @@ class ProbeSection(VTKObservationMixin):
             (self.ui.axesCheckBox, "toggled(bool)", self._onAxes),
             (self._axesTimer, "timeout()", self._drawAxes),
             (self.ui.pinButton, "clicked(bool)", self.pin),
+            (self.ui.worstButton, "clicked(bool)", self._onWorst),
         )
 
     def setActive(self, active: bool) -> None:
@@ -44,11 +46,14 @@ class ProbeSection(VTKObservationMixin):
 
     def show(self, result) -> None:
         """Read from this run from now on."""
+        from UncertainRegLib.results.maps import main_map
         from UncertainRegLib.scene.axes import has_axes
         from UncertainRegLib.scene.display import crosshair_of, slice_nodes
         from UncertainRegLib.scene.nodes import find
 
-        self._probe = None
+        self._probe, self._places, self._place = None, None, 0
+        self.ui.worstButton.text = _("Next worst place")
+        self.ui.worstButton.enabled = result is not None and main_map(result.maps) is not None
         self._axesTimer.stop()
         self.removeObservers()
         crosshair = crosshair_of(slicer.mrmlScene)
@@ -91,6 +96,23 @@ class ProbeSection(VTKObservationMixin):
         else:
             point = self._mouse
         return self._probe.read(point)
+
+    def _onWorst(self) -> None:
+        """Go to the worst place, then to the next one; after the last to the first again."""
+        from UncertainRegLib.scene.worst import worst_places
+
+        if self.panel.result is None:
+            return
+        if self._places is None:
+            self._places = worst_places(self.panel.result)
+        if not self._places:
+            return
+        count, number = len(self._places), self._place % len(self._places)
+        self._place = number + 1
+        self.ui.worstButton.text = _("Next worst place (this is {number} of {count})").format(
+            number=number + 1, count=count
+        )
+        self.panel.jump(self._places[number])
 
     def pin(self) -> None:
         """Leave a point with the text of the present reading."""
@@ -175,7 +197,7 @@ class ProbeSection(VTKObservationMixin):
         ]
         jacobian = reading.values.get("jacobian", math.nan)
         if math.isfinite(jacobian):
-            parts.append(_("local volume × {jacobian}").format(jacobian=f"{jacobian:.2f}"))
+            parts.append(_("local volume {percent} %").format(percent=f"{jacobian:+.0f}"))
         name = self.panel.maps.name
         value = reading.values.get(name, math.nan)
         if name == DIFFERENCE and math.isfinite(value):

@@ -9,6 +9,8 @@ from slicer.i18n import tr as _
 from ..controls import blocked, confirm
 from ..wording import translated
 from .acceptance import AcceptanceSection
+from .colors import ColorSection
+from .dose import DoseSection
 from .maps import MapSection
 from .probe import ProbeSection
 from .report import ReportSection
@@ -25,8 +27,8 @@ class ResultsPanel:
     sequence browser, the numbers in table nodes. So a saved scene comes back with all of it.
 
     Attributes:
-        maps, samples, strays, tables, probe, validate, acceptance: the parts of the panel; each
-            shows one run and is told with ``show(result)`` when that changes.
+        maps, colors, samples, strays, tables, probe, validate, acceptance, dose: the parts of the
+            panel; each shows one run and is told with ``show(result)`` when that changes.
         onRemoved: called with the folder of a result that was taken out of the scene.
     """
 
@@ -39,12 +41,14 @@ class ResultsPanel:
         self._timer.connect("timeout()", self._onStale)
         self.samples = SampleSection(self)
         self.strays = StraySection(self)
+        self.colors = ColorSection(self)
         self.maps = MapSection(self)
         self.tables = TableSection(self)
         self.probe = ProbeSection(self)
         self.report = ReportSection(self)
         self.validate = ValidateSection(self)
         self.acceptance = AcceptanceSection(self)
+        self.dose = DoseSection(self)
         ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
         ui.restoreButton.connect("clicked(bool)", self.restoreViews)
         ui.removeButton.connect("clicked(bool)", self._onRemove)
@@ -92,9 +96,9 @@ class ResultsPanel:
 
     def _runInViews(self) -> str | None:
         """Identifier of a run whose map lies in a slice view."""
-        from UncertainRegLib.scene.display import slice_views
+        from UncertainRegLib.scene.slices import map_in, slice_views
 
-        shown = {view.GetForegroundVolumeID() for view in slice_views(slicer.mrmlScene)}
+        shown = {map_in(view) for view in slice_views(slicer.mrmlScene)}
         for result in self.results:
             if any(node.GetID() in shown for node in result.maps.values()):
                 return result.run
@@ -145,7 +149,15 @@ class ResultsPanel:
 
     def removeObservers(self) -> None:
         """Stop listening to the scene."""
-        for section in (self.maps, self.samples, self.probe, self.validate, self.acceptance):
+        for section in (
+            self.maps,
+            self.samples,
+            self.tables,
+            self.probe,
+            self.validate,
+            self.acceptance,
+            self.dose,
+        ):
             section.removeObservers()
 
     def rememberViews(self) -> None:
@@ -184,14 +196,14 @@ class ResultsPanel:
             ui.ellipsoidCheckBox,
             ui.axesCheckBox,
             ui.surfacesCheckBox,
+            ui.outlinesCheckBox,
             ui.showMapCheckBox,
             ui.showPlotCheckBox,
         ):
             box.checked = False
         for result in self.results:
-            for browser in (result.sample_browser, result.sweep_browser):
-                if browser is not None:
-                    browser.SetPlaybackActive(False)
+            for browser in result.browsers():
+                browser.SetPlaybackActive(False)
             show_moving(result, None)
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData("fixed")
@@ -232,6 +244,7 @@ class ResultsPanel:
             self.probe,
             self.validate,
             self.acceptance,
+            self.dose,
             self.strays,
         ):
             section.show(result)

@@ -27,6 +27,7 @@ class SampleSection(VTKObservationMixin):
         ui = self.ui
         ui.movementComboBox.addItem(_("The samples one by one"), "sample_transform")
         ui.movementComboBox.addItem(_("Main disagreement, ±2 SD"), "sweep_transform")
+        ui.movementComboBox.addItem(_("The registration, 0 to 100 %"), "growth_transform")
         connectAll(
             (ui.movementComboBox, "currentIndexChanged(int)", self._onMovement),
             (ui.playButton, "toggled(bool)", self._onPlay),
@@ -42,7 +43,7 @@ class SampleSection(VTKObservationMixin):
 
     @property
     def transform(self) -> str:
-        """What moves the moving nodes: "sample_transform" or "sweep_transform"."""
+        """What moves the moving nodes: the proxy transform of one of the films."""
         return self.ui.movementComboBox.currentData
 
     @property
@@ -51,8 +52,7 @@ class SampleSection(VTKObservationMixin):
         result = self.panel.result
         if result is None:
             return None
-        isSweep = self.transform == "sweep_transform"
-        return result.sweep_browser if isSweep else result.sample_browser
+        return getattr(result, self.transform.replace("transform", "browser"))
 
     def show(self, result) -> None:
         """Follow the browser of a run."""
@@ -63,10 +63,12 @@ class SampleSection(VTKObservationMixin):
         if result is None:
             return
         with blocked(ui.movementComboBox) as combo:
-            if result.sweep_browser is None:
+            parent = None if result.moving is None else run_parent(result.moving)
+            for number in range(combo.count):  # so it was saved
+                if parent is not None and parent is getattr(result, combo.itemData(number)):
+                    combo.currentIndex = number
+            if self.browser is None:
                 combo.currentIndex = 0
-            elif result.moving is not None and run_parent(result.moving) is result.sweep_transform:
-                combo.currentIndex = 1  # so it was saved
         if self.browser is not None:
             self.addObserver(self.browser, vtk.vtkCommand.ModifiedEvent, self._update)
         for button, name, mode in zip(
@@ -83,18 +85,19 @@ class SampleSection(VTKObservationMixin):
         self._update()
 
     def _onMovement(self) -> None:
+        from UncertainRegLib.scene.growth import add_growth
         from UncertainRegLib.scene.sweep import add_sweep
 
         result = self.panel.result
         if result is None:
             return
-        for browser in (result.sample_browser, result.sweep_browser):
-            if browser is not None:
-                browser.SetPlaybackActive(False)
-        if self.transform == "sweep_transform":
+        for browser in result.browsers():
+            browser.SetPlaybackActive(False)
+        add = {"sweep_transform": add_sweep, "growth_transform": add_growth}.get(self.transform)
+        if add is not None:
             try:
                 with slicer.util.WaitCursor():
-                    add_sweep(result)
+                    add(result)
             except ValueError as error:
                 slicer.util.errorDisplay(translated(str(error)))
         self._showMoving()
@@ -211,11 +214,13 @@ class SampleSection(VTKObservationMixin):
             ).format(rate=f"{rate:.1f}", asked=f"{asked:g}")
 
     def _stepText(self, index: int, count: int) -> str:
-        if self.transform == "sweep_transform":
-            from UncertainRegLib.scene.sweep import SD
+        from UncertainRegLib.scene.growth import PERCENT
+        from UncertainRegLib.scene.sweep import SD
 
-            item = self.panel.result.sweep_sequence.GetNthDataNode(index)
-            sd = item.GetAttribute(SD)
-            if sd is not None:
-                return _("{sd} SD").format(sd=f"{float(sd):+.1f}")
+        item = self.browser.GetMasterSequenceNode().GetNthDataNode(index)
+        sd, percent = item.GetAttribute(SD), item.GetAttribute(PERCENT)
+        if sd is not None:
+            return _("{sd} SD").format(sd=f"{float(sd):+.1f}")
+        if percent is not None:
+            return _("{percent} %").format(percent=percent)
         return _("{index} of {count}").format(index=index + 1, count=count)

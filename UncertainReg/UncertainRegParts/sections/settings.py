@@ -69,21 +69,19 @@ class SettingsSection:
         ui.samplesSpinBoxLabel.text = _("Kept of them:") if isSir else _("Samples:")
 
     def hideMaps(self) -> None:
-        """The maps of results are no images to register, and no masks: they are not offered."""
-        from UncertainRegLib.scene.nodes import MAP, ROLE
-        from UncertainRegLib.scene.unknown import ROLE as UNKNOWN
+        """What shows a result is no image to register, and no mask: it is not offered."""
+        from UncertainRegLib.scene.inputs import ROLES
+        from UncertainRegLib.scene.nodes import ROLE
 
         volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
         maps = [
-            node.GetID()
-            for node in volumes
-            if (node.GetAttribute(ROLE) or "").startswith((MAP, UNKNOWN))
+            node.GetID() for node in volumes if (node.GetAttribute(ROLE) or "fixed") not in ROLES
         ]
         if maps != self._hidden:
             self._hidden = maps
             ui = self.ui
             masks = (ui.fixedMaskSelector, ui.movingMaskSelector)
-            for selector in (ui.fixedSelector, ui.movingSelector, *masks):
+            for selector in (ui.fixedSelector, ui.movingSelector, ui.doseSelector, *masks):
                 selector.sortFilterProxyModel().hiddenNodeIDs = maps
 
     def _offer(self, name: str, offered: list[tuple[str, str, str]]) -> None:

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..controls import askForPath, blocked, connectAll, fillTable
+from ..stepper import Stepper
 from ..wording import translated
 
 
@@ -20,6 +21,7 @@ class TableSection:
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
         self._structure = ""  # name of the row clicked last
+        self._stepper = Stepper(ui.structuresTable)  # draws the outlines, one sample at a time
         for table in (ui.structuresTable, ui.landmarksTable):
             table.verticalHeader().visible = False
             table.verticalHeader().setDefaultSectionSize(24)
@@ -36,6 +38,7 @@ class TableSection:
             (ui.landmarksTable, "cellClicked(int,int)", self._onLandmark),
             (ui.onlyStructureCheckBox, "toggled(bool)", self._showStructure),
             (ui.surfacesCheckBox, "toggled(bool)", self._showSurfaces),
+            (ui.outlinesCheckBox, "toggled(bool)", self._showOutlines),
             (ui.structuresCsvButton, "clicked(bool)", self._saveStructures),
             (ui.landmarksCsvButton, "clicked(bool)", self._saveLandmarks),
         )
@@ -44,7 +47,11 @@ class TableSection:
         """Fill the tables from a run."""
         if result is None:
             return
+        from UncertainRegLib.scene.outlines import has_outlines
+
         self._fill()
+        with blocked(self.ui.outlinesCheckBox) as box:
+            box.checked = self._stepper.isActive or has_outlines(result)
         with blocked(self.ui.surfacesCheckBox) as box:
             display = result.surfaces.GetDisplayNode() if result.surfaces else None
             box.checked = display is not None and bool(display.GetVisibility())
@@ -79,8 +86,7 @@ class TableSection:
         self._structure = node.GetTable().GetColumnByName("name").GetValue(source)
         self._jump(node, source, "worst_voxel_lps")
         self._showStructure()
-        if self.ui.surfacesCheckBox.checked:
-            self._showSurfaces(True)
+        self.refreshSurfaces()
 
     def _onLandmark(self, row: int, column: int) -> None:
         node = self.panel.result.landmark_table if self.panel.result else None
@@ -129,9 +135,36 @@ class TableSection:
         self.panel.refresh()
 
     def refreshSurfaces(self) -> None:
-        """The samples changed: make the surfaces that are shown again."""
+        """The samples, or the structure, changed: make again what is shown of it."""
         if self.ui.surfacesCheckBox.checked:
             self._showSurfaces(True)
+        if self.ui.outlinesCheckBox.checked:
+            self._showOutlines(True)
+
+    def removeObservers(self) -> None:
+        """The scene is closed, or the panel: stop drawing."""
+        self._stepper.stop()
+
+    def _showOutlines(self, show: bool) -> None:
+        """The structure in each of the samples."""
+        from UncertainRegLib.scene.outlines import hide_outlines, outlining
+
+        result = self.panel.result
+        if result is None:
+            return
+        if show:
+            self._stepper.start(outlining(result, self._chosen()), self._onOutlines)
+        else:
+            self._stepper.stop()
+            hide_outlines(result)
+
+    def _onOutlines(self, _node, error: Exception | None) -> None:
+        if error is not None:
+            with blocked(self.ui.outlinesCheckBox) as box:
+                box.checked = False
+            slicer.util.errorDisplay(
+                _("The outlines cannot be shown: {reason}").format(reason=translated(str(error)))
+            )
 
     def _chosen(self) -> str:
         """The structure clicked last, else the one in the first row."""

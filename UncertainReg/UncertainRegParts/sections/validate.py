@@ -3,20 +3,29 @@ worker."""
 
 from __future__ import annotations
 
+import html
+
 import slicer
 from slicer.i18n import tr as _
 
 from ..controls import blocked, connectAll, fillTable
 from ..wording import translated
+from ..worker.evaluation import recommendationOf
 from .evaluating import Evaluating
 from .progress import showProgress
 
 
 class ValidateSection:
-    """Numbers, plots and calibration of a run; computed by the worker, kept in the scene."""
+    """Numbers, plots and calibration of a run; computed by the worker, kept in the scene. And which
+    registration method suits its pair, kept beside its result.
+
+    Attributes:
+        onUse: called with the name of a registration method that the user wants to use.
+    """
 
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
+        self.onUse, self._engine = lambda name: None, ""
         self._layout = None
         self._canStart = self._canCheck = False
         ui = self.ui
@@ -25,6 +34,8 @@ class ValidateSection:
         connectAll(
             (ui.validateButton, "clicked(bool)", lambda: self.evaluating.start("result")),
             (ui.calibrateButton, "clicked(bool)", lambda: self.evaluating.start("calibrate")),
+            (ui.enginesButton, "clicked(bool)", lambda: self.evaluating.start("engines")),
+            (ui.useEngineButton, "clicked(bool)", lambda: self.onUse(self._engine)),
             (ui.validateCancelButton, "clicked(bool)", self.evaluating.cancel),
             (ui.plotComboBox, "currentIndexChanged(int)", self._onPlot),
             (ui.showPlotCheckBox, "toggled(bool)", self._onShowPlot),
@@ -65,9 +76,22 @@ class ValidateSection:
         ui.plotComboBox.visible = ui.showPlotCheckBox.visible = bool(plots)
         expected = result.expected_error
         ui.calibrationLabel.text = calibrationText(expected, result.calibration)
+        self._showEngines(result, record)
         self._canStart = record is not None and record.status == "complete"
         self._canCheck = self._canStart and not (expected and expected.refused)
         self._showProgress()
+
+    def _showEngines(self, result, record) -> None:
+        """What the registration methods did on known deformations of the pair."""
+        found = recommendationOf(result.folder) if record else None
+        ui, self._engine = self.ui, found["engine"] if found else ""
+        ui.enginesLabel.text = enginesText(found) if found else ""
+        ui.enginesLabel.visible = found is not None
+        ui.useEngineButton.visible = self._engine not in (
+            "",
+            record.backbone.name if record else "",
+        )
+        ui.useEngineButton.text = _("Choose {name}").format(name=self._engine)
 
     def removeObservers(self) -> None:
         """The scene is closed, or the panel: stop the worker, give the layout back."""
@@ -79,6 +103,7 @@ class ValidateSection:
         ui, active = self.ui, self.evaluating.isActive
         ui.validateButton.enabled = self._canStart and not active
         ui.calibrateButton.enabled = self._canCheck and not active
+        ui.enginesButton.enabled = self._canStart and not active
         ui.validateRunningWidget.visible = active
         ui.validateStatusLabel.text = self.evaluating.message
         ui.validateStatusLabel.visible = ui.validateStatusLabel.text != ""
@@ -117,6 +142,22 @@ def recordOf(result):
         return read_record(result.folder) if result.folder else None
     except ResultError:
         return None
+
+
+def enginesText(found: dict) -> str:
+    """The registration methods on known deformations of a pair, as HTML: a sentence and a table.
+
+    Args:
+        found: see ``studies.engines.recommendation``.
+    """
+    heads = (_("Method"), _("Error (mm)"), _("CPU (s)"), _("Memory (MB)"))
+    lines = [f"<tr>{''.join(f'<th align=left>{head}&nbsp;</th>' for head in heads)}</tr>"]
+    for one in found["table"]:
+        cells = [html.escape(one["engine"])]
+        for key, decimals in (("error_mm", 2), ("cpu_s", 1), ("peak_mb", 0)):
+            cells.append("" if one[key] is None else f"{one[key]:.{decimals}f}")
+        lines.append(f"<tr>{''.join(f'<td>{cell}&nbsp;</td>' for cell in cells)}</tr>")
+    return f"{html.escape(translated(found['text']))}<table>{''.join(lines)}</table>"
 
 
 def calibrationText(expected, calibration) -> str:

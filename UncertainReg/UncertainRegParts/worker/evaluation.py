@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from .task import Task
+
+ENGINES = "engines"  # folder in that of a result: all registration methods on its pair
 
 
 def namesIn(folder: str) -> dict[str, str]:
@@ -24,11 +27,22 @@ def namesIn(folder: str) -> dict[str, str]:
     return names | {one.file: f"“{one.title}”" for one in inputs}
 
 
-class Evaluation(Task):
-    """The comparison of a run with a truth ("result"), its calibration ("calibrate"), or its verdict
-    ("acceptance").
+def recommendationOf(folder: str) -> dict | None:
+    """What was found about the registration methods on the pair of a result, see
+    ``studies.engines.recommendation``; None if nothing, or nothing that can be read."""
+    try:
+        text = (Path(folder) / ENGINES / "recommendation.json").read_text(encoding="utf-8")
+        return json.loads(text)
+    except (OSError, ValueError):
+        return None
 
-    Cancelled, it leaves the result as it was.
+
+class Evaluation(Task):
+    """The comparison of a run with a truth ("result"), its calibration ("calibrate"), its verdict
+    ("acceptance"), a dose seen through its samples ("dose"), or all registration methods on its
+    pair ("engines").
+
+    Cancelled, it leaves the result as it was; what the methods have done is kept.
 
     Attributes:
         run: identifier of the run whose folder it is.
@@ -49,7 +63,13 @@ class Evaluation(Task):
         super().__init__(onChanged)
         self.run = result.run
         self.names = namesIn(result.folder)
-        self._startWorker(["evaluate", action, result.folder, *options], Path(result.folder))
+        folder = Path(result.folder)
+        if action == "engines":
+            out = folder / ENGINES
+            arguments = ["--result", result.folder, "--out", str(out)]
+        else:
+            out, arguments = folder, [result.folder, *options]
+        self._startWorker(["evaluate", action, *arguments], out)
 
     def _onEnd(self, exitCode: int) -> None:
         from UncertainRegLib.cli.exit_codes import COMPLETE, REFUSED

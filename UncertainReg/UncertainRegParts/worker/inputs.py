@@ -82,8 +82,31 @@ def writeInputs(
     if transform is not None:
         from .transforms import writeTransform
 
-        job["transform"] = [writeTransform(transform, volumeImage(fixed, transform).grid, folder)]
+        file = folder / fileName(transform, "transform")
+        grid = volumeImage(fixed, transform).grid
+        job |= {"transform": [writeTransform(transform, grid, file)]}
     return job
+
+
+def writeDose(dose, segmentation, volume, folder: Path) -> dict[str, str]:
+    """Write a dose volume, and a segmentation on ``volume`` or None, for ``evaluate dose``.
+
+    Returns:
+        Its options "dose" and "structures", the latter only with a segmentation.
+
+    Raises:
+        InputsError: a node is empty or under a transform that is not linear.
+    """
+    from UncertainRegLib.geometry import write_image, write_segmentation
+
+    folder.mkdir(exist_ok=True)
+    files = {"dose": str(folder / fileName(dose, "dose"))}
+    Path(files["dose"]).parent.mkdir(exist_ok=True)
+    write_image(volumeImage(dose), files["dose"], compress=False)
+    if segmentation is not None:
+        files["structures"] = str(folder / "structures.seg.nrrd")
+        write_segmentation(segmentationOf(segmentation, volume), files["structures"])
+    return files
 
 
 def namesOf(job: dict, nodes: dict) -> dict[str, str]:
@@ -152,15 +175,54 @@ def segmentationOf(
         )
     labels = {identifier: number for number, identifier in enumerate(names, 1)}
     source = _withLabelmaps(node, volume, without)
+    if source.GetSegmentation().GetNumberOfLayers(LABELMAP) == 1:
+        layers = [_onlyLayer(source, labels, node, without)]
+    else:
+        layers = packed(_mergedLayers(source, labels, node, without))
+    colors = {
+        labels[identifier]: list(node.GetSegmentation().GetSegment(identifier).GetColor())
+        for identifier in labels
+    }
+    return Segmentation(tuple(layers), dict(enumerate(names.values(), 1)), colors)
+
+
+def _onlyLayer(source: slicer.vtkMRMLSegmentationNode, labels: dict[str, int], node, without=None):
+    """The label map that all segments share, cropped to them: merging them anew takes long."""
+    from UncertainRegLib.geometry import Image
+
+    segmentation, extent = source.GetSegmentation(), [0] * 6
+    shared = segmentation.GetLayerDataObject(0, LABELMAP)
+    if not slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(shared, extent):
+        raise InputsError(_empty(node))
+    whole = _labelImage(shared, node, without)
+    first = np.subtract(extent[::2], shared.GetExtent()[::2])
+    size = np.subtract(extent[1::2], extent[::2]) + 1
+    part = whole.array[tuple(slice(a, a + n) for a, n in zip(first[::-1], size[::-1]))]
+    numbers = np.zeros(int(part.max()) + 1, np.int32)
+    for identifier, label in labels.items():
+        value = segmentation.GetSegment(identifier).GetLabelValue()
+        if value < len(numbers):  # else the segment is empty
+            numbers[value] = label
+    # Padded: a voxel of background all around, so that nothing grows beyond the edge.
+    array = np.pad(numbers.take(part), 1)
+    return Image(array, whole.grid.part(first - 1, array.shape))
+
+
+def _empty(node: slicer.vtkMRMLSegmentationNode) -> str:
+    return _("The segmentation “{name}” is empty; draw in it or choose none.").format(
+        name=node.GetName()
+    )
+
+
+def _mergedLayers(
+    source: slicer.vtkMRMLSegmentationNode, labels: dict[str, int], node, without=None
+) -> list:
+    """Each layer as an image on a grid for all."""
     # Padded: a voxel of background all around, so that nothing grows beyond the edge.
     extent = slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS_PADDED
     geometry = _merged(source, labels, extent)
     if geometry.GetPointData().GetScalars() is None:
-        raise InputsError(
-            _("The segmentation “{name}” is empty; draw in it or choose none.").format(
-                name=node.GetName()
-            )
-        )
+        raise InputsError(_empty(node))
     layers, extent = [], slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
     for layer in range(source.GetSegmentation().GetNumberOfLayers(LABELMAP)):
         inLayer = {
@@ -168,11 +230,7 @@ def segmentationOf(
             for identifier in source.GetSegmentation().GetSegmentIDsForLayer(layer, LABELMAP)
         }
         layers.append(_labelImage(_merged(source, inLayer, extent, geometry), node, without))
-    colors = {
-        labels[identifier]: list(node.GetSegmentation().GetSegment(identifier).GetColor())
-        for identifier in labels
-    }
-    return Segmentation(tuple(packed(layers)), dict(enumerate(names.values(), 1)), colors)
+    return layers
 
 
 def _withLabelmaps(

@@ -82,7 +82,7 @@ class Worker:
 
     def kill(self) -> None:
         """End the worker and all its children at once; nothing is reported any more."""
-        self._onEvent, self._onEnd = (lambda event: None), (lambda exitCode: None)
+        self._forget()
         if self._process and self._process.state() != qt.QProcess.NotRunning:
             self._killTree()
             self._process.waitForFinished(5_000)  # comes back through _finished
@@ -119,7 +119,13 @@ class Worker:
         # Python slot can crash the application when it exits.
         self._process.deleteLater()
         self._grace.deleteLater()
-        self._onEnd(exitCode if exitStatus == qt.QProcess.NormalExit else -1)
+        onEnd = self._onEnd
+        self._forget()
+        onEnd(exitCode if exitStatus == qt.QProcess.NormalExit else -1)
+
+    def _forget(self) -> None:
+        """Let go of the task, which holds whole results and would wait for Python's collector."""
+        self._onEvent, self._onEnd = (lambda event: None), (lambda exitCode: None)
 
     def _killTree(self) -> None:
         # PythonSlicer is a launcher: killing only what QProcess started would leave its child.

@@ -28,6 +28,8 @@ class Run(Task):
         warnings: sentences from the worker and the scene.
         result: the nodes (``UncertainRegLib.scene.ResultNodes``), None before the first sample.
         resultIsNew: the nodes changed; whoever shows them sets it back.
+        unfit, fitting: why the registration method is not made for the two images, one sentence,
+            and the name of one that is and can be had here; each may be empty.
     """
 
     def __init__(
@@ -44,10 +46,20 @@ class Run(Task):
         self.message, self.result, self.asked = _("Writing the images."), None, settings["samples"]
         self.warnings: list[str] = []
         self.resultIsNew = False
+        self.unfit = self.fitting = ""
         self._lost: list = []  # input nodes that were deleted meanwhile
         self._folder, self._nodes, self._settings = folder, nodes, settings
         self._started, self._nextLoad = time.monotonic(), 0.0
         self._stepper, self._then = Stepper(), None  # of the loading that is going on
+
+    def isOf(self, parameters) -> bool:
+        """Are the volumes and the registration method those of this run?"""
+        nodes, settings = self._nodes, self._settings
+        return (nodes["fixed"], nodes["moving"], settings["backbone"]) == (
+            parameters.fixedVolume,
+            parameters.movingVolume,
+            parameters.backbone,
+        )
 
     def start(self) -> None:
         """Write the inputs and start the worker.
@@ -103,6 +115,9 @@ class Run(Task):
             kind == "snapshot" and not self._stepper.isActive and time.monotonic() >= self._nextLoad
         ):
             self._load(LIVE_MAPS, lambda isThere: self._onChanged())
+        elif kind == "warning" and "fitting" in event:
+            self.unfit, self.fitting = self.told(event["text"]), event["fitting"]
+            self._onChanged()
         elif kind == "warning":
             self.warnings.append(self.told(event["text"]))
             self._onChanged()
@@ -229,4 +244,5 @@ class Run(Task):
             self.error = self.error or _("The result cannot be shown: {reason}").format(
                 reason=self.told(str(error))
             )
-        self._then(error is None)
+        then, self._then = self._then, None  # a method of this run, which would hold it
+        then(error is None)

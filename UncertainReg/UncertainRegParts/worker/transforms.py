@@ -12,7 +12,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 SLAB = 250_000  # points at a time
 
 
-def writeTransform(node: slicer.vtkMRMLTransformNode, grid, folder: Path) -> str:
+def writeTransform(node: slicer.vtkMRMLTransformNode, grid, file: Path) -> str:
     """Write what a transform node does to the volumes under it, with all that is above it.
 
     In MRML a moving volume is put under its registration, so that the fixed point is mapped "from
@@ -22,6 +22,7 @@ def writeTransform(node: slicer.vtkMRMLTransformNode, grid, folder: Path) -> str
     Args:
         node: linear, B-spline, grid, thin-plate spline or composite.
         grid: of the fixed image (``UncertainRegLib.geometry.Grid``, LPS mm).
+        file: where; it ends in .nrrd, and a linear transform gets .tfm instead.
 
     Returns:
         The file: an ITK transform where it is linear, else a displacement field.
@@ -29,9 +30,6 @@ def writeTransform(node: slicer.vtkMRMLTransformNode, grid, folder: Path) -> str
     from UncertainRegLib.geometry import DisplacementField, write_field
     from UncertainRegLib.scene.transform import field_of
 
-    from .inputs import fileName
-
-    file = folder / fileName(node, "transform")
     file.parent.mkdir(exist_ok=True)
     if node.IsTransformToWorldLinear():
         return _writeLinear(node, file.with_suffix(".tfm"))
