@@ -127,6 +127,7 @@ def evaluate_dose(
     if record.samples.strays_mm:
         notes.append("The dose is that of all samples, the stray ones with them.")
     digest = sha256_of(file)
+    mark = f"{sha256_of(*filter(_is_file, (file, called)))[:8]}-{side}"
     rows, curves = [], []
     for row, curve in _rows(seen, advance):
         rows.append(row)
@@ -135,10 +136,10 @@ def evaluate_dose(
         raise InputError(f"{called}: has no structure that the registration leaves in the image.")
     listed = {name: asdict(one) for name, one in record.maps.items()}
     for name, values in _maps(seen, fixed.at_most(MAP_VOXELS), advance).items():
-        target = f"maps/{name}-{digest[:8]}-{side}.nrrd"
+        target = f"maps/{name}-{mark}.nrrd"
         write_image(values.resample(fixed), folder / target)
         listed[name] = {"file": target, "unit": "Gy", "meaning": MAPS[name].meaning}
-    target = f"dose-{digest[:8]}-{side}.csv"
+    target = f"dose-{mark}.csv"
     _write_curves(folder / target, curves)
     entry = {
         "file": {"file": str(file), "sha256": digest},
@@ -151,6 +152,19 @@ def evaluate_dose(
         "warnings": notes,
     }
     return {"dose": entry, "maps": listed}
+
+
+def remove_others(folder: str | Path, record: Record) -> None:
+    """Remove the files of a dose that a record does not name: of one before, or never finished."""
+    named = {one.file for one in record.maps.values()} | {record.dose.curves if record.dose else ""}
+    for pattern in (*(f"maps/{name}-*.nrrd" for name in NAMES), f"dose-{'?' * 8}-*.csv"):
+        for path in Path(folder).glob(pattern):
+            if path.relative_to(folder).as_posix() not in named:
+                path.unlink(missing_ok=True)
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).is_file()
 
 
 def _structures(
@@ -232,6 +246,17 @@ def _rows(seen: _Seen, advance: Callable[[str], None]) -> Iterator[tuple[dict, l
         if registered is None or not there.any():
             seen.notes.append(f"{name}: lies outside the fixed image and receives nothing.")
             continue
+        beyond = _beyond(seen, member)
+        if beyond > 0.01:
+            seen.notes.append(
+                f"{100 * beyond:.0f} % of {name} lie outside the fixed image, where nothing was "
+                "registered: "
+                + (
+                    "there the vectors of its border are used."
+                    if seen.side == "moving"
+                    else "its numbers are those of the rest."
+                )
+            )
         if outside > 0.01:
             seen.notes.append(
                 f"{100 * outside:.0f} % of {name} lie outside the dose, and count as 0 Gy."
@@ -289,6 +314,16 @@ def _around(like: Grid, places: np.ndarray, member: Image) -> Grid:
     part = like.part(low, tuple(np.maximum(high - low, 1).astype(int)[::-1]))
     finest = min(member.grid.spacing.min(), part.spacing.min())
     return part.at_spacing(finest).at_most(STRUCTURE_VOXELS)
+
+
+def _beyond(seen: _Seen, member: Image) -> float:
+    """The share of a structure outside the grid of the registration."""
+    index = np.argwhere(member.array > 0)[:, ::-1]
+    places = member.grid.to_world(index[:: 1 + len(index) // TISSUE_VOXELS].astype(float))
+    if seen.side == "fixed":
+        places, _ = invert_at(seen.registration, places)
+    grid = seen.registration.grid
+    return 1.0 - float(inside_index(grid.shape, grid.to_index(places)).mean())
 
 
 def _received(
