@@ -155,7 +155,7 @@ def test_a_structure_beyond_the_dose_is_said(folder):
 
 @pytest.mark.parametrize(
     ("side", "words"),
-    [("moving", "vectors of its border"), ("fixed", "numbers are those of the rest")],
+    [("moving", "vectors of its border"), ("fixed", "the numbers are those of the rest")],
 )
 def test_a_structure_beyond_the_fixed_image_is_said(folder, side, words):
     """The ball about the middle of a face of the image: half of it lies outside."""
@@ -169,6 +169,16 @@ def test_a_structure_beyond_the_fixed_image_is_said(folder, side, words):
     found = evaluated(folder, side, structures=str(ball))["dose"]["warnings"]
     (said,) = [text for text in found if "outside the fixed image" in text]
     assert 40 < int(said.split(" %")[0]) < 60 and words in said
+
+
+def test_weights_on_few_samples_are_said(folder):
+    ball, record = structures(folder), read_record(folder)
+    assert not evaluated(folder, "moving", structures=ball)["dose"]["warnings"]
+    content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    content["samples"]["log_weights"] = [0.0, 0.0] + [-50.0] * (len(SHIFTS) - 2)
+    (folder / FILE).write_text(json.dumps(content), encoding="utf-8")
+    (said,) = evaluated(folder, "moving", structures=ball)["dose"]["warnings"]
+    assert f"the {len(record.samples.files)} samples count as 2.0, so" in said
 
 
 def test_another_dose_leaves_no_files_of_the_one_before(folder):

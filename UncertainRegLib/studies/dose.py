@@ -38,7 +38,7 @@ from ..geometry.dose_file import read_dose
 from ..geometry.files import InputError, Say
 from ..metrics.rings import boxes_of
 from ..posterior.dose import Received, band_of, dose_maps, received, row_of, steps_to
-from ..posterior.weights import normalised
+from ..posterior.weights import effective_count, normalised
 from ..results.maps import MAPS
 from ..results.record import Record
 
@@ -119,10 +119,16 @@ def evaluate_dose(
     )
     fixed = read_image(folder / next(iter(record.maps.values())).file).grid
     _check_place(seen, fixed, file)
+    effective = effective_count(range(len(names)), seen.weights)
     if len(names) < CROWDED:
         notes.append(
             f"Of {len(names)} samples, 5 and 95 % lie near the lowest and the highest; take "
             f"{CROWDED} or more for steadier bands."
+        )
+    elif effective < CROWDED - 0.5:
+        notes.append(
+            f"By their weights the {len(names)} samples count as {effective:.1f}, so that 5 and 95 % "
+            "lie near the lowest and the highest of these; take more for steadier bands."
         )
     if record.samples.strays_mm:
         notes.append("The dose is that of all samples, the stray ones with them.")
@@ -249,13 +255,11 @@ def _rows(seen: _Seen, advance: Callable[[str], None]) -> Iterator[tuple[dict, l
         beyond = _beyond(seen, member)
         if beyond > 0.01:
             seen.notes.append(
-                f"{100 * beyond:.0f} % of {name} lie outside the fixed image, where nothing was "
-                "registered: "
-                + (
-                    "there the vectors of its border are used."
-                    if seen.side == "moving"
-                    else "its numbers are those of the rest."
-                )
+                f"{100 * beyond:.0f} % of {name} lie outside the fixed image, where the vectors of "
+                "its border are used."
+                if seen.side == "moving"
+                else f"{100 * beyond:.0f} % of {name} lie outside the fixed image; the numbers are "
+                "those of the rest."
             )
         if outside > 0.01:
             seen.notes.append(
