@@ -81,10 +81,51 @@ def overlays(folder: Path) -> None:
     write_summary_picture(folder / "lung", PICTURES / "summary.png")
 
 
+def displays(folder: Path) -> None:
+    """Three ways of looking at the brain pair, side by side."""
+    import numpy as np
+    from PIL import Image
+
+    from UncertainRegLib.scene import display
+    from UncertainRegLib.scene.headless import HeadlessScene
+    from UncertainRegLib.scene.mixed import Mixer
+    from UncertainRegLib.scene.outlines import outlining
+    from UncertainRegLib.scene.result import load_result
+    from UncertainRegLib.scene.steps import finished
+    from UncertainRegLib.scene.views import SliceView
+    from UncertainRegLib.scene.worst import worst_places
+
+    with HeadlessScene() as headless:
+        red, yellow, green = (
+            SliceView(headless, name, (460, 460)) for name in ("Red", "Yellow", "Green")
+        )
+        result = load_result(folder / "brain", headless.scene)
+        result.moving_segmentation.GetDisplayNode().SetVisibility(False)
+        headless.fit_slices(460, 460)
+        display.jump_to(headless.scene, worst_places(result)[0], centered=False)
+        both = Mixer(result).fill(result, "checkerboard")
+        for view in display.slice_views(headless.scene):
+            view.SetBackgroundVolumeID(both.GetID())
+        pictures = [yellow.pixels()]
+        display.show_map(result, "jacobian", 0.7, grey=True)
+        pictures.append(red.pixels())
+        for view in display.slice_views(headless.scene):
+            view.SetForegroundVolumeID(None)
+        finished(outlining(result, "hippocampus"))
+        table = result.label_table.GetTable()
+        names = table.GetColumnByName("name")
+        row = [names.GetValue(n) for n in range(table.GetNumberOfRows())].index("hippocampus")
+        columns = [table.GetColumnByName(f"worst_voxel_lps_{axis}") for axis in "ras"]
+        display.jump_to(headless.scene, [column.GetValue(row) for column in columns])
+        green.node.SetFieldOfView(90, 90, 1)
+        pictures.append(green.pixels())
+    Image.fromarray(np.hstack(pictures)).save(PICTURES / "displays.png", optimize=True)
+
+
 class Screen:
     """The module beside four views, as in the application; the panel is the real one."""
 
-    def __init__(self, size: int = 460) -> None:
+    def __init__(self, size: int = 560) -> None:
         import slicer
 
         from support import qt_host
@@ -94,6 +135,7 @@ class Screen:
         self.host, self.size = qt_host.start(), size
         module = self.host.load_module(ROOT / "UncertainReg" / "UncertainReg.py")
         self.widget = self.host.make_widget(module.UncertainRegWidget)
+        self.widget.firstMinute.close()  # who follows the tutorial has seen it
         self.headless = slicer._host_scene
         self.views = [
             SliceView(self.headless, name, (size, size)) for name in ("Red", "Yellow", "Green")
@@ -133,6 +175,8 @@ class Screen:
             "landmarks",
             "samples",
             "validate",
+            "acceptance",
+            "dose",
         ):
             getattr(ui, f"{section}CollapsibleButton").collapsed = section not in names
         self.widget.results.refresh()
@@ -200,7 +244,7 @@ def brain_screens(folder: Path) -> None:
     screen.open("inputs", "method")
     ui.resultsCollapsibleButton.visible = False
     screen.grab(PICTURES / "module.png")
-    screen.open("results", "probe", "structures")
+    screen.open("results", "structures")
     click(ui.structuresTable, "hippocampus")
     ui.onlyStructureCheckBox.checked = True
     ui.surfacesCheckBox.checked = True
@@ -234,5 +278,6 @@ if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)
     results(where)
     overlays(where)
+    displays(where)
     for pair in SCREENS:
         subprocess.run([sys.executable, __file__, str(where), pair], check=True)

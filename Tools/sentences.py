@@ -34,7 +34,8 @@ SENTENCES = (
 
 def names() -> set[str]:
     """What the catalogues of the library call things."""
-    from UncertainRegLib import backbones, samplers
+    from UncertainRegLib import samplers
+    from UncertainRegLib.backbones.registry import known  # without networks of one's own
     from UncertainRegLib.perturbations import FAMILIES
     from UncertainRegLib.results import columns
     from UncertainRegLib.results.acceptance import METRICS, PRESETS, STATES
@@ -50,7 +51,7 @@ def names() -> set[str]:
                 found |= {column.heading, column.meaning}
     found |= {text for metric in METRICS.values() for text in (metric.title, metric.meaning)}
     found |= set(STATES)
-    found |= {entry.title for entry in backbones.listing()}
+    found |= {one.facts.title for one in known().values() if one.listed}
     found |= {text for entry in samplers.listing() for text in (entry.title, entry.tip)}
     for listed in (FAMILIES, SOURCES):
         found |= {text for one in listed.values() for text in (one.title, one.tip)}

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from support.phantoms import smooth_field, textured
 from UncertainRegLib import backbones
-from UncertainRegLib.backbones import contrast
+from UncertainRegLib.backbones import contrast, suited
 from UncertainRegLib.backbones.ants import AntsSyN
 from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.contracts import Backbone
@@ -43,6 +43,13 @@ class Named(Backbone):
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Identity."""
         return identity(fixed.grid)
+
+
+class Local(Named):
+    """A method of one contrast that compares intensities locally."""
+
+    def __init__(self) -> None:
+        self.facts = Facts("local", "Local", modality="same in both images", any_brightness=True)
 
 
 def test_explained_variance_by_hand():
@@ -132,13 +139,33 @@ def test_it_is_said_once_before_anything_is_registered(tmp_path, backbone, told)
     assert not [text for text in record["warnings"] if text.startswith("The registered images")]
 
 
+@pytest.mark.parametrize(
+    ("found", "demons", "greedy"),
+    [
+        (contrast.Signs(0.9, 0.95, 0.01), True, True),
+        (contrast.Signs(0.4, 0.90, 0.17), False, True),  # a gamma
+        (contrast.Signs(0.7, 0.90, 0.14), False, True),
+        (contrast.Signs(-1.0, -0.3, 0.04), False, False),  # inverted
+    ],
+)
+def test_a_gamma_is_nothing_to_a_method_that_compares_locally(found, demons, greedy):
+    assert suited.suits(backbones.create("demons"), found) == demons
+    assert suited.suits(Local(), found) == greedy
+    assert suited.suits(AntsSyN(metric="mattes"), found)
+    if not demons:
+        names = [entry.name for entry in suited.suited(found)]
+        assert ("greedy" in names, "bspline" in names, "demons" in names) == (greedy, True, False)
+        assert not greedy or not backbones.entry("greedy").available or names[0] == "greedy"
+
+
 def test_what_cannot_be_aligned_tells_nothing_beforehand(monkeypatch):
     def astray(*images):
         raise ValueError("The affine alignment failed.")
 
     monkeypatch.setattr("UncertainRegLib.backbones.demons.affine_alignment", astray)
     image = textured(GRID)
-    assert contrast.beforehand(image, inverted(image)) == ""
+    assert suited.beforehand(image, inverted(image)) is None
+    assert suited.suits(backbones.create("demons"), None)
 
 
 def test_what_to_choose_instead_is_what_says_so_of_itself(monkeypatch):
@@ -169,7 +196,7 @@ def test_real_pairs_of_one_contrast_raise_no_alarm_and_others_do(shared_data):
     for images, alarm in ((pair, False), ((pair[0], inverted(pair[1])), True), ((mr, us), True)):
         fixed, moving = demons.prepare(*images)
         found = contrast.difference(fixed, moving, demons.register(fixed, moving))
-        assert bool(found) == bool(contrast.beforehand(*images)) == alarm
+        assert bool(found) == bool(suited.beforehand(*images).words) == alarm
 
 
 # of the labels of a head, roughly as in T1; any number for the others

@@ -5,7 +5,7 @@
 
 The pairs of `engine_pairs.py`, as they are and with the moving image inverted, with a gamma of 0.5
 and 2, and in two smooth bias fields; MR and ultrasound, and heads of two contrasts. What
-`contrast.beforehand` says rests on demons on a coarse grid: its error, and that of the pair as it
+`suited.beforehand` says rests on demons on a coarse grid: its error, and that of the pair as it
 is, tell whether silence was right. Development and test share no subject.
 """
 
@@ -23,7 +23,7 @@ from engines_table import known_errors
 from scipy import ndimage
 from truth_pairs import hippocampi
 
-from UncertainRegLib.backbones import contrast
+from UncertainRegLib.backbones import contrast, suited
 from UncertainRegLib.geometry import Image
 from UncertainRegLib.randomness import numpy_generator
 from UncertainRegLib.studies.rows import Rows
@@ -119,7 +119,7 @@ def judged(case: Case) -> dict:
     """What is said beforehand, and the error in mm of the rough registration that it rests on."""
     begun, inputs = process_time(), case.inputs
     try:
-        found = contrast.roughly_registered(inputs.fixed, inputs.moving)
+        found = suited.roughly_registered(inputs.fixed, inputs.moving)
     except ValueError as problem:  # then nothing is said; the registration itself is refused
         return {"said": "", "error_mm": "", "cpu_s": process_time() - begun, "failed": str(problem)}
     said = contrast.difference(*found)

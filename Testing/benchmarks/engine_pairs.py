@@ -135,7 +135,7 @@ def _prostate(folder: Path, patient: str) -> Case:
         labels = sitk.GetArrayFromImage(
             sitk.ReadImage(str(folder / f"{patient}_{kind}_labels.nii.gz"))
         )
-        gland = (labels[0] > 0.5).astype(np.uint8)
+        gland = (labels.reshape(-1, *image.grid.shape)[0] > 0.5).astype(np.uint8)
         grid = Grid(image.grid.shape, image.grid.affine)
         images.append(image)
         glands.append(Segmentation((Image(gland, grid),), {1: "gland"}))

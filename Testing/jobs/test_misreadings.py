@@ -21,8 +21,8 @@ MATRIX = np.array(
 )
 
 
-def said_of(*parts, truth=TRUTH, moving=MOVING):
-    inputs = Inputs(FIXED, moving)
+def said_of(*parts, truth=TRUTH, moving=MOVING, points=(None, None)):
+    inputs = Inputs(FIXED, moving, fixed_points=points[0], moving_points=points[1])
     transform = GivenTransform(tuple(parts), ("t.nii.gz",))
     inputs.given = on_fixed(transform, GRID, "fixed.nii.gz", lambda sentence: None)
     return suspicions(inputs, truth)
@@ -103,6 +103,15 @@ def test_the_transform_of_another_patient_fits_in_no_way():
     other = smooth_field(GRID, 3.0).vectors[::-1, :, ::-1] * (0.4, 1, -1) + (5, -4, 3)
     (sentence,) = said_of(field(other))
     assert "probably belongs to other images" in sentence
+
+
+def test_landmarks_that_fit_are_believed_more_than_intensities():
+    """Images of two contrasts may not show what fits."""
+    other = field(smooth_field(GRID, 3.0).vectors[::-1, :, ::-1] * (0.4, 1, -1) + (5, -4, 3))
+    points = GRID.to_world(np.array([[20.0, 18, 16], [26, 22, 20]]))
+    (sentence,) = said_of(other, points=(points, points))
+    assert "other images" in sentence
+    assert said_of(other, points=(points, other.map(points))) == []
 
 
 def test_one_that_lies_elsewhere_altogether_is_refused():

@@ -44,7 +44,7 @@ def judge(host, panel) -> str:
 def table(ui) -> dict[tuple[str, str], str]:
     widget = ui.acceptanceTable
     return {
-        (widget.item(row, 0).text(), widget.item(row, 1).text()): widget.item(row, 5).text()
+        (widget.item(row, 0).text(), widget.item(row, 1).text()): widget.item(row, 2).text()
         for row in range(widget.rowCount)
     }
 
@@ -63,7 +63,7 @@ def test_a_verdict_is_shown_with_tolerance_state_and_source(panel, host):
     found = table(ui)
     assert found[("Overall", "TRE, mean")] == "PASS"
     assert found[("Overall", "Inverse consistency, mean")] == "NOT VERIFIED"
-    assert ui.acceptanceTable.item(0, 4).text() == "at most 3 mm"
+    assert ui.acceptanceTable.item(0, 5).text() == "at most 3 mm"
     assert ui.acceptanceTable.item(0, 6).text() == "made for a test"
 
 
@@ -116,7 +116,7 @@ def test_the_table_is_saved(panel, host, monkeypatch, tmp_path):
     panel.ui.acceptanceCsvButton.click()
     with open(tmp_path / "acceptance.csv", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["Where", "Metric", "Value", "Unit", "Tolerance", "State", "Source"]
+    assert rows[0] == ["Where", "Metric", "State", "Value", "Unit", "Tolerance", "Source"]
     assert len(rows) == 5
 
 

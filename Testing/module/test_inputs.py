@@ -202,7 +202,7 @@ def test_surfaces_get_the_voxels_of_their_volume(inputs, tmp_path):
     volume = add_volume(GEOMETRIES["oblique"], array=np.zeros((30, 40, 50), np.float32))
     transform = put_under(volume, oblique_direction())
     center = np.array(
-        slicer.util.arrayFromVTKMatrix(inputs._linearToWorld(volume)) @ [*middle_of(volume), 1.0]
+        slicer.util.arrayFromVTKMatrix(inputs.linearToWorld(volume)) @ [*middle_of(volume), 1.0]
     )[:3]
     ball = vtk.vtkSphereSource()
     ball.SetRadius(12.0)

@@ -10,6 +10,7 @@ import pytest
 from support import ROOT
 from support.phantoms import smooth_field, textured
 from UncertainRegLib.__main__ import main
+from UncertainRegLib.backbones.contrast import Signs
 from UncertainRegLib.environment import peak_memory_mb
 from UncertainRegLib.geometry import Grid, Image, warp, write_image
 from UncertainRegLib.jobs.inputs import Inputs
@@ -75,7 +76,7 @@ def test_a_simulated_pair_is_read_as_it_was_written(tmp_path):
 
 
 def test_of_two_contrasts_the_fixed_image_stands_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(engines.contrast, "beforehand", lambda *images: "are not alike")
+    monkeypatch.setattr(engines, "beforehand", lambda *images: Signs(0.1, -0.5, 0.0))
     fixed, moving, truth = study(tmp_path).simulated(0)
     inside = moving.array > 30
     assert np.corrcoef(moving.array[inside], pair()[0].array[inside])[0, 1] < -0.99

@@ -9,6 +9,7 @@ trained, torchscript              networks trained here, and those of one's own,
 manifest, network_file            a network of one's own: how to call it, and its file
 weights, models                   the store of weights; models and networks of one's own in it
 content, prepare, linear          before a classical method: anatomy, intensities, affine start
+suited                            before the run: which methods suit the two images
 working_grid, brain_network       before a network: its grid, and that of the brain networks
 competence, contrast, failures    after it: are shifts followed, contrasts alike; what failed
 checks, diagnosis, known_content  `backbones verify`: the checks, their words, what they show

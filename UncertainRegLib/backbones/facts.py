@@ -35,6 +35,7 @@ class Facts:
     Attributes:
         name: what the command line calls it; title: what a person reads.
         anatomy, modality: what it was made for.
+        any_brightness: of one contrast, but a gamma or a bias field between the images do not matter.
         needs_affine: expects affinely aligned images.
         stochastic: two calls on the same pair differ (dropout, sampled velocity).
         equivariant_to: perturbation families under which its disagreement vanishes by
@@ -54,6 +55,7 @@ class Facts:
     title: str
     anatomy: str = "any"
     modality: str = "any"
+    any_brightness: bool = False
     needs_affine: bool = False
     stochastic: bool = False
     equivariant_to: tuple[str, ...] = ()

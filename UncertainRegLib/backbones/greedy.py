@@ -42,6 +42,7 @@ class Greedy(Backbone):
         name="greedy",
         title="Greedy",
         modality="same in both images",
+        any_brightness=True,
         packages={"picsl_greedy": "picsl-greedy"},
         working_grid="the fixed field of view, about a million voxels",
     )

@@ -91,7 +91,8 @@ def suspicions(inputs: Inputs, own: DisplacementField) -> list[str]:
             f"{names}: does not fit the pair as it is ({found}; without it {without}), but fits "
             f"({other}) {reading.said} It was judged as it is."
         ]
-    if gain > SEEN and found.similarity < without.similarity + FITS * gain:
+    nothing = found.similarity < without.similarity + FITS * gain
+    if gain > SEEN and nothing and not trial.truth_prefers(found, without):
         return [
             f"{names}: does not fit this pair ({found}; without it {without}; {SEEN_AS.format(best)}), "
             "nor does its inverse or any other usual reading of it: it probably belongs to other "
@@ -253,8 +254,14 @@ class Trial:
         if one.tre_mm is not None and other.tre_mm is not None:
             better &= one.tre_mm < other.tre_mm
         if one.dice is not None and other.dice is not None:
-            better &= one.dice > other.dice
+            better &= one.dice >= other.dice  # both are 0 where nothing meets
         return better
+
+    def truth_prefers(self, one: Fit, other: Fit) -> bool:
+        """Do landmarks or structures, where there are any, fit better?"""
+        return (one.tre_mm is not None and one.tre_mm < other.tre_mm) or (
+            one.dice is not None and one.dice > other.dice
+        )
 
     def _tre(self, points: Points) -> float | None:
         """In the moving space, where no inverse is needed."""

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from .. import backbones, samplers
-from ..backbones import contrast
+from ..backbones import contrast, suited
 from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
@@ -127,8 +127,9 @@ class _Run:
     def go(self, preflight_only: bool) -> None:
         is_told = self._compare_contrasts()
         sampler, fixed, moving, own = self._probe()
-        differ = contrast.difference(fixed, moving, own)
-        if not is_told:
+        signs = contrast.signs(fixed, moving, own)
+        differ = signs.words
+        if not is_told and not suited.suits(sampler.backbone, signs):
             self._warn(*contrast.warnings(sampler.backbone, differ))
         if self.job.competence:
             self._check_competence(sampler.backbone, fixed, moving, own)
@@ -179,13 +180,13 @@ class _Run:
         if not backbone.one_contrast:
             return False
         self.report("stage", text="Comparing the intensities of the two images")
-        differ = contrast.beforehand(self.inputs.fixed, self.inputs.moving)
+        found = suited.beforehand(self.inputs.fixed, self.inputs.moving)
         self.flag.check()
-        if not differ:
+        if suited.suits(backbone, found):
             return False
-        text, better = contrast.warning_beforehand(backbone, differ), contrast.fitting()
+        text, better = suited.sentence(backbone, found), suited.suited(found)[0]
         self.folder.warn(text)
-        self.report("warning", text=text, fitting="" if better is None else better.name)
+        self.report("warning", text=text, fitting=better.name if better.available else "")
         return True
 
     def finish(self, status: str) -> None:

@@ -137,10 +137,10 @@ MEASURES = {  # of a validation
 ACCEPTANCE = {  # of a verdict
     "where": Column("Where", "", "The whole image, or a structure"),
     "metric": Column("Metric"),
+    "state": Column("State", "", "PASS, FAIL, or NOT VERIFIED without data"),
     "value": Column("Value"),
     "unit": Column("Unit"),
     "tolerance": Column("Tolerance", "", "What the value is judged by"),
-    "state": Column("State", "", "PASS, FAIL, or NOT VERIFIED without data"),
     "source": Column("Source", "", "Which files and which computation the value comes from"),
 }
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from .. import backbones
-from ..backbones import contrast
 from ..backbones.competence import ENOUGH, TOO_MUCH
 from ..backbones.registry import listing
+from ..backbones.suited import beforehand
 from ..contracts import Study
 from ..environment import choose_device
 from ..geometry import DisplacementField, Image
@@ -210,7 +210,8 @@ class EngineStudy(Study):
             image.resample(image.grid.at_most(FINER * self.voxels))
             for image in (self.inputs.fixed, self.inputs.moving)
         )
-        if contrast.beforehand(fixed, moving):
+        found = beforehand(fixed, moving)
+        if found is not None and found.words and not found.only_brightness:
             return fixed, moving, None
         backbone = backbones.create(self.backbone, self.device, **self.backbone_settings)
         return fixed, moving, backbone.register(*backbone.prepare(fixed, moving)).to_numpy()

@@ -9,6 +9,7 @@ verdict. Needs antspyx, itk-elastix and picsl-greedy, about half an hour a pair 
 from __future__ import annotations
 
 import csv
+import shutil
 import sys
 from pathlib import Path
 
@@ -32,6 +33,7 @@ OWN = "uncertainreg"
 def judged(pair: Pair, name: str, files: list[Path] | None, words: str | None, out: Path) -> dict:
     """One row. ``words``: what must be named; None where nothing may be."""
     folder = out / "results" / pair.name / name.replace(" ", "_")
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was stopped
     job = Job(
         **pair.inputs,
         out=str(folder),

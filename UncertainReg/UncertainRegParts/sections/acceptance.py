@@ -18,6 +18,7 @@ class AcceptanceSection:
         ui = self.ui
         self._evaluating = Evaluating(panel, self._showProgress)
         ui.acceptanceTable.verticalHeader().visible = False
+        ui.acceptanceTable.verticalHeader().setDefaultSectionSize(24)
         for name, title in decisions().items():
             ui.decisionComboBox.addItem(title, name)
         connectAll(

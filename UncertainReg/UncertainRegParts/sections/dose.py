@@ -24,6 +24,7 @@ class DoseSection:
         self._layout = None  # that of before the histogram
         self._evaluating = Evaluating(panel, self._showProgress, MAPS)
         ui.doseTable.verticalHeader().visible = False
+        ui.doseTable.verticalHeader().setDefaultSectionSize(24)
         ui.doseSideComboBox.addItem(_("Moving volume"), "moving")
         ui.doseSideComboBox.addItem(_("Fixed volume"), "fixed")
         ui.doseUnitComboBox.addItem(_("Choose"), "")
