@@ -54,6 +54,7 @@ def test_offsets_may_be_positions_and_go_down(tmp_path):
         ({"GridFrameOffsetVector": [7, 11, 15, 19, 23]}, "neither 0 nor"),
         ({"GridFrameOffsetVector": None}, "no volume of slices"),
         ({"DoseGridScaling": 1.0}, "no treatment gives"),
+        ({"DoseGridScaling": 0.0}, "nowhere above 0 Gy"),
         ({"PixelData": b"\0\0"}, "cannot be read"),
     ],
 )

@@ -73,6 +73,18 @@ def test_slicer_reads_what_is_written(tmp_path):
     assert "segments of the same name; the later ones are called Liver (2)" in said[0]
 
 
+def test_a_name_is_not_the_number_of_a_label_without_one(tmp_path):
+    write_segmentation(
+        Segmentation(tuple(packed([LIVER, LESION])), {1: "2"}), tmp_path / "n.seg.nrrd"
+    )
+    said = []
+    found = read_segmentation(tmp_path / "n.seg.nrrd", said.append)
+    assert [found.name(label) for label in found.labels] == ["2 (2)", "2"]
+    assert "called 2 (2)" in said[0]
+    found = Segmentation(tuple(packed([LIVER, LESION]))).named({1: "2"})
+    assert [found.name(label) for label in found.labels] == ["2 (2)", "2"]
+
+
 def layered(path, arrays, header):
     image = sitk.GetImageFromArray(np.stack(arrays, -1).astype(np.uint8), isVector=True)
     for key, value in header.items():

@@ -193,3 +193,11 @@ def test_an_image_instead_of_a_transform_is_refused_before_a_folder_is_made(pair
     with pytest.raises(ValueError, match="not a displacement field"):
         judged(pair, tmp_path / "out", pair / "moving.nrrd")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_matrix_without_an_inverse_is_refused_before_the_work(pair, tmp_path):
+    file = tmp_path / "flat.txt"
+    file.write_text("0 0 0 1\n0 1 0 0\n0 0 1 0\n0 0 0 1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="presses the image flat"):
+        judged(pair, tmp_path / "out", file)
+    assert not (tmp_path / "out").exists()

@@ -223,6 +223,13 @@ def test_extending_keeps_all_else(tmp_path):
     assert list(after.items()) == list(before.items())
 
 
+def test_what_nobody_could_read_again_is_not_written(tmp_path):
+    folder = write_fake_result(tmp_path / "result")
+    with pytest.raises(TypeError):
+        extend(folder, read_record(folder), calibration={"factor": "wide"})
+    assert read_record(folder).calibration is None
+
+
 def test_the_files_of_a_snapshot_go_after_the_next_one(tmp_path):
     folder = ResultWriter(tmp_path / "out", new_record(**NEW))
     for name in ("a.nrrd", "b.nrrd"):

@@ -205,12 +205,32 @@ def test_tolerances_of_a_file(tmp_path):
         '{"dice": "high"}': "dice",
         '{"tre_max_mm": "small"}': "tre_max_mm is 'small'",
         '{"volume_change_percent": {"Organ": [5]}}': "volume change of Organ",
+        '{"volume_change_percent": {"Organ": ["a", "b"]}}': "volume change of Organ",
+        '{"volume_change_percent": {"Organ": [true, 5]}}': "volume change of Organ",
+        '{"volume_change_percent": {"Organ": [-Infinity, 5]}}': "volume change of Organ",
+        '{"dice": 80}': "dice is 80; give a number from 0 to 1",
+        '{"dice": -1}': "dice is -1",
+        '{"dice": NaN}': "dice is nan",
+        '{"tre_mean_mm": Infinity}': "tre_mean_mm is inf; give a number not below 0, or 'voxel'",
+        '{"mda_mm": -2}': "mda_mm is -2",
+        '{"mda_mm": null}': "mda_mm is None",
     }.items():
         file.write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match=words):
             read_tolerances(str(file))
     with pytest.raises(ValueError, match="stereotaxy"):
         read_tolerances("tg133")
+    file.write_text('{"dice": 0.9}', encoding="utf-8-sig")  # as Windows' Notepad saves it
+    assert read_tolerances(str(file)).dice == 0.9
+
+
+def test_an_expected_volume_of_no_structure_is_named(pair, tmp_path):
+    file = tmp_path / "pelvis.json"
+    file.write_text('{"volume_change_percent": {"Bladder": [-5, 5]}}', encoding="utf-8")
+    found, rows = judge(pair, tmp_path / "out", TRUTH, *LABELS, tolerances=str(file))
+    row = rows["Bladder", "volume_change_percent"]
+    assert row.state == NOT_VERIFIED and "no structure of that name" in row.source
+    assert "Volume change (Bladder)" in found.why
 
 
 def test_decisions_are_added_and_a_damaged_file_stays(tmp_path):

@@ -153,6 +153,49 @@ def test_a_structure_beyond_the_dose_is_said(folder):
     assert 20 < int(said.split(" %")[0]) < 40
 
 
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [("moving", "vectors of its border"), ("fixed", "the numbers are those of the rest")],
+)
+def test_a_structure_beyond_the_fixed_image_is_said(folder, side, words):
+    """The ball about the middle of a face of the image: half of it lies outside."""
+    grid = read_field(folder / "transform.nrrd").grid
+    face = grid.to_world(np.array([grid.size[0] - 0.5, *(grid.size[1:] - 1) / 2]))
+    wide = grid.part(np.array([-20, -20, -20]), tuple(n + 40 for n in grid.shape))
+    wide = wide.at_spacing(1.0)
+    distance = np.linalg.norm(wide.points(np.zeros(0)) - face, axis=-1)
+    ball = folder.parent / "face.nrrd"
+    write_image(Image((distance < 10).astype(np.uint8), wide), ball)
+    found = evaluated(folder, side, structures=str(ball))["dose"]["warnings"]
+    (said,) = [text for text in found if "outside the fixed image" in text]
+    assert 40 < int(said.split(" %")[0]) < 60 and words in said
+
+
+def test_weights_on_few_samples_are_said(folder):
+    ball, record = structures(folder), read_record(folder)
+    assert not evaluated(folder, "moving", structures=ball)["dose"]["warnings"]
+    content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    content["samples"]["log_weights"] = [0.0, 0.0] + [-50.0] * (len(SHIFTS) - 2)
+    (folder / FILE).write_text(json.dumps(content), encoding="utf-8")
+    (said,) = evaluated(folder, "moving", structures=ball)["dose"]["warnings"]
+    assert f"the {len(record.samples.files)} samples count as 2.0, so" in said
+
+
+def test_another_dose_leaves_no_files_of_the_one_before(folder):
+    (folder / "maps" / "dose_sd_gy-0badbad0-fixed.nrrd").touch()  # never finished
+    ball = structures(folder)
+    dose = str(folder.parent / "dose.nrrd")
+    for side, limit in (("moving", "55"), ("fixed", "20")):
+        asked = ["--dose", dose, "--unit", "Gy", "--side", side, "--limit", limit]
+        asked += ["--structures", ball, "--progress", "none"]
+        assert not main(["evaluate", "dose", str(folder), *asked])
+    record = read_record(folder)
+    named = {one.file for name, one in record.maps.items() if name.startswith("dose_")}
+    assert len(named) == 4 and record.dose.side == "fixed"
+    assert {f"maps/{path.name}" for path in folder.glob("maps/dose_*")} == named
+    assert [path.name for path in folder.glob("dose-*")] == [record.dose.curves]
+
+
 def test_what_cannot_be_judged_is_refused_and_nothing_is_changed(folder):
     before = (folder / FILE).read_bytes()
     far = read_image(folder.parent / "dose.nrrd")

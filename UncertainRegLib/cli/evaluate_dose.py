@@ -51,7 +51,7 @@ def _dose(options, report) -> int:
     from ..jobs.cancel import CancelFlag, Cancelled
     from ..results.reader import read_record
     from ..results.writer import extend
-    from ..studies.dose import evaluate_dose
+    from ..studies.dose import evaluate_dose, remove_others
 
     report("started", pid=os.getpid())
     record = read_record(options.folder)
@@ -78,6 +78,7 @@ def _dose(options, report) -> int:
     finally:
         flag.file.unlink(missing_ok=True)
     record = extend(options.folder, record, **found)
+    remove_others(options.folder, record)
     for sentence in record.dose.warnings:
         report("warning", text=sentence)
     report("finished", status="complete", result=str(Path(options.folder) / FILE))

@@ -44,6 +44,8 @@ def read_dose(path: str | Path, unit: str = "", say: Say = unsaid) -> Image:
 def _checked(dose: Image, path: Path) -> Image:
     """Refuse what no dose can be."""
     low, high = float(dose.array.min()), float(dose.array.max())
+    if high <= 0:
+        raise InputError(f"{path}: holds no dose: it is nowhere above 0 Gy.")
     if high > LARGEST_GY:
         raise InputError(
             f"{path}: goes up to {high:.0f} Gy, which no treatment gives; is its unit another one?"

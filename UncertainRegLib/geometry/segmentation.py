@@ -82,9 +82,7 @@ class Segmentation:
         if not names:
             return self
         names = {**self.names, **{label: names[label] for label in self.labels if label in names}}
-        return Segmentation(
-            self.layers, dict(zip(names, distinct(list(names.values())))), self.colors
-        )
+        return Segmentation(self.layers, distinct_names(names, self.labels), self.colors)
 
 
 def packed(masks: Sequence[Image]) -> list[Image]:
@@ -98,6 +96,12 @@ def packed(masks: Sequence[Image]) -> list[Image]:
         else:
             layers.append(mask.array.astype(np.int32))
     return [Image(layer, masks[0].grid) for layer in layers]
+
+
+def distinct_names(names: dict[int, str], labels: list[int]) -> dict[int, str]:
+    """Names of which none occurs twice, nor is the number of a label without a name."""
+    numbers = [str(label) for label in labels if label not in names]
+    return dict(zip(names, distinct([*numbers, *names.values()])[len(numbers) :]))
 
 
 def distinct(names: list[str]) -> list[str]:

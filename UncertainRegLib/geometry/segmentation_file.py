@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from .errors import InputError, Say, unsaid
 from .files import check_labels, read_labels
 from .image import Image, set_geometry
-from .segmentation import Segmentation, distinct
+from .segmentation import Segmentation, distinct_names
 from .volume import open_volume, read_voxels, straightened
 from .written import write_sitk
 
@@ -105,9 +105,9 @@ def _named(path: Path, images: list[Image], segments: list[_Segment], say: Say) 
     label_of = _labels_of([layer.labels for layer in layers])
     _check_segments(path, segments, label_of, say)
     segments = [segment for segment in segments if segment.place in label_of]
-    called = [segment.name or str(label_of[segment.place]) for segment in segments]
-    names = distinct(called)
-    double = [name for name, old in zip(names, called) if name != old]
+    given = {label_of[segment.place]: segment.name for segment in segments if segment.name}
+    names = distinct_names(given, list(label_of.values()))
+    double = [name for label, name in names.items() if name != given[label]]
     if double:
         say(
             f"{path.name}: has segments of the same name; the later ones are called "
@@ -119,7 +119,7 @@ def _named(path: Path, images: list[Image], segments: list[_Segment], say: Say) 
     ]
     return Segmentation(
         tuple(layer.layers[0] for layer in layers if layer.labels),
-        {label_of[s.place]: name for s, name in zip(segments, names) if s.name},
+        names,
         {label_of[s.place]: s.color for s in segments if s.color is not None},
     )
 

@@ -73,6 +73,11 @@ def on_fixed(transform: GivenTransform, fixed: Grid, fixed_name: str, say: Say) 
         )
     if not np.isfinite(found.vectors).all():
         raise InputError(f"{names}: carries points to infinity; it is damaged.")
+    for part in transform.parts:
+        if isinstance(part, np.ndarray) and np.linalg.matrix_rank(part[:3, :3]) < 3:
+            raise InputError(
+                f"{names}: presses the image flat, so that it has no inverse; it is damaged."
+            )
     missing = 1.0 - float(covered.mean())
     if missing > 0:
         say(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -65,6 +66,16 @@ METRICS = {
         "Inverse consistency, mean", "mm", "at most", "There and back: distance from the start"
     ),
     "reading": Metric("Fits the pair", "", "", "Was the given file read as it was meant?"),
+}
+
+POSSIBLE = {  # lowest and highest tolerance of a metric; others judge nothing
+    "tre_mean_mm": (0.0, math.inf),
+    "tre_max_mm": (0.0, math.inf),
+    "mda_mm": (0.0, math.inf),
+    "dice": (0.0, 1.0),
+    "jacobian_min": (0.0, 1.0),
+    "folding_percent": (0.0, 100.0),
+    "inverse_consistency_mm": (0.0, math.inf),
 }
 
 
@@ -221,7 +232,7 @@ def read_tolerances(name: str) -> Tolerances:
     if name in PRESETS:
         return PRESETS[name]
     try:
-        content = json.loads(Path(name).read_text(encoding="utf-8"))
+        content = json.loads(Path(name).read_text(encoding="utf-8-sig"))
     except OSError:
         raise ValueError(
             f"{name}: is no file of tolerances; give one, or {' or '.join(PRESETS)}."
@@ -238,14 +249,28 @@ def read_tolerances(name: str) -> Tolerances:
         found = Tolerances(**{"name": Path(name).stem, **known(Tolerances, content)})
     except TypeError as error:
         raise ValueError(f"{name}: {error}; give a number, or {VOXEL!r} for a distance.") from None
-    for metric in METRICS:
-        value = getattr(found, metric, None)
-        if isinstance(value, str) and value != VOXEL:
-            raise ValueError(f"{name}: {metric} is {value!r}; give a number or {VOXEL!r}.")
+    for metric, (lowest, highest) in POSSIBLE.items():
+        value = content.get(metric, getattr(found, metric))
+        if metric.endswith("_mm") and value == VOXEL:
+            continue
+        if not _is_number(value) or not lowest <= value <= highest:
+            ends = f"from {lowest:g} to {highest:g}" if highest < math.inf else "not below 0"
+            word = f", or {VOXEL!r}" if metric.endswith("_mm") else ""
+            raise ValueError(f"{name}: {metric} is {value!r}; give a number {ends}{word}.")
     for where, ends in found.volume_change_percent.items():
-        if not (isinstance(ends, list) and len(ends) == 2 and ends[0] <= ends[1]):
+        if not (
+            isinstance(ends, list)
+            and len(ends) == 2
+            and all(map(_is_number, ends))
+            and ends[0] <= ends[1]
+        ):
             raise ValueError(f"{name}: the volume change of {where} is {ends!r}; give [from, to].")
     return found
+
+
+def _is_number(value) -> bool:
+    """Is it a finite number? JSON as Python reads it has NaN, and ``true`` would count as 1."""
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def write_rows(found: Acceptance, path: str | Path) -> None:

@@ -115,6 +115,9 @@ def extend(folder: str | Path, record: Record, **entries) -> Record:
     Args:
         record: what it says now.
         entries: by name; plain JSON, or views.
+
+    Raises:
+        TypeError: an entry that nobody could read again; the file stays as it is.
     """
     content = {
         **record.content,
@@ -123,8 +126,9 @@ def extend(folder: str | Path, record: Record, **entries) -> Record:
             for name, one in entries.items()
         },
     }
+    found = Record.from_dict(content)
     _write(Path(folder) / FILE, content)
-    return Record.from_dict(content)
+    return found
 
 
 def move_inputs(folder: str | Path, moved: Callable[[str], str]) -> None:

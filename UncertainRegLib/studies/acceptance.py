@@ -20,6 +20,7 @@ from .validation import names_of
 
 JACOBIAN, CONSISTENCY, VALIDITY = "jacobian", "inverse_consistency_mm", "validity"
 NO_TRUTH = "not verified: there is no segmentation of the fixed image"
+NO_STRUCTURE = "not verified: the result has no structure of that name"
 NO_POINTS = "not verified: there are no landmarks on both images"
 NO_INVERSE = (
     "not verified: there is no inverse (--inverse), nor was one made (--inverse-consistency)"
@@ -106,6 +107,10 @@ class Judge:
                 if one.true is None
                 else self._title("fixed_labels"),
             )
+        judged_in = {one.name for one in structures}
+        for name in self.tolerances.volume_change_percent:
+            if name not in judged_in:
+                self._add(name, "volume_change_percent", None, NO_STRUCTURE)
         state, why = verdict(self.rows)
         return Acceptance(state, why, self.rows, self.tolerances, self.voxel_mm)
 

@@ -38,7 +38,7 @@ from ..geometry.dose_file import read_dose
 from ..geometry.files import InputError, Say
 from ..metrics.rings import boxes_of
 from ..posterior.dose import Received, band_of, dose_maps, received, row_of, steps_to
-from ..posterior.weights import normalised
+from ..posterior.weights import effective_count, normalised
 from ..results.maps import MAPS
 from ..results.record import Record
 
@@ -119,14 +119,21 @@ def evaluate_dose(
     )
     fixed = read_image(folder / next(iter(record.maps.values())).file).grid
     _check_place(seen, fixed, file)
+    effective = effective_count(range(len(names)), seen.weights)
     if len(names) < CROWDED:
         notes.append(
             f"Of {len(names)} samples, 5 and 95 % lie near the lowest and the highest; take "
             f"{CROWDED} or more for steadier bands."
         )
+    elif effective < CROWDED - 0.5:
+        notes.append(
+            f"By their weights the {len(names)} samples count as {effective:.1f}, so that 5 and 95 % "
+            "lie near the lowest and the highest of these; take more for steadier bands."
+        )
     if record.samples.strays_mm:
         notes.append("The dose is that of all samples, the stray ones with them.")
     digest = sha256_of(file)
+    mark = f"{sha256_of(*filter(_is_file, (file, called)))[:8]}-{side}"
     rows, curves = [], []
     for row, curve in _rows(seen, advance):
         rows.append(row)
@@ -135,10 +142,10 @@ def evaluate_dose(
         raise InputError(f"{called}: has no structure that the registration leaves in the image.")
     listed = {name: asdict(one) for name, one in record.maps.items()}
     for name, values in _maps(seen, fixed.at_most(MAP_VOXELS), advance).items():
-        target = f"maps/{name}-{digest[:8]}-{side}.nrrd"
+        target = f"maps/{name}-{mark}.nrrd"
         write_image(values.resample(fixed), folder / target)
         listed[name] = {"file": target, "unit": "Gy", "meaning": MAPS[name].meaning}
-    target = f"dose-{digest[:8]}-{side}.csv"
+    target = f"dose-{mark}.csv"
     _write_curves(folder / target, curves)
     entry = {
         "file": {"file": str(file), "sha256": digest},
@@ -151,6 +158,19 @@ def evaluate_dose(
         "warnings": notes,
     }
     return {"dose": entry, "maps": listed}
+
+
+def remove_others(folder: str | Path, record: Record) -> None:
+    """Remove the files of a dose that a record does not name: of one before, or never finished."""
+    named = {one.file for one in record.maps.values()} | {record.dose.curves if record.dose else ""}
+    for pattern in (*(f"maps/{name}-*.nrrd" for name in NAMES), f"dose-{'?' * 8}-*.csv"):
+        for path in Path(folder).glob(pattern):
+            if path.relative_to(folder).as_posix() not in named:
+                path.unlink(missing_ok=True)
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).is_file()
 
 
 def _structures(
@@ -232,6 +252,15 @@ def _rows(seen: _Seen, advance: Callable[[str], None]) -> Iterator[tuple[dict, l
         if registered is None or not there.any():
             seen.notes.append(f"{name}: lies outside the fixed image and receives nothing.")
             continue
+        beyond = _beyond(seen, member)
+        if beyond > 0.01:
+            seen.notes.append(
+                f"{100 * beyond:.0f} % of {name} lie outside the fixed image, where the vectors of "
+                "its border are used."
+                if seen.side == "moving"
+                else f"{100 * beyond:.0f} % of {name} lie outside the fixed image; the numbers are "
+                "those of the rest."
+            )
         if outside > 0.01:
             seen.notes.append(
                 f"{100 * outside:.0f} % of {name} lie outside the dose, and count as 0 Gy."
@@ -289,6 +318,16 @@ def _around(like: Grid, places: np.ndarray, member: Image) -> Grid:
     part = like.part(low, tuple(np.maximum(high - low, 1).astype(int)[::-1]))
     finest = min(member.grid.spacing.min(), part.spacing.min())
     return part.at_spacing(finest).at_most(STRUCTURE_VOXELS)
+
+
+def _beyond(seen: _Seen, member: Image) -> float:
+    """The share of a structure outside the grid of the registration."""
+    index = np.argwhere(member.array > 0)[:, ::-1]
+    places = member.grid.to_world(index[:: 1 + len(index) // TISSUE_VOXELS].astype(float))
+    if seen.side == "fixed":
+        places, _ = invert_at(seen.registration, places)
+    grid = seen.registration.grid
+    return 1.0 - float(inside_index(grid.shape, grid.to_index(places)).mean())
 
 
 def _received(
