@@ -54,6 +54,7 @@ def field(request):
 @needs_program
 def test_what_is_read_leads_to_the_same_places(field, series, tmp_path):
     """Direction, order of the axes and components, place and frames, at a thousand points."""
+    (Path(series[0]) / ".DS_Store").touch()  # as a file manager leaves it
     file = write_dicom_registration(field, *series, tmp_path / "out")
     found, frames = read_dicom_registration(file)
     assert frames == ("1.2.3.1.9", "1.2.3.2.9")

@@ -223,11 +223,16 @@ def test_a_dicom_dose_of_another_frame_of_reference_is_refused(folder):
     other = write_rt_dose(
         folder.parent / "other.dcm", dose.array.clip(0), dose.grid, FrameOfReferenceUID="9.8.7"
     )
+    series = folder.parent / "series"  # as a file manager leaves it
+    series.mkdir()
+    (series / ".DS_Store").touch()
+    (series / "1.dcm").write_bytes(other.read_bytes())
     content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    content["inputs"]["fixed"]["file"] = str(other)  # any DICOM file tells its frame
-    (folder / FILE).write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(InputError, match="another frame of reference"):
-        evaluate_dose(folder, read_record(folder), str(path), "fixed")
+    for image in (series, other):  # any DICOM file tells its frame
+        content["inputs"]["fixed"]["file"] = str(image)
+        (folder / FILE).write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(InputError, match="another frame of reference"):
+            evaluate_dose(folder, read_record(folder), str(path), "fixed")
     assert evaluate_dose(folder, read_record(folder), str(other), "fixed")["dose"]["rows"]
 
 

@@ -59,6 +59,26 @@ def open_dicom(folder: Path, say: Say) -> Stored:
     )
 
 
+def frame_of_reference(path: str | Path) -> str | None:
+    """The frame of reference of a DICOM file, or of the first file in a folder that has one.
+
+    A folder may hold other files, too. None without any, or without pydicom.
+    """
+    try:
+        import pydicom
+    except ImportError:
+        return None
+    path = Path(path)
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        try:
+            found = pydicom.dcmread(file, stop_before_pixels=True).get("FrameOfReferenceUID")
+        except Exception:  # no DICOM
+            continue
+        if found:
+            return str(found)
+    return None
+
+
 def _described(folder: Path, identity: str) -> str:
     """A series for a sentence: its description, number of files, and the first of them."""
     names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), identity)

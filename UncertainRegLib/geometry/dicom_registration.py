@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .dicom import frame_of_reference
 from .errors import InputError
 from .field import DisplacementField
 from .field_file import write_field
@@ -115,14 +116,13 @@ def _largest_gap(one: DisplacementField, other: DisplacementField) -> float:
 
 
 def _frame_of(folder: Path) -> str:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    pydicom = _pydicom(folder)
-    try:
-        return str(pydicom.dcmread(files[0], stop_before_pixels=True).FrameOfReferenceUID)
-    except (IndexError, AttributeError, OSError, pydicom.errors.InvalidDicomError):
+    _pydicom(folder)
+    found = frame_of_reference(folder) if folder.is_dir() else None
+    if found is None:
         raise InputError(
             f"{folder}: is no folder with a DICOM series; give the series that was registered."
-        ) from None
+        )
+    return found
 
 
 def _pydicom(path):

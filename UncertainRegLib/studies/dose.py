@@ -34,6 +34,7 @@ from ..geometry import (
     read_segmentation,
     write_image,
 )
+from ..geometry.dicom import frame_of_reference
 from ..geometry.dose_file import read_dose
 from ..geometry.files import InputError, Say
 from ..metrics.rings import boxes_of
@@ -208,24 +209,12 @@ def _check_frame(file: str, record: Record, side: str) -> None:
         InputError: both have one, and they differ.
     """
     image = record.inputs[side].file
-    ours, theirs = _frame_of_reference(Path(file)), _frame_of_reference(Path(image))
+    ours, theirs = frame_of_reference(file), frame_of_reference(image)
     if ours and theirs and ours != theirs:
         raise InputError(
             f"{file}: belongs to another frame of reference than {image}; give the dose that was "
             f"planned on the {side} image."
         )
-
-
-def _frame_of_reference(path: Path) -> str | None:
-    """The DICOM frame of reference of a file or of the first file of a folder; None without."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    try:
-        import pydicom
-
-        found = pydicom.dcmread(files[0], stop_before_pixels=True).get("FrameOfReferenceUID")
-    except Exception:  # no DICOM
-        return None
-    return str(found) if found else None
 
 
 def _check_place(seen: _Seen, fixed: Grid, file: str) -> None:
