@@ -42,7 +42,8 @@ res={factor} {factor} {factor}
 class Plastimatch(Backbone):
     """The free-form deformation known from radiotherapy, after our own affine start.
 
-    On one thread, so that two calls agree.
+    On one thread, so that two calls agree. Nothing penalises bending: it folds a few percent of the
+    anatomy (`Testing/benchmarks/engines_results.md`).
 
     Attributes:
         affine: estimate an affine map first.
