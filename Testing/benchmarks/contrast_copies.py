@@ -132,22 +132,23 @@ def report(rows: list[dict]) -> str:
     """Markdown: how often something was said, and how often silence was wrong."""
     plain = {row["pair"]: row["error_mm"] for row in rows if row["copy"] == COPIES_PLAIN}
     lines = [
-        "| split | images | pairs | said | silent, error over +0.3 mm |",
-        "|---|---|---|---|---|",
+        "| split | images | pairs | said | refused | silent, error over +0.3 mm |",
+        "|---|---|---|---|---|---|",
     ]
     kinds: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
         kind = row["group"] if row["group"] in OTHER_GROUPS else row["copy"]
         kinds.setdefault((row["split"], kind), []).append(row)
     for (split, kind), members in sorted(kinds.items()):
-        said = [row for row in members if row["said"] or row["failed"]]
+        said = sum(row["said"] != "" for row in members)
+        refused = sum(row["failed"] != "" for row in members)
         missed = [
             row
             for row in members
             if not (row["said"] or row["failed"])
             and float(row["error_mm"]) > float(plain[row["pair"]]) + ALLOWED_MM
         ]
-        lines.append(f"| {split} | {kind} | {len(members)} | {len(said)} | {len(missed)} |")
+        lines.append(f"| {split} | {kind} | {len(members)} | {said} | {refused} | {len(missed)} |")
     return "\n".join(lines)
 
 

@@ -188,27 +188,28 @@ def mean_dice(case: Case, registration: DisplacementField) -> float:
 
 
 def report(rows: list[dict]) -> str:
-    """Markdown tables: one of accuracy, one of maps."""
+    """Markdown: a table for each working grid and number of samples."""
     tables = []
-    for samples in sorted({row["samples"] for row in rows}, key=int):
-        mine = [row for row in rows if row["samples"] == samples]
-        head = ("pairs", "method", "Dice", "error (mm)", "folds (‰)", "CPU s", "MB")
-        lines = [[*head, *(["nAURC"] if int(samples) else [])]]
-        for one in summary(mine, ("group", "engine"), COLUMNS):
-            members = [
-                row
-                for row in mine
-                if (row["group"], row["engine"]) == (one["group"], one["engine"])
-            ]
+    kinds = sorted({(int(row["voxels"]), int(row["samples"])) for row in rows})
+    for voxels, samples in kinds:
+        mine = [
+            row for row in rows if (int(row["voxels"]), int(row["samples"])) == (voxels, samples)
+        ]
+        head = ["pairs", "method", "Dice", "error (mm)", "folds (‰)", "CPU s", "MB"]
+        lines = [head + ["nAURC"] * bool(samples)]
+        found = summary(mine, ("group", "engine"), COLUMNS)
+        for one in sorted(found, key=lambda each: each["group"]):
+            key = (one["group"], one["engine"])
+            members = [row for row in mine if (row["group"], row["engine"]) == key]
             failed = sum(row["failed"] != "" for row in members)
-            note = f" ({failed} failed)" if failed else ""
-            line = [f"{len(members)} {one['group']}{note}", one["engine"]]
+            line = [f"{len(members)} {key[0]}", key[1] + (f" ({failed} failed)" if failed else "")]
             line += [text(one["dice"], 3), text(one["error_mm"], 2), text(1000 * one["folds"], 2)]
             line += [text(one["cpu_s"], 1), text(one["peak_mb"], 0)]
-            lines.append(line + ([text(one["naurc"], 2)] if int(samples) else []))
-        rule = ["|".join(["---"] * len(lines[0]))]
-        tables.append("\n".join(f"| {' | '.join(line)} |" for line in [lines[0]]))
-        tables[-1] += f"\n|{rule[0]}|\n" + "\n".join(f"| {' | '.join(x)} |" for x in lines[1:])
+            lines.append(line + [text(one["naurc"], 2)] * bool(samples))
+        lines.insert(1, ["---"] * len(lines[0]))
+        grid = f"about {voxels:,} voxels" if voxels else "its own"
+        tables.append(f"Working grid: {grid}; samples of the map: {samples or 'none'}.\n")
+        tables[-1] += "".join(f"\n| {' | '.join(line)} |" for line in lines)
     return "\n\n".join(tables)
 
 

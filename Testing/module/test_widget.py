@@ -160,9 +160,10 @@ def test_parameters_survive_saving_and_loading(widget, inputs, host, tmp_path):
     assert widget.ui.movingSelector.currentNode().GetName() == "MR after"
 
 
-def test_a_run_shows_progress_and_then_its_result(widget, inputs, host):
+def test_a_run_shows_progress_and_then_its_result(widget, inputs, host, monkeypatch):
     import slicer
 
+    monkeypatch.setenv("STUB", "held")  # until the live map is there, however slow the machine
     ui = widget.ui
     assert not ui.resultsCollapsibleButton.visible and not ui.runningWidget.visible
     ui.applyButton.click()
@@ -184,6 +185,8 @@ def test_a_run_shows_progress_and_then_its_result(widget, inputs, host):
         )
 
     run._onChanged = watch
+    run_until(host, lambda: run.result is not None)
+    (run.out.parent / "go").touch()
     run_until(host, lambda: not run.isActive)
     assert (2, "2 of 6 samples, 2 s left") in [step[:2] for step in steps]
     live = next(step for step in steps if step[3] is not None)

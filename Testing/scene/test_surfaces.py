@@ -240,10 +240,10 @@ def test_surfaces_are_smoothed_by_at_most_half_a_voxel():
         points = vtk_to_numpy(surface.GetPoints().GetData()) * [-1, -1, 1]
         return np.linalg.norm(points - grid.center, axis=1).std()
 
-    smooth = surfaces._surface(noisy, 0.5)
+    smooth = surfaces.surface_at(noisy, 0.5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surfaces, "SMOOTHED_VOXELS", 0.0)
-        rough = surfaces._surface(noisy, 0.5)
+        rough = surfaces.surface_at(noisy, 0.5)
     before, after = (vtk_to_numpy(one.GetPoints().GetData()) for one in (rough, smooth))
     assert 0.1 < np.linalg.norm(after - before, axis=1).max() < 0.5 + 1e-4
     assert roughness(smooth) < 0.6 * roughness(rough)

@@ -75,7 +75,9 @@ def choices() -> dict[str, list[tuple[str, str, str]]]:
     from UncertainRegLib.samplers.proposals import SOURCES
 
     return {
-        "backbone": [(e.name, _title(e), translated(e.to_install)) for e in backbones()],
+        "backbone": [
+            (e.name, _title(e), translated(e.to_install or e.facts.advice)) for e in backbones()
+        ],
         "method": methodsOf(""),
         "perturbation": [
             (f.name, translated(f.title), translated(f.tip)) for f in FAMILIES.values()

@@ -196,6 +196,7 @@ SENTENCES = (
     translate("UncertainRegLib", "Of the samples: exceeded at 5 % of the boundary; no bound of the error"),
     translate("UncertainRegLib", "Of these metrics only the distances of landmarks and boundaries and the overlap compare with a truth. A regular Jacobian and a small inverse consistency are demanded, and prove nothing: in published comparisons inverse consistency predicted the error worse than the disagreement of alternatives did (correlation with it 0.2 to 0.8 against 0.6 to 0.9)."),
     translate("UncertainRegLib", "Of {0} samples, 5 and 95 % lie near the lowest and the highest; take {1} or more for steadier bands."),
+    translate("UncertainRegLib", "On brains and a lung it came nearer than demons in as much time, and a gamma or a bias field hardly move it; 95 % bounds are stated with demons only."),
     translate("UncertainRegLib", "On simulated deformations of this image, {0} % of the voxels had an error below {1} times the disagreement{2}."),
     translate("UncertainRegLib", "One registration; its map is low where nothing is found that corresponds."),
     translate("UncertainRegLib", "One registration; its map is the error of the structures' outlines that the network itself expects."),

@@ -47,6 +47,7 @@ class Facts:
         weights: file of trained weights, or None.
         outside: intensity (on prepared images) beyond the field of view; None repeats the border.
         working_grid: the grid it computes on, in words.
+        advice: when to choose it, one sentence of what was measured; lists and the panel show it.
         methods: ways of asking for uncertainty that only models like this one have, see
             ``samplers``.
     """
@@ -65,6 +66,7 @@ class Facts:
     weights: Weights | None = None
     outside: float | None = None
     working_grid: str = ""
+    advice: str = ""
     methods: tuple[str, ...] = ()
 
     @property

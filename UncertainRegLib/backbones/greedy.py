@@ -45,6 +45,8 @@ class Greedy(Backbone):
         any_brightness=True,
         packages={"picsl_greedy": "picsl-greedy"},
         working_grid="the fixed field of view, about a million voxels",
+        advice="On brains and a lung it came nearer than demons in as much time, and a gamma or a "
+        "bias field hardly move it; 95 % bounds are stated with demons only.",
     )
 
     def __post_init__(self) -> None:

@@ -62,6 +62,8 @@ def list_backbones(options, report=None) -> int:
         state = "ready" if entry.available else f"not installed: {entry.to_install}"
         print(f"{entry.name:18} {entry.title:40} {state}")
         print(f"{'':18} {_in_words(entry.facts)}")
+        if entry.facts.advice:
+            print(f"{'':18} {entry.facts.advice}")
     files = store.stored()
     total = store.size_text(sum(item.size_bytes for item in files))
     print(f"Weights: {store.store()} ({len(files)} files, {total})")

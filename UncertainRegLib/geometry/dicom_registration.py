@@ -85,10 +85,10 @@ def read_dicom_registration(path: str | Path) -> tuple[DisplacementField, tuple[
             are not read.
     """
     data = _pydicom(path).dcmread(path)
-    entries = data.get("DeformableRegistrationSequence") or ()
+    entries = list(data.get("DeformableRegistrationSequence") or [])
     if len(entries) != 1 or not entries[0].get("DeformableRegistrationGridSequence"):
         raise InputError(f"{path}: does not hold one deformable registration.")
-    (entry,) = entries
+    entry = entries[0]
     for name in ("Pre", "Post"):
         for one in entry.get(f"{name}DeformationMatrixRegistrationSequence") or ():
             matrix = np.array(one.FrameOfReferenceTransformationMatrix, float).reshape(4, 4)

@@ -130,4 +130,4 @@ def _grid(data, shape: tuple[int, ...], path: Path) -> Grid:
             "where its first slice lies; export it again."
         )
     affine[:3, 3] = position
-    return Grid(shape, affine)  # type: ignore[arg-type]  # three numbers
+    return Grid(shape, affine)

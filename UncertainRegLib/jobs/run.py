@@ -123,13 +123,13 @@ class _Run:
         self.timings = folder.timings
         self.sampling_since = self.progress_at = 0.0
         self.is_astray = False
+        self.is_told: bool | None = None  # that the method is not made for these images
 
     def go(self, preflight_only: bool) -> None:
-        is_told = self._compare_contrasts()
         sampler, fixed, moving, own = self._probe()
         signs = contrast.signs(fixed, moving, own)
         differ = signs.words
-        if not is_told and not suited.suits(sampler.backbone, signs):
+        if not self.is_told and not suited.suits(sampler.backbone, signs):
             self._warn(*contrast.warnings(sampler.backbone, differ))
         if self.job.competence:
             self._check_competence(sampler.backbone, fixed, moving, own)
@@ -171,12 +171,11 @@ class _Run:
         self.timings["samples_s"] = perf_counter() - begun
         self.finish("complete")
 
-    def _compare_contrasts(self) -> bool:
+    def _compare_contrasts(self, backbone) -> bool:
         """Say before anything is registered that the method is not made for these two images.
 
         Whoever shows the sentence also hears which method is, and can be had here.
         """
-        backbone = backbones.create(self.job.backbone, "cpu", **_settings(self.job))
         if not backbone.one_contrast:
             return False
         self.report("stage", text="Comparing the intensities of the two images")
@@ -224,6 +223,8 @@ class _Run:
                     step.device,
                     self._progress,
                 )
+                if self.is_told is None:
+                    self.is_told = self._compare_contrasts(backbone)
                 self.report("stage", text=f"Registering with {backbone.facts.title}")
                 started = perf_counter()
                 fixed, moving = backbone.prepare(self.inputs.fixed, self.inputs.moving)

@@ -47,7 +47,7 @@ def judged(pair: Pair, name: str, files: list[Path] | None, words: str | None, o
     overall = {row.metric: row for row in found.rows if row.where == OVERALL}
     given = record.given
     said = " ".join(given.suspicions) if given else ""
-    named = (not said) if words is None else words in said
+    named = (not said) if words is None else any(one in said for one in words.split("|"))
     return {
         "pair": pair.name,
         "file": name,

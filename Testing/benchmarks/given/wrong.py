@@ -16,13 +16,14 @@ from .files import greedy, made
 from .pairs import Pair
 
 SOURCE = "greedy"
-# mistake: what must be named. The first four are those that must be; the others were tried next.
+# mistake: what must be named (one of several, between |). The first four are those that must be;
+# the others were tried next.
 MISTAKES = {
     "inverse": "as its inverse",
     "RAS for LPS": "turned from RAS to LPS",
     "voxels for mm": "in voxels along the axes",
     "other patient": "probably belongs to other images",
-    "sign reversed": "",
+    "sign reversed": "as its inverse|their sign is reversed",
     "cm for mm": "in cm instead of mm",
     "half resolution": "half the resolution",
     "voxels z y x": "in the order z, y, x",
