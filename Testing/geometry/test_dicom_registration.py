@@ -11,9 +11,9 @@ import pytest
 
 from support.fake_result import write_fake_result
 from support.phantoms import OBLIQUE
-from support.written_files import DICOM, dicom
+from support.written_files import BLOB, DICOM, dicom
 from UncertainRegLib.__main__ import main
-from UncertainRegLib.geometry import DisplacementField, Grid, read_field
+from UncertainRegLib.geometry import DisplacementField, Grid, write_field
 from UncertainRegLib.geometry import dicom_registration as module
 from UncertainRegLib.geometry.dicom_registration import (
     read_dicom_registration,
@@ -35,20 +35,26 @@ def program_of_this_environment(monkeypatch):
     monkeypatch.setenv("PATH", PATH)
 
 
-@pytest.fixture
-def series(tmp_path):
-    """The two folders, in frames of reference of their own."""
-    moved = DICOM.copy()
-    moved[:3, 3] += 4.0
-    return dicom(tmp_path / "fixed", "1"), dicom(tmp_path / "moving", "2", moved)
-
-
 @pytest.fixture(params=["axial", "oblique"])
-def field(request):
-    direction = np.eye(3) if request.param == "axial" else OBLIQUE
-    grid = Grid.from_spacing((7, 9, 11), (1.5, 2.0, 2.5), (-5.0, 12.0, -40.0), direction)
-    vectors = np.random.default_rng(0).normal(0, 5, (*grid.shape, 3)).astype(np.float32)
-    return DisplacementField(vectors, grid)
+def affine(request):
+    """Voxel index to LPS mm of the fixed series."""
+    turn = np.eye(4)
+    turn[:3, :3] = np.eye(3) if request.param == "axial" else OBLIQUE
+    return turn @ DICOM
+
+
+@pytest.fixture
+def series(tmp_path, affine):
+    """The two folders, in frames of reference of their own."""
+    moved = affine.copy()
+    moved[:3, 3] += 40.0
+    return dicom(tmp_path / "fixed", "1", affine), dicom(tmp_path / "moving", "2", moved)
+
+
+@pytest.fixture
+def field(affine):
+    vectors = np.random.default_rng(0).normal(0, 5, (*BLOB.shape, 3)).astype(np.float32)
+    return DisplacementField(vectors, Grid(BLOB.shape, affine))
 
 
 @needs_program
@@ -65,8 +71,9 @@ def test_what_is_read_leads_to_the_same_places(field, series, tmp_path):
 
 
 @needs_program
-def test_the_command_takes_the_series_of_the_run_or_others(series, tmp_path, capsys):
+def test_the_command_takes_the_series_of_the_run_or_others(field, series, tmp_path, capsys):
     folder = write_fake_result(tmp_path / "result")
+    write_field(field, folder / "transform.nrrd")
     content = json.loads((folder / FILE).read_text(encoding="utf-8"))
     for side, place in zip(("fixed", "moving"), series):
         content["inputs"][side]["file"] = str(place)
@@ -74,13 +81,13 @@ def test_the_command_takes_the_series_of_the_run_or_others(series, tmp_path, cap
     assert not main(["export", str(folder), "--dicom", str(tmp_path / "out")])
     file = Path(capsys.readouterr().out.strip())
     found, frames = read_dicom_registration(file)
-    assert found.grid == read_field(folder / "transform.nrrd").grid
+    assert found.grid == field.grid and frames == ("1.2.3.1.9", "1.2.3.2.9")
     again = ["export", str(folder), "--dicom", str(tmp_path / "other")]
-    assert not main([*again, "--fixed-series", str(series[1]), "--moving-series", str(series[0])])
-    file = Path(capsys.readouterr().out.strip())
-    assert read_dicom_registration(file)[1] == frames[::-1]
     assert main([*again, "--fixed-series", str(folder)]) == 1
     assert "is no folder with a DICOM series" in capsys.readouterr().err
+    assert main([*again, "--fixed-series", str(series[1])]) == 1
+    assert "is not the series of the fixed image" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 @needs_program

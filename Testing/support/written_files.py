@@ -193,6 +193,7 @@ def dicom(
         places: index k at which each slice lies; default 0, 1, 2, …
     """
     folder.mkdir(exist_ok=True)
+    axes = (affine[:3, :2] / np.linalg.norm(affine[:3, :2], axis=0)).T.ravel()
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     for number, place in enumerate(range(len(array)) if places is None else places):
@@ -208,7 +209,7 @@ def dicom(
             "0008|0018": f"1.2.3.{series}.{number + 1}",
             "0008|103e": f"Series {series}",
             "0020|0032": "\\".join(f"{value:.6f}" for value in position),
-            "0020|0037": "0\\1\\0\\1\\0\\0" if turned else "1\\0\\0\\0\\1\\0",
+            "0020|0037": "0\\1\\0\\1\\0\\0" if turned else "\\".join(f"{n:.9f}" for n in axes),
         }
         for tag, value in tags.items():
             image.SetMetaData(tag, value)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .dicom import frame_of_reference
-from .errors import InputError
+from .dicom import frame_of_reference, open_dicom
+from .errors import InputError, unsaid
 from .field import DisplacementField
 from .field_file import write_field
 from .grid import Grid
@@ -38,11 +38,13 @@ def write_dicom_registration(
         The file, which gives the same displacements when it is read.
 
     Raises:
-        InputError: plastimatch or pydicom is missing, a folder has no DICOM series, ``out`` holds
-            something, or what was written is another registration.
+        InputError: plastimatch or pydicom is missing, a folder has no DICOM series, the fixed one
+            lies elsewhere than the field, ``out`` holds something, or what was written is another
+            registration.
     """
     out = Path(out)
     frames = [_frame_of(Path(series)) for series in (fixed_series, moving_series)]
+    _check_place(field.grid, Path(fixed_series))
     program = shutil.which(COMMAND)
     if program is None:
         raise InputError(
@@ -123,6 +125,24 @@ def _frame_of(folder: Path) -> str:
             f"{folder}: is no folder with a DICOM series; give the series that was registered."
         )
     return found
+
+
+def _check_place(grid: Grid, series: Path) -> None:
+    """Refuse a fixed series that does not fill the same box as the field: its frame of reference
+    would be that of another image.
+
+    Raises:
+        InputError: it does not, to a voxel.
+    """
+    stored = open_dicom(series, unsaid)
+    theirs = Grid((stored.size[2], stored.size[1], stored.size[0]), stored.affine)
+    boxes = [np.sort(one.corners(), axis=0)[[0, -1]] for one in (grid, theirs)]
+    gap = float(np.abs(boxes[0] - boxes[1]).max())
+    if gap > theirs.spacing.max():
+        raise InputError(
+            f"{series}: is not the series of the fixed image: they fill different places, up to "
+            f"{gap:.3g} mm apart. Give the series that was registered."
+        )
 
 
 def _pydicom(path):

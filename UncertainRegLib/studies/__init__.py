@@ -19,7 +19,7 @@ engine_trial        one method on one of them, in a process of its own
 judged              known errors against what was stated about them
 validation          validation numbers and curves of a result folder
 acceptance          the rows of a verdict: what is measured, and where it comes from
-dose                a dose seen through the samples of a result
+dose, dose_samples  a dose seen through the samples of a result: its files; what is found
 variant             smoothed maps, and those about the registration: their names
 figures             pictures of a known-warp study
 ==================  ==============================================================================
