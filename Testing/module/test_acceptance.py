@@ -109,7 +109,7 @@ def test_a_decision_is_kept_beside_the_result_and_the_last_one_counts(panel, hos
 
 
 def test_the_table_is_saved(panel, host, monkeypatch, tmp_path):
-    import UncertainRegParts.sections.acceptance as section
+    import UncertainRegParts.sections.tables as section
 
     judge(host, panel)
     monkeypatch.setattr(section, "askForPath", lambda name, kind: str(tmp_path / name))

@@ -66,7 +66,7 @@ def test_a_dose_that_says_its_unit_is_believed(panel, dose):
 
 def test_table_maps_and_histogram_of_a_dose(panel, host, dose, monkeypatch, tmp_path):
     import slicer
-    import UncertainRegParts.sections.dose as section
+    import UncertainRegParts.sections.tables as section
 
     ui = panel.ui
     assert not ui.doseTable.visible

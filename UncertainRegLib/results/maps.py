@@ -208,6 +208,9 @@ MAPS = {  # in the order in which people look for them
 }
 
 
+OF_DOSE = ("dose_expected_gy", "dose_sd_gy", "dose_low_gy", "dose_high_gy")
+
+
 def kind_of(name: str, unit: str | None = None) -> MapKind:
     """The kind of a map; one that is not in the catalogue gets its title from its name."""
     if name in MAPS:

@@ -47,7 +47,7 @@ def add_growth(result: ResultNodes) -> None:
         part.SetInterpolationModeToLinear()
         item.SetAndObserveTransformFromParent(part)
         sequence.SetDataNodeAtValue(item, str(step))
-    add_browser(
+    result.growth_browser = add_browser(
         result.scene,
         result.run,
         sequence,
@@ -56,5 +56,4 @@ def add_growth(result: ResultNodes) -> None:
         FRAMES_PER_SECOND,
     )
     result.growth_sequence = sequence
-    result.growth_browser = nodes.find(result.scene, result.run, "growth_browser")
     result.growth_transform = result.growth_browser.GetProxyNode(sequence)

@@ -76,7 +76,7 @@ def add_browser(
     role: str,
     name: str,
     frames_per_second: float,
-) -> None:
+) -> slicer.vtkMRMLSequenceBrowserNode:
     """Give a sequence of transforms its browser, looped and without skipping."""
     browser, is_new = nodes.find_or_add(scene, run, role, "vtkMRMLSequenceBrowserNode", name)
     if is_new:
@@ -87,3 +87,4 @@ def add_browser(
         browser.SetPlaybackItemSkippingEnabled(False)  # every sample counts the same
         browser.SetPlaybackLooped(True)
         browser.SetSelectedItemNumber(0)
+    return browser

@@ -66,7 +66,7 @@ def add_sweep(result: ResultNodes) -> None:
         field = DisplacementField((mean + sd * step).astype(np.float32), fields[0].grid)
         item.SetAndObserveTransformFromParent(grid_transform(field))
         sequence.SetDataNodeAtValue(item, str(frame))
-    add_browser(
+    result.sweep_browser = add_browser(
         result.scene,
         result.run,
         sequence,
@@ -75,7 +75,6 @@ def add_sweep(result: ResultNodes) -> None:
         FRAMES_PER_SECOND,
     )
     result.sweep_sequence = sequence
-    result.sweep_browser = nodes.find(result.scene, result.run, "sweep_browser")
     result.sweep_transform = result.sweep_browser.GetProxyNode(sequence)
 
 

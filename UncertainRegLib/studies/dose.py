@@ -24,9 +24,9 @@ from ..geometry.dicom import frame_of_reference
 from ..geometry.dose_file import read_dose
 from ..geometry.files import InputError, Say
 from ..posterior.weights import effective_count, normalised
-from ..results.maps import MAPS
+from ..results.maps import MAPS, OF_DOSE
 from ..results.record import Record
-from .dose_samples import NAMES, STRUCTURE_VOXELS, Seen, maps_of, rows_of
+from .dose_samples import STRUCTURE_VOXELS, Seen, maps_of, rows_of
 
 LIMIT_GY = 20.0
 MAP_VOXELS = 1_000_000
@@ -122,7 +122,7 @@ def evaluate_dose(
 def remove_others(folder: str | Path, record: Record) -> None:
     """Remove the files of a dose that a record does not name: of one before, or never finished."""
     named = {one.file for one in record.maps.values()} | {record.dose.curves if record.dose else ""}
-    for pattern in (*(f"maps/{name}-*.nrrd" for name in NAMES), f"dose-{'?' * 8}-*.csv"):
+    for pattern in (*(f"maps/{name}-*.nrrd" for name in OF_DOSE), f"dose-{'?' * 8}-*.csv"):
         for path in Path(folder).glob(pattern):
             if path.relative_to(folder).as_posix() not in named:
                 path.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ from ..geometry import (
 )
 from ..metrics.rings import boxes_of
 from ..posterior.dose import Received, band_of, dose_maps, received, row_of, steps_to
+from ..results.maps import OF_DOSE
 
 STRUCTURE_VOXELS = 250_000
 TISSUE_VOXELS = 100_000  # where samples are compared with the registration: both are smooth
@@ -34,7 +35,6 @@ TISSUE_ITERATIONS = 6  # to find its tissue in a sample, from where the registra
 SLAB_VALUES = 30_000_000  # doses held at a time: the samples' in some slices
 FACE_STEPS = 7  # points along an edge of the box around a structure, to follow it with
 MARGIN_MM = 5.0  # about that box
-NAMES = ("dose_expected_gy", "dose_sd_gy", "dose_low_gy", "dose_high_gy")
 
 
 @dataclass
@@ -178,7 +178,7 @@ def maps_of(seen: Seen, grid: Grid, advance: Callable[[str], None]) -> dict[str,
     if seen.side == "fixed":
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             fields = list(pool.map(partial(_to_same_tissue, seen.registration), fields))
-    found = np.zeros((len(NAMES), *grid.shape), np.float32)
+    found = np.zeros((len(OF_DOSE), *grid.shape), np.float32)
     thick = max(1, SLAB_VALUES // (len(fields) * grid.shape[1] * grid.shape[2]))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, grid.shape[0], thick):
@@ -187,7 +187,7 @@ def maps_of(seen: Seen, grid: Grid, advance: Callable[[str], None]) -> dict[str,
             doses = np.stack(list(pool.map(partial(_doses, seen.dose, slab), fields)))
             maps = dose_maps(doses, seen.weights)
             found[:, start : start + slab.shape[0]] = maps.expected, maps.sd, maps.low, maps.high
-    return {name: Image(values, grid) for name, values in zip(NAMES, found)}
+    return {name: Image(values, grid) for name, values in zip(OF_DOSE, found)}
 
 
 def _doses(dose: Image, grid: Grid, displacement: DisplacementField) -> np.ndarray:

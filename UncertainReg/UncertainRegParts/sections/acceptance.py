@@ -5,9 +5,11 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from ..controls import askForPath, connectAll, fillTable
+from ..controls import connectAll, fillTable
 from ..wording import translated
 from .evaluating import Evaluating
+from .tables import saveTable
+from .validate import recordOf
 
 
 class AcceptanceSection:
@@ -16,6 +18,7 @@ class AcceptanceSection:
     def __init__(self, panel) -> None:
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
+        self._isThere = False  # the folder of the run
         self._evaluating = Evaluating(panel, self._showProgress)
         ui.acceptanceTable.verticalHeader().visible = False
         ui.acceptanceTable.verticalHeader().setDefaultSectionSize(24)
@@ -31,6 +34,7 @@ class AcceptanceSection:
 
     def show(self, result) -> None:
         """Fill the section from a run."""
+        self._isThere = result is not None and recordOf(result) is not None
         if result is None:
             return
         ui, found, table = self.ui, result.acceptance, result.acceptance_table
@@ -87,28 +91,15 @@ class AcceptanceSection:
         self.panel.refresh()
 
     def _onSave(self) -> None:
-        from UncertainRegLib.scene.tables import write_csv
-
-        path = askForPath("acceptance.csv", _("Table (*.csv *.tsv)"))
-        if path:
-            try:
-                write_csv(self.panel.result.acceptance_table, path)
-            except OSError as error:
-                slicer.util.errorDisplay(
-                    _("{file} cannot be written: {reason}").format(file=path, reason=error.strerror)
-                )
+        saveTable(self.panel.result.acceptance_table, "acceptance.csv")
 
     def _showProgress(self) -> None:
         """Button and message follow the worker."""
-        from .validate import recordOf
-
         ui, active = self.ui, self._evaluating.isActive
-        result = self.panel.result
-        isThere = result is not None and recordOf(result) is not None
-        ui.judgeButton.enabled = isThere and not active
+        ui.judgeButton.enabled = self._isThere and not active
         ui.judgeButton.text = _("Judging") if active else _("Judge the registration")
         ui.judgeStatusLabel.text = self._evaluating.message
-        if result is not None and not isThere:
+        if self.panel.result is not None and not self._isThere:
             ui.judgeStatusLabel.text = _(
                 "The files of this run are gone: nothing new can be judged or decided."
             )
@@ -116,13 +107,9 @@ class AcceptanceSection:
 
     def _showDecide(self) -> None:
         """A restriction and a rejection need a reason."""
-        from .validate import recordOf
-
-        ui, result = self.ui, self.panel.result
+        ui = self.ui
         isReasoned = ui.decisionComboBox.currentData == "approve" or ui.reasonLineEdit.text.strip()
-        ui.decideButton.enabled = bool(
-            isReasoned and result is not None and recordOf(result) is not None
-        )
+        ui.decideButton.enabled = bool(isReasoned and self._isThere)
 
 
 def decisions() -> dict[str, str]:

@@ -7,22 +7,25 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from ..controls import askForPath, connectAll, fillTable
+from ..controls import connectAll, fillTable
 from ..wording import translated
 from .evaluating import Evaluating
-
-MAPS = ("dose_expected_gy", "dose_sd_gy", "dose_low_gy", "dose_high_gy")
-UNITS = ("Gy", "cGy")
+from .tables import saveTable
+from .validate import recordOf
 
 
 class DoseSection:
     """A dose volume goes through every sample, in the worker; the result keeps what it found."""
 
     def __init__(self, panel) -> None:
+        from UncertainRegLib.geometry.dose_file import UNITS
+        from UncertainRegLib.results.maps import OF_DOSE
+
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
         self._layout = None  # that of before the histogram
-        self._evaluating = Evaluating(panel, self._showProgress, MAPS)
+        self._isThere = False  # the folder of the run
+        self._evaluating = Evaluating(panel, self._showProgress, OF_DOSE)
         ui.doseTable.verticalHeader().visible = False
         ui.doseTable.verticalHeader().setDefaultSectionSize(24)
         ui.doseSideComboBox.addItem(_("Moving volume"), "moving")
@@ -42,6 +45,7 @@ class DoseSection:
 
     def show(self, result) -> None:
         """Fill the section from a run."""
+        self._isThere = result is not None and recordOf(result) is not None
         if result is None:
             return
         ui, table = self.ui, result.dose_table
@@ -113,30 +117,18 @@ class DoseSection:
             self._layout = show_chart(result.scene, result.dose_chart)
 
     def _onSave(self) -> None:
-        from UncertainRegLib.scene.tables import write_csv
-
-        path = askForPath("dose.csv", _("Table (*.csv *.tsv)"))
-        if path:
-            try:
-                write_csv(self.panel.result.dose_table, path)
-            except OSError as error:
-                slicer.util.errorDisplay(
-                    _("{file} cannot be written: {reason}").format(file=path, reason=error.strerror)
-                )
+        saveTable(self.panel.result.dose_table, "dose.csv")
 
     def _showProgress(self) -> None:
         """Buttons and message follow the inputs and the worker."""
-        from .validate import recordOf
-
-        ui, active, result = self.ui, self._evaluating.isActive, self.panel.result
-        isThere = result is not None and recordOf(result) is not None
+        ui, active = self.ui, self._evaluating.isActive
         dose = ui.doseSelector.currentNode()
         missing = ""
-        if result is not None and not isThere:
+        if self.panel.result is not None and not self._isThere:
             missing = _("The files of this run are gone: no dose can be seen through its samples.")
         elif dose is not None and not ui.doseUnitComboBox.currentData:
             missing = _("“{name}” does not say its unit: choose it.").format(name=dose.GetName())
-        ui.doseButton.enabled = isThere and dose is not None and not missing and not active
+        ui.doseButton.enabled = self._isThere and dose is not None and not missing and not active
         ui.doseButton.text = (
             _("Seeing the dose") if active else _("See the dose through the samples")
         )
@@ -146,7 +138,9 @@ class DoseSection:
 
 
 def unitOf(node) -> str:
-    """The unit that a dose volume says, one of `UNITS`; empty where it says none."""
+    """The unit that a dose volume says, one of `dose_file.UNITS`; empty where it says none."""
+    from UncertainRegLib.geometry.dose_file import UNITS
+
     units = node.GetVoxelValueUnits()
     said = units.GetCodeValue() if units is not None else ""
     if not said:  # as SlicerRT writes it

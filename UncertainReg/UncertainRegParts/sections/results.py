@@ -49,6 +49,15 @@ class ResultsPanel:
         self.validate = ValidateSection(self)
         self.acceptance = AcceptanceSection(self)
         self.dose = DoseSection(self)
+        self._sections = (
+            self.maps,
+            self.samples,
+            self.tables,
+            self.probe,
+            self.validate,
+            self.acceptance,
+            self.dose,
+        )
         ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
         ui.restoreButton.connect("clicked(bool)", self.restoreViews)
         ui.removeButton.connect("clicked(bool)", self._onRemove)
@@ -149,15 +158,7 @@ class ResultsPanel:
 
     def removeObservers(self) -> None:
         """Stop listening to the scene."""
-        for section in (
-            self.maps,
-            self.samples,
-            self.tables,
-            self.probe,
-            self.validate,
-            self.acceptance,
-            self.dose,
-        ):
+        for section in self._sections:
             section.removeObservers()
 
     def rememberViews(self) -> None:
@@ -237,16 +238,7 @@ class ResultsPanel:
         ui.resultComboBox.visible = ui.resultComboBoxLabel.visible = len(self.results) > 1
         ui.verdictLabel.text = "<br>".join(verdict(result)) if result is not None else ""
         ui.verdictLabel.visible = ui.verdictLabel.text != ""
-        for section in (
-            self.maps,
-            self.samples,
-            self.tables,
-            self.probe,
-            self.validate,
-            self.acceptance,
-            self.dose,
-            self.strays,
-        ):
+        for section in (*self._sections, self.strays):
             section.show(result)
 
 

@@ -177,22 +177,24 @@ class TableSection:
         return self._structure
 
     def _saveStructures(self) -> None:
-        self._save(self.panel.result.label_table, "structures.csv")
+        saveTable(self.panel.result.label_table, "structures.csv")
 
     def _saveLandmarks(self) -> None:
-        self._save(self.panel.result.landmark_table, "landmarks.csv")
+        saveTable(self.panel.result.landmark_table, "landmarks.csv")
 
-    def _save(self, node, name: str) -> None:
-        from UncertainRegLib.scene.tables import write_csv
 
-        path = askForPath(name, _("Table (*.csv *.tsv)")) if node is not None else ""
-        if not path:
-            return
-        try:
-            write_csv(node, path)
-        except OSError as error:
-            slicer.util.errorDisplay(
-                _("{file} cannot be written: {reason}").format(
-                    file=Path(path).name, reason=error.strerror
-                )
+def saveTable(node, name: str) -> None:
+    """Ask for a file, ``name`` by default, and write a table node; nothing happens without a node."""
+    from UncertainRegLib.scene.tables import write_csv
+
+    path = askForPath(name, _("Table (*.csv *.tsv)")) if node is not None else ""
+    if not path:
+        return
+    try:
+        write_csv(node, path)
+    except OSError as error:
+        slicer.util.errorDisplay(
+            _("{file} cannot be written: {reason}").format(
+                file=Path(path).name, reason=error.strerror
             )
+        )
