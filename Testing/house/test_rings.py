@@ -42,6 +42,7 @@ ARROWS = {
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
     "perturbations posterior randomness results samplers settings",
+    "cohort": "results",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum contracts environment geometry jobs perturbations plugins "
     "randomness report results samplers scene studies training",

@@ -21,6 +21,7 @@ PATHS = (
     "scene",
 )
 LISTS = ("transform", "inverse")  # of paths
+NO_SETTINGS = (*PATHS, *LISTS, "names", "parent_pid")  # they change no number
 KINDS = {
     "str": (str, "text"),
     "dict": (dict, "an object, like {}"),
@@ -155,6 +156,10 @@ class Job:
     def as_dict(self) -> dict:
         """Plain dictionary, as in a job file."""
         return asdict(self)
+
+    def settings(self) -> dict:
+        """All that the numbers depend on beside the files."""
+        return {name: one for name, one in asdict(self).items() if name not in NO_SETTINGS}
 
 
 def read_job(path: str | Path) -> Job:

@@ -83,6 +83,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
             asked=job.samples,
             device=device,
             versions=versions(),
+            job=job.settings(),
         ),
     )
     flag = CancelFlag(folder.path, job.parent_pid)

@@ -1,0 +1,26 @@
+"""A cohort: many pairs, registered by many processes, each a result folder as from ``run``.
+
+====================  ========================================================================
+folder                what lies where in a cohort folder
+table                 one long table of the results: CSV, Parquet
+====================  ========================================================================
+
+A cohort folder, on which the dashboard and 3D Slicer rely:
+
+- ``cohort.json``: ``schema`` ("uncertainreg-cohort/1"), ``version`` (of UncertainReg), ``pairs``
+  {"file", "sha256", "columns"} of the list, ``started``, ``ended`` (ISO 8601; null while it runs, and
+  where it was killed), ``counts`` {"complete", "failed", "missing"}.
+- ``pairs.csv``: the list as it was when the cohort last ran.
+- ``pairs/ID/``: a result folder exactly as from ``run``; whole or not there. What a person decides
+  is in its ``decision.json`` (`results.decision`), which a rerun keeps.
+- ``failed/ID.json``: {"sentence"}, why a pair has no result.
+- ``cohort.csv``, ``cohort.parquet``: the long table. Rows of ``kind`` pair come in the order of the
+  list, each followed by its rows of kind structure and landmark. ``schema`` is 1; ``id`` and
+  ``group`` are on every row; the other columns are named as in `results.columns` (PAIRS, STRUCTURES,
+  LANDMARKS), and empty where there is nothing to say. ``name`` is the structure or the landmark.
+  In the CSV, yes and no are ``true`` and ``false``.
+- ``index.html``: the dashboard.
+
+Names that begin with a dot belong to work in progress. Nothing here needs Dask before `runner` is
+used; `folder` and `table` need neither numpy nor (for the CSV) pyarrow.
+"""
