@@ -57,6 +57,7 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainRegLib/backbones/registry.py": {"device"},  # what a backbone can be made with
     "UncertainRegLib/cli/evaluate.py": {"backbone"},  # settings of a job
     "UncertainRegLib/cohort/folder.py": {"schema"},  # of a cohort
+    "UncertainRegLib/cohort/survey.py": {"backbone"},  # settings of a job
     "UncertainRegLib/cohort/table.py": {"status"},  # of its table
     "UncertainRegLib/jobs/events.py": {"asked", "device", "finished"},
     "UncertainRegLib/jobs/run.py": {"backbone"},  # settings of a job

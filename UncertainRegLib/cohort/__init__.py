@@ -2,6 +2,12 @@
 
 ====================  ========================================================================
 folder                what lies where in a cohort folder
+pairs_file            the list of pairs (CSV): columns, ids, paths; all its problems at once
+finished              is a result there the one that a pair asks for?
+work                  one pair, in a worker process; what killed workers left
+survey                what a list needs, and what is wrong with its files, from their headers
+machine               the workers: those of this machine, or of a scheduler elsewhere (Dask)
+runner                all pairs, handed out and taken in
 table                 one long table of the results: CSV, Parquet
 ====================  ========================================================================
 
@@ -21,6 +27,6 @@ A cohort folder, on which the dashboard and 3D Slicer rely:
   In the CSV, yes and no are ``true`` and ``false``.
 - ``index.html``: the dashboard.
 
-Names that begin with a dot belong to work in progress. Nothing here needs Dask before `runner` is
-used; `folder` and `table` need neither numpy nor (for the CSV) pyarrow.
+Names that begin with a dot belong to work in progress. Dask is needed by `machine` and `runner`
+alone, and imported where they use it; `folder` and the CSV of `table` need the results only.
 """

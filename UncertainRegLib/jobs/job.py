@@ -161,6 +161,14 @@ class Job:
         """All that the numbers depend on beside the files."""
         return {name: one for name, one in asdict(self).items() if name not in NO_SETTINGS}
 
+    def files(self) -> dict[str, str]:
+        """The files that are read, under their names in ``result.json``: those of the job, with
+        numbers from 1 where there may be several."""
+        found = {name: getattr(self, name) for name in PATHS if name not in ("out", "scene")}
+        for name in LISTS:
+            found |= {f"{name}_{n}": file for n, file in enumerate(getattr(self, name), 1)}
+        return {name: file for name, file in found.items() if file}
+
 
 def read_job(path: str | Path) -> Job:
     """Read a job file; relative paths in it are relative to the file.
