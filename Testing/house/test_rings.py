@@ -42,7 +42,8 @@ ARROWS = {
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
     "perturbations posterior randomness results samplers settings",
-    "cohort": "backbones checksum environment geometry jobs json_text plugins results samplers",
+    "cohort": "backbones checksum environment geometry jobs json_text palette plugins report "
+    "results samplers",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum cohort contracts environment geometry jobs perturbations plugins "
     "randomness report results samplers scene studies training",

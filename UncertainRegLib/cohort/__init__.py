@@ -9,6 +9,14 @@ survey                what a list needs, and what is wrong with its files, from 
 machine               the workers: those of this machine, or of a scheduler elsewhere (Dask)
 runner                all pairs, handed out and taken in
 table                 one long table of the results: CSV, Parquet
+rows                  that table, read again
+triage                which pairs come first, and how many of the bad ones are among them
+spread                how a number is distributed over the pairs, and which are outliers
+common                mean and 95th percentile of the maps on a common fixed image
+thumbnails            a small picture of each pair
+figures               drawings of curves and distributions
+page_parts            sections of the dashboard below its table
+dashboard             one HTML file about all pairs, the worst first
 ====================  ========================================================================
 
 A cohort folder, on which the dashboard and 3D Slicer rely:
@@ -25,8 +33,11 @@ A cohort folder, on which the dashboard and 3D Slicer rely:
   ``group`` are on every row; the other columns are named as in `results.columns` (PAIRS, STRUCTURES,
   LANDMARKS), and empty where there is nothing to say. ``name`` is the structure or the landmark.
   In the CSV, yes and no are ``true`` and ``false``.
-- ``index.html``: the dashboard.
+- ``index.html``: the dashboard; ``thumbnails/``: its small pictures.
+- ``common/``: mean and 95th percentile of the maps over the fixed image that more than half of the
+  pairs share, if there is one.
 
 Names that begin with a dot belong to work in progress. Dask is needed by `machine` and `runner`
-alone, and imported where they use it; `folder` and the CSV of `table` need the results only.
+alone, and imported where they use it; `folder`, `rows` and the CSV of `table` need the results
+only.
 """

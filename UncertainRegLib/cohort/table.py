@@ -179,7 +179,7 @@ def write_parquet(folder: CohortFolder, say: Callable[[str], None]) -> None:
             contextlib.closing(parquet.ParquetWriter(draft, schema)) as writer,
         ):
             for rows in _in_parts(csv.DictReader(file)):
-                columns = [[_value(name, row[name]) for row in rows] for name in COLUMNS]
+                columns = [[value(name, row[name]) for row in rows] for name in COLUMNS]
                 writer.write_table(pyarrow.table(columns, schema=schema))
 
     replace(folder.parquet, write)
@@ -196,7 +196,7 @@ def _in_parts(rows: Iterable[dict]) -> Iterator[list[dict]]:
         yield part
 
 
-def _value(name: str, text: str) -> str | int | float | bool | None:
+def value(name: str, text: str) -> str | int | float | bool | None:
     """A cell of the CSV as what it says."""
     if not text:
         return None
