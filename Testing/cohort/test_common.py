@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from support.fake_result import SHAPE, write_fake_result
-from UncertainRegLib.cohort.common import common_maps, mean_and_percentile, write_common
+from UncertainRegLib.cohort.common import common_maps, mean_and_percentile, up_to_date
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 20, 21, 41, 73])
@@ -62,10 +62,14 @@ def test_maps_of_pairs_with_one_fixed_image(tmp_path):
             found.percentiles[name].array, 2.9 * of(tmp_path, name), rtol=1e-5
         )
     assert found.counts == {"expected_error_mm": 3, "uncertainty_mm": 3} and not found.left_out
-    files = write_common(tmp_path, found)
-    assert sorted(file.name for file in files) == sorted(
-        p.name for p in (tmp_path / "common").iterdir()
-    )
+    up_to_date(tmp_path, pairs)
+    assert sorted(path.name for path in (tmp_path / "common").iterdir()) == [
+        "about.json",
+        "expected_error_mm_mean.nrrd",
+        "expected_error_mm_p95.nrrd",
+        "uncertainty_mm_mean.nrrd",
+        "uncertainty_mm_p95.nrrd",
+    ]
     image = sitk.ReadImage(str(tmp_path / "common" / "expected_error_mm_p95.nrrd"))
     one = sitk.ReadImage(str(tmp_path / "pairs/p0/maps/expected_error_mm.nrrd"))
     np.testing.assert_allclose(image.GetOrigin(), one.GetOrigin())
@@ -124,3 +128,24 @@ def test_nothing_is_said_where_no_sample_stays_inside(tmp_path):
 def test_pairs_without_a_common_image_have_no_common_maps(tmp_path):
     pairs = cohort(tmp_path, (1.0,))
     assert common_maps(tmp_path, pairs) is None and common_maps(tmp_path, []) is None
+
+
+def test_they_are_made_anew_only_for_another_pair_or_a_newer_result(tmp_path, monkeypatch):
+    from UncertainRegLib.cohort import common
+
+    pairs, made = cohort(tmp_path, (1.0, 2.0, 3.0)), []
+    monkeypatch.setattr(common, "common_maps", lambda *a: made.append(1) or common_maps(*a))
+    first, again = (up_to_date(tmp_path, pairs) for _ in range(2))
+    assert len(made) == 1 and again.counts == first.counts and again.fixed == first.fixed
+    for name in first.means:
+        np.testing.assert_array_equal(again.means[name].array, first.means[name].array)
+        np.testing.assert_array_equal(again.percentiles[name].array, first.percentiles[name].array)
+    up_to_date(tmp_path, pairs[:2])
+    assert len(made) == 2
+    file = tmp_path / "pairs" / "p0" / "result.json"
+    file.write_text(file.read_text("utf-8"), "utf-8")
+    up_to_date(tmp_path, pairs[:2])
+    assert len(made) == 3
+    (tmp_path / "common" / "uncertainty_mm_mean.nrrd").unlink()
+    up_to_date(tmp_path, pairs[:2])
+    assert len(made) == 4

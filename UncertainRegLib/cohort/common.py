@@ -8,20 +8,26 @@ would take more than `MEMORY` bytes, the image is done in slabs, and the files a
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import Grid, Image, write_image
+from ..geometry.image import from_sitk
+from ..results.atomic import replace_text
 from ..results.maps import DISAGREEMENT, EXPECTED
 from ..results.reader import ResultError, read_record
+from ..results.schema import FILE
 
 FOLDER = "common"  # in that of the cohort
 PERCENT = 95
+P = f"p{PERCENT}"  # in the names of files
 FEWEST = 2  # pairs
 BATCH = 16  # maps that are read before the largest values are sorted out
 MEMORY = 256 * 1024**2  # bytes, for the values that are kept
@@ -214,15 +220,44 @@ def _values(one: _Member, name: str) -> np.ndarray:
     return array
 
 
-def write_common(folder: str | Path, found: Common) -> list[Path]:
-    """Write the maps as ``common/NAME_mean.nrrd`` and ``common/NAME_p95.nrrd``, mm."""
+def up_to_date(folder: str | Path, pairs: Sequence[str]) -> Common | None:
+    """The maps as in `common_maps`, and as files: ``common/NAME_mean.nrrd`` and ``…_p95.nrrd``, mm.
+
+    They are made anew only where another pair or a newer result is there.
+    """
     out = Path(folder) / FOLDER
-    out.mkdir(exist_ok=True)
-    files = []
-    for suffix, maps in (("mean", found.means), (f"p{PERCENT}", found.percentiles)):
-        for name, image in maps.items():
-            files.append(out / f"{name}_{suffix}.nrrd")
-            draft = files[-1].with_name(f"draft_{files[-1].name}")
-            write_image(image, draft)
-            draft.replace(files[-1])
-    return files
+    about, state = out / "about.json", _state(Path(folder), pairs)
+    try:
+        known = json.loads(about.read_text(encoding="utf-8"))
+        if known["state"] == state:
+            found = Common(known["fixed"], counts=known["counts"], left_out=known["left_out"])
+            for name in found.counts:
+                found.means[name] = from_sitk(sitk.ReadImage(str(_file(out, name, "mean"))))
+                found.percentiles[name] = from_sitk(sitk.ReadImage(str(_file(out, name, P))))
+            return found
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        pass  # none yet, or not whole
+    about.unlink(missing_ok=True)
+    made = common_maps(folder, pairs)
+    if made is not None:
+        out.mkdir(exist_ok=True)
+        for suffix, maps in (("mean", made.means), (P, made.percentiles)):
+            for name, image in maps.items():
+                write_image(image, _file(out, name, suffix))
+        content = {"fixed": made.fixed, "counts": made.counts, "left_out": made.left_out}
+        replace_text(about, json.dumps({"state": state, **content}, indent=2, ensure_ascii=False))
+    return made
+
+
+def _file(out: Path, name: str, suffix: str) -> Path:
+    return out / f"{name}_{suffix}.nrrd"
+
+
+def _state(folder: Path, pairs: Sequence[str]) -> str:
+    """Changes with the pairs and with any of their results."""
+    found = sha256()
+    for pair in pairs:
+        file = folder / "pairs" / pair / FILE
+        written = file.stat().st_mtime_ns if file.exists() else 0
+        found.update(f"{pair}\n{written}\n".encode())
+    return found.hexdigest()

@@ -1,8 +1,9 @@
 """The dashboard of a cohort: one HTML file, ``index.html``, with the worst pairs first.
 
 It opens without a network. The pictures of the `EMBEDDED` worst pairs are in it, and these pairs
-have their reports; the pictures of the others are read from the folder beside it when they come
-into view, so that the page stays light.
+have their reports; the pictures of the next, up to `DRAWN`, are read from the folder beside it when
+they come into view, so that the page stays light. Those after them have none: to draw ten thousand
+would take hours.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ..results.maps import MAPS
 from ..results.reader import ResultError
 from ..results.schema import FILE
 from . import thumbnails
-from .common import Common, common_maps, write_common
+from .common import Common, up_to_date
 from .folder import CohortFolder
 from .page_parts import common_section, spread_section, triage_section
 from .rows import read_rows
@@ -32,7 +33,7 @@ from .spread import spreads
 from .table import COMPLETE, FAILED, MISSING
 from .triage import SCORES, curves, score_of, worst_first
 
-EMBEDDED = 100
+EMBEDDED, DRAWN = 100, 1000
 # column: decimals; None for words. Those that no pair has are left out.
 SHOWN = {
     "id": None,
@@ -83,20 +84,18 @@ def write_dashboard(folder: str | Path, say: Callable[[str], None] = lambda text
     say("Drawing the small pictures")
     pictures = {}
     for number, row in enumerate(rows):
-        done = row["status"] == COMPLETE
-        file = thumbnails.thumbnail(cohort, row["id"], scale) if done else None
+        wanted = row["status"] == COMPLETE and number < DRAWN
+        file = thumbnails.thumbnail(cohort, row["id"], scale) if wanted else None
         row["thumbnail"] = int(file is not None)
         if file is not None and len(pictures) < EMBEDDED:
             pictures[number] = base64.b64encode(file.read_bytes()).decode()
-    say(f"Writing the reports of the {min(len(pictures), EMBEDDED)} worst pairs")
+    say(f"Writing the reports of the {len(pictures)} worst pairs")
     for number, row in enumerate(rows):
         row["report"] = int(_report(cohort.result(row["id"]), number in pictures))
     say("Adding up the maps on the common fixed image")
-    common = common_maps(folder, (row["id"] for row in rows if row["status"] == COMPLETE))
-    if common is not None:
-        write_common(folder, common)
-        for sentence in common.left_out:
-            say(sentence)
+    common = up_to_date(folder, sorted(row["id"] for row in rows if row["status"] == COMPLETE))
+    for sentence in common.left_out if common is not None else ():
+        say(sentence)
     data = _data(rows, pictures, scale)
     replace_text(cohort.dashboard, _page(cohort, rows, score, scale, data, common))
     return cohort.dashboard
@@ -288,7 +287,8 @@ def _scale(score: str, scale: float) -> str:
         f'<p class="note">Pictures: {what.lower()}, 0 to {scale:g} mm '
         f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span> in all pairs; '
         f"not drawn below {thumbnails.HIDDEN * scale:.3g} mm; axial, the patient's right on the left, "
-        "through the boundary point of the largest disagreement, or the largest value. Click one for "
+        "through the boundary point of the largest disagreement, or the largest value; of the "
+        f"{DRAWN} pairs that come first. Click one for "
         "the report of its pair; where there is none: <code>python -m UncertainRegLib report "
         "pairs/ID</code>.</p>"
     )
