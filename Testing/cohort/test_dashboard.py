@@ -203,3 +203,17 @@ def test_an_outlier_leads_to_its_row(page):
     link = page.query_selector("a[data-filter=text]")
     link.click()
     assert shown(page) == [link.inner_text()]
+
+
+def test_the_command_report_writes_table_and_dashboard_anew(tmp_path, capsys):
+    from UncertainRegLib.__main__ import main
+    from UncertainRegLib.cohort.folder import CohortFolder
+
+    cohort = CohortFolder(tmp_path)
+    cohort.pairs_file.write_text("id,fixed,moving\none,a.nrrd,b.nrrd\ntwo,a.nrrd,c.nrrd\n", "utf-8")
+    cohort.describe(counts={})
+    cohort.fail("two", "c.nrrd: is missing.")
+    assert main(["cohort", "report", str(tmp_path), "--progress", "none"]) == 0
+    assert capsys.readouterr().out.strip() == str(cohort.dashboard)
+    assert ids(cohort.dashboard) == ["two", "one"]  # failed; not run yet
+    assert "c.nrrd: is missing." in cohort.dashboard.read_text("utf-8")

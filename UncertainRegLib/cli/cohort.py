@@ -34,7 +34,7 @@ def _add_options(cohort) -> None:
         nargs="+",
         metavar="PAIRS.csv",
         help=f"{IN_WORDS} `check PAIRS.csv` reads all headers and says all that is wrong at once; "
-        "`report DIR` writes the tables anew.",
+        "`report DIR` writes tables and dashboard anew, also with what people decided.",
     )
     cohort.add_argument("--out", help="folder of the cohort; what is finished there stays")
     where = cohort.add_mutually_exclusive_group()
@@ -128,8 +128,8 @@ def _report(path: Path, report) -> int:
     folder = CohortFolder(path)
     if not folder.description():
         raise ValueError(f"{path}: has no {folder.about.name}, it is not the folder of a cohort.")
-    finish(folder, report)
-    print(folder.csv)
+    finish(folder.pairs_file, folder, report)
+    print(folder.dashboard)
     return COMPLETE
 
 

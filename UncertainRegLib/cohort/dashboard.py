@@ -33,6 +33,7 @@ from .spread import spreads
 from .table import COMPLETE, FAILED, MISSING
 from .triage import SCORES, curves, score_of, worst_first
 
+Reporter = Callable[..., None]
 EMBEDDED, DRAWN = 100, 1000
 # column: decimals; None for words. Those that no pair has are left out.
 SHOWN = {
@@ -63,14 +64,14 @@ NOTES = (
 )
 
 
-def write_dashboard(folder: str | Path, say: Callable[[str], None] = lambda text: None) -> Path:
+def write_dashboard(folder: str | Path, report: Reporter = lambda event, **about: None) -> Path:
     """Write the dashboard of a cohort from its table, ``cohort.csv``, and its results.
 
     Also what it shows: the small pictures, the reports of the worst pairs, and the common maps.
 
     Args:
         folder: of the cohort.
-        say: hears what is being done, and what was left out.
+        report: hears of each "stage" and "warning", with its "text".
 
     Raises:
         ValueError: there is no table.
@@ -81,7 +82,7 @@ def write_dashboard(folder: str | Path, say: Callable[[str], None] = lambda text
     p95 = score.replace("_mean_", "_p95_")
     scale = thumbnails.scale_of([row[p95] for row in rows if row[p95] is not None])
     thumbnails.remove_other_scales(cohort, scale)
-    say("Drawing the small pictures")
+    report("stage", text="Drawing the small pictures")
     pictures = {}
     for number, row in enumerate(rows):
         wanted = row["status"] == COMPLETE and number < DRAWN
@@ -89,13 +90,13 @@ def write_dashboard(folder: str | Path, say: Callable[[str], None] = lambda text
         row["thumbnail"] = int(file is not None)
         if file is not None and len(pictures) < EMBEDDED:
             pictures[number] = base64.b64encode(file.read_bytes()).decode()
-    say(f"Writing the reports of the {len(pictures)} worst pairs")
+    report("stage", text=f"Writing the reports of the {len(pictures)} worst pairs")
     for number, row in enumerate(rows):
         row["report"] = int(_report(cohort.result(row["id"]), number in pictures))
-    say("Adding up the maps on the common fixed image")
+    report("stage", text="Adding up the maps on the common fixed image")
     common = up_to_date(folder, sorted(row["id"] for row in rows if row["status"] == COMPLETE))
     for sentence in common.left_out if common is not None else ():
-        say(sentence)
+        report("warning", text=sentence)
     data = _data(rows, pictures, scale)
     replace_text(cohort.dashboard, _page(cohort, rows, score, scale, data, common))
     return cohort.dashboard

@@ -16,6 +16,7 @@ from ..backbones.failures import sentence
 from ..checksum import sha256_of
 from ..results.atomic import replace_text
 from . import machine
+from .dashboard import write_dashboard
 from .folder import CohortFolder
 from .pairs_file import Pair, read_pairs
 from .survey import Needs, needs
@@ -120,7 +121,8 @@ def run_cohort(
 
 
 def finish(pairs_file: Path, folder: CohortFolder, report) -> dict[str, int]:
-    """Write the tables of what is there; returns how many pairs are complete, failed, missing.
+    """Write tables and dashboard of what is there; returns how many pairs are complete, failed,
+    missing.
 
     Args:
         pairs_file: the list, or its copy in the folder.
@@ -128,6 +130,7 @@ def finish(pairs_file: Path, folder: CohortFolder, report) -> dict[str, int]:
     report("stage", text=f"Writing {folder.csv}")
     counts = write_tables(folder, read_pairs(pairs_file), lambda text: report("warning", text=text))
     folder.describe(ended=_now(), counts=counts)
+    write_dashboard(folder.path, report)
     return counts
 
 
