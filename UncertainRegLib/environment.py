@@ -48,6 +48,13 @@ def peak_memory_mb() -> float | None:
     return peak / (2**20 if sys.platform == "darwin" else 1024)
 
 
+def forget_peak_memory() -> None:
+    """Let `peak_memory_mb` begin anew, where the system can (Linux): for a process that does one
+    thing after the other."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
+        file.write("5")
+
+
 def _said_by_linux(file: str, name: str) -> float | None:
     """A number of kB in a file of /proc, in MB."""
     try:

@@ -42,8 +42,10 @@ ARROWS = {
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
     "perturbations posterior randomness results samplers settings",
+    "cohort": "backbones checksum environment geometry jobs json_text palette plugins report "
+    "results samplers",
     "api": "geometry jobs posterior results",
-    "cli": "backbones checksum contracts environment geometry jobs perturbations plugins "
+    "cli": "backbones checksum cohort contracts environment geometry jobs perturbations plugins "
     "randomness report results samplers scene studies training",
     "__main__": "cli",
 }

@@ -56,6 +56,9 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainRegLib/backbones/models.py": {"schema"},  # of a model
     "UncertainRegLib/backbones/registry.py": {"device"},  # what a backbone can be made with
     "UncertainRegLib/cli/evaluate.py": {"backbone"},  # settings of a job
+    "UncertainRegLib/cohort/folder.py": {"schema"},  # of a cohort
+    "UncertainRegLib/cohort/survey.py": {"backbone"},  # settings of a job
+    "UncertainRegLib/cohort/table.py": {"status"},  # of its table
     "UncertainRegLib/jobs/events.py": {"asked", "device", "finished"},
     "UncertainRegLib/jobs/run.py": {"backbone"},  # settings of a job
     "UncertainRegLib/samplers/registry.py": {"method", "source"},  # settings of a job

@@ -59,7 +59,7 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
             value, unit = columns[c].GetValue(source), units[c]
             if name == "value" and "unit" in names:  # each row has a unit of its own
                 unit = columns[names.index("unit")].GetValue(source)
-            item = qt.QTableWidgetItem(_cell(value, unit))
+            item = qt.QTableWidgetItem(cellText(value, unit))
             if not isinstance(value, str):
                 item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
             item.setData(qt.Qt.UserRole, source)
@@ -85,13 +85,13 @@ def _order(header, columns: list, count: int) -> list[int]:
     column, rows = header.sortIndicatorSection(), list(range(count))
     if not 0 <= column < len(columns):
         return rows
-    keys = [_key(columns[column].GetValue(row)) for row in rows]
+    keys = [sortKey(columns[column].GetValue(row)) for row in rows]
     known = [row for row in rows if keys[row] is not None]
     known.sort(key=keys.__getitem__, reverse=header.sortIndicatorOrder() != qt.Qt.AscendingOrder)
     return known + [row for row in rows if keys[row] is None]
 
 
-def _key(value) -> tuple | None:
+def sortKey(value) -> tuple | None:
     """Numbers sort as numbers, also as the names of landmarks; None where there is no value."""
     try:
         number = float(value)
@@ -100,7 +100,8 @@ def _key(value) -> tuple | None:
     return None if math.isnan(number) else (0, number)
 
 
-def _cell(value, unit: str) -> str:
+def cellText(value, unit: str) -> str:
+    """A value of a table; the numbers of a unit have the same decimals."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.{DECIMALS.get(unit, 2)}f}"
     return str(value)

@@ -92,6 +92,17 @@ def folder_of(name: str) -> Path | None:
     return None
 
 
+def checksum_of(name: str) -> str:
+    """SHA-256 of the files behind a backbone's name: a model folder, or a network with its manifest;
+    empty for methods of the library."""
+    folder, manifest = folder_of(name), own_manifest(name)
+    if folder is not None:
+        return sha256_of(*sorted(filter(Path.is_file, folder.iterdir())))
+    if manifest is not None and manifest.is_file():
+        return sha256_of(manifest, read_manifest(manifest).network)
+    return ""
+
+
 def install_model(folder: str | Path, name: str) -> Path:
     """Copy a model folder into the store, where all lists of backbones find it by this name.
 

@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     """
     # here, as these imports take a while in which Ctrl-C may come
     from .backbones import add_command as add_backbones
+    from .cohort import add_command as add_cohort
     from .evaluate import add_command as add_evaluate
     from .export import add_command as add_export
     from .methods import add_command as add_methods
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command", parser_class=FilledParser)
     for add in (
         add_run,
+        add_cohort,
         add_backbones,
         add_methods,
         add_train,

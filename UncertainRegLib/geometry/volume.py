@@ -36,6 +36,26 @@ def read_volume(path: str | Path, say: Say = unsaid, mode: str = "linear") -> Im
             impossible voxel sizes.
     """
     stored = open_volume(path, say)
+    _check_scalar(path, stored)
+    return straightened(Image(*read_voxels(path, stored)), path, say, mode)
+
+
+def read_grid(path: str | Path, has_layers: bool = False) -> Grid:
+    """The grid of a volume as its header says; the voxels are not read.
+
+    Args:
+        has_layers: it may have several values per voxel, as a segmentation with overlaps.
+
+    Raises:
+        InputError: as far as the header tells, see `read_volume`.
+    """
+    stored = open_volume(path, unsaid)
+    if not has_layers:
+        _check_scalar(path, stored)
+    return _grid_of(path, stored)
+
+
+def _check_scalar(path: str | Path, stored: Stored) -> None:
     size = stored.size
     if stored.components != 1:
         raise InputError(
@@ -47,7 +67,6 @@ def read_volume(path: str | Path, say: Say = unsaid, mode: str = "linear") -> Im
             f"{path}: is only {size[0]}x{size[1]}x{size[2]} voxels; give a 3D volume "
             "with at least 4 voxels along each axis."
         )
-    return straightened(Image(*read_voxels(path, stored)), path, say, mode)
 
 
 def straightened(image: Image, path: str | Path, say: Say, mode: str) -> Image:
@@ -79,9 +98,7 @@ def open_volume(path: str | Path, say: Say) -> Stored:
     try:
         header = read_header(path)
     except DAMAGE as error:
-        raise InputError(
-            f"{path}: is damaged or truncated ({last_line(error)}); export it again."
-        ) from None
+        raise _damaged(path, error) from None
     return open_with_itk(path, say) if header is None else open_nifti(header, say)
 
 
@@ -91,6 +108,24 @@ def read_voxels(path: str | Path, stored: Stored) -> tuple[np.ndarray, Grid]:
     Raises:
         InputError: not 3D, huge, of impossible extent, damaged, or with values that are no numbers.
     """
+    grid = _grid_of(path, stored)
+    try:
+        array = stored.read()
+    except InputError:
+        raise
+    except DAMAGE as error:
+        raise _damaged(path, error) from None
+    bad = int((~np.isfinite(array)).sum()) if array.dtype.kind == "f" else 0
+    if bad:
+        what = "voxels" if stored.components == 1 else "values"
+        raise InputError(
+            f"{path}: {bad} {what} are NaN or infinite; replace them by the "
+            f"{'background value' if stored.components == 1 else 'right ones'} first."
+        )
+    return array, grid
+
+
+def _grid_of(path: str | Path, stored: Stored) -> Grid:
     size = stored.size
     if len(size) != 3:
         raise InputError(f"{path}: has {len(size)} dimensions; give a single 3D volume.")
@@ -106,19 +141,10 @@ def read_voxels(path: str | Path, stored: Stored) -> tuple[np.ndarray, Grid]:
             "probably not in millimetres; correct the spacing in the header."
         )
     try:
-        grid = Grid(size[::-1], stored.affine)
-        array = stored.read()
-    except InputError:
-        raise
+        return Grid(size[::-1], stored.affine)
     except DAMAGE as error:
-        raise InputError(
-            f"{path}: is damaged or truncated ({last_line(error)}); export it again."
-        ) from None
-    bad = int((~np.isfinite(array)).sum()) if array.dtype.kind == "f" else 0
-    if bad:
-        what = "voxels" if stored.components == 1 else "values"
-        raise InputError(
-            f"{path}: {bad} {what} are NaN or infinite; replace them by the "
-            f"{'background value' if stored.components == 1 else 'right ones'} first."
-        )
-    return array, grid
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: str | Path, error: Exception) -> InputError:
+    return InputError(f"{path}: is damaged or truncated ({last_line(error)}); export it again.")

@@ -1,7 +1,7 @@
 """Reporters for run events: a progress bar, JSON lines, or only warnings and refusals.
 
 Events (one JSON object a line on stdout): started, stage, preflight, competence, sample, snapshot,
-warning, refused, finished, failed.
+warning, refused, finished, failed; of a cohort also pair.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Bar:
             self._say(_in_words(event, facts))
         elif event == "sample":
             self._advance(facts["finished"], facts["asked"], facts["eta_s"])
+        elif event == "pair":
+            self._advance_cohort(facts)
         elif event in ("finished", "failed") and self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -63,6 +65,25 @@ class Bar:
             return
         if self._bar is None:
             self._bar = tqdm(total=asked, desc="samples", file=sys.stderr)
+        self._bar.update(finished - self._bar.n)
+
+    def _advance_cohort(self, facts: dict) -> None:
+        if facts["failed_because"]:
+            self._say(f"{facts['id']} failed: {facts['failed_because']}")
+        state = cohort_in_words(facts)
+        finished = facts["done"] + facts["failed"]
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            self._say(f"{finished} of {facts['total']} pairs: {state}")
+            return
+        if self._bar is None:
+            self._bar = tqdm(
+                total=facts["total"],
+                file=sys.stderr,
+                bar_format="{n_fmt} of {total_fmt} pairs |{bar}| {postfix}",
+            )
+        self._bar.set_postfix_str(state, refresh=False)
         self._bar.update(finished - self._bar.n)
 
     def _say(self, text: str) -> None:
@@ -78,6 +99,15 @@ def preflight_in_words(facts: dict) -> str:
         f"Running on {facts['device']}; about {facts['minutes']:.1f} minutes and "
         f"{facts['memory_mb']:.0f} MB of memory."
     )
+
+
+def cohort_in_words(facts: dict) -> str:
+    """How far a cohort is: "done", "failed", "running", "eta_s" and "per_hour"."""
+    text = f"{facts['done']} done, {facts['failed']} failed, {facts['running']} running"
+    if facts["eta_s"] is None:
+        return text
+    hours, minutes = divmod(round(facts["eta_s"] / 60), 60)
+    return f"{text}, {hours} h {minutes:02d} min left, {facts['per_hour']:.0f} pairs/h"
 
 
 def _in_words(event: str, facts: dict) -> str:

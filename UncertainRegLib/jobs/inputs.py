@@ -22,7 +22,7 @@ from ..geometry.files import InputError, Say, check_overlap
 from ..geometry.transform_file import GivenTransform, read_transform
 from ..json_text import each_once
 from .given import Given, on_fixed
-from .job import LISTS, Job
+from .job import Job
 from .pairs import pair_points, pair_structures, some_of
 
 FEWEST_MASKED = 64  # voxels, those of the smallest image: fewer say nothing of where an organ lies
@@ -113,22 +113,9 @@ def read_inputs(job: Job) -> Inputs:
     if job.inverse:
         inputs.inverse = read_transform(job.inverse, say)
     inputs.record = {
-        name: _file_record(getattr(job, name), job.names.get(name))
-        for name in (
-            "fixed",
-            "moving",
-            "fixed_mask",
-            "moving_mask",
-            "moving_labels",
-            "fixed_labels",
-            "moving_points",
-            "fixed_points",
-        )
-        if getattr(job, name)
+        name: _file_record(file, job.names.get(name.rstrip("_0123456789")))
+        for name, file in job.files().items()
     }
-    for name in LISTS:
-        for number, file in enumerate(getattr(job, name), 1):
-            inputs.record[f"{name}_{number}"] = _file_record(file, job.names.get(name))
     inputs.record["fixed"]["shape"] = list(fixed.grid.shape)
     inputs.record["moving"]["shape"] = list(moving.grid.shape)
     return inputs
@@ -231,10 +218,15 @@ def read_structures(
 def _file_record(path: str, called: str | None) -> dict:
     """Where an input is, what it is called, if not like its file, and the hash of its content; of a
     DICOM folder that of all its files."""
+    entry = {"file": str(Path(path).resolve()), "sha256": checksum(path)}
+    return entry | ({"name": str(called)} if called else {})
+
+
+def checksum(path: str | Path) -> str:
+    """SHA-256 of an input; of a DICOM folder that of all its files."""
     where = Path(path)
     files = sorted(where.iterdir()) if where.is_dir() else [where]
-    entry = {"file": str(where.resolve()), "sha256": sha256_of(*filter(Path.is_file, files))}
-    return entry | ({"name": str(called)} if called else {})
+    return sha256_of(*filter(Path.is_file, files))
 
 
 def read_label_names(path: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ PATHS = (
     "scene",
 )
 LISTS = ("transform", "inverse")  # of paths
+NO_SETTINGS = (*PATHS, *LISTS, "names", "parent_pid")  # they change no number
 KINDS = {
     "str": (str, "text"),
     "dict": (dict, "an object, like {}"),
@@ -155,6 +156,18 @@ class Job:
     def as_dict(self) -> dict:
         """Plain dictionary, as in a job file."""
         return asdict(self)
+
+    def settings(self) -> dict:
+        """All that the numbers depend on beside the files."""
+        return {name: one for name, one in asdict(self).items() if name not in NO_SETTINGS}
+
+    def files(self) -> dict[str, str]:
+        """The files that are read, under their names in ``result.json``: those of the job, with
+        numbers from 1 where there may be several."""
+        found = {name: getattr(self, name) for name in PATHS if name not in ("out", "scene")}
+        for name in LISTS:
+            found |= {f"{name}_{n}": file for n, file in enumerate(getattr(self, name), 1)}
+        return {name: file for name, file in found.items() if file}
 
 
 def read_job(path: str | Path) -> Job:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from .inputs import Inputs
+import math
 
 BYTES_PER_WORKING_VOXEL = 150  # images, fields and moments (float32) and their temporaries
 BYTES_PER_FIXED_VOXEL = 110  # display maps and fields on the fixed grid
 SUM_UP_S = 4e-7  # a voxel of a sample, one CPU thread
 
 
-def predict_memory_mb(inputs: Inputs, working_voxels: int) -> float:
-    """Rough peak memory of the run in MB, beyond what the backbone itself takes."""
-    fixed, moving = (int(np.prod(image.grid.shape)) for image in (inputs.fixed, inputs.moving))
-    total = BYTES_PER_FIXED_VOXEL * fixed + 12 * moving + BYTES_PER_WORKING_VOXEL * working_voxels
+def predict_memory_mb(
+    fixed: tuple[int, ...], moving: tuple[int, ...], working_voxels: int
+) -> float:
+    """Rough peak memory of the run in MB, beyond what the backbone itself takes, for images of such
+    shapes."""
+    total = BYTES_PER_FIXED_VOXEL * math.prod(fixed) + 12 * math.prod(moving)
+    total += BYTES_PER_WORKING_VOXEL * working_voxels
     return 250 + total / 2**20
 
 

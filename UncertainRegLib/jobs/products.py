@@ -19,7 +19,7 @@ from ..posterior.label_map import label_map
 from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
 from ..posterior.stream import INSIDE
-from ..results.maps import EXPECTED
+from ..results.maps import DISAGREEMENT, EXPECTED
 from .given import stands
 from .summary import Summary
 
@@ -89,6 +89,22 @@ def not_computed(fixed: Image, working: Grid) -> float:
     """Share of the anatomy in the fixed image, or of its mask, that is not on the working grid."""
     anatomy = above_mean(fixed)
     return float((~computed(fixed.grid, working)[anatomy]).mean()) if anatomy.any() else 0.0
+
+
+def over_anatomy(summary: Summary, maps: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Expected error and disagreement in two numbers each, "mean" and "p95", by the map's name.
+
+    Args:
+        maps: of the summary, see `maps`.
+    """
+    here = above_mean(summary.inputs.fixed) & (maps["validity"] >= INSIDE)
+    if not here.any():
+        return {}
+    found = {name: maps[name][here] for name in (EXPECTED, DISAGREEMENT) if name in maps}
+    return {
+        name: {"mean": float(values.mean()), "p95": float(np.percentile(values, 95))}
+        for name, values in found.items()
+    }
 
 
 def covariance(summary: Summary) -> tuple[np.ndarray, Grid]:

@@ -14,6 +14,7 @@ from .. import backbones, samplers
 from ..backbones import contrast, suited
 from ..backbones.competence import probe
 from ..backbones.failures import check_finite, out_of_memory, sentence
+from ..backbones.models import checksum_of
 from ..backbones.registry import backbone_class
 from ..environment import available_memory_mb, choose_device, peak_memory_mb, versions
 from ..expected_error.model import checked, shipped
@@ -83,6 +84,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
             asked=job.samples,
             device=device,
             versions=versions(),
+            job=job.settings() | {"model_sha256": checksum_of(job.backbone)},
         ),
     )
     flag = CancelFlag(folder.path, job.parent_pid)
@@ -242,7 +244,9 @@ class _Run:
                 self._warn(told)
         seconds = self.timings["register_s"] = perf_counter() - started
         voxels = int(np.prod(registration.grid.shape))
-        memory = predict_memory_mb(self.inputs, voxels)
+        memory = predict_memory_mb(
+            self.inputs.fixed.grid.shape, self.inputs.moving.grid.shape, voxels
+        )
         memory = max(memory, peak_memory_mb() or 0.0) + sampler.memory_mb
         needed = {
             "device": step.device,

@@ -124,6 +124,8 @@ class RunWriter(ResultWriter):
         entries.update(maps=listed, mean_transform=mean)
         if summary.expected_error is not None:
             entries.update(expected_error=summary.expected_error.said.as_dict())
+        if final:
+            entries.update(over_anatomy=products.over_anatomy(summary, maps))
         if summary.stream.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
             values, grid = products.covariance(summary)

@@ -106,6 +106,44 @@ LANDMARKS = {
     ),
 }
 
+PAIRS = {  # of a cohort
+    "id": Column("Pair"),
+    "group": Column("Group"),
+    "status": Column("Status", "", "complete, failed or missing"),
+    "sentence": Column("Why", "", "Why there is no result"),
+    "expected_error_mean_mm": Column(
+        "Expected error, mean", "mm", "Mean expected error over the anatomy"
+    ),
+    "expected_error_p95_mm": Column(
+        "Expected error, 95th percentile", "mm", "Exceeded in 5 % of the anatomy; no bound"
+    ),
+    "uncertainty_mean_mm": Column("Disagreement, mean", "mm", "Mean disagreement over the anatomy"),
+    "uncertainty_p95_mm": Column(
+        "Disagreement, 95th percentile",
+        "mm",
+        "Exceeded in 5 % of the anatomy; no bound of the error",
+    ),
+    "similarity_before": Column("Similarity before", "", "Of the images as they lie"),
+    "similarity": Column("Similarity after", "", "Mean squared local correlation, 0 to 1"),
+    "dice_before": Column("Dice before", "", "Mean over the structures of the images as they lie"),
+    "dice": Column("Dice after", "", "Mean over the structures"),
+    "tre_before_mm": Column(
+        "TRE before", "mm", "Mean over the landmarks of the images as they lie"
+    ),
+    "tre_mm": Column("TRE after", "mm", "Mean over the landmarks, in the fixed space"),
+    "verdict": Column("Verdict", "", "PASS, FAIL or NOT VERIFIED"),
+    "decision": Column("Decision", "", "What a person decided last"),
+    "reason": Column("Reason", "", "Of that decision"),
+    "decided_by": Column("By", "", "Who decided"),
+    "decided_at": Column("Decided at", "", "When"),
+    "samples": Column("Samples", "", "How many are finished"),
+    "warnings": Column("Warnings", "", "How many the result has"),
+    "seconds": Column("Time", "s", "Of the run"),
+    "fixed": Column("Fixed image", "", "Its file", is_hidden=True),
+    "moving": Column("Moving image", "", "Its file", is_hidden=True),
+    "version": Column("Version", "", "Of UncertainReg", is_hidden=True),
+}
+
 _LOW, _HIGH = "5 % of the samples are below", "95 % of the samples are below"
 DOSE = {
     "name": Column("Structure", "", "As the segmentation names it"),

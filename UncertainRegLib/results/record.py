@@ -146,11 +146,22 @@ class Dose:
 
 
 @dataclass(frozen=True)
+class OverAnatomy:
+    """A map in two numbers: its mean and its 95 % quantile over the anatomy, in its unit."""
+
+    mean: float
+    p95: float
+
+
+@dataclass(frozen=True)
 class Record:
     """Everything that ``result.json`` says; the names are its keys.
 
     Attributes:
         content: the same as it was read.
+        job: all that was asked beside the files, by the names of `jobs.job`; older ones do not say.
+        over_anatomy: maps in two numbers, by name: where the fixed image lies above its mean, or in
+            its mask, and most samples stay inside the moving image.
         preflight: {"device", "memory_mb", "minutes"} that were expected.
         labels, landmarks: rows of the tables; their keys are the names of `columns`.
         left_out: numbers of samples that the maps and tables are without, see `without_strays`.
@@ -164,10 +175,12 @@ class Record:
     method: str | None = None
     parameters: dict = field(default_factory=dict)
     seed: int | None = None
+    job: dict = field(default_factory=dict)
     samples: Samples = Samples()
     given: Given | None = None
     before_after: BeforeAfter | None = None
     expected_error: Expectation | None = None
+    over_anatomy: dict[str, OverAnatomy] = field(default_factory=dict)
     preflight: dict | None = None
     competence: Competence | None = None
     calibration: Calibration | None = None
@@ -208,6 +221,10 @@ class Record:
             "given": Given.from_dict(content.get("given")),
             "before_after": BeforeAfter.from_dict(content.get("before_after")),
             "expected_error": Expectation.from_dict(content.get("expected_error")),
+            "over_anatomy": {
+                name: OverAnatomy(**known(OverAnatomy, one))
+                for name, one in values.get("over_anatomy", {}).items()
+            },
             "competence": Competence.from_dict(content.get("competence")),
             "calibration": Calibration.from_dict(content.get("calibration")),
             "acceptance": Acceptance.from_dict(content.get("acceptance")),

@@ -16,6 +16,7 @@ def new_record(
     asked: int,
     device: str,
     versions: dict,
+    job: dict | None = None,
 ) -> dict:
     """The content of a ``result.json`` before the first sample.
 
@@ -29,6 +30,7 @@ def new_record(
         asked: number of samples wanted.
         device: where it is computed.
         versions: of the software, by name.
+        job: all that was asked beside the files, by the names of a job.
     """
     return {
         "schema": SCHEMA,
@@ -39,6 +41,7 @@ def new_record(
         "method": method,
         "parameters": parameters,
         "seed": seed,
+        "job": job or {},
         "samples": {
             "asked": asked,
             "finished": 0,
@@ -51,6 +54,7 @@ def new_record(
         "given": None,
         "before_after": None,
         "expected_error": None,
+        "over_anatomy": {},
         "without_strays": None,
         "transform": None,
         "mean_transform": None,

@@ -67,28 +67,32 @@ class AcceptanceSection:
         self._evaluating.start("acceptance", "--tolerances", tolerances)
 
     def _onDecide(self) -> None:
-        """Keep the decision beside the result, and in the scene."""
+        ui = self.ui
+        if self.decide(ui.decisionComboBox.currentData, ui.reasonLineEdit.text):
+            ui.reasonLineEdit.text = ""
+
+    def decide(self, decision: str, reason: str) -> bool:
+        """Keep a decision on the chosen run beside the result, and in the scene.
+
+        Returns:
+            False, after saying why, if it cannot be kept.
+        """
         from UncertainRegLib.results.decision import add_decision, made
         from UncertainRegLib.scene.result import update_result
 
-        ui, result = self.ui, self.panel.result
+        result = self.panel.result
         verdict = result.acceptance.state if result.acceptance is not None else ""
         try:
-            decision = made(
-                ui.decisionComboBox.currentData,
-                ui.reasonLineEdit.text,
-                ui.deciderLineEdit.text,
-                verdict,
-            )
-            add_decision(result.folder, decision)
+            found = made(decision, reason, self.ui.deciderLineEdit.text, verdict)
+            add_decision(result.folder, found)
             update_result(result, result.folder, map_names=())
         except (ValueError, OSError) as error:
             slicer.util.errorDisplay(
                 _("The decision cannot be kept: {reason}").format(reason=translated(str(error)))
             )
-            return
-        ui.reasonLineEdit.text = ""
+            return False
         self.panel.refresh()
+        return True
 
     def _onSave(self) -> None:
         saveTable(self.panel.result.acceptance_table, "acceptance.csv")

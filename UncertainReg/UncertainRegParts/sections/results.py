@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from ..controls import blocked, confirm
 from ..wording import translated
 from .acceptance import AcceptanceSection
+from .cohort import CohortSection
 from .colors import ColorSection
 from .dose import DoseSection
 from .maps import MapSection
@@ -27,8 +28,8 @@ class ResultsPanel:
     sequence browser, the numbers in table nodes. So a saved scene comes back with all of it.
 
     Attributes:
-        maps, colors, samples, strays, tables, probe, validate, acceptance, dose: the parts of the
-            panel; each shows one run and is told with ``show(result)`` when that changes.
+        maps, colors, samples, strays, tables, probe, validate, acceptance, dose, cohort: the parts of
+            the panel; each shows one run and is told with ``show(result)`` when that changes.
         onRemoved: called with the folder of a result that was taken out of the scene.
     """
 
@@ -49,6 +50,7 @@ class ResultsPanel:
         self.validate = ValidateSection(self)
         self.acceptance = AcceptanceSection(self)
         self.dose = DoseSection(self)
+        self.cohort = CohortSection(self)
         self._sections = (
             self.maps,
             self.samples,
@@ -57,6 +59,7 @@ class ResultsPanel:
             self.validate,
             self.acceptance,
             self.dose,
+            self.cohort,
         )
         ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
         ui.restoreButton.connect("clicked(bool)", self.restoreViews)
