@@ -12,6 +12,7 @@ axes, bound                on demand: ellipsoids in the slices; the bound on the
 ellipsoid, strays          the ellipsoid at a point; a run without its stray samples
 inputs, nodes              the registered images, which node belongs to which run
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
+film                       slices of the samples that the views show again without computing them
 tables, landmarks          rows with units, points and ellipsoids
 colors, log_colors         colour tables, also by the logarithm
 legend, slices, unknown    the one legend, the slice views, lines where nothing is known
