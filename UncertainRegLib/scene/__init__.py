@@ -24,8 +24,9 @@ plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
 foreground, frames         where maps mean something; the one LPS to RAS flip
 headless, bundle           a scene outside Slicer, and its .mrb file
+rounding                   lengths to 0.01 mm, so that the .mrb file is small
 views, pictures            Slicer's own views drawn offscreen, as PNG and GIF
 =========================  ===================================================================
 
-Slicer itself needs no part of the last two rows. Nothing here imports torch or Qt.
+Slicer itself needs no part of the last three rows. Nothing here imports torch or Qt.
 """
