@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from support.fake_result import EXPECTED, write_fake_result
-from support.panel import apply_and_wait, run_until
+from support.panel import apply_and_wait, layout_of, run_until
 from UncertainRegLib.results.maps import MAPS
 
 
@@ -436,6 +436,49 @@ def test_the_main_movement_is_played_like_samples(shown):
     assert not browser.GetPlaybackActive()
     assert result.moving.GetParentTransformNode() is result.sample_transform
     assert ui.sampleLabel.text == "1 of 6"
+
+
+def test_a_second_round_of_the_film_is_not_computed_again(shown, monkeypatch):
+    import slicer
+
+    from UncertainRegLib.scene.views import NoOpenGLError, SliceView
+
+    scene = slicer._host_scene
+    try:
+        views = [SliceView(scene, name, (100, 100)) for name in scene.slices]
+    except NoOpenGLError as error:
+        pytest.skip(str(error))
+    scene.fit_slices(100, 100)
+    monkeypatch.setattr(slicer.app, "layoutManager", lambda: layout_of(views))
+    ui, resliced = shown.ui, []
+
+    def play() -> list[bytes]:
+        pictures = []
+        for sample in (1, 2, 3):
+            ui.sampleSlider.value = sample
+            pictures += [view.pixels().tobytes() for view in views]
+        return pictures
+
+    expected = play()
+    for view in views:
+        reslice = view.logic.GetBackgroundLayer().GetReslice()
+        reslice.AddObserver("EndEvent", lambda *_: resliced.append(1))
+    for _round in range(2):
+        assert play() == expected and len(set(expected)) >= 3
+    assert resliced == []
+    ui.movementComboBox.currentIndex = 2  # another film
+    play()
+    assert len(resliced) > 0
+    ui.restoreButton.click()
+    assert shown.results.samples._film is None
+    resliced.clear()
+    ui.movementComboBox.currentIndex = 0
+    play()
+    assert len(resliced) >= len(expected)  # nothing of it was kept
+    shown.results.refresh()
+    ui.showMapCheckBox.checked = False
+    ui.backgroundComboBox.currentIndex = ui.backgroundComboBox.findData("fixed")
+    assert shown.results.samples._film is None
 
 
 def test_a_rate_that_cannot_be_kept_is_told(shown, monkeypatch):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -33,6 +34,20 @@ def apply_and_wait(host, widget) -> str:
     widget.ui.applyButton.click()
     run_until(host, lambda: not widget.logic.run.isActive)
     return widget.logic.run.state
+
+
+def layout_of(views) -> SimpleNamespace:
+    """What the layout manager of the application says of slice views (``scene.views.SliceView``)."""
+    widgets = {
+        view.node.GetLayoutName(): SimpleNamespace(
+            sliceLogic=lambda view=view: view.logic,
+            sliceView=lambda view=view: SimpleNamespace(renderWindow=lambda: view.window),
+        )
+        for view in views
+    }
+    return SimpleNamespace(
+        sliceViewNames=lambda: tuple(widgets), sliceWidget=lambda name: widgets[name]
+    )
 
 
 def exists(pid: int) -> bool:

@@ -12,6 +12,7 @@ axes, bound                on demand: ellipsoids in the slices; the bound on the
 ellipsoid, strays          the ellipsoid at a point; a run without its stray samples
 inputs, nodes              the registered images, which node belongs to which run
 transform, samples, maps   displacement fields, the sample sequence, scalar maps
+film                       slices of the samples that the views show again without computing them
 tables, landmarks          rows with units, points and ellipsoids
 colors, log_colors         colour tables, also by the logarithm
 legend, slices, unknown    the one legend, the slice views, lines where nothing is known
@@ -23,8 +24,9 @@ plots                      numbers and curves of a validation
 segments, parents          segmentations as arrays, transforms above the moving nodes
 foreground, frames         where maps mean something; the one LPS to RAS flip
 headless, bundle           a scene outside Slicer, and its .mrb file
+rounding                   lengths to 0.01 mm, so that the .mrb file is small
 views, pictures            Slicer's own views drawn offscreen, as PNG and GIF
 =========================  ===================================================================
 
-Slicer itself needs no part of the last two rows. Nothing here imports torch or Qt.
+Slicer itself needs no part of the last three rows. Nothing here imports torch or Qt.
 """

@@ -42,14 +42,15 @@ def read_bundle(path: str | Path, scene: slicer.vtkMRMLScene) -> None:
 
 
 def write_result_scene(folder: str | Path, path: str | Path) -> None:
-    """Write a result folder as a ``.mrb`` scene, with the disagreement shown over the fixed image.
+    """Write a result folder as a ``.mrb`` scene, lengths to 0.01 mm (see `rounding`).
 
     Raises:
         OSError, ResultError: the scene cannot be written, or the folder holds no result.
     """
     from .headless import HeadlessScene
     from .result import load_result
+    from .rounding import round_result
 
     with HeadlessScene() as headless:
-        load_result(folder, headless.scene)
+        round_result(load_result(folder, headless.scene))
         write_bundle(headless.scene, path)

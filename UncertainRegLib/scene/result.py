@@ -14,7 +14,7 @@ import slicer
 from ..geometry import Image
 from ..results import columns
 from ..results.expectation import bound_of
-from ..results.maps import DISAGREEMENT, EXPECTED, kind_of
+from ..results.maps import DISAGREEMENT, EXPECTED, in_order, kind_of
 from ..results.reader import ResultFolder
 from ..results.record import Record
 from . import inputs, landmarks, maps, nodes, plots, strays, tables
@@ -217,7 +217,7 @@ def _fill_maps(
 ) -> Steps[None]:
     listed = source.record.maps
     wanted = set(listed) if map_names is None else set(map_names)
-    names = [name for name in listed if name in wanted]
+    names = in_order(name for name in listed if name in wanted)  # first the one that is shown first
     inside = None
     if any(nodes.find(scene, run, f"map:{name}") is None for name in names):
         inside = _area_of_maps(scene, run, source)

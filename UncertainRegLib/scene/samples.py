@@ -10,7 +10,7 @@ import slicer
 from ..posterior.weights import normalised
 from . import nodes
 from .steps import Steps
-from .transform import read_transform, set_field
+from .transform import read_transform, set_field, store_compressed
 
 FRAMES_PER_SECOND = 4.0
 
@@ -87,4 +87,7 @@ def add_browser(
         browser.SetPlaybackItemSkippingEnabled(False)  # every sample counts the same
         browser.SetPlaybackLooped(True)
         browser.SetSelectedItemNumber(0)
+        proxy = browser.GetProxyNode(sequence)
+        if proxy is not None:
+            store_compressed(proxy)
     return browser

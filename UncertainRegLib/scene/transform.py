@@ -33,9 +33,16 @@ def set_field(
         f"Displacement field: {MEANING['vectors']}. Between voxels: {MEANING['between_voxels']}."
     )
     if node.GetScene() is not None and node.GetStorageNode() is None:
-        storage = slicer.vtkMRMLTransformStorageNode()
-        storage.SetDefaultWriteFileExtension("nii.gz")  # the usual .h5 is twice as large
-        node.SetAndObserveStorageNodeID(node.GetScene().AddNode(storage).GetID())
+        store_compressed(node)
+
+
+def store_compressed(node: slicer.vtkMRMLTransformNode) -> None:
+    """Have a displacement field saved as .nii.gz: the usual .h5 is more than twice as large."""
+    storage = node.GetStorageNode()
+    if storage is None:
+        storage = node.GetScene().AddNode(slicer.vtkMRMLTransformStorageNode())
+        node.SetAndObserveStorageNodeID(storage.GetID())
+    storage.SetDefaultWriteFileExtension("nii.gz")
 
 
 def grid_transform(field: DisplacementField) -> slicer.vtkOrientedGridTransform:

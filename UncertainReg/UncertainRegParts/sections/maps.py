@@ -183,6 +183,7 @@ class MapSection(VTKObservationMixin):
 
         isSample = self.ui.backgroundComboBox.currentData == "sample"
         show_moving(self.panel.result, self.panel.samples.transform if isSample else "transform")
+        self.panel.samples.keepSlices(isSample)
 
     def flicker(self) -> None:
         """Fixed volume instead of the registered moving one, or the other way round."""

@@ -209,6 +209,7 @@ class ResultsPanel:
             for browser in result.browsers():
                 browser.SetPlaybackActive(False)
             show_moving(result, None)
+        self.samples.keepSlices(False)
         with blocked(ui.backgroundComboBox) as combo:
             combo.currentIndex = combo.findData("fixed")
         if views is not None:

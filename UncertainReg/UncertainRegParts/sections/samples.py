@@ -24,6 +24,7 @@ class SampleSection(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.panel, self.ui = panel, panel.ui
         self._times, self._shown = deque(maxlen=STEPS), None  # of the last steps of the film
+        self._film = None  # the slices of the film that is shown
         ui = self.ui
         ui.movementComboBox.addItem(_("The samples one by one"), "sample_transform")
         ui.movementComboBox.addItem(_("Main disagreement, ±2 SD"), "sweep_transform")
@@ -53,6 +54,21 @@ class SampleSection(VTKObservationMixin):
         if result is None:
             return None
         return getattr(result, self.transform.replace("transform", "browser"))
+
+    def keepSlices(self, keep: bool) -> None:
+        """Keep what the views draw of the samples, or let go of it; a second look is then quick."""
+        if self._film is not None and not (keep and self._film.browser is self.browser):
+            self._film.close()
+            self._film = None
+        if keep and self._film is None and self.browser is not None:
+            from UncertainRegLib.scene.film import Film
+
+            self._film = Film(self.browser, sliceViews())
+
+    def removeObservers(self) -> None:
+        """Stop listening to the scene and to the views."""
+        VTKObservationMixin.removeObservers(self)
+        self.keepSlices(False)
 
     def show(self, result) -> None:
         """Follow the browser of a run."""
@@ -224,3 +240,14 @@ class SampleSection(VTKObservationMixin):
         if percent is not None:
             return _("{percent} %").format(percent=percent)
         return _("{index} of {count}").format(index=index + 1, count=count)
+
+
+def sliceViews() -> list[tuple]:
+    """Logic and renderer of each slice view; there are none without a main window."""
+    manager = slicer.app.layoutManager()
+    names = manager.sliceViewNames() if manager is not None else ()
+    widgets = [manager.sliceWidget(name) for name in names]
+    return [
+        (widget.sliceLogic(), widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer())
+        for widget in widgets
+    ]
