@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import Array, as_like, axis_range, is_torch
+from .trilinear import SLAB_VOXELS
 
-SLAB_VOXELS = 1 << 18  # what is computed of so many voxels at a time stays in a CPU's cache
 SHEAR_VOXELS = 0.1  # less, anywhere in the field of view, is rounding of a header
 
 

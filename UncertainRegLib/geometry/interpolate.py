@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from .arrays import Array, as_like, is_torch, namespace
 from .grid import Grid
+from .trilinear import trilinear
 
 PARALLEL_VOXELS = 1e-3  # axes that differ by less over the whole grid are parallel
 ON_VOXEL = 1e-6  # voxels: a place so near to a voxel centre is on it
@@ -93,9 +94,10 @@ def _torch(values, index, mode: str):
     kept = values.dtype
     values = values if values.is_floating_point() else values.float()
     if mode == "linear" and values.device.type == "cpu":
-        one = values.ndim == 3
-        found = _eight_corners([values] if one else values.unbind(-1), index.to(values.dtype))
-        return found[0] if one else torch.stack(found, -1)
+        channels = [values] if values.ndim == 3 else values.unbind(-1)
+        channels = [one.contiguous() for one in channels]
+        found = trilinear(channels, index.to(values.dtype))
+        return found[0] if values.ndim == 3 else torch.stack(found, -1)
     channels = values[None, None] if values.ndim == 3 else values.permute(3, 0, 1, 2)[None]
     size = torch.as_tensor(values.shape[:3][::-1], dtype=index.dtype, device=index.device)
     unit = (index * (2.0 / torch.clamp(size - 1, min=1))).sub_(1.0)
@@ -111,33 +113,6 @@ def _torch(values, index, mode: str):
     result = result.reshape(*index.shape[:-1], channels.shape[1])
     result = result[..., 0] if values.ndim == 3 else result
     return result if mode == "linear" else result.to(kept)
-
-
-def _eight_corners(channels, index) -> list:
-    """Linear values (...) of each of the ``channels`` (Z, Y, X), CPU tensors.
-
-    On a CPU the 3-D ``grid_sample`` of torch computes one voxel at a time; whole rows of corners
-    and of weights cost two thirds.
-    """
-    shape, weights, steps, corner, stride = channels[0].shape, [], [], None, 1
-    for axis, n in enumerate(reversed(shape)):
-        place = index[..., axis].clamp(0, n - 1)
-        below = place.floor().clamp_(max=max(n - 2, 0))
-        weights.append((place - below).view(-1))
-        below = below.int().mul_(stride)
-        corner = below if corner is None else corner.add_(below)
-        steps.append(stride if n > 1 else 0)
-        stride *= n
-    # A place that is not a number has a value that is none either: any corner will do.
-    corner = corner.view(-1).clamp_(0, stride - 1 - sum(steps))
-
-    def between(flat, offset: int, axis: int):
-        if axis < 0:
-            return flat[offset:].index_select(0, corner)
-        low = between(flat, offset, axis - 1)
-        return low.lerp_(between(flat, offset + steps[axis], axis - 1), weights[axis])
-
-    return [between(one.reshape(-1), 0, 2).view(index.shape[:-1]) for one in channels]
 
 
 def _parallel_axes(to_index: np.ndarray, grid: Grid) -> list[int] | None:
