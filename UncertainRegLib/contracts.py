@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
-from .geometry import DisplacementField, Grid, Image
-from .geometry.arrays import Array
+from .geometry import DisplacementField, Grid, Image, warp
+from .geometry.arrays import Array, namespace
 from .settings import check_settings, defaults
 
 if TYPE_CHECKING:  # what the contracts speak of, and what is made by those who keep them
@@ -91,6 +91,23 @@ class Perturbation(Protocol):
     @abstractmethod
     def push(self, field: DisplacementField) -> DisplacementField:
         """tau after phi: the registration ``field`` of the perturbed image, in original space."""
+
+    def perturbed(self, image: Image, outside: float | None) -> Image:
+        """The moving ``image`` after tau, on its own grid.
+
+        Args:
+            outside: value of places that tau takes out of the image; None repeats its border.
+        """
+        array, mask = (
+            None if values is None else namespace(values).empty_like(values)
+            for values in (image.array, image.mask)
+        )
+        for here, grid in image.grid.slabs(image.array):
+            slab = warp(image, self.field(grid, image.array), outside)
+            array[here] = slab.array
+            if mask is not None:
+                mask[here] = slab.mask
+        return Image(array, image.grid, mask)
 
 
 class Family(Protocol):

@@ -18,6 +18,14 @@ def flipped(grid: Grid) -> Grid:
     return Grid(grid.shape, affine)
 
 
+def turned(grid: Grid) -> Grid:
+    """The same voxels with the axes (i, j, k) in the order (j, k, i)."""
+    order = [1, 2, 0]
+    affine = grid.affine.copy()
+    affine[:3, :3] = affine[:3, order]
+    return Grid(tuple(grid.size[order][::-1]), affine)
+
+
 @pytest.mark.parametrize(
     "new",
     [
@@ -26,17 +34,43 @@ def flipped(grid: Grid) -> Grid:
         OLD.resized((1, 12, 1)),
         OLD.part([-3, 2, -5], (14, 6, 30)),
         flipped(OLD).resized((7, 20, 9)),
+        turned(OLD),
+        turned(flipped(OLD)),
+        turned(flipped(OLD)).resized((20, 7, 9)),
+        turned(OLD).part([3, 2, 1], (4, 5, 6)),
         Grid.from_spacing((8, 9, 10), (1.1, 1.3, 2.0), (5.0, -4.0, 12.0), TURNED),
     ],
-    ids=["finer", "coarser", "single", "beyond", "flipped", "oblique"],
+    ids=[
+        "finer",
+        "coarser",
+        "single",
+        "beyond",
+        "flipped",
+        "turned",
+        "turned and flipped",
+        "turned, other voxels",
+        "a part, turned",
+        "oblique",
+    ],
 )
 @pytest.mark.parametrize("channels", [(), (3,)])
-def test_the_values_are_those_of_interpolation_point_by_point(new, channels):
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_the_values_are_those_of_interpolation_point_by_point(new, channels, library):
     """Along the axes or not, with borders repeated."""
     values = np.random.default_rng(0).normal(size=(*OLD.shape, *channels))
     # the places point by point are kept in single precision
     wanted = interpolate(values, OLD.to_index(new.points(np.zeros(0))))
-    np.testing.assert_allclose(regrid(values, OLD, new), wanted, atol=1e-5)
+    given = values if library == "numpy" else pytest.importorskip("torch").from_numpy(values)
+    found = regrid(given, OLD, new)
+    assert type(found) is type(given)
+    np.testing.assert_allclose(np.asarray(found), wanted, atol=1e-5)
+
+
+def test_voxels_that_are_there_are_not_computed_anew():
+    """Turned and flipped, every value is one of the old ones, to the last digit."""
+    values = np.random.default_rng(0).normal(size=OLD.shape).astype(np.float32)
+    found = regrid(values, OLD, turned(flipped(OLD)))
+    np.testing.assert_array_equal(found, values[::-1, :, ::-1].transpose(2, 0, 1))
 
 
 def test_a_single_voxel_fills_everything():

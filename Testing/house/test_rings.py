@@ -27,7 +27,7 @@ ARROWS = {
     "contracts": "geometry settings",
     "perturbations": "contracts geometry plugins settings",
     "gaussian": "randomness",
-    "networks": "gaussian",
+    "networks": "gaussian geometry",
     "metrics": "geometry",
     "expected_error": "geometry",
     "posterior": "geometry metrics randomness",

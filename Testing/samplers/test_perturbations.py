@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from support.phantoms import GRID_PAIRS, smooth_field
-from UncertainRegLib.geometry import Grid, jacobian_determinant
+from UncertainRegLib.geometry import DisplacementField, Grid, Image, jacobian_determinant, warp
+from UncertainRegLib.geometry import grid as grids
 from UncertainRegLib.perturbations import (
     FAMILIES,
     PAPER,
@@ -42,6 +43,30 @@ def test_push_is_tau_after_phi(name):
     exact = tau.points(points + phi.vectors) - points
     inside = (slice(8, -8),) * 3
     assert np.abs(tau.push(phi).vectors - exact)[inside].max() < 0.02
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("outside", [0.0, None])
+def test_slab_by_slab_nothing_changes(name, library, outside, monkeypatch):
+    """The perturbed image, its mask and what is pushed are those of whole arrays, on an oblique
+    grid whose last slab is thinner."""
+    shape = OBLIQUE.shape
+    values, inside = rng(1).normal(size=shape).astype(np.float32), rng(2).uniform(size=shape) > 0.3
+    image, phi = Image(values, OBLIQUE, inside), smooth_field(OBLIQUE)
+    if library == "torch":
+        torch = pytest.importorskip("torch")
+        image = image.to_torch()
+        phi = DisplacementField(torch.from_numpy(phi.vectors), OBLIQUE)
+    tau = family(name).draw(OBLIQUE, rng(3))
+    monkeypatch.setattr(grids, "SLAB_VOXELS", 7 * shape[1] * shape[2])
+    assert len(list(OBLIQUE.slabs(values))) == -(-shape[0] // 7)
+    found, pushed = tau.perturbed(image, outside).to_numpy(), tau.push(phi).to_numpy()
+    monkeypatch.setattr(grids, "SLAB_VOXELS", 10**9)
+    whole = warp(image, tau.field(OBLIQUE, image.array), outside).to_numpy()
+    np.testing.assert_allclose(found.array, whole.array, atol=1e-4)
+    assert (found.mask != whole.mask).mean() < 1e-3  # places half-way between two voxels
+    np.testing.assert_allclose(pushed.vectors, tau.push(phi).to_numpy().vectors, atol=1e-4)
 
 
 @pytest.mark.slow

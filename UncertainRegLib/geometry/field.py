@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,16 @@ class DisplacementField:
         index = self.grid.affine_points(to_index @ self.grid.affine, self.vectors)
         index += turned(self.vectors, to_index[:3, :3].T)
         return index
+
+    def slab_by_slab(self, vectors_of: Callable[[DisplacementField], Array]) -> DisplacementField:
+        """The field with the vectors (Z, Y, X, 3) that a function makes of each slab of this one.
+
+        What the function needs meanwhile has then the size of a slab, not that of an image.
+        """
+        vectors = namespace(self.vectors).empty_like(self.vectors)
+        for here, grid in self.grid.slabs(self.vectors):
+            vectors[here] = vectors_of(DisplacementField(self.vectors[here], grid))
+        return DisplacementField(vectors, self.grid)
 
     def resample(self, grid: Grid) -> DisplacementField:
         """The same map sampled on another grid of the fixed space (linear)."""

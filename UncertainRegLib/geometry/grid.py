@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import Array, as_like, axis_range
+from .arrays import Array, as_like, axis_range, is_torch
+from .trilinear import SLAB_VOXELS
 
 SHEAR_VOXELS = 0.1  # less, anywhere in the field of view, is rounding of a header
 
@@ -149,6 +151,16 @@ class Grid:
         affine = self.affine.copy()
         affine[:3, 3] = self.to_world(np.asarray(first, float))
         return Grid(shape, affine)
+
+    def slabs(self, like: Array) -> Iterator[tuple[slice, Grid]]:
+        """Whole planes of this grid after each other: where they are along the first array axis,
+        and their grid. On a graphics card, where ``like`` may lie, there is one slab."""
+        planes = max(1, SLAB_VOXELS // (self.shape[1] * self.shape[2]))
+        if is_torch(like) and like.device.type != "cpu":
+            planes = self.shape[0]
+        for first in range(0, self.shape[0], planes):
+            here = slice(first, min(first + planes, self.shape[0]))
+            yield here, self.part((0, 0, first), (here.stop - first, *self.shape[1:]))
 
     def resized(self, shape) -> Grid:
         """A grid of another ``shape`` (Z, Y, X) over the same field of view, edge to edge."""

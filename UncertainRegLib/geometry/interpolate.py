@@ -1,7 +1,7 @@
 """Values of a voxel array between its voxels, or on another grid: a primitive with two bodies.
 
-numpy arrays go through scipy, torch tensors through ``grid_sample`` on their device. Both clamp
-the position to the outermost voxel centres, so that both give the same values everywhere.
+numpy arrays go through scipy, torch tensors through torch on their device. Both clamp the position
+to the outermost voxel centres, so that both give the same values everywhere.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .arrays import Array, is_torch, namespace
+from .arrays import Array, as_like, is_torch, namespace
 from .grid import Grid
+from .trilinear import trilinear
 
 PARALLEL_VOXELS = 1e-3  # axes that differ by less over the whole grid are parallel
+ON_VOXEL = 1e-6  # voxels: a place so near to a voxel centre is on it
 
 
 def interpolate(
@@ -48,8 +50,9 @@ def regrid(
     Mode, ``outside`` and the type that is returned are those of `interpolate`.
     """
     to_index = np.linalg.inv(old.affine) @ new.affine
-    if mode == "linear" and outside is None and not is_torch(values) and _parallel(to_index, new):
-        return _along_axes(values, to_index, new.shape)
+    order = _parallel_axes(to_index, new)
+    if mode == "linear" and outside is None and order is not None:
+        return _along_axes(values, to_index, order, new.shape)
     like = values if is_torch(values) else None
     return interpolate(values, new.affine_points(to_index, like), mode, outside)
 
@@ -90,6 +93,11 @@ def _torch(values, index, mode: str):
     torch = namespace(values)
     kept = values.dtype
     values = values if values.is_floating_point() else values.float()
+    if mode == "linear" and values.device.type == "cpu":
+        channels = [values] if values.ndim == 3 else values.unbind(-1)
+        channels = [one.contiguous() for one in channels]
+        found = trilinear(channels, index.to(values.dtype))
+        return found[0] if values.ndim == 3 else torch.stack(found, -1)
     channels = values[None, None] if values.ndim == 3 else values.permute(3, 0, 1, 2)[None]
     size = torch.as_tensor(values.shape[:3][::-1], dtype=index.dtype, device=index.device)
     unit = (index * (2.0 / torch.clamp(size - 1, min=1))).sub_(1.0)
@@ -107,25 +115,55 @@ def _torch(values, index, mode: str):
     return result if mode == "linear" else result.to(kept)
 
 
-def _parallel(to_index: np.ndarray, grid: Grid) -> bool:
-    """Is ``to_index`` (4, 4), from the voxels of ``grid``, nothing but a scale and a shift?"""
-    oblique = np.abs(to_index[:3, :3] - np.diag(np.diag(to_index[:3, :3])))
-    return bool((oblique @ grid.size).max() < PARALLEL_VOXELS)
+def _parallel_axes(to_index: np.ndarray, grid: Grid) -> list[int] | None:
+    """Which old axis runs along the new axes i, j and k; None where the grids are oblique.
+
+    Args:
+        to_index: (4, 4) from the voxels of the new ``grid`` to the old ones.
+    """
+    moved = np.abs(to_index[:3, :3]) * grid.size  # voxels along each old axis, by each new one
+    order = moved.argmax(axis=0).tolist()
+    beside = moved.copy()
+    beside[order, range(3)] = 0.0
+    if sorted(order) != [0, 1, 2] or beside.sum(axis=1).max() >= PARALLEL_VOXELS:
+        return None
+    return order
 
 
-def _along_axes(values: np.ndarray, to_index: np.ndarray, shape) -> np.ndarray:
+def _along_axes(values: Array, to_index: np.ndarray, order: list[int], shape) -> Array:
     """The linear values, one axis after the other: several times as fast as point by point."""
-    if not np.issubdtype(values.dtype, np.floating):
+    if is_torch(values):
+        values = values if values.is_floating_point() else values.float()
+    elif not np.issubdtype(values.dtype, np.floating):
         values = values.astype(np.float32)
-    for axis in (2, 1, 0):  # the last, largest step copies whole slices
+    # array axes are (k, j, i)
+    rest = range(3, values.ndim)
+    turn = [2 - order[2 - axis] for axis in range(3)] + list(rest)
+    values = values.permute(turn) if is_torch(values) else values.transpose(turn)
+    # What becomes smaller comes first; the last, largest step copies whole slices.
+    for axis in sorted((2, 1, 0), key=lambda a: shape[a] / values.shape[a]):
         last = values.shape[axis] - 1
-        places = to_index[2 - axis, 3] + to_index[2 - axis, 2 - axis] * np.arange(shape[axis])
+        old = order[2 - axis]
+        places = to_index[old, 3] + to_index[old, 2 - axis] * np.arange(shape[axis])
         places = places.clip(0, last)
+        whole = np.rint(places)
+        if np.abs(places - whole).max() < ON_VOXEL:
+            if not np.array_equal(whole, np.arange(last + 1)):
+                values = _rows(values, whole.astype(int), axis)
+            continue
         below = np.minimum(places.astype(int), max(last - 1, 0))
-        share = (places - below).astype(values.dtype)
-        low, high = values.take(below, axis), values.take(np.minimum(below + 1, last), axis)
+        share = as_like(places - below, values)
+        low = _rows(values, below, axis)
+        high = _rows(values, np.minimum(below + 1, last), axis)
         high -= low
         high *= share.reshape([-1 if a == axis else 1 for a in range(values.ndim)])
         high += low
         values = high
-    return values
+    return values.contiguous() if is_torch(values) else np.ascontiguousarray(values)
+
+
+def _rows(values: Array, at: np.ndarray, axis: int) -> Array:
+    """The slices ``at`` of an axis."""
+    if is_torch(values):
+        return values.index_select(axis, namespace(values).as_tensor(at, device=values.device))
+    return values.take(at, axis)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .checkpoint import load_state
+from .joined import convolve_both
 from .norm import instance_norm
 from .warp import add_identity, sample
 
@@ -88,8 +89,11 @@ class Level(nn.Module):
             deep = self.resblock_group_lvl1[index](deep, smoothness)
             deep = self.resblock_group_lvl1[index + 1](deep)
         deep = self.up(deep)
-        refinement = self.output_lvl1(torch.cat((deep, shallow), 1)) * self.range_flow
-        return refinement, deep
+        first, *rest = self.output_lvl1
+        out = convolve_both(first, deep, shallow)
+        for layer in rest:
+            out = layer(out)
+        return out.mul_(self.range_flow), deep
 
 
 class ConditionalLapIRN(nn.Module):

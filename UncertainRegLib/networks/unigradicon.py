@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .checkpoint import load_state
 from .warp import add_identity, sample
 
+LAYOUT = torch.channels_last_3d
 DOWN = (2, 16, 32, 64, 256, 512)  # feature channels from the input to the coarsest level
 UP = (16, 32, 64, 128, 256)  # and of each level on the way up
 
@@ -48,7 +49,8 @@ class TallUNet(nn.Module):
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """(B, 3, Z, Y, X) in unit-cube coordinates, channel c along array axis c."""
-        x = torch.cat((moving, fixed), 1)
+        # In one layout from here on: tensors of two layouts are added and joined much slower.
+        x = torch.cat((moving, fixed), 1).contiguous(memory_format=LAYOUT)
         skips = []
         for conv in self.downConvs:
             skips.append(x)
@@ -58,8 +60,8 @@ class TallUNet(nn.Module):
             reversed(self.upConvs), reversed(self.batchNorms), reversed(skips), strict=True
         ):
             out = conv(F.leaky_relu(x))
-            x = _with_channels(x, out.shape[1])
-            x = norm(out + F.interpolate(x, scale_factor=2, mode="trilinear"))
+            x = _with_channels(x, out.shape[1]).contiguous(memory_format=LAYOUT)
+            x = norm(out.add_(F.interpolate(x, scale_factor=2, mode="trilinear")))
             z, y, w = skip.shape[2:]
             x = torch.cat((x[:, :, :z, :y, :w], skip), 1)
         return self.lastConv(x) / 10

@@ -18,7 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .joined import convolve_upsampled
 from .warp import integrate, resize_field
+
+SLOPE = 0.2  # of every leaky ReLU
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv3d:
@@ -154,18 +157,19 @@ class VxmDense(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         skips = [x] if self.strided else []
         for conv in self.encoder:
-            x = F.leaky_relu(conv(x), 0.2)
+            x = F.leaky_relu_(conv(x), SLOPE)
             skips.append(x)
             x = x if self.strided else F.max_pool3d(x, 2)
         if self.strided:
             skips.pop()
-        for level, conv in enumerate(self.decoder):
-            x = F.leaky_relu(conv(x), 0.2)
-            if level < len(self.decoder) - 1 or not self.half_resolution:
-                x = torch.cat((F.interpolate(x, scale_factor=2), skips.pop()), 1)
-        for conv in self.remaining:
-            x = F.leaky_relu(conv(x), 0.2)
-        return x
+        if self.half_resolution:
+            skips.pop(0)
+        skip: Tensor | None = None  # what the next convolution sees beside x, which is then coarser
+        for conv in (*self.decoder, *self.remaining):
+            x = conv(x) if skip is None else convolve_upsampled(conv, x, skip)
+            x = F.leaky_relu_(x, SLOPE)
+            skip = skips.pop() if skips else None
+        return x if skip is None else torch.cat((F.interpolate(x, scale_factor=2), skip), 1)
 
 
 def from_state(state: dict[str, Tensor], **settings) -> VxmPairwise | VxmDense:

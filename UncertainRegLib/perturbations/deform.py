@@ -81,8 +81,9 @@ class SplineMap(Perturbation):
         cells = np.array(self.coefficients.shape[:3]) - BORDER
         grid = self.grid.resized(np.maximum(self.grid.shape, DENSE * cells))
         tau = self.field(grid, field.vectors)
-        moved = interpolate(tau.vectors, field.mapped_index(grid))
-        return DisplacementField(field.vectors + moved, field.grid)
+        return field.slab_by_slab(
+            lambda slab: slab.vectors + interpolate(tau.vectors, slab.mapped_index(grid))
+        )
 
     def min_jacobian(self) -> float:
         """Smallest det of the Jacobian of tau, from exact derivatives on at most 64 points an
@@ -176,15 +177,15 @@ def _basis(at: np.ndarray, control_points: int, derivative: bool = False) -> np.
 
 
 def _separable(coefficients: Array, weights: list[Array]) -> Array:
-    """(Z, Y, X, 3) from control values (nz, ny, nx, 3) and one weight matrix per axis."""
+    """(Z, Y, X, 3) from control values (nz, ny, nx, 3) and one weight matrix per axis.
+
+    The components lie apart in memory, for the last and largest product and for `interpolate`.
+    """
     xp = namespace(coefficients)
-    rows = xp.einsum("ka,abcd->kbcd", weights[0], coefficients)
-    planes = xp.einsum("jb,kbcd->kjcd", weights[1], rows)
-    # The last and largest product for all three components in one matrix product: five times
-    # faster than one product a row of voxels.
-    columns = xp.kron(weights[2], as_like(np.eye(3), weights[2])).T
-    lines = planes.reshape(*planes.shape[:2], -1) @ columns
-    return lines.reshape(*lines.shape[:2], -1, 3)
+    rows = xp.einsum("ka,abcd->dkbc", weights[0], coefficients)
+    planes = xp.einsum("jb,dkbc->dkjc", weights[1], rows)
+    lines = planes.reshape(-1, planes.shape[-1]) @ weights[2].T
+    return xp.moveaxis(lines.reshape(*planes.shape[:3], -1), 0, -1)
 
 
 def _to_int(values: Array) -> Array:

@@ -35,9 +35,12 @@ class LinearMap(Perturbation):
 
     def push(self, field: DisplacementField) -> DisplacementField:
         """tau after phi: the registration ``field`` of the perturbed image, in original space."""
-        reached = field.grid.points(field.vectors) + field.vectors
-        moved = turned(reached, self.matrix.T - np.eye(3)) + as_like(self.offset, reached)
-        return DisplacementField(field.vectors + moved, field.grid)
+
+        def pushed(slab: DisplacementField) -> Array:
+            # d + (A - 1)(x + d) + t, with what depends on x alone by formula
+            return turned(slab.vectors, self.matrix.T) + self.field(slab.grid, slab.vectors).vectors
+
+        return field.slab_by_slab(pushed)
 
     def field(self, grid: Grid, like: Array | None = None) -> DisplacementField:
         """Displacement tau(x) − x in mm on all voxels of ``grid``."""

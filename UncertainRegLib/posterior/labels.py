@@ -77,15 +77,15 @@ class LabelProbabilities:
                 grid; it counts in the probabilities alone, not in volumes, centroids and pairwise
                 Dice, which are of whole samples. Every sample has one, or none.
         """
-        index = field.resample(self.grid).mapped_index(self._moving_grid)
-        xp = namespace(index)
+        like = field.vectors
+        xp = namespace(like)
         if self._bricks is None:
             if voxel_log_weight is not None:
                 self._total_place = self._own_place + 1
             count = self._total_place or self._own_place
-            self._bricks = Bricks(self.grid.shape, count, channels=2, like=index)
-            self._corner_labels = xp.asarray(self._corner_labels.ravel(), device=index.device)
-            self._cells = xp.asarray(self._cells.ravel(), device=index.device)
+            self._bricks = Bricks(self.grid.shape, count, channels=2, like=like)
+            self._corner_labels = xp.asarray(self._corner_labels.ravel(), device=like.device)
+            self._cells = xp.asarray(self._cells.ravel(), device=like.device)
         if log_weight > self._reference:
             self._bricks.scale(math.exp(self._reference - log_weight))
             self._reference = log_weight
@@ -93,13 +93,16 @@ class LabelProbabilities:
         local = None
         if voxel_log_weight is not None:
             local = np.exp(voxel_log_weight.to_numpy().resample(self.grid).array)
-            local = xp.asarray(local, dtype=xp.float32, device=index.device)
+            local = xp.asarray(local, dtype=xp.float32, device=like.device)
         # Sums over the sample, for each label: membership, hard voxels, membership × (i, j, k).
         sums = np.zeros((5, len(self.labels) + 1))
         for layer in range(self._bricks.layers):
-            here = slice(layer * EDGE, (layer + 1) * EDGE)
-            there = None if local is None else local[here].reshape(-1)
-            sums += self._add_layer(layer, index[here].reshape(-1, 3), weight, there)
+            first = layer * EDGE
+            planes = min(EDGE, self.grid.shape[0] - first)
+            there = None if local is None else local[first : first + planes].reshape(-1)
+            part = self.grid.part((0, 0, first), (planes, *self.grid.shape[1:]))
+            index = field.resample(part).mapped_index(self._moving_grid)
+            sums += self._add_layer(layer, index.reshape(-1, 3), weight, there)
         self.log_weights.append(float(log_weight))
         size, hard, *moment = sums[:, 1:]
         self._soft_sizes.append(size)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..geometry import DisplacementField, Grid, inside_index
-from ..geometry.arrays import Array, as_like, to_numpy
+from ..geometry.arrays import Array, namespace, to_numpy
 from .labels import LabelProbabilities
 from .maps import uncertainty
 from .moments import Moments, NestedMoments, RunningMean
@@ -30,8 +30,11 @@ class Validity:
 
     def add(self, field: DisplacementField, log_weight: float = 0.0) -> None:
         """Take in one sample; all of them have the same grid."""
-        stays = inside_index(self.moving.shape, field.mapped_index(self.moving))
-        self._mean.add(as_like(stays, field.vectors), log_weight)
+        stays = namespace(field.vectors).empty_like(field.vectors[..., 0])
+        for here, grid in field.grid.slabs(field.vectors):
+            index = DisplacementField(field.vectors[here], grid).mapped_index(self.moving)
+            stays[here] = inside_index(self.moving.shape, index)
+        self._mean.add(stays, log_weight)
 
     @property
     def share(self) -> Array:

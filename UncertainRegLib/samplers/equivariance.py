@@ -10,12 +10,13 @@ import numpy as np
 
 from ..backbones.failures import Failures
 from ..contracts import Backbone, Family, OnProgress, Sampler
-from ..geometry import Image, warp
+from ..geometry import Image
 from ..geometry.arrays import to_numpy
 from ..settings import check_settings, defaults
 from .sample import Sample, reseed
 
 THINNED = (slice(None, None, 4),) * 3  # of a field: enough to see whether it changes
+MEDIAN_VOXELS = 100_000  # enough for the median displacement by a perturbation
 OF_STOCHASTIC = 2  # draws per perturbation: enough to tell spread and jitter apart
 
 
@@ -100,9 +101,8 @@ class Equivariance(Sampler):
             started = perf_counter()
             if left == 0:
                 group, left, tau = group + 1, self.draws_per_perturbation, next(perturbations)
-                shift = tau.field(moving.grid, moving.array)
-                moved_mm = median_mm(to_numpy(shift.vectors))
-                perturbed = warp(moving, shift, outside=self.backbone.facts.outside)
+                perturbed = tau.perturbed(moving, self.backbone.facts.outside)
+                moved_mm = median_mm(tau.field(moving.grid.at_most(MEDIAN_VOXELS)).vectors)
             field = failures.attempt(self.backbone.register, fixed, perturbed)
             left = 0 if field is None else left - 1
             if field is not None:
