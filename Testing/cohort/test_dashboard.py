@@ -98,6 +98,7 @@ def test_a_decision_is_shown_with_its_reason(tmp_path):
     row = next(row for row in found["rows"] if row[names.index("id")] == "pair-00003")
     assert row[names.index("decision")] == "reject"
     assert row[names.index("sentence")] == "Rejected: for a test"
+    assert found["columns"][names.index("sentence")]["title"] == "Note"
 
 
 def test_words_of_others_cannot_become_part_of_the_page(tmp_path):
@@ -155,13 +156,23 @@ def test_only_rows_in_view_are_drawn_and_scrolling_draws_the_others(page):
     assert "pair-00000" not in shown(page)
 
 
+def drawn(page, column: str) -> list[str]:
+    """The texts of a column, of pairs with a result."""
+    at = page.eval_on_selector(f"#head-{column}", "head => head.cellIndex")
+    rows = "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))"
+    return [
+        row[at] for row in page.eval_on_selector_all("#rows tr[data-id]", rows) if at < len(row)
+    ]
+
+
 def test_a_click_on_a_heading_sorts_and_another_reverses(page):
     page.click("#head-dice button")
-    first = page.inner_text("#rows tr[data-id] >> nth=0 >> td >> nth=8")
+    found = [float(text) for text in drawn(page, "dice")]
+    assert found == sorted(found, reverse=True) and found[0] > found[-1]
     assert page.get_attribute("#head-dice", "aria-sort") == "descending"
     page.click("#head-dice button")
-    last = page.inner_text("#rows tr[data-id] >> nth=0 >> td >> nth=8")
-    assert float(first) > float(last)
+    found = [float(text) for text in drawn(page, "dice")]
+    assert found == sorted(found) and found[0] < found[-1]
     assert shown(page)[0] != "pair-00049"  # what has no value comes last, either way
     page.click("#worst")
     assert shown(page)[0] == "pair-00049"

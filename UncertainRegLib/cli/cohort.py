@@ -140,7 +140,10 @@ def _said(counts: dict[str, int], folder, options, report) -> int:
         "finished", status="complete" if complete else "failed", result=str(folder.csv), **counts
     )
     if options.progress != "json":
-        print(f"{counts['complete']} of {total} pairs are complete. Table: {folder.csv}")
+        print(
+            f"{counts['complete']} of {total} pairs are complete. Dashboard: {folder.dashboard}, "
+            f"table: {folder.csv}"
+        )
     if complete:
         return COMPLETE
     print(

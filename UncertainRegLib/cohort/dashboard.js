@@ -3,6 +3,7 @@
 (() => {
   const HEIGHT = 70; // pixels of a row, as in the style sheet
   const AROUND = 8; // rows drawn above and below what is seen
+  const ABOUT = ["id", "group", "status"]; // columns that every pair has
   const data = JSON.parse(document.getElementById("data").textContent);
   const { columns, rows, pictures, thumbnails, words } = data;
   const at = Object.fromEntries(columns.map((column, number) => [column.name, number]));
@@ -53,7 +54,7 @@
     draw();
   }
 
-  function cell(row, number, column, place) {
+  function cell(row, column, place) {
     const td = document.createElement("td");
     const value = row[place];
     if (column.name === "id") {
@@ -70,6 +71,15 @@
       td.textContent = isMissing(value) ? "" : value.toFixed(column.digits);
     }
     td.title = td.textContent;
+    return td;
+  }
+
+  function why(row) {
+    const td = document.createElement("td");
+    td.className = "text";
+    td.colSpan = columns.filter((one) => one.title && !ABOUT.includes(one.name)).length;
+    td.title = row[at.sentence];
+    td.appendChild(document.createElement("div")).textContent = row[at.sentence];
     return td;
   }
 
@@ -116,9 +126,13 @@
       const tr = document.createElement("tr");
       tr.dataset.id = row[at.id];
       tr.append(picture(row, number));
+      const lacks = row[at.status] !== "complete"; // its sentence has the room of its numbers
       columns.forEach((column, place) => {
-        if (column.title) tr.append(cell(row, number, column, place));
+        if (column.title && !(lacks && !ABOUT.includes(column.name))) {
+          tr.append(cell(row, column, place));
+        }
       });
+      if (lacks) tr.append(why(row));
       drawn.append(tr);
     }
     drawn.append(space(shown.length - last));

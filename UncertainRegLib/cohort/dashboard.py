@@ -51,7 +51,16 @@ SHOWN = {
     "decision": None,
     "sentence": None,
 }
-WIDTHS = {"id": 170, "verdict": 90, "sentence": 260}  # pixels; the others have 110
+WIDTHS = {  # pixels; the others have 105
+    "id": 160,
+    "group": 90,
+    "status": 85,
+    "similarity": 85,
+    "dice": 75,
+    "tre_mm": 75,
+    "verdict": 90,
+    "sentence": 230,
+}
 STRUCTURE_COLUMNS = {"expected_mm": True, "u_p95_mm": True, "dice": False}  # are large ones bad?
 NOTES = (
     "The <b>expected error</b> (mm) is how far off a point is expected to be on average, judged by "
@@ -129,8 +138,11 @@ def _report(result: Path, wanted: bool) -> bool:
 def _data(rows: list[dict], pictures: dict[int, str], scale: float) -> str:
     """What the script draws, as JSON that may stand in a page."""
     names = [name for name in SHOWN if any(row[name] is not None for row in rows)]
-    if all(row["status"] == COMPLETE for row in rows):
+    done = [row for row in rows if row["status"] == COMPLETE]
+    if len(done) == len(rows):
         names.remove("status")
+    if "sentence" in names and all(row["sentence"] is None for row in done):
+        names.remove("sentence")  # those that failed say it across their numbers
     columns = [
         {"name": name, "title": _title(name)}
         | ({} if SHOWN[name] is None else {"digits": SHOWN[name]})
@@ -264,7 +276,7 @@ def _table(columns: list[dict]) -> str:
     for column in columns:
         if column["title"]:
             name = column["name"]
-            widths.append(f'<col style="width:{WIDTHS.get(name, 110)}px">')
+            widths.append(f'<col style="width:{WIDTHS.get(name, 105)}px">')
             meaning = "" if name == "sentence" else PAIRS[name].meaning
             title = escape(column["title"]).replace("\n", "<br>")
             kind = "" if "digits" in column else ' class="text"'

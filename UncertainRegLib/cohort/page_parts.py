@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry import Image, read_image
 from ..geometry.files import InputError
+from ..geometry.foreground import not_air
 from ..palette import colors
 from ..report.planes import PLANES, draw, png
 from ..results.columns import STRUCTURES
@@ -103,13 +104,17 @@ def common_section(found: Common | None) -> str:
     for name, mean in found.means.items():
         fixed, gone = _fixed(found, mean)
         parts.append(gone)
+        air = np.zeros(mean.grid.shape, bool)
+        if fixed.grid == mean.grid and (body := not_air(fixed)) is not None:
+            air = ~body  # there the maps mean nothing
         high = float(np.nanpercentile(found.percentiles[name].array, 99))
-        worst = np.nan_to_num(mean.array, nan=-np.inf)
+        worst = np.where(air | np.isnan(mean.array), -np.inf, mean.array)
         point = mean.grid.to_world(np.argwhere(worst == worst.max())[0][::-1])
         title, count = MAPS[name].title, found.counts[name]
         for words, values in (("mean", mean), (f"{PERCENT}th percentile", found.percentiles[name])):
+            shown = Image(np.where(air, np.nan, values.array), values.grid)
             pictures = {
-                plane: png(draw(plane, point, fixed, values, (0.0, high, high / 4)))
+                plane: png(draw(plane, point, fixed, shown, (0.0, high, high / 4)))
                 for plane in PLANES
             }
             planes = "".join(
