@@ -66,7 +66,7 @@ def gpus() -> list[str]:
         return [one.strip() for one in visible.split(",") if one.strip() not in ("", "-1")]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True
+            ["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", timeout=30, check=True
         ).stdout
         return [str(n) for n, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
     return []
