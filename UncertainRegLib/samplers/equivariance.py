@@ -94,6 +94,7 @@ class Equivariance(Sampler):
         """
         reseed(self.backbone, generator)
         perturbations = self.family.draws(moving.grid, generator)
+        backbone = self.backbone.for_samples(fixed, moving)
         failures = Failures("registrations of the perturbed image")
         group, left, first = -1, 0, None
         while failures.finished < n:
@@ -103,7 +104,7 @@ class Equivariance(Sampler):
                 shift = tau.field(moving.grid, moving.array)
                 moved_mm = median_mm(to_numpy(shift.vectors))
                 perturbed = warp(moving, shift, outside=self.backbone.facts.outside)
-            field = failures.attempt(self.backbone.register, fixed, perturbed)
+            field = failures.attempt(backbone.register, fixed, perturbed)
             left = 0 if field is None else left - 1
             if field is not None:
                 answer = to_numpy(field.vectors)[THINNED]
