@@ -65,6 +65,11 @@ class Backbone(Protocol):
             A displacement field in mm LPS, from fixed to moving space, on the working grid.
         """
 
+    def for_samples(self, fixed: Image, moving: Image) -> Backbone:
+        """The same, to register perturbed copies of a prepared moving image: what does not depend
+        on the perturbation is computed once, here."""
+        return self
+
     def maps(self, fixed: Image, moving: Image) -> dict[str, PredictedMap]:
         """Maps that it predicts for prepared images, by name; every run shows them."""
         return {}

@@ -13,7 +13,7 @@ from scipy import ndimage
 from ..geometry import Grid, Image
 from ..geometry.image import mask_of
 from .content import cropped_to_content, part, tissue_threshold
-from .linear import COARSE_VOXELS, affine_alignment, seen_through
+from .linear import COARSE_VOXELS, affine_alignment, rough_alignment, seen_through
 
 PERCENTILES = (0.5, 99.5)  # of the content of a mask
 OF_HALVES = (1, 99)  # of the dark and of the bright part of an image: as much, if they are halves
@@ -149,7 +149,7 @@ def _matched(images, windows, affine: bool) -> tuple[float, float]:
     fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
     low, high = windows[1]
     try:
-        start = affine_alignment(fixed, moving) if affine else np.eye(4)
+        start = rough_alignment(fixed, moving) if affine else np.eye(4)
     except ValueError:  # the registration will say so, if it needs an affine map
         return low, high
     moved = seen_through(moving, start).resample(fixed.grid, outside=0.0)

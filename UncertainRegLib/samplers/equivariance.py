@@ -95,6 +95,7 @@ class Equivariance(Sampler):
         """
         reseed(self.backbone, generator)
         perturbations = self.family.draws(moving.grid, generator)
+        backbone = self.backbone.for_samples(fixed, moving)
         failures = Failures("registrations of the perturbed image")
         group, left, first = -1, 0, None
         while failures.finished < n:
@@ -103,7 +104,7 @@ class Equivariance(Sampler):
                 group, left, tau = group + 1, self.draws_per_perturbation, next(perturbations)
                 perturbed = tau.perturbed(moving, self.backbone.facts.outside)
                 moved_mm = median_mm(tau.field(moving.grid.at_most(MEDIAN_VOXELS)).vectors)
-            field = failures.attempt(self.backbone.register, fixed, perturbed)
+            field = failures.attempt(backbone.register, fixed, perturbed)
             left = 0 if field is None else left - 1
             if field is not None:
                 answer = to_numpy(field.vectors)[THINNED]
