@@ -129,7 +129,7 @@ def expected_of(model):
     registration = DisplacementField(np.zeros((*GRID.shape, 3), np.float32), GRID)
     images = [Image(textured(GRID, seed).array / 100, GRID) for seed in (0, 1)]
     expecting = Expecting(*images, registration, model=model)
-    return expecting.found(registration, np.ones(GRID.shape, np.float32))
+    return expecting.found(np.ones(GRID.shape, np.float32), GRID)
 
 
 def test_no_bound_is_stated_beyond_the_errors_that_a_model_was_fitted_to():
@@ -154,7 +154,6 @@ def test_samples_on_a_grid_of_their_own_are_brought_to_that_of_the_registration(
     image = textured(GRID)
     expecting = Expecting(image, image, smooth_field(GRID, 1.0))
     coarse = GRID.at_spacing(4.0)
-    flat = DisplacementField(np.zeros((*coarse.shape, 3), np.float32), coarse)
-    found = expecting.found(flat, np.full(coarse.shape, 0.7, np.float32))
-    same = expecting.found(flat.resample(GRID), np.full(GRID.shape, 0.7, np.float32))
+    found = expecting.found(np.full(coarse.shape, 0.7, np.float32), coarse)
+    same = expecting.found(np.full(GRID.shape, 0.7, np.float32), GRID)
     np.testing.assert_allclose(found.length_mm, same.length_mm, rtol=1e-5)

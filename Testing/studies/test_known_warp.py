@@ -212,7 +212,7 @@ def test_variants_of_a_map_are_smoothed_or_about_the_registration():
     expecting = Expecting(image, image, elsewhere)
     got = variants("deform", found, elsewhere, everywhere, expecting)
     assert list(got) == [f"deform{EXPECTED}", f"deform{SMOOTHED}", f"deform{ABOUT}", "deform"]
-    expected = expecting.found(found.mean, found.uncertainty_mm)
+    expected = expecting.found(found.uncertainty_mm, found.mean.grid)
     assert np.array_equal(got[f"deform{EXPECTED}"][0], expected.length_mm)
     u = found.uncertainty_mm
     np.testing.assert_allclose(got[f"deform{ABOUT}"][0], np.hypot(u, 5.0), rtol=1e-4)

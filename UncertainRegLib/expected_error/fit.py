@@ -11,15 +11,10 @@ from scipy.optimize import minimize
 
 from .model import ErrorModel, Factors
 
-FLOORS = {  # about the smallest value that means anything
-    "gap": 0.05,
-    "unlike": 0.05,
-    "strain": 0.02,
-    "disagreement": 0.1,
-    "offset": 0.1,
-}
+LEVEL = ("gap", "unlike", "strain", "disagreement")  # cues of how far off a pair is
+PLACE = ("unlike_in_detail", "squeeze", "disagreement")  # cues of where in it
 RIDGE = 0.005  # on the weights of standardised cues
-LEVEL = 0.95
+SHARE = 0.95  # of the errors, within a bound
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,8 @@ class KnownErrors:
     Attributes:
         subjects: whom it is of; pairs that share one are never fitted and judged together.
         voxel_mm: of the grid that it was registered on.
-        cues: by name, (P,) at P points.
+        cues: by name, (P,) at P points (`cues.logs`).
+        means: of the cues over the anatomy, by name (`cues.means`).
         across_mm: (P,) size of the error across a boundary, NaN where only its length is known.
         length_mm: (P,) length of the error, NaN where only its part across is known.
         volumes_ml: (S, 2) of the registered and the true structures.
@@ -43,6 +39,7 @@ class KnownErrors:
     subjects: frozenset[str]
     voxel_mm: float | np.ndarray
     cues: Mapping[str, np.ndarray]
+    means: Mapping[str, float]
     across_mm: np.ndarray
     length_mm: np.ndarray
     volumes_ml: np.ndarray
@@ -56,11 +53,13 @@ class KnownErrors:
 def fit(pairs: Sequence[KnownErrors], fitted_on: str, checked_with: str) -> ErrorModel:
     """A model of pairs that each count the same, however many points they have.
 
-    The weights maximise the quasi-likelihood of a positive error with the expectation of the model
-    (Poisson's, with a logarithmic link), which an error of zero does not upset. They are not
-    negative: every cue is larger where more error is likely, and what a few pairs seem to say
-    against that would not hold on others. The factors are the 95 % quantiles of the errors in
-    units of expectations that each come from a model fitted without the subjects of the pair.
+    Two fits, one after the other. The weights of the level are found at points, where cues and
+    errors vary widely, and then taken for the means over the anatomy: the means of two dozen pairs
+    would say little of pairs of another kind. The weights of the place are found with that level
+    held.
+
+    The factors are the 95 % quantiles of the errors in units of expectations that each come from a
+    model fitted without the subjects of the pair.
 
     Real pairs decide on all of that. Of a length only simulated pairs say anything at many places:
     they give how long an error is for one across, and how much heavier its tail is.
@@ -90,7 +89,7 @@ def fit(pairs: Sequence[KnownErrors], fitted_on: str, checked_with: str) -> Erro
                 ratios[name].append(values)
     factors = {name: _quantile(found) for name, found in ratios.items()}
     longer, heavier = _of_lengths(simulated, whole)
-    means = [float(whole.across_mm(pair.cues, 1.0).mean()) for pair in real]
+    means = [float(whole.across_mm(pair.cues, pair.means, 1.0).mean()) for pair in real]
     return with_changes(
         whole,
         longer=longer,
@@ -109,14 +108,14 @@ def _of_lengths(simulated: Sequence[KnownErrors], model: ErrorModel) -> tuple[fl
         errors = [np.abs(pair.length_mm[both]), np.abs(pair.across_mm[both])]
         longer.append(errors[0].mean() / errors[1].mean())
         for found, error in zip(sizes, errors):
-            units = error / model.across_mm(pair.cues, pair.voxel_mm)[both]
+            units = error / model.across_mm(pair.cues, pair.means, pair.voxel_mm)[both]
             found.append(units / units.mean())
     return float(np.mean(longer)), _quantile(sizes[0]) / _quantile(sizes[1])
 
 
 def in_units(pair: KnownErrors, model: ErrorModel) -> dict[str, np.ndarray]:
     """The errors of a pair in the units of `Factors`, by its names."""
-    across = model.across_mm(pair.cues, pair.voxel_mm)
+    across = model.across_mm(pair.cues, pair.means, pair.voxel_mm)
     mean = np.array([across[chosen].mean() for chosen in pair.boundaries])
     found = {
         "boundary": np.abs(pair.across_mm) / across,
@@ -131,46 +130,64 @@ def in_units(pair: KnownErrors, model: ErrorModel) -> dict[str, np.ndarray]:
 
 def _fitted(pairs: Sequence[KnownErrors]) -> ErrorModel:
     """A model without factors."""
-    logs, errors, shares = [], [], []
-    for pair in pairs:
-        known = np.isfinite(pair.across_mm)
-        if not known.any():
-            continue
-        logs.append(
-            np.stack([np.log(pair.cues[n][known] + floor) for n, floor in FLOORS.items()], axis=1)
-        )
-        errors.append(np.abs(pair.across_mm[known]) / pair.voxel_mm)
-        shares.append(np.full(known.sum(), 1.0 / (len(pairs) * max(known.sum(), 1))))
-    log, error, share = (np.concatenate(part).astype(np.float64) for part in (logs, errors, shares))
-    middle, scale = log.mean(axis=0), log.std(axis=0) + 1e-9
-    design = np.column_stack([np.ones(len(log)), (log - middle) / scale])
+    known = [np.isfinite(pair.across_mm) for pair in pairs]
+
+    def every(values: Sequence[np.ndarray]) -> np.ndarray:
+        """Those of all pairs, at the points whose error across a boundary is known."""
+        return np.concatenate([one[here] for one, here in zip(values, known)])
+
+    error = every([np.abs(pair.across_mm) / pair.voxel_mm for pair in pairs])
+    share = every([np.full(here.shape, 1.0 / max(here.sum(), 1)) for here in known])
+    share /= share.sum()
+    at = {name: every([pair.cues[name] for pair in pairs]) for name in {*LEVEL, *PLACE}}
+    mean = {
+        name: every([np.full(here.shape, pair.means[name]) for pair, here in zip(pairs, known)])
+        for name in at
+    }
+    intercept, level = _weights({name: at[name] for name in LEVEL}, error, share)
+    held = intercept + sum(weight * mean[name] for name, weight in level.items())
+    more, place = _weights({name: at[name] - mean[name] for name in PLACE}, error, share, held)
+    nan = float("nan")
+    none = Factors(nan, nan, nan, nan)
+    return ErrorModel(level, place, intercept + more, nan, none, (nan, nan), "", ())
+
+
+def _weights(
+    cues: Mapping[str, np.ndarray],
+    error: np.ndarray,
+    share: np.ndarray,
+    held: np.ndarray | float = 0.0,
+) -> tuple[float, dict[str, float]]:
+    """Intercept and weights of cues in log E(error), to which ``held`` is added.
+
+    They maximise the quasi-likelihood of a positive error (Poisson's, with a logarithmic link),
+    which an error of zero does not upset. No weight is negative: every cue is larger where more
+    error is likely, and what a few pairs seem to say against that would not hold on others.
+
+    Args:
+        cues: (P,) by name; error: (P,) in voxels; share: (P,) how much each counts, 1 in all.
+    """
+    values = np.stack(list(cues.values()), axis=1)
+    middle, scale = values.mean(axis=0), values.std(axis=0) + 1e-9
+    design = np.column_stack([np.ones(len(values)), (values - middle) / scale])
 
     def loss(beta: np.ndarray) -> tuple[float, np.ndarray]:
-        linear = design @ beta
+        linear = held + design @ beta
         expected = np.exp(linear)
         slope = design.T @ (share * (expected - error))
         slope[1:] += RIDGE * beta[1:]
         return share @ (expected - error * linear) + RIDGE / 2 * (beta[1:] ** 2).sum(), slope
 
-    start = np.concatenate([[np.log(share @ error)], np.zeros(len(FLOORS))])
-    bounds = [(None, None), *[(0.0, None)] * len(FLOORS)]
+    start = np.zeros(design.shape[1])
+    start[0] = np.log((share @ error) / (share * np.exp(held)).sum())
+    bounds = [(None, None), *[(0.0, None)] * len(cues)]
     beta = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     weights = beta[1:] / scale
-    nan = float("nan")
-    return ErrorModel(
-        {name: float(w) for name, w in zip(FLOORS, weights) if w > 0},
-        {name: floor for (name, floor), w in zip(FLOORS.items(), weights) if w > 0},
-        float(beta[0] - weights @ middle),
-        nan,
-        Factors(nan, nan, nan, nan),
-        (nan, nan),
-        "",
-        (),
-    )
+    return float(beta[0] - weights @ middle), dict(zip(cues, weights.tolist()))
 
 
 def _quantile(found: Sequence[np.ndarray]) -> float:
-    """The smallest ratio that at least `LEVEL` of them do not exceed, each pair counting the
+    """The smallest ratio that at least `SHARE` of them do not exceed, each pair counting the
     same; NaN without any."""
     if not found:
         return float("nan")
@@ -178,4 +195,4 @@ def _quantile(found: Sequence[np.ndarray]) -> float:
     weights = np.concatenate([np.full(one.size, 1.0 / one.size) for one in found])
     order = np.argsort(ratios)
     share = np.cumsum(weights[order]) / weights.sum()
-    return float(ratios[order][min(np.searchsorted(share, LEVEL), ratios.size - 1)])
+    return float(ratios[order][min(np.searchsorted(share, SHARE), ratios.size - 1)])

@@ -1,8 +1,13 @@
 """The expected error in millimetres from the cues of a pair, and the bounds that hold for it.
 
-A log-linear model in voxels: log E|e| = b + Σ w log(cue + floor). It was fitted, once, to errors
-that are known, on pairs that are named in its file, and so were its factors: each says how many
-times the expected error holds 95 % of a kind of error.
+A log-linear model in voxels: how far off the pair is on the whole, by the means of its cues over the
+anatomy, and how much more or less at a place, by how far the cues there are from those means:
+
+    log E|e| = b + Σ level · mean(cue) + Σ place · (cue − mean(cue))
+
+with the cues as logarithms. It was fitted, once, to errors that are known, on pairs that are named
+in its file, and so were its factors: each says how many times the expected error holds 95 % of a
+kind of error.
 """
 
 from __future__ import annotations
@@ -41,8 +46,8 @@ class ErrorModel:
     """A fitted model.
 
     Attributes:
-        weights: of the logarithm of each cue (`cues.cues`), by name.
-        floors: added to each cue before the logarithm.
+        level: weights of the means of the cues (`cues.logs`) over the anatomy, by name.
+        place: weights of how far they are from their means at a place, by name.
         intercept: b, for the error across a boundary in voxels.
         longer: mean length of an error over its mean size across a boundary; 2 where it has no
             preferred direction, more where it slides along.
@@ -54,8 +59,8 @@ class ErrorModel:
             `checked`.
     """
 
-    weights: dict[str, float]
-    floors: dict[str, float]
+    level: dict[str, float]
+    place: dict[str, float]
     intercept: float
     longer: float
     factors: Factors
@@ -63,16 +68,18 @@ class ErrorModel:
     fitted_on: str
     checked_with: tuple[str, ...]
 
-    def across_mm(self, cues: Mapping[str, np.ndarray], voxel_mm: float) -> np.ndarray:
+    def across_mm(
+        self, cues: Mapping[str, np.ndarray], means: Mapping[str, float], voxel_mm: float
+    ) -> np.ndarray:
         """Expected size in mm of the error's component across a boundary, of the cues' shape.
 
         Args:
+            cues, means: see `cues.logs` and `cues.means`.
             voxel_mm: of the grid that was registered on (`geometry.Grid.voxel_mm`).
         """
-        total = self.intercept + sum(
-            weight * np.log(cues[name] + self.floors[name]) for name, weight in self.weights.items()
-        )
-        return (voxel_mm * np.exp(total)).astype(np.float32)
+        level = sum(weight * means[name] for name, weight in self.level.items())
+        place = sum(weight * (cues[name] - means[name]) for name, weight in self.place.items())
+        return (voxel_mm * np.exp(self.intercept + level + place)).astype(np.float32)
 
     def length_mm(self, across_mm: np.ndarray) -> np.ndarray:
         """Expected length in mm of an error whose part across a boundary is expected to be that."""

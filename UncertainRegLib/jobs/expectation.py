@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..expected_error.cues import cues_of_images, cues_of_samples
+from ..expected_error.cues import anatomy_of, cues_of_images, cues_of_samples, logs, means
 from ..expected_error.model import ErrorModel, shipped
 from ..geometry import DisplacementField, Grid, Image
-from ..geometry.foreground import above_mean
 from ..results.expectation import Expectation
 
 BEYOND = 1.25  # times the largest mean error that the model was fitted to: there it is a guess
@@ -52,18 +51,17 @@ class Expecting:
     ) -> None:
         self.registration, self.doubts = registration, doubts
         self.model = shipped() if model is None else model
-        self._anatomy = above_mean(fixed.resample(registration.grid))
+        self._anatomy = anatomy_of(fixed, registration.grid)
         self._of_images = cues_of_images(fixed, moving, registration)
 
-    def found(self, mean: DisplacementField, uncertainty_mm: np.ndarray) -> ExpectedError:
-        """The expected error by the mean of the samples and their disagreement, both on the grid of
-        the samples: importance resampling has another one than the registration."""
+    def found(self, uncertainty_mm: np.ndarray, of_samples: Grid) -> ExpectedError:
+        """The expected error by the disagreement of the samples, on their grid: importance
+        resampling has another one than the registration."""
         grid = self.registration.grid
-        if mean.grid != grid:
-            uncertainty_mm = Image(uncertainty_mm, mean.grid).resample(grid).array
-            mean = mean.resample(grid)
-        cues = self._of_images | cues_of_samples(self.registration, mean, uncertainty_mm)
-        across = self.model.across_mm(cues, grid.voxel_mm)
+        if of_samples != grid:
+            uncertainty_mm = Image(uncertainty_mm, of_samples).resample(grid).array
+        cues = logs(self._of_images | cues_of_samples(uncertainty_mm, grid.voxel_mm))
+        across = self.model.across_mm(cues, means(cues, self._anatomy), grid.voxel_mm)
         size = float(across[self._anatomy].mean())
         factors = self.model.factors
         said = Expectation(

@@ -94,7 +94,7 @@ class Summary:
         if self.expecting is None or stream.count < FEWEST:
             return None
         if self._expected[0] != stream.count:
-            found = self.expecting.found(stream.mean(), stream.uncertainty_mm())
+            found = self.expecting.found(stream.uncertainty_mm(), stream.grid)
             self._expected = (stream.count, found)
         return self._expected[1]
 

@@ -200,7 +200,7 @@ def _simulated(backbone, sampler, fixed: Image, own: float, samples: int, genera
     keep = generator.permutation(np.flatnonzero(here))[:VOXELS_A_WARP]
     scores, pair = [], [one.to_numpy() for one in (*prepared, registration)]
     if not difference(*pair):
-        expected = Expecting(*pair).found(found.mean, found.uncertainty_mm)
+        expected = Expecting(*pair).found(found.uncertainty_mm, found.mean.grid)
         bound = expected.said.point_factor * expected.length_mm
         scores.append((error / bound).ravel()[keep])
     return (

@@ -26,7 +26,7 @@ def judge(errors: KnownErrors, model: ErrorModel, samples: int) -> list[dict]:
         samples: that the disagreement is of.
     """
     factors, units = model.factors, in_units(errors, model)
-    across = model.across_mm(errors.cues, errors.voxel_mm)
+    across = model.across_mm(errors.cues, errors.means, errors.voxel_mm)
     sqrt3 = np.sqrt(3.0)  # the disagreement is of all three axes
     rows = [
         *_of_points(

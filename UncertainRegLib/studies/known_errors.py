@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import backbones
-from ..expected_error.cues import cues_of_images, cues_of_samples
+from ..expected_error.cues import anatomy_of, cues_of_images, cues_of_samples, logs, means
 from ..expected_error.fit import KnownErrors
 from ..geometry import DisplacementField, interpolate
 from ..jobs import Job
@@ -73,15 +73,18 @@ def _registered(
     back = backbone.register(*backbone.prepare(inputs.moving, inputs.fixed)).to_numpy()
     advance()
     stream = summary.stream
-    found = cues_of_images(fixed.to_numpy(), moving.to_numpy(), registration)
-    found |= cues_of_samples(registration, stream.mean(), stream.uncertainty_mm())
+    fixed = fixed.to_numpy()
+    found = cues_of_images(fixed, moving.to_numpy(), registration)
+    found |= cues_of_samples(stream.uncertainty_mm(), registration.grid.voxel_mm)
     others = _others(found, registration, back)
-    return _against_truth(summary, found, others, subjects, truth), registration
+    anatomy = anatomy_of(fixed, registration.grid)
+    return _against_truth(summary, logs(found), anatomy, others, subjects, truth), registration
 
 
 def _against_truth(
     summary: Summary,
     cue_maps: dict[str, np.ndarray],
+    anatomy: np.ndarray,
     other_maps: dict[str, np.ndarray],
     subjects: tuple[str, str],
     truth: DisplacementField | None,
@@ -115,6 +118,7 @@ def _against_truth(
         frozenset(subjects),
         np.array(registration.grid.voxel_mm),
         {name: interpolate(values, where) for name, values in cue_maps.items()},
+        means(cue_maps, anatomy),
         np.concatenate(across),
         np.concatenate(length),
         table[:, :2],
@@ -199,6 +203,7 @@ def write_known(errors: KnownErrors, path: Path) -> None:
         "structure": _structure(errors),
         **{name: getattr(errors, name) for name in PLAIN},
         **{f"cue:{name}": values for name, values in errors.cues.items()},
+        **{f"mean:{name}": np.array(value) for name, value in errors.means.items()},
         **{f"map:{name}": values for name, values in errors.maps.items()},
     }
 
@@ -217,6 +222,7 @@ def read_known(path: Path) -> KnownErrors:
             frozenset(found["subjects"].tolist()),
             found["voxel_mm"],
             {name[4:]: found[name] for name in found.files if name.startswith("cue:")},
+            {name[5:]: float(found[name]) for name in found.files if name.startswith("mean:")},
             *(found[name] for name in PLAIN),
             [np.flatnonzero(structure == number) for number in range(structure.max() + 1)],
             {name[4:]: found[name] for name in found.files if name.startswith("map:")},

@@ -208,8 +208,8 @@ def variants(
 
     gap = found.mean.vectors - registration.to_numpy().vectors
     about = np.sqrt(found.uncertainty_mm**2 + (gap**2).sum(axis=-1))
-    halves = [expecting.found(found.mean, u).length_mm for u in found.halves]
-    expected = expecting.found(found.mean, found.uncertainty_mm).length_mm
+    halves = [expecting.found(u, found.mean.grid).length_mm for u in found.halves]
+    expected = expecting.found(found.uncertainty_mm, found.mean.grid).length_mm
     return {
         name + EXPECTED: (expected, spearman(*halves, mask)),
         name + SMOOTHED: (smooth(found.uncertainty_mm), spearman(*map(smooth, found.halves), mask)),
