@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PACKAGES = {"distributed": "distributed", "psutil": "psutil"}
 KILLED = 5  # workers that a pair may take with it before it counts as failed
 SHARE = 0.9  # of the free memory for the workers
+WAIT_S = 30.0  # for a scheduler to answer
 LEAST_MB = 600.0  # of a worker: what it has loaded, and a small pair
 SETTINGS = {
     "distributed.scheduler.allowed-failures": KILLED - 1,
@@ -172,7 +173,7 @@ def elsewhere(address: str, shared: Path, say: Callable[[str], None]) -> Iterato
     from distributed import Client
 
     try:
-        client = Client(address, timeout="30s")
+        client = Client(address, timeout=WAIT_S)
     except (OSError, ValueError) as error:
         raise NoWorkersError(f"No scheduler answers at {address} ({error}).") from None
     with client:

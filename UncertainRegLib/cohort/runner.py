@@ -116,22 +116,30 @@ def run_cohort(
                 _all(client, pairs_file, folder, asked, report, task)
         finally:
             sweep(folder)
-            counts = finish(pairs_file, folder, report)
+            counts = finish(folder, report)
     return counts
 
 
-def finish(pairs_file: Path, folder: CohortFolder, report) -> dict[str, int]:
+def finish(folder: CohortFolder, report) -> dict[str, int]:
     """Write tables and dashboard of what is there; returns how many pairs are complete, failed,
-    missing.
-
-    Args:
-        pairs_file: the list, or its copy in the folder.
-    """
+    missing."""
     report("stage", text=f"Writing {folder.csv}")
-    counts = write_tables(folder, read_pairs(pairs_file), lambda text: report("warning", text=text))
+    counts = write_tables(folder, listed_in(folder), lambda text: report("warning", text=text))
     folder.describe(ended=_now(), counts=counts)
     write_dashboard(folder.path, report)
     return counts
+
+
+def listed_in(folder: CohortFolder) -> Iterator[Pair]:
+    """The pairs of the copy of the list; its paths are relative to the list itself.
+
+    Raises:
+        ValueError: the folder is not that of a cohort.
+    """
+    about = folder.description()
+    if "pairs" not in about:
+        raise ValueError(f"{folder.path}: is not the folder of a cohort.")
+    return read_pairs(folder.pairs_file, Path(about["pairs"]["file"]).parent)
 
 
 @contextlib.contextmanager
