@@ -26,6 +26,7 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": KILLED - 1,
     "distributed.scheduler.worker-saturation": 1.0,  # a pair waits where its worker cannot be killed
     "distributed.scheduler.work-stealing": False,
+    "distributed.deploy.lost-worker-timeout": "10m",  # a busy machine restarts a killed one slowly
     "distributed.scheduler.worker-ttl": None,  # a registration may not let go of the process for long
     "distributed.worker.memory.target": False,  # nothing is kept in a worker that could be spilled
     "distributed.worker.memory.spill": False,

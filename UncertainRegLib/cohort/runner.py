@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FEWEST_AT_ONCE = (
     16  # pairs that the scheduler knows of; more than two a worker would only cost memory
 )
+LOOK_S = 0.05  # between looks whether a pair is done
+GONE = "The scheduler has gone; the same command goes on where it stopped."
 LOOK_AGAIN = 100  # pairs until the workers are counted anew
 
 
@@ -217,6 +219,7 @@ def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -
         if not names:
             return
         progress.running = min(workers, len(names))
+        _wait(client, results)
         future, found = next(results)
         name = names.pop(future.key)
         outcome = found if isinstance(found, Outcome) else _lost(client, name, future, found)
@@ -230,6 +233,23 @@ def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -
         report("pair", id=name, failed_because=outcome.why, was_there=outcome.was_there, **facts)
 
 
+def _wait(client: Client, results) -> None:
+    """Until the next pair is done, or nobody is left to do it.
+
+    Raises:
+        NoWorkersError: the scheduler or all workers of this machine have gone.
+    """
+    while not results.has_ready():
+        time.sleep(LOOK_S)
+        if client.status != "running":
+            raise machine.NoWorkersError(GONE)
+        if client.cluster is not None and not client.cluster.workers:
+            raise machine.NoWorkersError(
+                "All workers have ended and cannot be started again; the same command goes on where "
+                "it stopped."
+            )
+
+
 def _lost(client: Client, name: str, future, found) -> Outcome:
     """A pair without an answer of its own.
 
@@ -239,9 +259,7 @@ def _lost(client: Client, name: str, future, found) -> Outcome:
     from distributed import KilledWorker
 
     if client.status != "running" or future.cancelled():
-        raise machine.NoWorkersError(
-            "The scheduler has gone; the same command goes on where it stopped."
-        )
+        raise machine.NoWorkersError(GONE)
     error = found[1] if isinstance(found, tuple) else future.exception()
     if isinstance(error, KilledWorker):
         return Outcome(
