@@ -126,9 +126,7 @@ def _report(path: Path, report) -> int:
     from ..cohort.runner import finish
 
     folder = CohortFolder(path)
-    if not folder.description():
-        raise ValueError(f"{path}: has no {folder.about.name}, it is not the folder of a cohort.")
-    finish(folder.pairs_file, folder, report)
+    finish(folder, report)
     print(folder.dashboard)
     return COMPLETE
 

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 PACKAGES = {"distributed": "distributed", "psutil": "psutil"}
 KILLED = 5  # workers that a pair may take with it before it counts as failed
 SHARE = 0.9  # of the free memory for the workers
+WAIT_S = 30.0  # for a scheduler to answer
 LEAST_MB = 600.0  # of a worker: what it has loaded, and a small pair
 SETTINGS = {
     "distributed.scheduler.allowed-failures": KILLED - 1,
     "distributed.scheduler.worker-saturation": 1.0,  # a pair waits where its worker cannot be killed
     "distributed.scheduler.work-stealing": False,
+    "distributed.deploy.lost-worker-timeout": "10m",  # a busy machine restarts a killed one slowly
     "distributed.scheduler.worker-ttl": None,  # a registration may not let go of the process for long
     "distributed.worker.memory.target": False,  # nothing is kept in a worker that could be spilled
     "distributed.worker.memory.spill": False,
@@ -172,7 +174,7 @@ def elsewhere(address: str, shared: Path, say: Callable[[str], None]) -> Iterato
     from distributed import Client
 
     try:
-        client = Client(address, timeout="30s")
+        client = Client(address, timeout=WAIT_S)
     except (OSError, ValueError) as error:
         raise NoWorkersError(f"No scheduler answers at {address} ({error}).") from None
     with client:

@@ -62,14 +62,19 @@ class Pair:
         not. Files are not looked at, see `finished`."""
         if not record.job:
             return "was made by an older version, which did not say how"
+        if self.problems:  # the files beside the list have moved since: nothing can be told
+            return ""
         for name, mine in self.job.settings().items():
             if name in record.job and record.job[name] != mine:
                 return f"was made with {name} {record.job[name]!r}, not {mine!r}"
         return ""
 
 
-def read_pairs(path: Path) -> Iterator[Pair]:
+def read_pairs(path: Path, relative_to: Path | None = None) -> Iterator[Pair]:
     """The pairs of a list, in its order.
+
+    Args:
+        relative_to: the folder that its paths are relative to; None is that of the list.
 
     Raises:
         PairsError: no such file, no CSV, or a column that is missing, unknown or there twice.
@@ -80,7 +85,7 @@ def read_pairs(path: Path) -> Iterator[Pair]:
             columns = _columns(path, next(lines, []))
             for line in lines:
                 if any(cell.strip() for cell in line):
-                    yield _pair(path.parent, lines.line_num, columns, line)
+                    yield _pair(relative_to or path.parent, lines.line_num, columns, line)
     except OSError as error:
         raise PairsError(f"{path}: {error.strerror}.") from None
     except UnicodeDecodeError:

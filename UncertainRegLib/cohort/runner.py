@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FEWEST_AT_ONCE = (
     16  # pairs that the scheduler knows of; more than two a worker would only cost memory
 )
+LOOK_S = 0.05  # between looks whether a pair is done
+GONE = "The scheduler has gone; the same command goes on where it stopped."
 LOOK_AGAIN = 100  # pairs until the workers are counted anew
 
 
@@ -116,22 +118,30 @@ def run_cohort(
                 _all(client, pairs_file, folder, asked, report, task)
         finally:
             sweep(folder)
-            counts = finish(pairs_file, folder, report)
+            counts = finish(folder, report)
     return counts
 
 
-def finish(pairs_file: Path, folder: CohortFolder, report) -> dict[str, int]:
+def finish(folder: CohortFolder, report) -> dict[str, int]:
     """Write tables and dashboard of what is there; returns how many pairs are complete, failed,
-    missing.
-
-    Args:
-        pairs_file: the list, or its copy in the folder.
-    """
+    missing."""
     report("stage", text=f"Writing {folder.csv}")
-    counts = write_tables(folder, read_pairs(pairs_file), lambda text: report("warning", text=text))
+    counts = write_tables(folder, listed_in(folder), lambda text: report("warning", text=text))
     folder.describe(ended=_now(), counts=counts)
     write_dashboard(folder.path, report)
     return counts
+
+
+def listed_in(folder: CohortFolder) -> Iterator[Pair]:
+    """The pairs of the copy of the list; its paths are relative to the list itself.
+
+    Raises:
+        ValueError: the folder is not that of a cohort.
+    """
+    about = folder.description()
+    if "pairs" not in about:
+        raise ValueError(f"{folder.path}: is not the folder of a cohort.")
+    return read_pairs(folder.pairs_file, Path(about["pairs"]["file"]).parent)
 
 
 @contextlib.contextmanager
@@ -209,6 +219,7 @@ def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -
         if not names:
             return
         progress.running = min(workers, len(names))
+        _wait(client, results)
         future, found = next(results)
         name = names.pop(future.key)
         outcome = found if isinstance(found, Outcome) else _lost(client, name, future, found)
@@ -222,6 +233,23 @@ def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -
         report("pair", id=name, failed_because=outcome.why, was_there=outcome.was_there, **facts)
 
 
+def _wait(client: Client, results) -> None:
+    """Until the next pair is done, or nobody is left to do it.
+
+    Raises:
+        NoWorkersError: the scheduler or all workers of this machine have gone.
+    """
+    while not results.has_ready():
+        time.sleep(LOOK_S)
+        if client.status != "running":
+            raise machine.NoWorkersError(GONE)
+        if client.cluster is not None and not client.cluster.workers:
+            raise machine.NoWorkersError(
+                "All workers have ended and cannot be started again; the same command goes on where "
+                "it stopped."
+            )
+
+
 def _lost(client: Client, name: str, future, found) -> Outcome:
     """A pair without an answer of its own.
 
@@ -231,9 +259,7 @@ def _lost(client: Client, name: str, future, found) -> Outcome:
     from distributed import KilledWorker
 
     if client.status != "running" or future.cancelled():
-        raise machine.NoWorkersError(
-            "The scheduler has gone; the same command goes on where it stopped."
-        )
+        raise machine.NoWorkersError(GONE)
     error = found[1] if isinstance(found, tuple) else future.exception()
     if isinstance(error, KilledWorker):
         return Outcome(
