@@ -16,6 +16,9 @@ from UncertainRegLib.backbones.models import folder_of, install_model  # noqa: E
 from UncertainRegLib.backbones.registry import BackboneError  # noqa: E402
 from UncertainRegLib.backbones.trained import class_of  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, read_image  # noqa: E402
+from UncertainRegLib.geometry.landmarks import write_points  # noqa: E402
+from UncertainRegLib.metrics.correlation import auroc  # noqa: E402
+from UncertainRegLib.metrics.protocols import SIR  # noqa: E402
 from UncertainRegLib.networks.diffusemorph import displacement_net  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
 from UncertainRegLib.samplers import create_sampler, listing, sampler_class  # noqa: E402
@@ -224,8 +227,52 @@ def test_a_predictive_run_has_one_field_and_no_map_of_zeros(trained, tmp_path):
     assert record["samples"]["asked"] == record["samples"]["finished"] == 1
     assert "predictive_uncertainty" in record["maps"]
     assert not {"uncertainty_mm", "label_entropy", "axis_rl_mm"} & set(record["maps"])
-    assert record["covariance"] is None and record["labels"] == []
+    assert record["covariance"] is None
+    (row,) = record["labels"]
+    assert row["volume_ml"] > 0 and row["voxels"] > 0
+    assert [row[name] for name in ("volume_sd_ml", "u_p95_mm", "mean_entropy")] == [None] * 3
     assert (tmp_path / "out" / record["mean_transform"]).is_file()
+
+
+def test_a_predicted_map_is_judged_against_true_labels(trained, tmp_path):
+    net = displacement_net(encoder=(4,), decoder=(4, 4), classes=2)  # it begins at the identity
+    save_model(
+        tmp_path / "model",
+        "predictive",
+        net.settings,
+        {"displacement": net.state_dict()},
+        (16, 16, 16),
+        1.0,
+        "minmax",
+        {},
+    )
+    write_points(["a", "b"], [[8.0, 8.0, 8.0], [6.0, 9.0, 8.0]], tmp_path / "p.csv")
+    record = run(
+        trained,
+        tmp_path / "out",
+        *("--backbone", str(tmp_path / "model"), "--method", "predictive"),
+        *("--fixed-labels", str(trained / "labels/0.nrrd")),
+        *("--moving-points", str(tmp_path / "p.csv"), "--fixed-points", str(tmp_path / "p.csv")),
+    )
+    (row,) = record["labels"]
+    assert 0 < row["dice"] < 1 and row["ece"] is None
+    assert main(["evaluate", "result", str(tmp_path / "out"), "--progress", "none"]) == 0
+    found = json.loads((tmp_path / "out/result.json").read_text("utf-8"))["validation"]
+    assert found["labels"]["dice"] == pytest.approx(row["dice"], abs=1e-6)
+    scores = found["labels"]["maps"]
+    assert "u" not in scores and "label entropy" not in scores
+    # by hand: the map ranks the mislabelled voxels of the ring
+    warped, truth, u = (
+        read_values(file)
+        for file in (
+            tmp_path / "out" / record["warped_labels"],
+            trained / "labels/0.nrrd",
+            tmp_path / "out" / record["maps"]["predictive_uncertainty"]["file"],
+        )
+    )
+    by_hand = auroc(u, warped != truth, SIR.mask(truth))
+    assert scores["predictive_uncertainty"]["auroc"] == pytest.approx(by_hand)
+    assert found["landmarks"]["count"] == 2 and found["landmarks"]["spearman"] is None
 
 
 def test_a_predictive_run_becomes_a_scene(trained, tmp_path):

@@ -508,6 +508,7 @@ SENTENCES = (
     translate("UncertainRegLib", "{0}: does not fit the pair as it is ({1}; without it {2}), but fits ({3}) {4} It was judged as it is."),
     translate("UncertainRegLib", "{0}: does not fit this pair ({1}; without it {2}; {3}), nor does its inverse or any other usual reading of it: it probably belongs to other images. Give the transform from this fixed to this moving image."),
     translate("UncertainRegLib", "{0}: does not hold one deformable registration."),
+    translate("UncertainRegLib", "{0}: does not hold the weights by voxel of its samples, as a result of an earlier version; run it again."),
     translate("UncertainRegLib", "{0}: does not mark any voxel of {1}."),
     translate("UncertainRegLib", "{0}: does not reach {1} at all; give the field that belongs to this image."),
     translate("UncertainRegLib", "{0}: does not reach {1} of {2}. Nothing is judged there, and the maps are blank."),

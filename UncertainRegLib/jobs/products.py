@@ -100,12 +100,20 @@ def covariance(summary: Summary) -> tuple[np.ndarray, Grid]:
     return to_numpy(interpolate(like, index)).astype(np.float32), grid
 
 
-def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarray) -> list[dict]:
-    """The per-label table; places that mostly leave the moving image are not judged."""
+def label_rows(
+    summary: Summary, uncertainty_mm: np.ndarray | None, validity: np.ndarray
+) -> list[dict]:
+    """The per-label table; places that mostly leave the moving image are not judged.
+
+    Args:
+        uncertainty_mm: disagreement, None of a single sample; validity: both on the fixed grid.
+    """
     layers, inputs = summary.stream.labels, summary.inputs
     if not layers:
         return []
     grid = layers[0].grid
+    if uncertainty_mm is None:
+        uncertainty_mm = np.full(validity.shape, np.nan, np.float32)
     uncertainty_mm, validity = (
         Image(values, inputs.fixed.grid).resample(grid).array
         for values in (uncertainty_mm, validity)

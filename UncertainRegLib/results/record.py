@@ -56,6 +56,8 @@ class Samples:
         asked, finished: how many were wanted, and are there.
         effective: number of different ones, with their weights.
         files: displacement fields, relative to the folder; log_weights, status: of each.
+        weighting: of Structured SIR, "voxel" where each sample has a weight of its own at every
+            voxel; voxel_log_weights: then their logarithms, scalar images, relative to the folder.
         failed: {"count", "reasons"} of registrations that were drawn again.
         source: where Structured SIR took its proposals from; proposals: how many it weighed;
             ess_raw, ess_tempered: their effective number, before and after flattening by
@@ -68,6 +70,8 @@ class Samples:
     files: list[str] = field(default_factory=list)
     log_weights: list[float] = field(default_factory=list)
     status: list[dict] = field(default_factory=list)
+    weighting: str | None = None
+    voxel_log_weights: list[str] = field(default_factory=list)
     failed: dict = field(default_factory=lambda: {"count": 0, "reasons": {}})
     source: str | None = None
     proposals: int | None = None
