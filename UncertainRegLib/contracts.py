@@ -200,6 +200,7 @@ class ProposalSource(Protocol):
         name: in settings; title, tip: what people read.
         backbone: prepares the images.
         family: the perturbations that it uses, or None; perturbs: whether it uses any.
+        voxels: size of the images that are compared to weigh a proposal, about.
         device: "cpu" or "cuda".
     """
 
@@ -210,6 +211,7 @@ class ProposalSource(Protocol):
     perturbs: ClassVar[bool] = False
     backbone: Backbone
     family: Family | None = None
+    voxels: int
     device: str = "cpu"
 
     @abstractmethod
