@@ -65,9 +65,20 @@ class Backbone(Protocol):
             A displacement field in mm LPS, from fixed to moving space, on the working grid.
         """
 
-    def maps(self, fixed: Image, moving: Image) -> dict[str, PredictedMap]:
-        """Maps that it predicts for prepared images, by name; every run shows them."""
+    def maps(
+        self, fixed: Image, moving: Image, labels: Image | None = None
+    ) -> dict[str, PredictedMap]:
+        """Maps that it predicts for prepared images, by name; every run shows them.
+
+        Args:
+            labels: of the moving image, on its grid before the preparation.
+        """
         return {}
+
+    def refined_labels(self, fixed: Image, moving: Image, labels: Image) -> Image | None:
+        """The moving labels on the grid of the prepared fixed image, where it corrects what
+        warping alone gives; None where it does not, or not these labels."""
+        return None
 
     @property
     def one_contrast(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..geometry import (
@@ -147,8 +149,18 @@ def warped_moving(summary: Summary) -> Image:
 
 
 def warped_labels(summary: Summary, grid: Grid) -> Segmentation:
-    """The moving segmentation on ``grid``, by the unperturbed registration."""
-    return summary.inputs.moving_labels.warp(summary.registration.to_numpy().resample(grid))
+    """The moving segmentation on ``grid``, by the unperturbed registration; where the backbone
+    corrects it, corrected."""
+    warped = summary.inputs.moving_labels.warp(summary.registration.to_numpy().resample(grid))
+    refined = summary.refined
+    if refined is None:
+        return warped
+    corrected = np.where(
+        computed(grid, refined.grid),
+        refined.resample(grid, "nearest", 0).array,
+        warped.layers[0].array,
+    )
+    return replace(warped, layers=(Image(corrected, grid),))
 
 
 def _on(fixed: Grid, values, grid: Grid) -> np.ndarray:

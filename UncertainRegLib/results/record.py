@@ -157,6 +157,7 @@ class Record:
         content: the same as it was read.
         preflight: {"device", "memory_mb", "minutes"} that were expected.
         labels, landmarks: rows of the tables; their keys are the names of `columns`.
+        labels_refined: the warped labels are corrected by the network after warping.
         left_out: numbers of samples that the maps and tables are without, see `without_strays`.
     """
 
@@ -185,6 +186,7 @@ class Record:
     maps: dict[str, MapFile] = field(default_factory=dict)
     warped: str | None = None
     warped_labels: str | None = None
+    labels_refined: bool = False
     covariance: str | None = None
     labels: list[dict] = field(default_factory=list)
     landmarks: list[dict] = field(default_factory=list)

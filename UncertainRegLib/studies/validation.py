@@ -89,7 +89,11 @@ def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
     )
     scores = _scores(folder, record)
     grid = next(iter(scores.values())).grid
-    warped = moving.warp(read_field(folder / record.transform).resample(grid))
+    if record.labels_refined:  # no warp alone gives them
+        shown = read_volume(folder / record.warped_labels)
+        warped = replace(moving, layers=(shown,)).resample(grid)
+    else:
+        warped = moving.warp(read_field(folder / record.transform).resample(grid))
     fixed = fixed.resample(grid)
     layers = [LabelProbabilities(layer, grid) for layer in moving.layers]
     for sample, log_weight, by_voxel in _weighed(folder, samples):
