@@ -5,8 +5,9 @@
 
 All eight rows: VoxelMorph and the predictive network ("Ours"), each alone and as bootstrap,
 MC-dropout and snapshot ensemble. Image metrics are of pairs inside the test set (each image and
-the next); the labels of a test image come from the training image most like it by NLCC (4.2.1). Uncertainty is ranked in label space (Eq. 9 where members predict u); for VoxelMorph
-alone it is the warping error of the image, as in the paper. The paper's size:
+the next); the labels of a test image come from the training image most like it by NLCC (4.2.1).
+Uncertainty is ranked in label space (Eq. 9 where members predict u); for VoxelMorph alone it is the
+warping error of the image, as in the paper. The paper's size:
 
         --paper --train 208 --data FOLDER_WITH_ALL_260
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import DisplacementField, Image, read_field
+from ..geometry import DisplacementField, Image, Segmentation, read_field
 from ..geometry.files import InputError, unsaid
 from ..geometry.volume import read_volume
 from ..jobs import Job
@@ -21,7 +21,7 @@ from ..jobs.inputs import read_structures
 from ..jobs.job import LISTS, PATHS
 from ..metrics.calibration import reliability
 from ..metrics.correlation import spearman
-from ..metrics.protocols import SIR
+from ..metrics.protocols import SIR, label_ece
 from ..metrics.sparsification import Risk, risk, sparsification_curve
 from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
@@ -49,7 +49,8 @@ def validate(folder: str | Path, record: Record) -> dict:
         - "labels" (None without a fixed segmentation): mean dice, and for every map (label entropy
           and u where samples differ, what a network predicts, one-hot, blurs; after a calibration
           also that of the samples broadened by the error it found missing, `label_map.broadened`)
-          ring auroc, ause, ece, mce (`labels.judge`)
+          ring auroc, ause, ece, mce (`labels.judge`); ece_per_label with its standard deviation
+          (`protocols.label_ece`)
         - "landmarks" (None without true points), in the fixed space: count, mean, median and 95 %
           quantile of the TRE, share inside the 95 % ellipsoids of the samples (None with too few
           samples for any), spearman of u and TRE, aurc, naurc (None where no samples differ), and
@@ -117,14 +118,29 @@ def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
         "dice": mean_dice(found, truth),
         "mislabelled": float(wrong[ring].mean()),
         "maps": judge(maps, found, truth, ring),
+        **_ece_per_label(layers, fixed),
     }
 
 
+def _ece_per_label(layers: list[LabelProbabilities], fixed: Segmentation) -> dict:
+    """Mean and standard deviation over the labels; None of a single sample, which is sure."""
+    found = []
+    for layer, true in zip(layers, fixed.layers):
+        met = np.array(layer.labels)[layer.volumes_ml.any(axis=0)].tolist()
+        for label in met if len(layer.log_weights) > 1 else []:
+            p = layer.probability(label).resample(layer.grid, "nearest", 0).array
+            found.append(label_ece(p.clip(0, 1), true.array, label))
+    known = [value for value in found if value is not None]
+    if not known:
+        return dict.fromkeys(("ece_per_label", "ece_per_label_sd"))
+    return {"ece_per_label": float(np.mean(known)), "ece_per_label_sd": float(np.std(known))}
+
+
 def _scores(folder: Path, record: Record) -> dict[str, Image]:
-    """Maps of a result on its fixed grid, larger where it is less sure: the disagreement, and what
-    a network predicts."""
+    """Maps of a result on its fixed grid, larger where it is less sure: the disagreement, the
+    displacement entropy (its AUSE is Structured SIR's AUSE_disp), and what a network predicts."""
     found = {}
-    for name in (DISAGREEMENT, *PREDICTED):
+    for name in (DISAGREEMENT, "displacement_entropy", *PREDICTED):
         if name not in record.maps:
             continue
         image = read_volume(folder / record.maps[name].file)
@@ -247,6 +263,14 @@ def in_words(entry: Validation) -> str:
         lines += [
             f"Mean Dice {labels.dice:.3f}; {100 * labels.mislabelled:.1f} % of the ring "
             "voxels mislabelled",
+            *(
+                []
+                if labels.ece_per_label is None
+                else [
+                    f"ECE of the probability of each label {labels.ece_per_label:.3f} "
+                    f"(standard deviation over the labels {labels.ece_per_label_sd:.3f})"
+                ]
+            ),
             f"{'map':26} {'ring AUROC':>10} {'ring AUSE':>10} {'ring ECE':>9}",
         ]
         for name, one in labels.maps.items():
