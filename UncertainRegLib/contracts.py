@@ -70,9 +70,20 @@ class Backbone(Protocol):
         on the perturbation is computed once, here."""
         return self
 
-    def maps(self, fixed: Image, moving: Image) -> dict[str, PredictedMap]:
-        """Maps that it predicts for prepared images, by name; every run shows them."""
+    def maps(
+        self, fixed: Image, moving: Image, labels: Image | None = None
+    ) -> dict[str, PredictedMap]:
+        """Maps that it predicts for prepared images, by name; every run shows them.
+
+        Args:
+            labels: of the moving image, on its grid before the preparation.
+        """
         return {}
+
+    def refined_labels(self, fixed: Image, moving: Image, labels: Image) -> Image | None:
+        """The moving labels on the grid of the prepared fixed image, where it corrects what
+        warping alone gives; None where it does not, or not these labels."""
+        return None
 
     @property
     def one_contrast(self) -> bool:
@@ -103,10 +114,9 @@ class Perturbation(Protocol):
         Args:
             outside: value of places that tau takes out of the image; None repeats its border.
         """
-        array, mask = (
-            None if values is None else namespace(values).empty_like(values)
-            for values in (image.array, image.mask)
-        )
+        array, mask = namespace(image.array).empty_like(image.array), None
+        if image.mask is not None:
+            mask = namespace(image.mask).empty_like(image.mask)
         for here, grid in image.grid.slabs(image.array):
             slab = warp(image, self.field(grid, image.array), outside)
             array[here] = slab.array
@@ -222,6 +232,7 @@ class ProposalSource(Protocol):
         name: in settings; title, tip: what people read.
         backbone: prepares the images.
         family: the perturbations that it uses, or None; perturbs: whether it uses any.
+        voxels: size of the images that are compared to weigh a proposal, about.
         device: "cpu" or "cuda".
     """
 
@@ -232,6 +243,7 @@ class ProposalSource(Protocol):
     perturbs: ClassVar[bool] = False
     backbone: Backbone
     family: Family | None = None
+    voxels: int
     device: str = "cpu"
 
     @abstractmethod

@@ -16,6 +16,9 @@ from UncertainRegLib.backbones.models import folder_of, install_model  # noqa: E
 from UncertainRegLib.backbones.registry import BackboneError  # noqa: E402
 from UncertainRegLib.backbones.trained import class_of  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, read_image  # noqa: E402
+from UncertainRegLib.geometry.landmarks import write_points  # noqa: E402
+from UncertainRegLib.metrics.correlation import auroc  # noqa: E402
+from UncertainRegLib.metrics.protocols import SIR  # noqa: E402
 from UncertainRegLib.networks.diffusemorph import displacement_net  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
 from UncertainRegLib.samplers import create_sampler, listing, sampler_class  # noqa: E402
@@ -224,8 +227,107 @@ def test_a_predictive_run_has_one_field_and_no_map_of_zeros(trained, tmp_path):
     assert record["samples"]["asked"] == record["samples"]["finished"] == 1
     assert "predictive_uncertainty" in record["maps"]
     assert not {"uncertainty_mm", "label_entropy", "axis_rl_mm"} & set(record["maps"])
-    assert record["covariance"] is None and record["labels"] == []
+    assert record["covariance"] is None
+    (row,) = record["labels"]
+    assert row["volume_ml"] > 0 and row["voxels"] > 0
+    assert [row[name] for name in ("volume_sd_ml", "u_p95_mm", "mean_entropy")] == [None] * 3
     assert (tmp_path / "out" / record["mean_transform"]).is_file()
+
+
+def test_a_predicted_map_is_judged_against_true_labels(trained, tmp_path):
+    net = displacement_net(encoder=(4,), decoder=(4, 4), classes=2)  # it begins at the identity
+    save_model(
+        tmp_path / "model",
+        "predictive",
+        net.settings,
+        {"displacement": net.state_dict()},
+        (16, 16, 16),
+        1.0,
+        "minmax",
+        {},
+    )
+    write_points(["a", "b"], [[8.0, 8.0, 8.0], [6.0, 9.0, 8.0]], tmp_path / "p.csv")
+    record = run(
+        trained,
+        tmp_path / "out",
+        *("--backbone", str(tmp_path / "model"), "--method", "predictive"),
+        *("--fixed-labels", str(trained / "labels/0.nrrd")),
+        *("--moving-points", str(tmp_path / "p.csv"), "--fixed-points", str(tmp_path / "p.csv")),
+    )
+    (row,) = record["labels"]
+    assert 0 < row["dice"] < 1 and row["ece"] is None
+    assert main(["evaluate", "result", str(tmp_path / "out"), "--progress", "none"]) == 0
+    found = json.loads((tmp_path / "out/result.json").read_text("utf-8"))["validation"]
+    assert found["labels"]["dice"] == pytest.approx(row["dice"], abs=1e-6)
+    scores = found["labels"]["maps"]
+    assert "u" not in scores and "label entropy" not in scores
+    # by hand: the map ranks the mislabelled voxels of the ring
+    warped, truth, u = (
+        read_values(file)
+        for file in (
+            tmp_path / "out" / record["warped_labels"],
+            trained / "labels/0.nrrd",
+            tmp_path / "out" / record["maps"]["predictive_uncertainty"]["file"],
+        )
+    )
+    by_hand = auroc(u, warped != truth, SIR.mask(truth))
+    assert scores["predictive_uncertainty"]["auroc"] == pytest.approx(by_hand)
+    assert found["landmarks"]["count"] == 2 and found["landmarks"]["spearman"] is None
+
+
+def test_labels_are_warped_with_the_refinement_of_the_network(tmp_path, trained):
+    """R that makes everything label 1 shows it: in the labels, the table and the judgement; u is
+    that of Eq. 9, with the spread of two members that differ about the labels."""
+    settings = {"encoder": (4,), "decoder": (4, 4), "classes": 2, "refine": True}
+    nets = [displacement_net(**settings) for _ in range(2)]
+    for net in nets:
+        torch.nn.init.zeros_(net.uncertainty.weight)
+    # first: +20 to the logarithm of label 1; second: to that of the background, a little less
+    nets[0].refine.second.bias.data = torch.tensor([0.0, 20.0])
+    nets[1].refine.second.bias.data = torch.tensor([2.0, 0.0])
+    save_model(
+        tmp_path / "model",
+        "bootstrap",
+        nets[0].settings,
+        {f"member-{n}": net.state_dict() for n, net in enumerate(nets)},
+        (16, 16, 16),
+        1.0,
+        "minmax",
+        {"labels": [1]},
+    )
+    record = run(
+        trained,
+        tmp_path / "out",
+        *("--backbone", str(tmp_path / "model"), "--method", "predictive"),
+        *("--fixed-labels", str(trained / "labels/0.nrrd")),
+    )
+    backbone = backbones.create(str(tmp_path / "model"))
+    images = [read_image(trained / "images" / f"{n}.nrrd") for n in (0, 1)]
+    fixed, moving = backbone.prepare(*images)
+    mask = read_values(trained / "labels/1.nrrd")
+    labels = Image(mask, images[1].grid)
+    here = labels.resample(moving.grid, "nearest", 0).array
+    inside = here[4:-4, 4:-4, 4:-4] == 1  # the member of R: 1 everywhere; the other: p of the mask
+    p = torch.softmax(
+        torch.log(torch.tensor([[1e-3, 1.0], [1.0, 1e-3]])) + torch.tensor([2.0, 0]), 1
+    )
+    mean = (1 + p[:, 1]) / 2
+    u = (((1 - p[:, 1]) / 2) ** 2 + np.exp(-10)).sqrt()  # u_n = exp(-5) of each
+    found = backbone.maps(fixed, moving, labels)["predictive_uncertainty"].image.array
+    found = found[4:-4, 4:-4, 4:-4]
+    assert found[inside].median() == pytest.approx(float(u[0]), rel=1e-3)
+    assert found[~inside].median() == pytest.approx(float(u[1]), rel=1e-3)
+    assert mean.min() > 0.5  # so that all is label 1
+    refined = read_values(tmp_path / "out" / record["warped_labels"])
+    assert refined[2:-2, 2:-2, 2:-2].all() and mask.mean() < 0.5
+    assert record["labels_refined"] and record["labels"][0]["voxels"] == (refined == 1).sum()
+    assert any("the network itself corrects" in text for text in record["warnings"])
+    assert main(["evaluate", "result", str(tmp_path / "out"), "--progress", "none"]) == 0
+    judged = json.loads((tmp_path / "out/result.json").read_text("utf-8"))["validation"]
+    assert judged["labels"]["dice"] == pytest.approx(record["labels"][0]["dice"], abs=1e-6)
+    # labels that it was not trained with are only warped
+    other = Image((5 * mask).astype(np.int32), images[1].grid)
+    assert backbone.refined_labels(fixed, moving, other) is None
 
 
 def test_a_predictive_run_becomes_a_scene(trained, tmp_path):

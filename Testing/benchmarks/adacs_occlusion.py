@@ -39,7 +39,7 @@ ONLY_MOTION = 10**9  # steps
 MODELS = {
     MSE: {"motion_steps": ONLY_MOTION},
     ADACS: {},
-    "AdaCS, m = 1": {"momentum": False},
+    "AdaCS, m = 1": {"momentum": "none"},
     "AdaCS, no L_smooth": {"beta": 0.0},
     "AdaCS, no L_reg": {"alpha": 0.0},
     "AdaCS, neither": {"alpha": 0.0, "beta": 0.0},

@@ -4,9 +4,10 @@
         [--steps 400] [--members 8] [--bootstrap 4] [--train 16]
 
 All eight rows: VoxelMorph and the predictive network ("Ours"), each alone and as bootstrap,
-MC-dropout and snapshot ensemble. The moving image of a test image is the training image most like
-it by NLCC. Uncertainty is ranked in label space (Eq. 9 where members predict u); for VoxelMorph
-alone it is the warping error of the image, as in the paper. The paper's size:
+MC-dropout and snapshot ensemble. Image metrics are of pairs inside the test set (each image and
+the next); the labels of a test image come from the training image most like it by NLCC (4.2.1).
+Uncertainty is ranked in label space (Eq. 9 where members predict u); for VoxelMorph alone it is the
+warping error of the image, as in the paper. The paper's size:
 
         --paper --train 208 --data FOLDER_WITH_ALL_260
 
@@ -131,9 +132,22 @@ def predictions(folder: Path, config: GongTraining, moving, fixed, memberships):
     return found
 
 
+def judge_image(found, moving, fixed) -> dict[str, float]:
+    """Image metrics of a pair inside the test set (section 4.2.1), by the mean displacement
+    (Eq. 7)."""
+    mean, _ = ensemble_moments(torch.cat([p.displacement for p in found]))
+    image = warp(moving, mean[None], "border")[0, 0].cpu().numpy()
+    fixed = fixed[0, 0].cpu().numpy()
+    return {
+        "mse": mean_squared_error(image, fixed),
+        "mi": mutual_information(image, fixed),
+        "nlcc": 100 * local_ncc(image, fixed),
+    }
+
+
 def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> dict[str, float]:
-    """The row of a test pair: the image by the mean displacement (Eq. 7), the labels by Eq. 9;
-    flow-space uncertainty as two further columns."""
+    """The scores of labels that come from the nearest atlas, by Eq. 9; flow-space uncertainty as
+    two further columns."""
     mean, variance = ensemble_moments(torch.cat([p.displacement for p in found]))
     image = warp(moving, mean[None], "border")[0, 0].cpu().numpy()
     fixed, truth = fixed[0, 0].cpu().numpy(), truth[0, 0].cpu().numpy().astype(int)
@@ -149,9 +163,6 @@ def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> d
         uncertainty = np.abs(image - fixed)
     areas = class_ause(uncertainty, labels, truth, classes, GONG)
     row = {
-        "mse": mean_squared_error(image, fixed),
-        "mi": mutual_information(image, fixed),
-        "nlcc": 100 * local_ncc(image, fixed),
         "dice": 100 * float(np.nanmean(list(dice_per_label(labels, truth, classes).values()))),
         **areas,
         "flow_mm": float("nan"),
@@ -181,7 +192,7 @@ def study(args) -> Rows:
     for k, file in enumerate(test.files):
         key = {"row": NONE, "fixed": file.name, "steps": config_of(args, False, "").steps}
         if key not in rows:
-            atlas, target = train.of(atlases[k], atlases[k]), test.of(k, k)
+            atlas, target = train.of(atlases[k], atlases[k]), test.of((k + 1) % len(test), k)
             unmoved = Prediction(
                 torch.zeros(1, 3, *args.shape),
                 atlas.moving,
@@ -191,6 +202,7 @@ def study(args) -> Rows:
             rows.add(
                 {
                     **key,
+                    **judge_image([unmoved], target.moving, target.fixed),
                     **judge([unmoved], False, atlas.moving, target.fixed, target.fixed_labels, 1.0),
                     "atlas": train.files[atlases[k]].name,
                     "cpu_minutes": 0.0,
@@ -208,11 +220,13 @@ def study(args) -> Rows:
         for k, key in enumerate(keys):
             if key in rows:
                 continue
-            atlas, target = train.of(atlases[k], atlases[k]), test.of(k, k)
+            atlas, target = train.of(atlases[k], atlases[k]), test.of((k + 1) % len(test), k)
             moving, fixed = atlas.moving.to(args.device), target.fixed.to(args.device)
             memberships = one_hot(atlas.moving_labels.to(args.device), values)
             found = predictions(folder, config, moving, fixed, memberships)
             scores = judge(found, config.predictive, moving, fixed, target.fixed_labels, 1.0)
+            inside = target.moving.to(args.device)
+            scores |= judge_image(predictions(folder, config, inside, fixed, None), inside, fixed)
             rows.add(
                 {**key, **scores, "atlas": train.files[atlases[k]].name, "cpu_minutes": minutes}
             )

@@ -37,9 +37,11 @@ from UncertainRegLib.geometry import DisplacementField, Grid, jacobian_determina
 from UncertainRegLib.metrics.calibration import reliability
 from UncertainRegLib.metrics.correlation import auroc
 from UncertainRegLib.metrics.overlap import dice_per_label
-from UncertainRegLib.metrics.protocols import SIR
+from UncertainRegLib.metrics.protocols import SIR, label_ece
 from UncertainRegLib.metrics.sparsification import ause
 from UncertainRegLib.networks.target import RegistrationTarget
+from UncertainRegLib.posterior.maps import displacement_entropy, uncertainty
+from UncertainRegLib.posterior.moments import Moments
 from UncertainRegLib.randomness import torch_generator
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary, table
 from UncertainRegLib.training.folder import FolderPairs
@@ -73,6 +75,11 @@ COLUMNS = {
     "auroc": "AUROC",
     "auroc_weighted": "AUROC weighted",
     "auroc_voxel": "AUROC by voxel",
+}
+FURTHER = {  # not in the rows that are published
+    "ece_labels": "ECE per label",
+    "ause_disp": "AUSE_disp",
+    "disp_mm2": "displacement variance mm²",
 }
 COMPARED = ("gap", "gap_resampled", "ece", "ause", "auroc", "dice_resampled")
 
@@ -162,6 +169,9 @@ def judge(model, pair, seed: int, proposals: int) -> dict[str, float]:
     row["gap_resampled"] = row["oracle_resampled"] - row["dice_mean"]
     ring = SIR.mask(truth)
     wrong = of_mean != truth
+    row |= of_displacement(fields[0], wrong, ring)
+    frequency = soft.mean(0).clamp(0, 1).numpy()
+    row["ece_labels"] = float(np.mean([label_ece(frequency[n], truth, n) for n in (1, 2)]))
     weights = {
         "": torch.full_like(tempered, 1 / proposals).view(-1, 1, 1, 1),
         "_weighted": tempered.softmax(-1).view(-1, 1, 1, 1),
@@ -178,6 +188,22 @@ def judge(model, pair, seed: int, proposals: int) -> dict[str, float]:
             f"entropy{name}": float(entropy[ring].mean()),
         }
     return row
+
+
+def of_displacement(fields, wrong, ring) -> dict[str, float]:
+    """AUSE of the displacement entropy (Table 2), and the variance of the displacement in the ring:
+    what Table 3 calls its entropy has the unit mm². Fields (N, 3, Z, Y, X) in voxels of 2 mm."""
+    moments = Moments()
+    for field in fields:
+        moments.add(np.ascontiguousarray(np.moveaxis(2 * field.numpy(), 0, -1)))
+    whole = [
+        values.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+        for values in (displacement_entropy(moments.covariance), uncertainty(moments.covariance))
+    ]
+    return {
+        "ause_disp": ause(whole[0], wrong, ring),
+        "disp_mm2": float(np.square(whole[1][ring]).mean()),
+    }
 
 
 def dice(labels, truth) -> float:
@@ -279,8 +305,9 @@ def study(args) -> Rows:
 
 def in_words(rows: Rows) -> str:
     """Means over pairs and seeds, then paired differences."""
+    columns = COLUMNS | (FURTHER if all(name in rows.all[0] for name in FURTHER) else {})
     parts = [
-        table(summary(rows.all, ("model", "spread"), tuple(COLUMNS)), ("model", "spread"), COLUMNS)
+        table(summary(rows.all, ("model", "spread"), tuple(columns)), ("model", "spread"), columns)
     ]
     for spread in ("own", "matched"):
         for reference in (REFERENCE, "V+D"):

@@ -13,9 +13,10 @@ import torch
 
 from UncertainRegLib import backbones
 from UncertainRegLib.__main__ import main
+from UncertainRegLib.backbones.models import read_model
 from UncertainRegLib.geometry import Grid, write_image
 from UncertainRegLib.randomness import seed_of
-from UncertainRegLib.samplers.proposals.trained import proposal_network
+from UncertainRegLib.samplers.proposals.trained import Trained, proposal_network
 from UncertainRegLib.training.folder import FolderPairs
 from UncertainRegLib.training.synthetic import SyntheticPairs
 
@@ -208,6 +209,21 @@ def images_in(tmp_path):
     for seed in range(2):
         write_image(textured(Grid.from_spacing((14, 15, 16)), seed), images / f"{seed}.nrrd")
     return images
+
+
+def test_the_numbers_of_structured_sir_have_options_and_are_kept(tmp_path):
+    """The paper's lambda, lambda_mu and free off-diagonals can be trained, and the model says so."""
+    out = tmp_path / "out"
+    options = ["--smoothness", "1", "--mean-smoothness", "2.5", "--bound", "0", "--sigma", "0.6"]
+    options += ["--temperature", "2", "--rate", "0.001", "--objective", "paper"]
+    command = ["train", "sir", "--synthetic", "--out", str(out), "--steps", "1", *TINY, *options]
+    assert main([*command, "--progress", "none"]) == 0
+    manifest = read_model(out)
+    settings = manifest["provenance"]["settings"]
+    assert (settings["smoothness"], settings["mean_smoothness"]) == (1, 2.5)
+    assert (settings["sigma"], settings["temperature"], settings["learning_rate"]) == (0.6, 2, 1e-3)
+    assert settings["bound"] is None and manifest["network"]["bound"] is None
+    assert Trained(None, str(out))._sigma_and_smoothness() == (0.6, 1)
 
 
 def test_training_on_a_folder_of_images(tmp_path):

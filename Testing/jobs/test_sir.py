@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,13 +20,16 @@ from UncertainRegLib.geometry import (
     warp,
     write_image,
 )
+from UncertainRegLib.geometry.files import InputError
 from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.jobs.summary import Summary
+from UncertainRegLib.posterior.stream import SampleStream
 from UncertainRegLib.report.html import write_report
-from UncertainRegLib.results.reader import read_result
+from UncertainRegLib.results.reader import read_record, read_result
 from UncertainRegLib.samplers import Sample
+from UncertainRegLib.studies.validation import validate
 
 GRID = Grid.from_spacing((24, 28, 32), (1.5, 1.5, 1.5), (10, 20, -5), np.diag([-1.0, -1.0, 1.0]))
 PROPOSALS = 96
@@ -125,6 +129,34 @@ def test_run_with_weights_by_voxel_and_the_shipped_model(pair, tmp_path):
         means.append(read_field(out / record["mean_transform"]).vectors)
     assert np.array_equal(*means)
     assert np.isfinite(entropies).all() and np.abs(entropies[0] - entropies[1]).max() > 1e-3
+
+
+def test_a_result_is_judged_with_its_weights_by_voxel(pair, tmp_path, monkeypatch):
+    """`evaluate result` sums up the probabilities that the run showed."""
+    pytest.importorskip("torch")
+    out, given = tmp_path / "out", []
+    monkeypatch.setattr(
+        SampleStream,
+        "add",
+        lambda self, *args, add=SampleStream.add: (given.append(args[3]), add(self, *args)),
+    )
+    method = {"source": "trained", "start": "none", "weighting": "voxel", "voxel_beta": 40.0}
+    job = replace(job_of(pair, out, **method), fixed_labels=str(pair / "moving_labels.nrrd"))
+    run(job, lambda event, **facts: None)
+    record = read_record(out)
+    kept = [read_image(out / file) for file in record.samples.voxel_log_weights]
+    assert len(kept) == 6 and not np.array_equal(kept[0].array, kept[1].array)
+    for one, theirs in zip(kept, given):
+        assert np.array_equal(one.array, theirs.array)
+        assert np.allclose(one.grid.affine, theirs.grid.affine)
+    scores = validate(out, record)["labels"]["maps"]["label entropy"]
+    for file, one in zip(record.samples.voxel_log_weights, kept):
+        write_image(Image(0 * one.array, one.grid), out / file)
+    alike = validate(out, record)["labels"]["maps"]["label entropy"]
+    assert abs(scores["ece"] - alike["ece"]) > 1e-3
+    old = replace(record, samples=replace(record.samples, voxel_log_weights=[]))
+    with pytest.raises(InputError, match="does not hold the weights by voxel"):
+        validate(out, old)
 
 
 def test_cancel_while_proposals_are_weighed(pair, tmp_path):

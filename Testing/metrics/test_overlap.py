@@ -79,6 +79,18 @@ def test_same_as_brute_force_on_an_anisotropic_grid():
         max(np.percentile(d, 95) for d in directed), rel=1e-5
     )
     assert result.average == pytest.approx(np.concatenate(directed).mean(), rel=1e-5)
+    assert result.one_sided == pytest.approx(directed[0].mean(), rel=1e-5)
+
+
+def test_the_one_sided_distance_is_of_the_first_surface_alone():
+    """A small block inside a large one: every voxel of the small surface is near, not so back."""
+    small, large = np.zeros((2, 16, 16, 16), bool)
+    small[2:5, 2:5, 2:5], large[2:14, 2:14, 2:14] = True, True
+    there, back = (
+        surface_distance(small, large, (1, 1, 1)),
+        surface_distance(large, small, (1, 1, 1)),
+    )
+    assert there.one_sided < 1 < 5 < back.one_sided and there.average == back.average
 
 
 def test_same_as_monai():

@@ -5,7 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from UncertainRegLib.metrics.protocols import GONG, HETERO, PROTOCOLS, SIR, TIAN, class_ause
+from UncertainRegLib.metrics.protocols import (
+    GONG,
+    HETERO,
+    PROTOCOLS,
+    SIR,
+    TIAN,
+    class_ause,
+    label_ece,
+)
 from UncertainRegLib.metrics.rings import boundary_ring
 from UncertainRegLib.metrics.sparsification import risk
 
@@ -78,3 +86,15 @@ def test_sir_reliability_is_of_the_ring(case):
     confidence = np.where(boundary_ring(labels, 3), 0.7, 0.0)
     correct = np.random.default_rng(0).random(labels.shape) < 0.7
     assert SIR.reliability(confidence, correct, labels).ece < 0.03
+
+
+def test_the_error_of_each_label_counts_both_sides_of_its_probability():
+    """One bin: the gap of the stated probability and the share of the label in its ring."""
+    truth = np.zeros((8, 8, 8), int)
+    truth[2:6, 2:6, 2:6] = 3
+    ring = boundary_ring(truth == 3, 3)
+    share = (truth[ring] == 3).mean()
+    p = np.full(truth.shape, 0.7)
+    assert label_ece(p, truth, 3) == pytest.approx(abs(0.7 - share))
+    assert label_ece((truth == 3).astype(float), truth, 3) == 0
+    assert label_ece(p, truth, 5) is None

@@ -31,6 +31,7 @@ from scipy import ndimage  # noqa: E402
 
 from UncertainRegLib.backbones.facts import Facts  # noqa: E402
 from UncertainRegLib.gaussian import LowRank, StructuredGaussian, smooth_factor  # noqa: E402
+from UncertainRegLib.networks.target import RegistrationTarget, gradient_energy  # noqa: E402
 from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 
 SHIFT_MM = 4.0
@@ -253,6 +254,60 @@ def test_trained_proposal(tmp_path):
     assert np.isfinite(samples[0].field.vectors).all()
 
 
+class Handed(Backbone):
+    """A backbone of the identity; the prepared images are those of a training."""
+
+    facts = Facts(name="handed", title="Handed")
+
+    def register(self, fixed, moving):
+        return identity(fixed.grid)
+
+
+def test_proposals_are_weighed_by_the_density_that_their_network_was_trained_with():
+    """In images of the network's own grid both are the same numbers, not on half of it."""
+    grid = Grid.from_spacing((16, 24, 16), (1.5, 1.5, 1.5), (5, -3, 8), np.diag([-1.0, -1.0, 1.0]))
+    fixed, moving = blobs(grid), blobs(grid, seed=3)
+    pair = (torch.as_tensor(image.array)[None, None] for image in (fixed, moving))
+    trained = RegistrationTarget(*pair, sigma=0.5, smoothness=4.0)
+    source = Trained(Handed(), start="none", refine=0, spacing_mm=1.5)
+    proposal = source.propose(fixed, moving, np.random.default_rng(0))
+    q = proposal.gaussian
+    assert q.mean.shape[2:] == (8, 12, 8)
+    z = q.sample(q.noise(range(24)))
+    target = proposal.target(fixed, moving)
+    torch.testing.assert_close(target.log_prob(z), trained.log_prob(z), rtol=1e-4, atol=0.05)
+    sampler = SIR(source, proposals=24)
+    ours = sampler._log_weights(fixed, moving, proposal, range(24))
+    theirs = (trained.log_prob(z) - q.log_prob_of_noise(q.noise(range(24))))[0]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=0.05)
+    assert proposal.voxel_window() == 9
+
+
+def test_sigma_and_lambda_reach_the_refinement_and_the_weights(tmp_path):
+    grid = Grid.from_spacing((16, 16, 16), (1.5, 1.5, 1.5))
+    fixed, moving = blobs(grid), blobs(grid, seed=3)
+
+    def proposed(**settings):
+        source = Trained(Handed(), start="none", **settings)
+        return source.propose(fixed, moving, np.random.default_rng(0))
+
+    usual, stiff = proposed(), proposed(sigma=1.0, smoothness=400.0)
+    assert gradient_energy(stiff.gaussian.mean[None]) < 0.2 * gradient_energy(
+        usual.gaussian.mean[None]
+    )
+    target = stiff.target(fixed, moving)
+    assert (target.sigma, target.smoothness) == (1.0, 400.0)
+    # a network that was trained with others is refined and weighed with those
+    folder = write_proposal_network(tmp_path)
+    manifest = json.loads((folder / "model.json").read_text("utf-8"))
+    manifest["provenance"]["settings"] = {"sigma": 0.7, "smoothness": 1.0}
+    (folder / "model.json").write_text(json.dumps(manifest), "utf-8")
+    own = proposed(weights=str(folder))
+    assert (own.sigma, own.smoothness) == (0.7, 1.0)
+    other = proposed(weights=str(folder), sigma=0.4)
+    assert (other.sigma, other.smoothness) == (0.4, 1.0)
+
+
 def test_the_shipped_model_is_small_complete_and_what_its_manifest_says():
     manifest, states = load_model(SHIPPED)  # compares the checksum
     weights, made_of = SHIPPED / "weights.pt", manifest["provenance"]
@@ -360,7 +415,7 @@ def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
         "scale",
         {"method": {"source": "optimised", "steps": 3, "sigma": 0.7, "proposals": 9}},
     )
-    assert (sampler.proposals, sampler.sigma) == (9, 0.7)
+    assert sampler.proposals == 9
     assert (sampler.proposal.steps, sampler.proposal.sigma) == (3, 0.7)
     seeded = create_sampler(
         "sir", Shift(), "scale", {"perturbation": {"low": 0.95}, "method": {"source": "seeded"}}
@@ -372,6 +427,8 @@ def test_settings_of_the_method_reach_sampler_and_source(tmp_path):
         ({"source": "optimised", "seeds": 4}, "no setting seeds"),
         ({"device": "cuda"}, "no setting device"),
         ({"source": "trained", "weights": "none.pt"}, "train sir"),
+        ({"source": "trained", "sigma": 0}, "sigma is 0; give a number that is above 0"),
+        ({"source": "seeded", "smoothness": -1}, "smoothness is -1"),
     ):
         with pytest.raises(ValueError, match=message):
             create_sampler("sir", Shift(), "scale", {"method": settings})

@@ -40,6 +40,9 @@ def test_a_result_is_validated_with_numbers_and_curves(finished, capsys):
     maps = found["labels"]["maps"]
     assert maps["one-hot"]["ece"] == pytest.approx(found["labels"]["mislabelled"])
     assert 0 <= maps["label entropy"]["ece"] <= maps["label entropy"]["mce"] <= 1
+    assert 0 < maps["displacement_entropy"]["ause"] < 1  # AUSE_disp of Structured SIR
+    assert 0 < found["labels"]["ece_per_label"] < 1 and found["labels"]["ece_per_label_sd"] >= 0
+    assert f"each label {found['labels']['ece_per_label']:.3f}" in printed
     tre = [row["tre_mm"] for row in record["landmarks"]]
     assert found["landmarks"]["count"] == 12
     assert found["landmarks"]["tre_mean_mm"] == pytest.approx(np.mean(tre))

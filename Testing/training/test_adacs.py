@@ -40,21 +40,24 @@ def test_momentum_by_hand():
     momentum = Momentum(kappa=50, epoch_steps=2)
     b = [math.cos(math.pi / 2 * 50 * mu) for mu in (0.01, 0.005, 0.004)]
     for mu in (0.01, 0.005):  # epoch 0: no memory
-        momentum.update(mu)
+        momentum.update(mu, 0.0)
     assert math.isclose(momentum.value, b[1])
-    momentum.update(0.004)  # epoch 1: half and half
+    momentum.update(0.004, 0.0)  # epoch 1: half and half
     assert math.isclose(momentum.value, 0.5 * b[1] + 0.5 * b[2])
     other = Momentum(kappa=50, epoch_steps=2)
     other.load_state_dict(momentum.state_dict())
-    momentum.update(0.5), other.update(0.5)  # kappa mu is cut at 1: b is 0, never negative
+    (
+        momentum.update(0.5, 0.0),
+        other.update(0.5, 0.0),
+    )  # kappa mu is cut at 1: b is 0, never negative
     assert math.isclose(momentum.value, 0.25 * (b[1] + b[2])) and other.value == momentum.value
 
 
 def test_momentum_forgets_a_hundredth_in_the_end():
     momentum = Momentum(epoch_steps=1)
     for _ in range(500):
-        momentum.update(1.0)
-    momentum.update(0.0)
+        momentum.update(1.0, 0.0)
+    momentum.update(0.0, 0.0)
     assert math.isclose(momentum.value, 0.01)
 
 
@@ -62,9 +65,33 @@ def test_momentum_grows_as_the_residual_falls():
     values = []
     momentum = Momentum(epoch_steps=10)
     for mu in torch.linspace(0.02, 0.002, 50).tolist():
-        momentum.update(mu)
+        momentum.update(mu, 0.0)
         values.append(momentum.value)
     assert values == sorted(values) and values[0] < 0.1 and values[-1] > 0.9
+
+
+def test_momentum_of_the_authors_code_by_hand():
+    """cos(pi kappa mu) of the epoch's mean so far: 0 and -1 where the paper's has 0.71 and 0."""
+    values = {}
+    for kind in ("paper", "code"):
+        for mu in (0.005, 0.01, 0.02):
+            momentum = Momentum(kappa=50, epoch_steps=2, kind=kind)
+            momentum.update(mu, mu)
+            values[kind, mu] = round(momentum.value, 2)
+    assert values == {
+        **{("paper", 0.005): 0.92, ("paper", 0.01): 0.71, ("paper", 0.02): 0.0},
+        **{("code", 0.005): 0.71, ("code", 0.01): 0.0, ("code", 0.02): -1.0},
+    }
+    momentum = Momentum(kappa=50, epoch_steps=2, kind="code")
+    momentum.update(9.0, 0.002)  # the weighed residual counts, not the plain one
+    momentum.update(9.0, 0.006)
+    assert math.isclose(momentum.value, math.cos(math.pi * 50 * 0.004))
+    other = Momentum(kappa=50, epoch_steps=2, kind="code")
+    other.load_state_dict(momentum.state_dict())
+    for each in (momentum, other):  # a new epoch, a new mean
+        each.update(9.0, 0.001)
+    expected = 0.5 * math.cos(math.pi * 50 * 0.004) + 0.5 * math.cos(math.pi * 50 * 0.001)
+    assert math.isclose(momentum.value, expected) and other.value == momentum.value
 
 
 def test_scoring_loss_by_hand():
@@ -73,7 +100,7 @@ def test_scoring_loss_by_hand():
     assert torch.isclose(scoring_loss(replace(TINY, beta=0), score, residual, 0.7), wanted)
     smooth = smoothness(score)
     assert torch.isclose(scoring_loss(TINY, score, residual, 0.7), wanted + 1.5 * 0.7 * smooth)
-    constant = scoring_loss(replace(TINY, momentum=False), score, residual, 0.7)
+    constant = scoring_loss(replace(TINY, momentum="none"), score, residual, 0.7)
     assert torch.isclose(constant, wanted + 1.5 * smooth)
 
 
@@ -120,7 +147,7 @@ def test_score_sees_the_fixed_image_alone():
     "change",
     [
         {},
-        {"momentum": False, "beta": 0.5},
+        {"momentum": "none", "beta": 0.5},
         {"motion_steps": 9},
         {
             "network": {"backbone": "diffusemorph", "encoder": (4, 8), "decoder": (8, 8, 4)},

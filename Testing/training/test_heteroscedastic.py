@@ -23,6 +23,7 @@ from UncertainRegLib.training.heteroscedastic import (
     beta_nll,
     data_weight,
     displacement_loss,
+    joint_loss,
     predict_log_variance,
     snr_weight,
     train_heteroscedastic,
@@ -142,6 +143,29 @@ def test_killed_at_a_random_step_it_resumes_to_the_same_bits(tmp_path, change):
         "utf-8"
     )
     assert (tmp_path / "a/weights.pt").read_bytes() == (tmp_path / "b/weights.pt").read_bytes()
+
+
+def test_the_joint_loss_sends_its_gradient_through_the_variance_too():
+    """As in the papers of NLL and beta-NLL: against differences of the loss itself."""
+    net = TINY.networks()["variance"].double()
+    torch.nn.init.normal_(net.out.weight, std=0.3)
+    config = replace(TINY, loss="nll", joint=True)
+    fixed, moved = torch.rand(2, 1, 1, 1, 16, 16, dtype=torch.float64)
+    moved.requires_grad_()
+    z = torch.zeros(1, 3, 1, 16, 16, dtype=torch.float64)
+
+    def loss_of(image):
+        return joint_loss(config, net, image, fixed, z, 0.0)
+
+    loss_of(moved).backward()
+    with torch.no_grad():
+        step = torch.zeros_like(moved)
+        step[0, 0, 0, 8, 7] = 1e-3
+        slope = float((loss_of(moved + step) - loss_of(moved - step)) / 2e-3)
+        log_variance = predict_log_variance(net, moved, fixed)
+        weighed = 2 * (moved - fixed) * torch.exp(-log_variance) / moved.numel()
+    assert float(moved.grad[0, 0, 0, 8, 7]) == pytest.approx(slope, rel=1e-2)
+    assert float(weighed[0, 0, 0, 8, 7]) != pytest.approx(slope, rel=0.05)
 
 
 def test_the_folder_is_a_model(tmp_path):

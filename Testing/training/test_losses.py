@@ -64,6 +64,29 @@ def test_smoothness_of_a_linear_field():
     assert float(smoothness(field[:, :, :1])) == pytest.approx((9 + 1) / 3)  # one slice
 
 
+def test_each_convention_of_the_squared_gradient_is_the_multiple_it_says():
+    """By hand: literal sum over components; VoxelMorph's mean over axes, components and voxels."""
+    field = noise(3, (2, 3, 4, 5, 6))
+    axes = [field.diff(dim=axis).square() for axis in (2, 3, 4)]
+    literal = sum(each.sum(1).mean() for each in axes)
+    published = 2 * sum(each.mean() for each in axes) / 3
+    assert float(smoothness(field, "paper")) == pytest.approx(float(literal))
+    assert float(smoothness(field, "code")) == pytest.approx(float(published))
+    assert float(smoothness(field)) == pytest.approx(1.5 * float(published))
+    flat = noise(4, (2, 3, 1, 5, 6))
+    flat[:, 0] = 0  # nothing moves across a slice: the authors have two channels
+    axes = [flat[:, 1:].diff(dim=axis).square() for axis in (3, 4)]
+    published = 2 * sum(each.mean() for each in axes) / 2
+    assert float(smoothness(flat, "code")) == pytest.approx(float(published))
+    assert float(smoothness(flat, "paper")) == pytest.approx(
+        float(sum(each.sum(1).mean() for each in axes))
+    )
+    for score, parts in ((noise(5, (2, 1, 4, 5, 6)), 3), (noise(5, (2, 1, 1, 5, 6)), 2)):
+        ours = float(smoothness(score))
+        assert float(smoothness(score, "paper")) == pytest.approx(ours)
+        assert float(smoothness(score, "code")) == pytest.approx(ours / parts)
+
+
 def test_one_hot_leaves_unknown_values_out():
     labels = torch.tensor([0, 1, 2, 7]).view(1, 1, 1, 1, 4)
     assert one_hot(labels, (0, 2))[0, :, 0, 0].tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]

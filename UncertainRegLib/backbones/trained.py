@@ -161,14 +161,58 @@ class TrainedModel(Backbone):
     def _field(self, voxels, fixed: Grid, moving: Grid) -> DisplacementField:
         return field_from_voxels(voxels.permute(1, 2, 3, 0), fixed, moving)
 
-    def maps(self, fixed: Image, moving: Image) -> dict[str, PredictedMap]:
-        """The maps that the model predicts for prepared images, by name; none for most kinds."""
+    def refined_labels(self, fixed: Image, moving: Image, labels: Image) -> Image | None:
+        """The moving labels warped and refined (R of Gong et al.), by all members: the most
+        probable label of the mean of their memberships; None where the model has no R, or was
+        trained without one of the labels."""
+        if not self.manifest["network"].get("refine") or not self._knows(labels):
+            return None
+        soft, _ = self._combined(fixed, moving, labels)
+        values = np.array(self._values, np.int32)
+        return Image(values[soft.argmax(0).cpu().numpy()], fixed.grid)
+
+    @property
+    def _values(self) -> tuple[int, ...]:
+        """The labels that it was trained with, the background first."""
+        return (0, *self.manifest["provenance"].get("labels", ()))
+
+    def _knows(self, labels: Image) -> bool:
+        return set(np.unique(labels.array).tolist()) <= set(self._values)
+
+    def _combined(self, fixed: Image, moving: Image, labels: Image):
+        """Memberships and their uncertainty u, (C, Z, Y, X) each, by Eq. 9 of Gong et al."""
+        import torch
+
+        from ..posterior.combination import combine
+
+        a, b = moving.array[None, None], fixed.array[None, None]
+        here = labels.to_numpy().resample(moving.grid, "nearest", 0).array
+        masks = np.stack([here == value for value in self._values]).astype(np.float32)
+        masks = torch.as_tensor(masks, device=self.device)[None]
+        with torch.no_grad():
+            found = [member.predict(a, b, masks) for member in self.members]
+        scales = [one.log_scale[0].exp() for one in found]
+        return combine(torch.stack([one.memberships[0] for one in found]), torch.stack(scales))
+
+    def maps(
+        self, fixed: Image, moving: Image, labels: Image | None = None
+    ) -> dict[str, PredictedMap]:
+        """The maps that the model predicts for prepared images, by name; none for most kinds.
+
+        With labels that it was trained with, the predicted error of the labels is that of Gong et
+        al., Eq. 9: also how much the members of an ensemble differ about them.
+        """
         import torch
 
         a, b = moving.array[None, None], fixed.array[None, None]
         found = {}
         with torch.no_grad():
-            if self.manifest["network"].get("classes"):
+            if self.manifest["network"].get("classes", 0) > 1 and (
+                labels is not None and self._knows(labels)
+            ):
+                _, u = self._combined(fixed, moving, labels)
+                found = {"predictive_uncertainty": u[1:].amax(0)}  # class 0 is the background
+            elif self.manifest["network"].get("classes"):
                 scales = [m.log_scale(m.features(a, b))[0].exp() for m in self.members]
                 found = _of_scales(torch.stack(scales))
             elif "variance" in self._weights:

@@ -58,6 +58,31 @@ def add_command(commands) -> None:
     )
     train.add_argument("--proposals", type=count, default=32, help="weighed in a step [32]")
     train.add_argument("--keep", type=count, default=4, help="kept of them [4]")
+    train.add_argument(
+        "--temperature", type=positive, default=3.0, help="spread of the tempered log-weights [3]"
+    )
+    train.add_argument(
+        "--sigma",
+        type=positive,
+        default=0.5,
+        help="scale of the likelihood, the sum of NCC^2 / sigma^2 over the grid of Z [0.5]",
+    )
+    train.add_argument(
+        "--smoothness", type=positive, default=4.0, help="lambda of the prior [4; paper: 1]"
+    )
+    train.add_argument(
+        "--mean-smoothness",
+        type=float,
+        default=0.0,
+        help="lambda_mu of the mean, in the loss alone [0; paper: 2.5]",
+    )
+    train.add_argument(
+        "--bound",
+        type=float,
+        default=2.0,
+        help="largest sum of off-diagonals of L over the diagonal; 0: none, as in the paper [2]",
+    )
+    train.add_argument("--rate", type=positive, default=2e-3, help="first learning rate [0.002]")
     train.add_argument("--rank", type=count, default=25, help="columns of R [25]")
     train.add_argument("--optimiser", default="soap", choices=("soap", "adam"))
     train.add_argument(
@@ -103,6 +128,13 @@ def _train_sir(options, report) -> int:
         decay_steps=options.decay_steps,
         proposals=options.proposals,
         keep=options.keep,
+        temperature=options.temperature,
+        sigma=options.sigma,
+        smoothness=options.smoothness,
+        mean_smoothness=options.mean_smoothness,
+        bound=options.bound or None,
+        learning_rate=options.rate,
+        last_learning_rate=options.rate / 10,
         rank=options.rank,
         optimiser=options.optimiser,
         bfloat16=options.bfloat16,

@@ -26,6 +26,7 @@ def add_gong(methods) -> None:
         train.add_argument("--rate", type=float, default=1e-4, help="of Adam [0.0001]")
         train.add_argument("--window", type=count, default=5, help="of NLCC, voxels [5]")
         train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
+        add_norm(train)
         if name != "predictive":
             train.add_argument(
                 "--predictive",
@@ -66,6 +67,7 @@ def _train_gong(options, report) -> int:
         learning_rate=options.rate,
         window=options.window,
         smoothness=options.smoothness,
+        norm=options.norm,
         **common,
         **given,
     )
@@ -73,6 +75,18 @@ def _train_gong(options, report) -> int:
         config, pairs, options.out, options.progress == "bar", on_step(options), options.licence
     )
     return trained(options)
+
+
+def add_norm(train) -> None:
+    """What the weights of smoothness mean, see `training.losses.smoothness`."""
+    train.add_argument(
+        "--norm",
+        default="mean",
+        help="which squared gradient the weights of smoothness are of: mean (over voxels and "
+        "components, summed over axes), paper (as printed: of a displacement 3 times that) or code "
+        "(VoxelMorph's and the authors': of a displacement 2/3 of it in 3-D, 3/2 in 2-D, of a "
+        "score 1/3 and 1/2) [mean]",
+    )
 
 
 def folder_options(

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from .options import count
-from .train_folder import folder_options, folder_settings, network_settings, on_step, trained
+from .train_folder import (
+    add_norm,
+    folder_options,
+    folder_settings,
+    network_settings,
+    on_step,
+    trained,
+)
 
 BACKBONES = ("voxelmorph", "transmorph", "diffusemorph")
 
@@ -23,6 +30,11 @@ def add_two_networks(methods) -> None:
     train.add_argument("--gamma", type=float, default=0.5, help="confidence in the noise [0.5]")
     train.add_argument("--snr", default="paper", help="paper, or code: the authors' [paper]")
     train.add_argument("--beta", type=float, default=0.5, help="of beta-NLL [0.5]")
+    train.add_argument(
+        "--joint",
+        action="store_true",
+        help="nll and beta-nll as in their papers: the gradient also goes through the variance",
+    )
     train.add_argument(
         "--variance-window",
         type=count,
@@ -45,7 +57,9 @@ def add_two_networks(methods) -> None:
     train.add_argument("--beta", type=float, default=1.5, help="smoothness of the score [1.5]")
     train.add_argument("--kappa", type=float, default=50.0, help="of the momentum [50]")
     train.add_argument(
-        "--constant-smoothness", action="store_true", help="without the momentum: m = 1"
+        "--momentum",
+        default="paper",
+        help="of the smoothness of the score: paper, code (the authors') or none, m = 1 [paper]",
     )
     train.add_argument(
         "--motion-steps",
@@ -63,6 +77,7 @@ def add_two_networks(methods) -> None:
 def _common(train) -> None:
     train.add_argument("--rate", type=float, default=1e-4, help="of both Adams [0.0001]")
     train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
+    add_norm(train)
 
 
 def _settings(options) -> tuple[object, dict]:
@@ -78,6 +93,7 @@ def _settings(options) -> tuple[object, dict]:
         "ndim": ndim,
         "learning_rate": options.rate,
         "smoothness": options.smoothness,
+        "norm": options.norm,
         "batch": options.batch,
     }
 
@@ -91,6 +107,7 @@ def _train_heteroscedastic(options, report) -> int:
         gamma=options.gamma,
         snr=options.snr,
         beta=options.beta,
+        joint=options.joint,
         window=options.variance_window,
         alpha=options.sigma_z,
         **common,
@@ -109,7 +126,7 @@ def _train_adacs(options, report) -> int:
         alpha=options.alpha,
         beta=options.beta,
         kappa=options.kappa,
-        momentum=not options.constant_smoothness,
+        momentum=options.momentum,
         motion_steps=options.motion_steps,
         scoring_steps=options.scoring_steps,
         epoch_steps=options.epoch_steps,

@@ -17,13 +17,13 @@ def trilinear(channels: list[Array], index: Array) -> list[Array]:
         channels: (Z, Y, X) each, of one shape and float type, contiguous.
         index: (..., 3) positions (i, j, k) in voxels, of the same float type.
     """
-    shape, weights, steps, corner, stride = channels[0].shape, [], [], None, 1
+    shape, weights, steps, stride = channels[0].shape, [], [], 1
+    corner: Array = 0
     for axis, n in enumerate(reversed(shape)):
         place = index[..., axis].clamp(0, n - 1)
         below = place.floor().clamp_(max=max(n - 2, 0))
         weights.append((place - below).view(-1))
-        below = below.int().mul_(stride)
-        corner = below if corner is None else corner.add_(below)
+        corner = below.int().mul_(stride).add_(corner)
         steps.append(stride if n > 1 else 0)
         stride *= n
     # A place that is not a number has a value that is none either: any corner will do.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..geometry import (
@@ -116,12 +118,20 @@ def covariance(summary: Summary) -> tuple[np.ndarray, Grid]:
     return to_numpy(interpolate(like, index)).astype(np.float32), grid
 
 
-def label_rows(summary: Summary, uncertainty_mm: np.ndarray, validity: np.ndarray) -> list[dict]:
-    """The per-label table; places that mostly leave the moving image are not judged."""
+def label_rows(
+    summary: Summary, uncertainty_mm: np.ndarray | None, validity: np.ndarray
+) -> list[dict]:
+    """The per-label table; places that mostly leave the moving image are not judged.
+
+    Args:
+        uncertainty_mm: disagreement, None of a single sample; validity: both on the fixed grid.
+    """
     layers, inputs = summary.stream.labels, summary.inputs
     if not layers:
         return []
     grid = layers[0].grid
+    if uncertainty_mm is None:
+        uncertainty_mm = np.full(validity.shape, np.nan, np.float32)
     uncertainty_mm, validity = (
         Image(values, inputs.fixed.grid).resample(grid).array
         for values in (uncertainty_mm, validity)
@@ -155,8 +165,18 @@ def warped_moving(summary: Summary) -> Image:
 
 
 def warped_labels(summary: Summary, grid: Grid) -> Segmentation:
-    """The moving segmentation on ``grid``, by the unperturbed registration."""
-    return summary.inputs.moving_labels.warp(summary.registration.to_numpy().resample(grid))
+    """The moving segmentation on ``grid``, by the unperturbed registration; where the backbone
+    corrects it, corrected."""
+    warped = summary.inputs.moving_labels.warp(summary.registration.to_numpy().resample(grid))
+    refined = summary.refined
+    if refined is None:
+        return warped
+    corrected = np.where(
+        computed(grid, refined.grid),
+        refined.resample(grid, "nearest", 0).array,
+        warped.layers[0].array,
+    )
+    return replace(warped, layers=(Image(corrected, grid),))
 
 
 def _on(fixed: Grid, values, grid: Grid) -> np.ndarray:

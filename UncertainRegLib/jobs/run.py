@@ -259,8 +259,20 @@ class _Run:
         return sampler, fixed, moving, registration
 
     def _predict_maps(self, backbone, fixed, moving) -> None:
-        """Maps that a trained model makes itself, whatever the method."""
-        self.summary.predicted = backbone.maps(fixed, moving)
+        """Maps that a trained model makes itself, whatever the method, and its warped labels."""
+        segmentation = self.inputs.moving_labels
+        one = segmentation is not None and len(segmentation.layers) == 1
+        labels = segmentation.layers[0] if one else None
+        self.summary.predicted = backbone.maps(fixed, moving, labels)
+        if labels is None or self.inputs.given is not None:
+            return
+        self.summary.refined = backbone.refined_labels(fixed, moving, labels)
+        if self.summary.refined is not None:
+            self.folder.update(labels_refined=True)
+            self._warn(
+                "The warped structures are those that the network itself corrects after warping; "
+                "the samples, their volumes and intervals are of structures that are only warped."
+            )
 
     def _expect(self, fixed, moving, registration, differ: str) -> None:
         """Find the expected error from now on, unless the intensities cannot tell."""

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..geometry import DisplacementField
+from ..geometry import DisplacementField, Image
 from ..posterior.coarse import CoarseSamples
 from ..posterior.labels import LabelProbabilities
 from ..posterior.stream import SampleStream
@@ -48,6 +48,8 @@ class Summary:
         truth: which sample is nearest to the truth, where that is known.
         predicted: maps beside the samples, that the backbone's network predicts, by name
             (`backbones.trained.PredictedMap`).
+        refined: labels on the grid of the prepared fixed image, where the backbone corrects what
+            warping alone gives.
         given: the registration, if it was made elsewhere.
         consistency: (Z, Y, X) its inverse consistency in mm on the fixed grid, None where there is
             no inverse.
@@ -59,6 +61,7 @@ class Summary:
     ) -> None:
         self.inputs, self.registration = inputs, registration
         self.predicted: dict = {}
+        self.refined: Image | None = None
         self.given: Given | None = inputs.given
         self.consistency: np.ndarray | None = None
         self.expecting: Expecting | None = None

@@ -19,6 +19,7 @@ from ..geometry import (
 from ..geometry.field_file import MEANING
 from ..geometry.image import set_geometry
 from ..geometry.written import write_sitk
+from ..results.maps import DISAGREEMENT
 from ..results.writer import ResultWriter
 from ..samplers import Sample
 from . import products
@@ -57,7 +58,11 @@ class RunWriter(ResultWriter):
         """Keep one sample, ``field`` (mm LPS, animation grid); named in the next commit."""
         name = f"samples/sample-{index:04d}.nrrd"
         write_field(field, self.path / name)
-        self.add_sample(name, sample.log_weight, sample.facts, sample.of_all)
+        weights = None
+        if sample.voxel_log_weight is not None:
+            weights = f"samples/sample-{index:04d}-log-weights.nrrd"
+            write_image(sample.voxel_log_weight.to_numpy(), self.path / weights)
+        self.add_sample(name, sample.log_weight, sample.facts, sample.of_all, weights)
 
     def write_summary(self, summary: Summary, final: bool) -> None:
         """Maps and tables of the samples so far; then commit."""
@@ -126,6 +131,10 @@ class RunWriter(ResultWriter):
             entries.update(expected_error=summary.expected_error.said.as_dict())
         if final:
             entries.update(over_anatomy=products.over_anatomy(summary, maps))
+        entries.update(
+            labels=products.label_rows(summary, maps.get(DISAGREEMENT), maps["validity"]),
+            landmarks=landmark_rows(summary),
+        )
         if summary.stream.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
             values, grid = products.covariance(summary)
@@ -134,8 +143,6 @@ class RunWriter(ResultWriter):
             )
             entries.update(
                 covariance=covariance,
-                labels=products.label_rows(summary, maps["uncertainty_mm"], maps["validity"]),
-                landmarks=landmark_rows(summary),
                 **summary.coarse.representatives(numbers),
                 oracle_sample=summary.truth.nearest(numbers),
             )

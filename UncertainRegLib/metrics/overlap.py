@@ -57,11 +57,14 @@ class SurfaceDistance:
         hausdorff: largest distance of any surface voxel to the other surface.
         hausdorff95: the larger of the two directed 95 % quantiles.
         average: mean over the surface voxels of both (average symmetric surface distance).
+        one_sided: mean over those of the first alone, to the second: the "ASD" of medpy and so of
+            the heteroscedastic and AdaCS papers.
     """
 
     hausdorff: float
     hausdorff95: float
     average: float
+    one_sided: float
 
 
 def surface_distance(
@@ -104,6 +107,7 @@ def surface_distance(
         hausdorff=float(max(d.max() for d in directed)),
         hausdorff95=float(max(np.percentile(d, 95.0) for d in directed)),
         average=float(np.concatenate(directed).mean()),
+        one_sided=float(directed[0].mean()),
     )
 
 

@@ -146,6 +146,27 @@ SIR = Protocol(
 PROTOCOLS = {protocol.name: protocol for protocol in (TIAN, GONG, HETERO, SIR)}
 
 
+def label_ece(
+    probability: np.ndarray, truth: np.ndarray, label: int, protocol: Protocol = SIR
+) -> float | None:
+    """Expected calibration error of the probability of one label, in the ring around that label.
+
+    Simpson and Campbell, 5.2, in words: the predicted probability of a label against its observed
+    frequency; their tables have the mean and standard deviation over the structures. Most voxels of
+    the ring have a probability near 0 or 1, so that it is smaller than that of the top label.
+
+    Args:
+        probability: of the label, (Z, Y, X).
+        truth: true label map (Z, Y, X).
+
+    Returns:
+        None where the true label has no boundary.
+    """
+    mask = truth == label
+    ring = boundary_ring(mask, protocol.ring)
+    return reliability(probability, mask, ring, protocol.ece_bins).ece if ring.any() else None
+
+
 def class_ause(
     uncertainty: np.ndarray,
     predicted: np.ndarray,

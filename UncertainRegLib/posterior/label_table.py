@@ -14,6 +14,13 @@ from .labels import LabelProbabilities
 
 RING = 3  # voxels around the boundary where label uncertainty is judged
 ECE_BINS = 15
+OF_SEVERAL = (
+    "volume_sd_ml",
+    "volume_low_ml",
+    "volume_high_ml",
+    "centroid_sd_mm",
+    "pairwise_dice",
+)  # samples
 
 
 def label_table(
@@ -38,7 +45,8 @@ def label_table(
             to be judged; None where nothing is expected.
 
     Returns:
-        A dictionary a label of the moving segmentation; a number that does not exist is None:
+        A dictionary a label of the moving segmentation; a number that does not exist is None, as
+        all that takes two samples is of one:
 
         - label, name, color, voxels (of ``warped``)
         - mean_entropy: label entropy (`label_map.label_map`) in nats, mean over the ring
@@ -71,7 +79,7 @@ def label_table(
                 f"{probabilities.grid.shape}; resample it first"
             )
     names, colors = names or {}, colors or {}
-    how_sure = label_map(probabilities, warped)
+    how_sure = label_map(probabilities, warped) if len(probabilities.log_weights) > 1 else None
     shell = boundary_shell(warped)
     boxes = _boxes(warped)
     over_samples = _over_samples(probabilities)
@@ -92,7 +100,9 @@ def label_table(
             box = boxes[label]
             mask = warped[box] == label
             row["voxels"] = int(np.count_nonzero(mask))
-            row["mean_entropy"] = _number(how_sure.score[box][boundary_ring(mask, RING)].mean())
+            if how_sure is not None:
+                ring = boundary_ring(mask, RING)
+                row["mean_entropy"] = _number(how_sure.score[box][ring].mean())
             edge = np.argwhere(shell[box] & mask & np.isfinite(uncertainty[box]))
             if edge.size == 0:  # no boundary to be judged at, as of a label that fills its image
                 rows.append(row)
@@ -134,8 +144,10 @@ def _over_samples(probabilities: LabelProbabilities) -> dict[int, dict]:
         seen = np.isfinite(centroids[:, place, 0])
         share = weights[seen] / weights[seen].sum() if weights[seen].any() else weights[seen]
         offset = centroids[seen, place] - share @ centroids[seen, place]
-        result[label] = {
-            "volume_ml": _number(mean[place]),
+        result[label] = {"volume_ml": _number(mean[place]), **dict.fromkeys(OF_SEVERAL)}
+        if len(weights) < 2:
+            continue
+        result[label] |= {
             "volume_sd_ml": _number(sd[place]),
             "volume_low_ml": _number(low[place]),
             "volume_high_ml": _number(high[place]),
@@ -147,9 +159,8 @@ def _over_samples(probabilities: LabelProbabilities) -> dict[int, dict]:
     return result
 
 
-def _against_truth(labels, how_sure: LabelMap, warped, fixed) -> dict[int, dict]:
+def _against_truth(labels, how_sure: LabelMap | None, warped, fixed) -> dict[int, dict]:
     """Dice, ECE and AUSE by label."""
-    correct = how_sure.top == fixed
     overlap = dice_per_label(warped, fixed, labels)
     boxes = _boxes(fixed)
     result = {}
@@ -157,8 +168,8 @@ def _against_truth(labels, how_sure: LabelMap, warped, fixed) -> dict[int, dict]
         result[label] = {"dice": _number(overlap[label]), "ece": None, "ause": None}
         box = boxes[label]
         ring = boundary_ring(fixed[box] == label, RING)
-        if ring.any():
-            hit = correct[box]
+        if ring.any() and how_sure is not None:
+            hit = (how_sure.top == fixed)[box]
             result[label]["ece"] = reliability(how_sure.confidence[box], hit, ring, ECE_BINS).ece
             result[label]["ause"] = ause(how_sure.score[box], ~hit, ring)
     return result

@@ -208,6 +208,14 @@ MAPS = {  # in the order in which people look for them
 }
 
 
+PREDICTED = (
+    "predictive_uncertainty",
+    "predictive_residual",
+    "predicted_uncertainty_mm",
+    "image_noise",
+    "correspondence_score",
+)  # by networks, without a spread of samples
+HIGH_IS_SURE = ("correspondence_score",)
 OF_DOSE = ("dose_expected_gy", "dose_sd_gy", "dose_low_gy", "dose_high_gy")
 
 

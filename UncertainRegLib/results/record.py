@@ -56,6 +56,8 @@ class Samples:
         asked, finished: how many were wanted, and are there.
         effective: number of different ones, with their weights.
         files: displacement fields, relative to the folder; log_weights, status: of each.
+        weighting: of Structured SIR, "voxel" where each sample has a weight of its own at every
+            voxel; voxel_log_weights: then their logarithms, scalar images, relative to the folder.
         failed: {"count", "reasons"} of registrations that were drawn again.
         source: where Structured SIR took its proposals from; proposals: how many it weighed;
             ess_raw, ess_tempered: their effective number, before and after flattening by
@@ -68,6 +70,8 @@ class Samples:
     files: list[str] = field(default_factory=list)
     log_weights: list[float] = field(default_factory=list)
     status: list[dict] = field(default_factory=list)
+    weighting: str | None = None
+    voxel_log_weights: list[str] = field(default_factory=list)
     failed: dict = field(default_factory=lambda: {"count": 0, "reasons": {}})
     source: str | None = None
     proposals: int | None = None
@@ -164,6 +168,7 @@ class Record:
             its mask, and most samples stay inside the moving image.
         preflight: {"device", "memory_mb", "minutes"} that were expected.
         labels, landmarks: rows of the tables; their keys are the names of `columns`.
+        labels_refined: the warped labels are corrected by the network after warping.
         left_out: numbers of samples that the maps and tables are without, see `without_strays`.
     """
 
@@ -194,6 +199,7 @@ class Record:
     maps: dict[str, MapFile] = field(default_factory=dict)
     warped: str | None = None
     warped_labels: str | None = None
+    labels_refined: bool = False
     covariance: str | None = None
     labels: list[dict] = field(default_factory=list)
     landmarks: list[dict] = field(default_factory=list)

@@ -19,11 +19,17 @@ class MapScores:
 
 @dataclass(frozen=True)
 class LabelScores:
-    """The registered segmentation against the true one, and maps against where it is wrong."""
+    """The registered segmentation against the true one, and maps against where it is wrong.
+
+    ``ece_per_label``, ``ece_per_label_sd``: of the samples' probabilities of each label, mean and
+    standard deviation over the labels; None of a single sample.
+    """
 
     dice: float
     mislabelled: float
     maps: dict[str, MapScores]
+    ece_per_label: float | None = None
+    ece_per_label_sd: float | None = None
 
 
 @dataclass(frozen=True)

@@ -82,17 +82,27 @@ class ResultWriter:
         for number, distance in strays_mm.items():
             self.record["samples"]["status"][number].update(stray=True, from_median_mm=distance)
 
-    def add_sample(self, file: str, log_weight: float, facts: dict, of_all: dict) -> None:
+    def add_sample(
+        self,
+        file: str,
+        log_weight: float,
+        facts: dict,
+        of_all: dict,
+        voxel_log_weights: str | None = None,
+    ) -> None:
         """Name a sample whose file is written; the next commit has it.
 
         Args:
             file: relative to the folder.
             facts: of this sample; of_all: of the sampling as a whole.
+            voxel_log_weights: file of its log-weights by voxel, where it has any.
         """
         samples = self.record["samples"]
         index = len(samples["files"])
         samples["files"].append(file)
         samples["log_weights"].append(log_weight)
+        if voxel_log_weights is not None:
+            samples.setdefault("voxel_log_weights", []).append(voxel_log_weights)
         samples["status"].append({"index": index, **facts})
         samples.update(finished=index + 1, **of_all)
 

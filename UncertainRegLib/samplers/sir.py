@@ -17,12 +17,11 @@ from .proposals import SOURCES
 from .proposals.proposal import Proposal
 from .sample import Sample, ignore
 
-BYTES_PER_VOXEL = 200  # of the grid of Z, for one proposal: its noise, field, warped image, windows
+BYTES_PER_VOXEL = 200  # of the images, for one proposal: its noise, field, warped image, windows
 LARGEST_BATCH = 32
-WEIGH_S = 0.035  # a proposal of 120,000 voxels, one CPU thread
+WEIGH_S, WEIGH_VOXEL_S = 0.01, 0.12e-6  # a proposal, and each voxel of its images; one CPU thread
 TEMPERING = ("spread", "ess", "none")
 WEIGHTINGS = ("whole", "voxel")
-VOXEL_WINDOW = 5  # voxels of the grid of Z, of the correlation that weighs a voxel
 DEFAULT_SOURCE = "trained"
 NOT_SETTINGS = ("backbone", "proposal", "family", "device", "on_progress")
 
@@ -33,7 +32,8 @@ class SIR(Sampler):
 
     Draws ``proposals`` fields Z from q, weighs them by log p(fixed | moving o Z) + log p(Z) -
     log q(Z), tempers the weights, and resamples with replacement. Of a proposal only its seed and
-    its log-weight are kept; those that are chosen are drawn again.
+    its log-weight are kept; those that are chosen are drawn again. The density that weighs is that
+    of the proposal (`Proposal.target`), and so the one that its network was trained with.
 
     Attributes:
         proposal: source of q, see `proposals`.
@@ -41,7 +41,6 @@ class SIR(Sampler):
         tempering: "spread" scales the log-weights to the standard deviation ``temperature`` (the
             paper); "ess" to the effective sample size ``ess_fraction * proposals``; "none" leaves
             them, and one proposal then nearly always takes all.
-        sigma, smoothness: likelihood scale and lambda of the prior.
         memory_mb: memory for the proposals in work.
         device: "cpu" or "cuda".
         on_progress: told of the work before the first sample; what it raises ends the sampling.
@@ -54,8 +53,6 @@ class SIR(Sampler):
     tempering: str = "ess"
     temperature: float = 3.0
     ess_fraction: float = 0.5
-    sigma: float = 0.5
-    smoothness: float = 4.0
     memory_mb: int = 1500
     device: str = "cpu"
     on_progress: OnProgress = ignore
@@ -123,7 +120,8 @@ class SIR(Sampler):
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time on a CPU, from the time of one registration."""
         weighed = n if self.weighting == "voxel" else self.proposals
-        return self.proposal.expected_seconds(register_s) + weighed * WEIGH_S
+        each = WEIGH_S + WEIGH_VOXEL_S * self.proposal.voxels
+        return self.proposal.expected_seconds(register_s) + weighed * each
 
     def sample(
         self, fixed: Image, moving: Image, n: int, generator: np.random.Generator
@@ -146,7 +144,7 @@ class SIR(Sampler):
     def _by_voxel(self, fixed, moving, n, generator, proposal) -> Iterator[Sample]:
         import torch
 
-        target = proposal.target(fixed, moving, self.device, window=VOXEL_WINDOW)
+        target = proposal.target(fixed, moving, self.device, proposal.voxel_window())
         for index, seed in enumerate(generator.integers(2**63, size=n)):
             started = perf_counter()
             with torch.no_grad():
@@ -158,7 +156,7 @@ class SIR(Sampler):
                 index,
                 {"seconds": perf_counter() - started},
                 {"source": self.proposal.name, "weighting": "voxel", **proposal.of_all},
-                Image(log_weight.cpu().numpy(), proposal.grid),
+                Image(log_weight.cpu().numpy(), proposal.images or proposal.grid),
             )
 
     def _resampled(self, fixed, moving, n, generator, proposal) -> Iterator[Sample]:
@@ -170,7 +168,11 @@ class SIR(Sampler):
             seeds = generator.integers(2**63, size=self.proposals)
             log_weights = self._log_weights(fixed, moving, proposal, seeds)
             tempered, of_all = self._temper(log_weights)
-            of_all |= proposal.of_all
+            of_all |= {
+                "sigma": proposal.sigma,
+                "smoothness": proposal.smoothness,
+                **proposal.of_all,
+            }
             source = torch_generator(generator.integers(2**63), "resampling")
             chosen = resample(tempered, n, source).sort().values.tolist()
         last, field = None, None
@@ -198,10 +200,8 @@ class SIR(Sampler):
         import torch
 
         q = proposal.gaussian
-        target = proposal.target(
-            fixed, moving, self.device, sigma=self.sigma, smoothness=self.smoothness
-        )
-        each = BYTES_PER_VOXEL * q.dimension / 3
+        target = proposal.target(fixed, moving, self.device)
+        each = BYTES_PER_VOXEL * target.fixed.numel()
         size = int(min(LARGEST_BATCH, max(1, self.memory_mb * 2**20 / each)))
         parts = []
         for first in range(0, len(seeds), size):

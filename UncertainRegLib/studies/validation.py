@@ -7,26 +7,29 @@ are read as they were kept, on the animation grid.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..geometry import read_field, read_image
+from ..geometry import DisplacementField, Image, Segmentation, read_field
 from ..geometry.files import InputError, unsaid
+from ..geometry.volume import read_volume
 from ..jobs import Job
 from ..jobs.inputs import read_structures
 from ..jobs.job import LISTS, PATHS
 from ..metrics.calibration import reliability
 from ..metrics.correlation import spearman
-from ..metrics.protocols import SIR
+from ..metrics.protocols import SIR, label_ece
 from ..metrics.sparsification import Risk, risk, sparsification_curve
 from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
 from ..posterior.region import region_level
 from ..results.calibration import Calibration
 from ..results.expectation import with_bounds
-from ..results.record import Record
+from ..results.maps import DISAGREEMENT, HIGH_IS_SURE, PREDICTED
+from ..results.record import Record, Samples
 from ..results.validation import Validation
 from .labels import baselines, judge, mean_dice, pooled, ring_of, stacked
 
@@ -43,21 +46,24 @@ def validate(folder: str | Path, record: Record) -> dict:
         record: what its ``result.json`` says.
 
     Returns:
-        - "labels" (None without a fixed segmentation): mean dice, and for every map (label
-          entropy, u, one-hot, blurs; after a calibration also that of the samples broadened by the
-          error it found missing, `label_map.broadened`) ring auroc, ause, ece, mce (`labels.judge`)
+        - "labels" (None without a fixed segmentation): mean dice, and for every map (label entropy
+          and u where samples differ, what a network predicts, one-hot, blurs; after a calibration
+          also that of the samples broadened by the error it found missing, `label_map.broadened`)
+          ring auroc, ause, ece, mce (`labels.judge`); ece_per_label with its standard deviation
+          (`protocols.label_ece`)
         - "landmarks" (None without true points), in the fixed space: count, mean, median and 95 %
           quantile of the TRE, share inside the 95 % ellipsoids of the samples (None with too few
-          samples for any), spearman of u and TRE, aurc, naurc, and the share within the stated
-          bound where there is one; of those that have a TRE and a disagreement
+          samples for any), spearman of u and TRE, aurc, naurc (None where no samples differ), and
+          the share within the stated bound where there is one; of those that have a TRE, and a
+          disagreement where there is any
         - "curves": files, relative to the folder.
 
     Raises:
-        InputError: the result has neither, failed, has no map of disagreement yet, or no landmark
-            that can be judged.
+        InputError: the result has neither, failed, has no map to judge yet, or no landmark that
+            can be judged; it is of a version that did not keep the weights by voxel.
     """
     folder = Path(folder)
-    if record.status == "failed" or "uncertainty_mm" not in record.maps:
+    if record.status == "failed" or not {DISAGREEMENT, *PREDICTED} & set(record.maps):
         why = f" ({record.error})" if record.error else ""
         raise InputError(
             f"{folder}: is a {record.status} result{why} without a map of "
@@ -82,31 +88,86 @@ def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
     moving, fixed = read_structures(
         inputs["moving_labels"].file, inputs["fixed_labels"].file, names_of(record), unsaid
     )
-    u = read_image(folder / record.maps["uncertainty_mm"].file)
-    grid = u.grid
-    warped = moving.warp(read_field(folder / record.transform).resample(grid))
+    scores = _scores(folder, record)
+    grid = next(iter(scores.values())).grid
+    if record.labels_refined:  # no warp alone gives them
+        shown = read_volume(folder / record.warped_labels)
+        warped = replace(moving, layers=(shown,)).resample(grid)
+    else:
+        warped = moving.warp(read_field(folder / record.transform).resample(grid))
     fixed = fixed.resample(grid)
     layers = [LabelProbabilities(layer, grid) for layer in moving.layers]
-    for file, log_weight in zip(samples.files, samples.log_weights):
-        sample = read_field(folder / file)
+    for sample, log_weight, by_voxel in _weighed(folder, samples):
         for layer in layers:
-            layer.add(sample, log_weight)
+            layer.add(sample, log_weight, by_voxel)
     missing = record.calibration.missing_mm if record.calibration else None
     maps = []
     for layer, labels in zip(layers, warped.layers):
-        maps.append(
-            {
-                ENTROPY: label_map(layer, labels.array),
-                "u": LabelMap(u.array),
-                **baselines(labels.array, grid),
-            }
-        )
+        of_layer = {ENTROPY: label_map(layer, labels.array)} if samples.finished > 1 else {}
+        of_layer |= {name: LabelMap(image.array) for name, image in scores.items()}
+        maps.append(of_layer | baselines(labels.array, grid))
         if missing:
             maps[-1][BROADENED] = broadened(layer, missing)
     maps = pooled(maps)
     found, truth, ring = stacked(warped), stacked(fixed), ring_of(fixed)
-    wrong, entropy = (found != truth).astype(float), maps[ENTROPY]
-    _risk_curves(folder, "labels", entropy.score, wrong, ring, curves)
+    wrong = (found != truth).astype(float)
+    _risk_curves(folder, "labels", next(iter(maps.values())).score, wrong, ring, curves)
+    if ENTROPY in maps:
+        _reliability_curve(folder, maps[ENTROPY], truth, ring, curves)
+    return {
+        "dice": mean_dice(found, truth),
+        "mislabelled": float(wrong[ring].mean()),
+        "maps": judge(maps, found, truth, ring),
+        **_ece_per_label(layers, fixed),
+    }
+
+
+def _ece_per_label(layers: list[LabelProbabilities], fixed: Segmentation) -> dict:
+    """Mean and standard deviation over the labels; None of a single sample, which is sure."""
+    found = []
+    for layer, true in zip(layers, fixed.layers):
+        met = np.array(layer.labels)[layer.volumes_ml.any(axis=0)].tolist()
+        for label in met if len(layer.log_weights) > 1 else []:
+            p = layer.probability(label).resample(layer.grid, "nearest", 0).array
+            found.append(label_ece(p.clip(0, 1), true.array, label))
+    known = [value for value in found if value is not None]
+    if not known:
+        return dict.fromkeys(("ece_per_label", "ece_per_label_sd"))
+    return {"ece_per_label": float(np.mean(known)), "ece_per_label_sd": float(np.std(known))}
+
+
+def _scores(folder: Path, record: Record) -> dict[str, Image]:
+    """Maps of a result on its fixed grid, larger where it is less sure: the disagreement, the
+    displacement entropy (its AUSE is Structured SIR's AUSE_disp), and what a network predicts."""
+    found = {}
+    for name in (DISAGREEMENT, "displacement_entropy", *PREDICTED):
+        if name not in record.maps:
+            continue
+        image = read_volume(folder / record.maps[name].file)
+        if name in HIGH_IS_SURE:
+            found[f"1 - {name}"] = Image(1.0 - image.array, image.grid)
+        else:
+            found["u" if name == DISAGREEMENT else name] = image
+    return found
+
+
+def _weighed(
+    folder: Path, samples: Samples
+) -> Iterator[tuple[DisplacementField, float, Image | None]]:
+    """The samples of a result with their weights, as `LabelProbabilities.add` takes them."""
+    by_voxel = [read_volume(folder / file) for file in samples.voxel_log_weights]
+    if samples.weighting == "voxel" and len(by_voxel) != len(samples.files):
+        raise InputError(
+            f"{folder}: does not hold the weights by voxel of its samples, as a result of an "
+            "earlier version; run it again."
+        )
+    for number, (file, log_weight) in enumerate(zip(samples.files, samples.log_weights)):
+        yield read_field(folder / file), log_weight, by_voxel[number] if by_voxel else None
+
+
+def _reliability_curve(
+    folder: Path, entropy: LabelMap, truth: np.ndarray, ring: np.ndarray, curves: list[str]
+) -> None:
     diagram = reliability(entropy.confidence, entropy.top == truth, ring, SIR.ece_bins)
     bins = np.stack(
         [diagram.edges[:-1], diagram.edges[1:], diagram.count, diagram.confidence, diagram.accuracy]
@@ -118,11 +179,6 @@ def _labels(folder: Path, record: Record, curves: list[str]) -> dict:
         bins[:, diagram.count > 0],
         curves,
     )
-    return {
-        "dice": mean_dice(found, truth),
-        "mislabelled": float(wrong[ring].mean()),
-        "maps": judge(maps, found, truth, ring),
-    }
 
 
 def names_of(record: Record) -> dict[str, str]:
@@ -133,16 +189,22 @@ def names_of(record: Record) -> dict[str, str]:
 
 
 def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
-    rows = [row for row in record.landmarks if None not in (row["tre_mm"], row["u_mm"])]
+    differ = DISAGREEMENT in record.maps
+    asked = ("tre_mm", "u_mm") if differ else ("tre_mm",)
+    rows = [row for row in record.landmarks if None not in [row[name] for name in asked]]
     if not rows:
         raise InputError(
             f"{folder}: no true landmark has an error and a disagreement (its warnings say why); "
             "run again with others, or with another registration method."
         )
-    tre, u = (np.array([row[name] for row in rows]) for name in ("tre_mm", "u_mm"))
+    tre = np.array([row["tre_mm"] for row in rows])
     judged = [row for row in rows if row["inside95"] is not None]
-    areas: Risk = risk(u, tre)
-    _risk_curves(folder, "landmarks", u, tre, None, curves)
+    of_u = dict.fromkeys(("spearman", "aurc_mm", "naurc"))
+    if differ:
+        u = np.array([row["u_mm"] for row in rows])
+        areas: Risk = risk(u, tre)
+        of_u = {"spearman": spearman(u, tre), "aurc_mm": areas.aurc, "naurc": areas.normalised}
+        _risk_curves(folder, "landmarks", u, tre, None, curves)
     if judged:
         _write(folder, "ellipsoids", ("nominal", "observed"), _held(judged, record), curves)
     return {
@@ -151,9 +213,7 @@ def _landmarks(folder: Path, record: Record, curves: list[str]) -> dict:
         "tre_median_mm": float(np.median(tre)),
         "tre_p95_mm": float(np.percentile(tre, 95)),
         "inside95": float(np.mean([row["inside95"] for row in judged])) if judged else None,
-        "spearman": spearman(u, tre),
-        "aurc_mm": areas.aurc,
-        "naurc": areas.normalised,
+        **of_u,
         "bound_coverage": landmarks_within(record, record.calibration),
     }
 
@@ -203,13 +263,21 @@ def in_words(entry: Validation) -> str:
         lines += [
             f"Mean Dice {labels.dice:.3f}; {100 * labels.mislabelled:.1f} % of the ring "
             "voxels mislabelled",
-            f"{'map':16} {'ring AUROC':>10} {'ring AUSE':>10} {'ring ECE':>9}",
+            *(
+                []
+                if labels.ece_per_label is None
+                else [
+                    f"ECE of the probability of each label {labels.ece_per_label:.3f} "
+                    f"(standard deviation over the labels {labels.ece_per_label_sd:.3f})"
+                ]
+            ),
+            f"{'map':26} {'ring AUROC':>10} {'ring AUSE':>10} {'ring ECE':>9}",
         ]
         for name, one in labels.maps.items():
             auroc, ause, ece = (
                 "" if value is None else f"{value:.3f}" for value in (one.auroc, one.ause, one.ece)
             )
-            lines.append(f"{name:16} {auroc:>10} {ause:>10} {ece:>9}")
+            lines.append(f"{name:26} {auroc:>10} {ause:>10} {ece:>9}")
     if landmarks:
         lines.append(
             f"{landmarks.count} landmarks: TRE in the fixed space, mean {landmarks.tre_mean_mm:.2f}, "

@@ -22,9 +22,10 @@ from ..networks.unet import UNet
 from ..networks.warp import warp
 from ..randomness import torch_seeded
 from .loop import descend, mixed_precision
-from .losses import smoothness
+from .losses import check_norm, smoothness
 from .two_networks import TwoNetworks
 
+MOMENTA = ("paper", "code", "none")
 START = 2.0  # the score before training is sigmoid(2) = 0.88: far from the solution of all zeros
 COLLAPSED = 0.05  # mean score below which nothing is registered any more
 
@@ -34,13 +35,15 @@ class AdaCSTraining:
     """How to train (defaults: the paper's, whose epochs have 100 steps).
 
     Attributes:
-        smoothness: lambda, of the displacement (Eq. 2).
+        smoothness: lambda, of the displacement (Eq. 2); norm: of which ||grad||², that of Eq. 8
+            too, see `losses.smoothness`.
         alpha: keeps the score away from all zeros (Eq. 4); 0 shows the collapse. Alone with a
             squared residual r the best score is 1 - r / (2 alpha): give more than half of what
             the residual is after the first steps, or all scores are 0.
         beta: smoothness of the score (Eq. 8); 0 leaves it out.
-        momentum: weigh that smoothness by m_T (Eq. 5 to 7); False takes m = 1.
-        kappa: b = cos(pi/2 min(kappa mu, 1)); the printed Eq. 6 has no kappa and is then about 1.
+        momentum: of m_T, which weighs that smoothness (Eq. 5 to 7), one of MOMENTA, see
+            `Momentum`; "none" takes m = 1.
+        kappa: of the momentum; the printed Eq. 6 has none, and is then about 1.
         motion_steps: first steps, in which S = 1: with as many as ``steps`` this is training with
             the mean squared error.
         scoring_steps: next steps, in which only the scoring network learns and m stays.
@@ -54,7 +57,8 @@ class AdaCSTraining:
     smoothness: float = 0.01
     alpha: float = 0.02
     beta: float = 1.5
-    momentum: bool = True
+    norm: str = "mean"
+    momentum: str = "paper"
     kappa: float = 50.0
     motion_steps: int = 2000
     scoring_steps: int = 2000
@@ -70,6 +74,11 @@ class AdaCSTraining:
     save_every: int = 500
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        check_norm(self.norm)
+        if self.momentum not in MOMENTA:
+            raise ValueError(f"The momentum is one of {', '.join(MOMENTA)}, not {self.momentum!r}.")
+
     def networks(self) -> dict[str, nn.Module]:
         """The untrained networks, from the seed: "displacement" and "score"."""
         with torch_seeded(self.seed, "initial weights"):
@@ -81,29 +90,46 @@ class AdaCSTraining:
 class Momentum:
     """m_T, the weight of the score's smoothness: it grows as the residual falls (Eq. 5 to 7).
 
+    It is the running mean of b_T, by the decay min(1 - 1 / (epoch + 1), 0.99), and
+
+    - "paper": b = cos(pi/2 min(kappa mu, 1)) of the step's mean squared residual mu, between 0 and
+      1 (kappa, and the limit of 1, are ours: without kappa b is about 1);
+    - "code": b = cos(pi kappa mu) of the mean mu, so far in this epoch, of the squared residuals
+      weighed by the score, as the authors published it: it is negative from mu = 1 / (2 kappa) on,
+      and then rewards a rough score.
+
+    At mu = 0.005, 0.01 and 0.02 these are 0.92, 0.71, 0 and 0.71, 0, -1, for kappa = 50.
+
     Args:
-        kappa: see `AdaCSTraining`.
-        epoch_steps: updates in an epoch; the decay is min(1 - 1 / (epoch + 1), 0.99).
+        kappa, kind: see `AdaCSTraining`.
+        epoch_steps: updates in an epoch.
     """
 
-    def __init__(self, kappa: float = 50.0, epoch_steps: int = 100) -> None:
-        self.kappa, self.epoch_steps = kappa, epoch_steps
-        self.value, self.updates = 0.0, 0
+    def __init__(self, kappa: float = 50.0, epoch_steps: int = 100, kind: str = "paper") -> None:
+        self.kappa, self.epoch_steps, self.kind = kappa, epoch_steps, kind
+        self.value, self.updates, self.of_epoch = 0.0, 0, 0.0
 
-    def update(self, residual: float) -> None:
-        """Take the mean squared residual mu_T of a step."""
-        decay = min(1 - 1 / (self.updates // self.epoch_steps + 1), 0.99)
-        b = math.cos(math.pi / 2 * min(self.kappa * residual, 1.0))
+    def update(self, residual: float, weighed: float) -> None:
+        """Take the mean squared residual of a step, and that of the residual times the score."""
+        epoch, before = divmod(self.updates, self.epoch_steps)
+        decay = min(1 - 1 / (epoch + 1), 0.99)
+        kept = self.of_epoch if before else 0.0
+        self.of_epoch = kept + weighed
+        if self.kind == "code":
+            b = math.cos(math.pi * self.kappa * self.of_epoch / (before + 1))
+        else:
+            b = math.cos(math.pi / 2 * min(self.kappa * residual, 1.0))
         self.value = decay * self.value + (1 - decay) * b
         self.updates += 1
 
     def state_dict(self) -> dict:
         """For a checkpoint."""
-        return {"value": self.value, "updates": self.updates}
+        return {"value": self.value, "updates": self.updates, "of_epoch": self.of_epoch}
 
     def load_state_dict(self, state: dict) -> None:
         """From a checkpoint."""
         self.value, self.updates = state["value"], state["updates"]
+        self.of_epoch = state.get("of_epoch", 0.0)
 
 
 def train_adacs(
@@ -137,7 +163,7 @@ def train_adacs(
     """
     training = TwoNetworks("adacs", config, config.networks())
     nets, optimisers = training.nets, training.optimisers
-    momentum = Momentum(config.kappa, config.epoch_steps)
+    momentum = Momentum(config.kappa, config.epoch_steps, config.momentum)
 
     def step(n: int) -> dict:
         moves, scores = config.motion_steps, config.motion_steps + config.scoring_steps
@@ -151,10 +177,11 @@ def train_adacs(
             with torch.set_grad_enabled(learns_score):
                 score = predict_score(nets["score"], fixed)
             weight = score.detach() if learns_score else torch.ones_like(score)
-            loss = (weight * residual).mean() + config.smoothness * smoothness(z) + extra
+            data = (weight * residual).mean()
+            loss = data + config.smoothness * smoothness(z, config.norm) + extra
             mean_residual = float(residual.detach().mean())
             if learns_motion:
-                momentum.update(mean_residual)
+                momentum.update(mean_residual, float(data.detach()))
             of_score = scoring_loss(config, score, residual.detach(), momentum.value)
         log = {
             "loss": float(loss.detach()),
@@ -189,5 +216,6 @@ def scoring_loss(config: AdaCSTraining, score: Tensor, residual: Tensor, m: floa
     """
     loss = (score * residual).mean() + config.alpha * (1 - score).square().mean()
     if config.beta:
-        loss = loss + config.beta * (m if config.momentum else 1.0) * smoothness(score)
+        m = 1.0 if config.momentum == "none" else m
+        loss = loss + config.beta * m * smoothness(score, config.norm)
     return loss

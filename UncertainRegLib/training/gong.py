@@ -19,7 +19,7 @@ from ..networks.displacement import DisplacementNet, Prediction
 from ..networks.memory import keep_freed_memory
 from ..randomness import numpy_generator, seed_of, torch_seeded
 from .loop import descend, fixed_threads, mixed_precision, run_steps
-from .losses import laplace_nll, nlcc, one_hot, smoothness, soft_dice
+from .losses import check_norm, laplace_nll, nlcc, one_hot, smoothness, soft_dice
 from .model_folder import provenance, save_model
 
 ENSEMBLES = ("", "bootstrap", "dropout", "snapshot")
@@ -39,6 +39,7 @@ class GongTraining:
         batch: pairs a step; on a CPU two cost little more than one.
         learning_rate: of Adam; window: of NLCC, voxels.
         smoothness, uncertainty_weight: weights of ||grad φ||² and of Eq. 6.
+        norm: of which ||grad φ||², see `losses.smoothness`.
         dropout: probability, after the encoder's last convolution.
         members: networks of an ensemble; share: of the images that a bootstrap member sees.
         cycles, snapshot_rate: of the snapshot ensemble's learning rate (Eq. 8), by SGD.
@@ -55,6 +56,7 @@ class GongTraining:
     learning_rate: float = 1e-4
     window: int = 5
     smoothness: float = 0.01
+    norm: str = "mean"
     uncertainty_weight: float = 0.1
     dropout: float = 0.1
     members: int = 8
@@ -67,6 +69,7 @@ class GongTraining:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        check_norm(self.norm)
         if self.ensemble not in ENSEMBLES:
             raise ValueError(
                 f"Ensemble {self.ensemble!r} is not one of {', '.join(ENSEMBLES[1:])}."
@@ -94,7 +97,7 @@ def gong_loss(
     """
     parts = {
         "nlcc": nlcc(found.image, fixed, config.window),
-        "smoothness": smoothness(found.displacement),
+        "smoothness": smoothness(found.displacement, config.norm),
     }
     loss = config.smoothness * parts["smoothness"] - parts["nlcc"]
     error = found.image - fixed

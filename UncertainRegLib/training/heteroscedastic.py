@@ -21,7 +21,7 @@ from ..networks.unet import UNet
 from ..networks.warp import warp
 from ..randomness import torch_seeded
 from .loop import descend, mixed_precision
-from .losses import smoothness
+from .losses import check_norm, smoothness
 from .two_networks import TwoNetworks
 
 LOSSES = ("mse", "nll", "beta-nll", "adaframe", "adareg", "snr")
@@ -44,7 +44,10 @@ class HeteroscedasticTraining:
             variance network learns it; 1 is the paper. That network sees both images and so the
             residual itself: given time it learns to square it, the best answer to Eq. 5 and no
             estimate of noise. A mean over neighbours is one.
-        smoothness: lambda.
+        joint: with the losses "nll" and "beta-nll" the gradient of the whole negative
+            log-likelihood reaches the displacement, also through the images that the variance
+            network sees, as in the papers; False: only that of the weighed residual.
+        smoothness: lambda; norm: of which ||grad z||², see `losses.smoothness`.
         alpha: weight of the displacement's own variance sigma_z² (supplement; a value is not
             given there); 0 trains without it.
         network: settings of the displacement network, see `displacement_net`.
@@ -58,7 +61,9 @@ class HeteroscedasticTraining:
     snr: str = "paper"
     beta: float = 0.5
     window: int = 1
+    joint: bool = False
     smoothness: float = 0.01
+    norm: str = "mean"
     alpha: float = 0.0
     network: dict = field(default_factory=dict)
     encoder: tuple[int, ...] = (16, 32, 32)
@@ -76,6 +81,9 @@ class HeteroscedasticTraining:
             raise ValueError(f"Loss {self.loss!r} is not one of {', '.join(LOSSES)}.")
         if self.snr not in ("paper", "code"):
             raise ValueError(f"The signal-to-noise ratio is 'paper' or 'code', not {self.snr!r}.")
+        check_norm(self.norm)
+        if self.joint and self.loss not in ("nll", "beta-nll"):
+            raise ValueError("Only the losses nll and beta-nll are joint ones.")
         if self.alpha and self.network.get("backbone") == "diffusemorph":
             raise ValueError("DiffuseMorph has no head for sigma_z; choose voxelmorph.")
 
@@ -124,8 +132,11 @@ def train_heteroscedastic(
             moved = warp(moving, z, "border")
             log_variance = predict_log_variance(nets["variance"], moved, fixed)
             residual = (fixed - moved).square()
-            loss = displacement_loss(config, fixed, residual, log_variance, z) + extra
             beta = 0.0 if config.loss == "nll" else config.beta
+            if config.joint:
+                loss = joint_loss(config, nets["variance"], moved, fixed, z, beta) + extra
+            else:
+                loss = displacement_loss(config, fixed, residual, log_variance, z) + extra
             of_variance = beta_nll(
                 _local_mean(residual.detach(), config.window), log_variance, beta
             )
@@ -153,9 +164,15 @@ def _displacement(net: nn.Module, moving: Tensor, fixed: Tensor, config: Heteros
     return z, config.alpha * (log_spread.exp() - log_spread).mean()
 
 
-def predict_log_variance(net: nn.Module, moved: Tensor, fixed: Tensor) -> Tensor:
-    """log sigma_I², (B, 1, Z, Y, X), of a moved and a fixed image; no gradient to the moved one."""
-    images = torch.cat((moved.detach(), fixed), 1)
+def predict_log_variance(
+    net: nn.Module, moved: Tensor, fixed: Tensor, joint: bool = False
+) -> Tensor:
+    """log sigma_I², (B, 1, Z, Y, X), of a moved and a fixed image.
+
+    Args:
+        joint: the gradient goes on to the moved image.
+    """
+    images = torch.cat((moved if joint else moved.detach(), fixed), 1)
     return net(images).float().clamp(-LOG_VARIANCE, LOG_VARIANCE)
 
 
@@ -176,7 +193,25 @@ def displacement_loss(
         weight = data_weight(config, fixed, residual, log_variance)
         regular = adareg_weight(residual) if config.loss == "adareg" else None
     data = residual.mean() if weight is None else (weight * residual).mean()
-    return data + config.smoothness * _smoothness(z, regular)
+    return data + config.smoothness * smoothness(z, config.norm, regular)
+
+
+def joint_loss(
+    config: HeteroscedasticTraining,
+    net: nn.Module,
+    moved: Tensor,
+    fixed: Tensor,
+    z: Tensor,
+    beta: float,
+) -> Tensor:
+    """The (beta-)NLL plus lambda ||grad z||², as a loss of the displacement.
+
+    Its gradient reaches the moved image by the residual, and by the variance that is predicted
+    from it (Kendall and Gal; Seitzer et al.).
+    """
+    log_variance = predict_log_variance(net, moved, fixed, joint=True)
+    data = beta_nll((fixed - moved).square(), log_variance, beta)
+    return data + config.smoothness * smoothness(z, config.norm)
 
 
 def data_weight(
@@ -242,17 +277,6 @@ def beta_nll(residual: Tensor, log_variance: Tensor, beta: float = 0.5) -> Tenso
     """
     nll = residual * torch.exp(-log_variance) + log_variance
     return (torch.exp(beta * log_variance.detach()) * nll).mean()
-
-
-def _smoothness(z: Tensor, weight: Tensor | None) -> Tensor:
-    """||grad z||² as in `losses.smoothness`, each voxel weighed."""
-    if weight is None:
-        return smoothness(z)
-    return sum(
-        (weight.narrow(axis, 0, z.shape[axis] - 1) * z.diff(dim=axis).square()).mean()
-        for axis in (2, 3, 4)
-        if z.shape[axis] > 1
-    )
 
 
 def _local_mean(x: Tensor, window: int) -> Tensor:

@@ -10,6 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+NORMS = ("mean", "paper", "code")  # of `smoothness`
 # Keeps flat windows at 0 instead of 0 / 0: variances of images in [0, 1] that are constant up to
 # rounding multiply to less than 1e-12.
 FLAT = 1e-9
@@ -61,13 +62,49 @@ def soft_dice(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(sizes > 0, 2 * both / sizes.clamp(min=1e-6), 1.0).mean()
 
 
-def smoothness(field: Tensor) -> Tensor:
-    """||grad field||²: squared differences of neighbours, summed over axes, mean over the rest.
+def smoothness(field: Tensor, norm: str = "mean", weight: Tensor | None = None) -> Tensor:
+    """||grad field||², of squared differences of neighbours.
+
+    Papers and codes give the same name to different multiples of it, and so the same lambda means
+    different stiffness:
+
+    - "mean": summed over axes, mean over voxels and components, as everywhere here;
+    - "paper": as it is printed, summed over axes and components, mean over voxels: of a
+      displacement three times as much, of a map the same;
+    - "code": mean over axes, components and voxels, and of a displacement times 2, as VoxelMorph
+      and the authors of the heteroscedastic loss and of AdaCS weigh a velocity of half size: of a
+      displacement 2/3 of "mean" in 3-D and 3/2 in 2-D, of a map 1/3 and 1/2.
 
     Args:
-        field: displacement or velocity in voxels, or any other map (B, C, Z, Y, X).
+        field: displacement in voxels (B, 3, Z, Y, X), or a map (B, 1, Z, Y, X).
+        norm: one of NORMS.
+        weight: of every voxel, (B, 1, Z, Y, X).
     """
-    return sum(field.diff(dim=axis).square().mean() for axis in (2, 3, 4) if field.shape[axis] > 1)
+    axes = [axis for axis in (2, 3, 4) if field.shape[axis] > 1]
+    components = field.shape[1]
+    factor = 1.0
+    if norm == "paper":
+        factor = float(components)
+    elif norm == "code":
+        moving = min(components, len(axes))  # nothing moves across a slice
+        factor = components / moving / len(axes) * (2 if components > 1 else 1)
+    total = field.new_zeros(())
+    for axis in axes:
+        squared = field.diff(dim=axis).square()
+        if weight is not None:
+            squared = weight.narrow(axis, 0, field.shape[axis] - 1) * squared
+        total = total + squared.mean()
+    return factor * total
+
+
+def check_norm(norm: str) -> None:
+    """Refuse another name than those of NORMS.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"The norm of the gradient is one of {', '.join(NORMS)}, not {norm!r}.")
 
 
 def one_hot(labels: Tensor, values: tuple[int, ...]) -> Tensor:

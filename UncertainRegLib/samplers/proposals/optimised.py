@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ...contracts import Backbone, OnProgress, ProposalSource
 from ...geometry import Image
 from ...randomness import torch_generator
 from ..sample import ignore, reseed
-from .proposal import Proposal, in_voxels
+from .proposal import Proposal, check_target, in_voxels
 
 DRAW_S = 0.04  # a draw with gradient of 30,000 voxels, one CPU thread
 
@@ -27,7 +27,8 @@ class Optimised(ProposalSource):
         steps: of the optimiser; draws: samples a step.
         rank: columns of R.
         learning_rate: voxels a step for the mean, in proportion for the rest.
-        sigma, smoothness: of the target; use those of the sampler.
+        sigma, smoothness: likelihood scale and lambda of the prior: it is fitted to, and its
+            draws are weighed with, the same density.
         voxels, device: as for `EquivarianceSeeded`.
     """
 
@@ -42,6 +43,9 @@ class Optimised(ProposalSource):
     device: str = "cpu"
     name, place = "optimised", 3
     title, tip = "A fit to this pair", "Fitted to the two images, no training"
+
+    def __post_init__(self) -> None:
+        check_target(self.sigma, self.smoothness)
 
     def expected_seconds(self, register_s: float) -> float:
         """Time to propose, on a CPU."""
@@ -73,9 +77,8 @@ class Optimised(ProposalSource):
         numbers = [value.detach().clone().requires_grad_() for value in numbers]
         optimiser = torch.optim.Adam(numbers, lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-        target = Proposal(None, grid).target(
-            fixed, moving, self.device, sigma=self.sigma, smoothness=self.smoothness
-        )
+        proposal = Proposal(None, grid, sigma=self.sigma, smoothness=self.smoothness)
+        target = proposal.target(fixed, moving, self.device)
 
         def gaussian():
             mean, log_diag, off, cross, columns = numbers
@@ -94,4 +97,4 @@ class Optimised(ProposalSource):
                 schedule.step()
                 on_progress("Optimising the proposal", step + 1, self.steps)
         numbers = [value.detach() for value in numbers]  # what gaussian() reads
-        return Proposal(gaussian(), grid)
+        return replace(proposal, gaussian=gaussian())

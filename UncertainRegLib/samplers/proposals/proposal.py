@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +18,12 @@ if TYPE_CHECKING:  # torch is imported where it is used
     from ...networks.target import RegistrationTarget
 
 
+VOXEL_WINDOW = 5  # voxels of the grid of Z, about: of the correlation that weighs a voxel
+
+
 @dataclass(frozen=True)
 class Proposal:
-    """q(Z), with what turns Z into a registration.
+    """q(Z), with what turns Z into a registration and what weighs it.
 
     Attributes:
         gaussian: a ``StructuredGaussian`` over Z, B = 1, in voxels of ``grid``; channel c is the
@@ -27,12 +31,19 @@ class Proposal:
         grid: where Z lives, in the fixed space.
         start: a registration that Z is added to: phi(x) = start(x + Z(x)); None: phi(x) = x + Z(x).
             Its grid and ``grid`` have one field of view.
+        images: the grid, of the same field of view, on which the images are compared; None:
+            ``grid``.
+        sigma, smoothness: of the density that weighs fields Z, see
+            `networks.target.RegistrationTarget`; whatever makes the proposal uses the same.
         of_all: facts of how it was made, for the record of its samples.
     """
 
     gaussian: StructuredGaussian | None
     grid: Grid
     start: DisplacementField | None = None
+    images: Grid | None = None
+    sigma: float = 0.5
+    smoothness: float = 4.0
     of_all: dict = field(default_factory=dict)
 
     def field(self, voxels: Tensor) -> DisplacementField:
@@ -59,18 +70,21 @@ class Proposal:
         return moving if self.start is None else warp(moving, self.start.to_numpy(), outside=None)
 
     def target(
-        self, fixed: Image, moving: Image, device: str = "cpu", **settings
+        self, fixed: Image, moving: Image, device: str = "cpu", window: int = 9
     ) -> RegistrationTarget:
         """The density that weighs fields Z, for two prepared images.
 
-        The fixed image is resampled to the grid of Z; the moving image keeps its own grid,
+        The fixed image is resampled to the grid ``images``; the moving image keeps its own grid,
         coarsened with smoothing where it is much finer.
+
+        Args:
+            window: edge of the windows of the correlation, voxels of ``images``.
         """
         import torch
 
         from ...networks.target import RegistrationTarget
 
-        grid = self.grid
+        grid = self.grid if self.images is None else self.images
         fixed = fixed.to_numpy().resample(grid)
         moving = self.seen(moving)
         spacing = float(np.cbrt(np.prod(grid.spacing)))
@@ -79,12 +93,42 @@ class Proposal:
         to_index = np.linalg.inv(moving.grid.affine) @ grid.affine
         unit = np.array([2 / max(n - 1, 1) for n in moving.grid.size])  # of grid_sample, per voxel
         start = grid.affine_points(to_index) * unit - 1
-        linear = (to_index[:3, :3] * unit[:, None])[:, ::-1]
+        of_z = np.linalg.inv(moving.grid.affine) @ self.grid.affine
+        linear = (of_z[:3, :3] * unit[:, None])[:, ::-1]
         fixed, moving, start, linear = (
             torch.as_tensor(np.ascontiguousarray(a, np.float32), device=device)
             for a in (fixed.array, moving.array, start, linear)
         )
-        return RegistrationTarget(fixed[None, None], moving[None, None], start, linear, **settings)
+        return RegistrationTarget(
+            fixed[None, None],
+            moving[None, None],
+            start,
+            linear,
+            sigma=self.sigma,
+            smoothness=self.smoothness,
+            window=window,
+        )
+
+    def voxel_window(self) -> int:
+        """`VOXEL_WINDOW` in voxels of ``images``, an odd number."""
+        grid = self.grid if self.images is None else self.images
+        edge = round(VOXEL_WINDOW * max(grid.shape) / max(self.grid.shape))
+        return edge - (edge % 2 == 0)
+
+
+def check_target(sigma: float | None, smoothness: float | None) -> None:
+    """Refuse a likelihood scale or a lambda that cannot be; None is left to someone else.
+
+    Raises:
+        ValueError: one cannot be.
+    """
+    for name, value, least in (
+        ("sigma", sigma, "above 0"),
+        ("smoothness", smoothness, "not negative"),
+    ):
+        number = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
+        if value is not None and not (number and (value > 0 or (value == 0 and name != "sigma"))):
+            raise ValueError(f"Structured SIR: {name} is {value!r}; give a number that is {least}.")
 
 
 def in_voxels(registration: DisplacementField, grid: Grid, device: str = "cpu") -> Tensor:

@@ -11,7 +11,7 @@ from ...geometry import Image
 from ...perturbations import Deform
 from ..equivariance import Equivariance
 from ..sample import ignore
-from .proposal import Proposal, in_voxels
+from .proposal import Proposal, check_target, in_voxels
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class EquivarianceSeeded(ProposalSource):
         seeds: equivariance samples drawn.
         local_sd_mm, length_voxels: standard deviation of a component of the smooth noise, and its
             correlation length in voxels of the grid.
+        sigma, smoothness: likelihood scale and lambda of the prior, that weigh its draws.
         voxels: size of the grid of Z, about.
         device: "cpu" or "cuda".
     """
@@ -37,6 +38,8 @@ class EquivarianceSeeded(ProposalSource):
     seeds: int = 16
     local_sd_mm: float = 0.5
     length_voxels: float = 4.0
+    sigma: float = 0.5
+    smoothness: float = 4.0
     voxels: int = 120_000
     device: str = "cpu"
     name, place, perturbs = "seeded", 2, True
@@ -45,6 +48,9 @@ class EquivarianceSeeded(ProposalSource):
         "Around the scatter of registrations of the disturbed moving image: slower, for images "
         "of any modality"
     )
+
+    def __post_init__(self) -> None:
+        check_target(self.sigma, self.smoothness)
 
     def expected_seconds(self, register_s: float) -> float:
         """Time to propose."""
@@ -80,5 +86,9 @@ class EquivarianceSeeded(ProposalSource):
         sd = self.local_sd_mm / grid.spacing[::-1]
         factor = smooth_factor(grid.shape, sd.copy(), self.length_voxels, self.device)
         return Proposal(
-            StructuredGaussian(mean, factor, LowRank(columns)), grid, of_all=sample.of_all
+            StructuredGaussian(mean, factor, LowRank(columns)),
+            grid,
+            sigma=self.sigma,
+            smoothness=self.smoothness,
+            of_all=sample.of_all,
         )

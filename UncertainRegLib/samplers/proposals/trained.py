@@ -12,12 +12,13 @@ from ...backbones.models import folder_of, read_model, read_weights
 from ...contracts import Backbone, OnProgress, ProposalSource
 from ...geometry import DisplacementField, Image, identity
 from ..sample import ignore, reseed
-from .proposal import Proposal
+from .proposal import Proposal, check_target
 
 if TYPE_CHECKING:  # torch is imported where it is used
     from ...networks.sir_unet import SirUNet
 
 STARTS = ("backbone", "affine", "none")
+TRAINED_WITH = {"sigma": 0.5, "smoothness": 4.0}  # where a model does not say, as the shipped one
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "sir"
 
 
@@ -37,7 +38,9 @@ class Trained(ProposalSource):
         start: what Z is added to: "backbone", its registration, so that the network proposes what
             it may have got wrong; "affine", a linear alignment, as in the paper; "none".
         refine: gradient steps on the mean.
-        voxels: size of the network's images, about; Z has an eighth of it.
+        sigma, smoothness: likelihood scale and lambda of the prior, that refine the mean and weigh
+            the draws; None takes those that the network was trained with.
+        voxels: size of the network's images, about, which are also compared; Z has an eighth of it.
         spacing_mm: their voxel size instead, for a network that knows but one.
         device: "cpu" or "cuda".
     """
@@ -46,6 +49,8 @@ class Trained(ProposalSource):
     weights: str = ""
     start: str = "backbone"
     refine: int = 20
+    sigma: float | None = None
+    smoothness: float | None = None
     voxels: int = 1_000_000
     spacing_mm: float | None = None
     device: str = "cpu"
@@ -59,6 +64,7 @@ class Trained(ProposalSource):
     def __post_init__(self) -> None:
         if self.start not in STARTS:
             raise ValueError(f"Start {self.start!r} is not one of {', '.join(STARTS)}.")
+        check_target(self.sigma, self.smoothness)
         proposal_folder(self.weights)  # one that is missing is noticed before any work
 
     def expected_seconds(self, register_s: float) -> float:
@@ -77,7 +83,7 @@ class Trained(ProposalSource):
 
         from ...gaussian import StructuredGaussian
         from ...networks.sir_unet import MULTIPLE, stable
-        from ...networks.target import RegistrationTarget, climb
+        from ...networks.target import climb
 
         reseed(self.backbone, generator)
         grid = (
@@ -87,7 +93,9 @@ class Trained(ProposalSource):
         )
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
         half = grid.resized([n // 2 for n in grid.shape])
-        proposal = Proposal(None, half, self._start(fixed, moving))
+        proposal = Proposal(
+            None, half, self._start(fixed, moving), grid, *self._sigma_and_smoothness()
+        )
         moved, seen = (
             torch.as_tensor(image.resample(grid).array, dtype=torch.float32, device=self.device)[
                 None, None
@@ -97,12 +105,18 @@ class Trained(ProposalSource):
         with torch.no_grad():
             q = proposal_network(self.weights).to(self.device).eval()(moved, seen)
         mean = climb(
-            RegistrationTarget(seen, moved),
+            proposal.target(fixed, moving, self.device),
             q.mean,
             self.refine,
             lambda step: on_progress("Refining the mean", step, self.refine),
         )
         return replace(proposal, gaussian=StructuredGaussian(mean, stable(q.factor), q.low_rank))
+
+    def _sigma_and_smoothness(self) -> tuple[float, float]:
+        made_of = read_model(proposal_folder(self.weights))["provenance"]
+        trained = {**TRAINED_WITH, **made_of.get("settings", {})}
+        given = {"sigma": self.sigma, "smoothness": self.smoothness}
+        return tuple(trained[name] if own is None else own for name, own in given.items())
 
     def _start(self, fixed: Image, moving: Image) -> DisplacementField | None:
         from ...backbones.linear import affine_alignment, after
