@@ -102,6 +102,13 @@ def test_a_search_gone_astray_gives_way_to_a_plausible_one(monkeypatch):
     assert np.array_equal(affine_alignment(image, image), np.eye(4))  # better than both
 
 
+def test_a_perturbed_image_whose_alignment_goes_astray_is_refused(monkeypatch):
+    image = textured(Grid.from_spacing((16, 16, 16), origin=(-7.5, -7.5, -7.5)))
+    monkeypatch.setattr(linear, "_search", lambda *args: ASTRAY["mirrors"])
+    with pytest.raises(ValueError, match="of the perturbed image failed.*mirrors"):
+        linear.affine_again(image, image, np.eye(4))
+
+
 def test_centres_far_apart_are_brought_together():
     grid = Grid.from_spacing((40, 44, 48))
     image = textured(grid, seed=4)
@@ -111,7 +118,10 @@ def test_centres_far_apart_are_brought_together():
     assert np.allclose(found[:3, 3], [30, -20, 15], atol=0.3)
 
 
-def test_affine_alignment_finds_a_known_affine():
+@pytest.mark.parametrize(
+    "search", [affine_alignment, lambda *images: linear.affine_again(*images, np.eye(4))]
+)
+def test_affine_alignment_finds_a_known_affine(search):
     grid = GRID_PAIRS["oblique"][0]
     moving = textured(grid, seed=3)
     truth = np.eye(4)
@@ -121,7 +131,7 @@ def test_affine_alignment_finds_a_known_affine():
     field = DisplacementField(
         (points @ (truth[:3, :3] - np.eye(3)).T + truth[:3, 3]).astype(np.float32), grid
     )
-    found = affine_alignment(warp(moving, field, outside=None), moving)
+    found = search(warp(moving, field, outside=None), moving)
     gap = np.linalg.norm(
         (points @ found[:3, :3].T + found[:3, 3]) - (points + field.vectors), axis=-1
     )
