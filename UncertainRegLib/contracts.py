@@ -98,16 +98,16 @@ class Perturbation(Protocol):
         Args:
             outside: value of places that tau takes out of the image; None repeats its border.
         """
-        array, mask = (
-            None if values is None else namespace(values).empty_like(values)
-            for values in (image.array, image.mask)
+        like = namespace(image.array).empty_like
+        found = Image(
+            like(image.array), image.grid, None if image.mask is None else like(image.mask)
         )
         for here, grid in image.grid.slabs(image.array):
             slab = warp(image, self.field(grid, image.array), outside)
-            array[here] = slab.array
-            if mask is not None:
-                mask[here] = slab.mask
-        return Image(array, image.grid, mask)
+            found.array[here] = slab.array
+            if found.mask is not None:
+                found.mask[here] = slab.mask
+        return found
 
 
 class Family(Protocol):
