@@ -169,6 +169,7 @@ def measure(name: str, mean: str, samples: int) -> dict:
 
 def made(name: str):
     """A backbone with its network, and a prepared pair."""
+    import numpy as np
     import torch
 
     from UncertainRegLib.backbones import clapirn, unigradicon, voxelmorph
@@ -182,12 +183,14 @@ def made(name: str):
         pair = [read_image(folder / file) for file in ("subA_t1.nii.gz", "subC_aligned_t1.nii.gz")]
         return backbone, *backbone.prepare(*pair)
     shape = (160, 192, 224) if name == "voxelmorph" else (175, 175, 175)
-    generator = torch.Generator().manual_seed(0)
+    generator = np.random.default_rng(0)
+
+    def drawn(*shape: int):
+        return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+
     fixed, moving = (
         Image(
-            torch.nn.functional.interpolate(
-                torch.rand(1, 1, n, n, n, generator=generator), shape, mode="trilinear"
-            )[0, 0],
+            torch.nn.functional.interpolate(drawn(1, 1, n, n, n), shape, mode="trilinear")[0, 0],
             Grid.from_spacing(shape),
         )
         for n in (8, 9)
@@ -206,7 +209,7 @@ def made(name: str):
         for key, parameter in network.named_parameters():
             if parameter.ndim > 1:  # keeps a signal's size; the last layer moves points by voxels
                 spread = last.get(key, (2 / parameter[0].numel()) ** 0.5)
-                parameter.copy_(spread * torch.randn(parameter.shape, generator=generator))
+                parameter.copy_(spread * drawn(*parameter.shape))
             elif "Norms" not in key:
                 parameter.zero_()
     backbone.__dict__["network"] = ready(network, "cpu")

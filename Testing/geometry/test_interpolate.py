@@ -18,8 +18,11 @@ def test_torch_gives_the_values_of_scipy(shape, channels):
     size = np.array(shape[::-1])
     index = rng.uniform(-3, size + 2, (6, 7, 3))
     index[0], index[1] = np.round(index[0]), size - 1
-    found = interpolate(torch.from_numpy(values), torch.from_numpy(index.astype(np.float32)))
-    np.testing.assert_allclose(found.numpy(), interpolate(values, index), atol=2e-6)
+    places = torch.from_numpy(index.astype(np.float32))
+    wanted = interpolate(values, index)
+    for given in (places, places.transpose(0, 1).contiguous().transpose(0, 1)):
+        found = interpolate(torch.from_numpy(values), given)
+        np.testing.assert_allclose(found.numpy(), wanted, atol=2e-6)
 
 
 def test_a_field_of_whole_voxels_moves_them_exactly():

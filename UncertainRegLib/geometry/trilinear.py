@@ -17,17 +17,17 @@ def trilinear(channels: list[Array], index: Array) -> list[Array]:
         channels: (Z, Y, X) each, of one shape and float type, contiguous.
         index: (..., 3) positions (i, j, k) in voxels, of the same float type.
     """
-    shape, weights, steps, stride = channels[0].shape, [], [], 1
-    corner: Array = 0
-    for axis, n in enumerate(reversed(shape)):
-        place = index[..., axis].clamp(0, n - 1)
+    corner: Array = 0  # the lowest of the eight around each point, in the flat channels
+    weights, steps, stride = [], [], 1
+    for axis, n in enumerate(reversed(channels[0].shape)):
+        place = index[..., axis].reshape(-1).clamp(0, n - 1)
         below = place.floor().clamp_(max=max(n - 2, 0))
-        weights.append((place - below).view(-1))
+        weights.append(place - below)
         corner = below.int().mul_(stride).add_(corner)
         steps.append(stride if n > 1 else 0)
         stride *= n
     # A place that is not a number has a value that is none either: any corner will do.
-    corner = corner.view(-1).clamp_(0, stride - 1 - sum(steps))
+    corner = corner.clamp_(0, stride - 1 - sum(steps))
 
     def between(flat, offset: int, axis: int):
         """Interpolated along the axes up to ``axis``, from the corner moved by ``offset``."""
