@@ -105,7 +105,7 @@ def test_a_search_gone_astray_gives_way_to_a_plausible_one(monkeypatch):
 def test_a_perturbed_image_whose_alignment_goes_astray_is_refused(monkeypatch):
     image = textured(Grid.from_spacing((16, 16, 16), origin=(-7.5, -7.5, -7.5)))
     monkeypatch.setattr(linear, "_search", lambda *args: ASTRAY["mirrors"])
-    with pytest.raises(ValueError, match="of the perturbed image failed.*mirrors"):
+    with pytest.raises(ValueError, match=r"of the perturbed image failed.*mirrors"):
         linear.affine_again(image, image, np.eye(4))
 
 
