@@ -35,11 +35,12 @@ AXES = {  # what is varied, over which sizes, and what is different from BASE
     "demons": ("voxels", (250_000, 1_000_000, 4_000_000), {"backbone": "demons"}),
 }
 TITLES = {
-    "voxels": "voxels",
+    "voxels": "million voxels",
     "samples": "samples",
     "labels": "structures",
-    "demons": "voxels, with demons",
+    "demons": "million voxels, with demons",
 }
+UNITS = {"voxels": 1e6, "demons": 1e6}
 ALLOWED = 1.05  # slope of a straight line, and what measuring adds
 
 
@@ -147,6 +148,7 @@ def draw(rows: list[dict], file: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
     axes = [axis for axis in AXES if any(row["axis"] == axis for row in rows)]
     figure, panels = plt.subplots(
@@ -161,11 +163,17 @@ def draw(rows: list[dict], file: Path) -> None:
             panel.loglog(size, values, "o-", color="#2a6df4")
             for slope, x, y in zip(slopes(part, what), size[1:], values[1:]):
                 panel.annotate(
-                    f"{slope:.2f}", (x, y), xytext=(0, -14), textcoords="offset points", ha="right"
+                    f"{slope:.2f}", (x, y), xytext=(2, -18), textcoords="offset points", ha="center"
                 )
+            panel.set_xticks(size, [f"{number / UNITS.get(axis, 1):g}" for number in size])
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(ScalarFormatter())
+            for ticks in (panel.xaxis, panel.yaxis):
+                ticks.set_minor_locator(NullLocator())
             panel.set_xlabel(TITLES[axis])
             panel.set_ylabel(unit)
-            panel.set_ylim(values.min() / 2, values.max() * 4)
+            panel.set_xlim(size.min() / 1.5, size.max() * 1.5)
+            panel.set_ylim(values.min() / 2, values.max() * 3)
     panels[0, 0].legend(frameon=False)
     figure.suptitle("Growth of a run; numbers are slopes from one size to the next")
     figure.savefig(file, dpi=110)
