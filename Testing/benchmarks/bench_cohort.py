@@ -181,13 +181,12 @@ def faults(pairs: Path, out: Path, calm: Path, address: str, workers: list[int])
             process = start(pairs, out, *options)
         else:
             victims = []
-            while (
-                not victims and process.poll() is None
-            ):  # one that has just been killed comes again
+            while not victims:  # one that has just been killed comes again
+                if process.poll() is not None:
+                    process = start(pairs, out, *options)
                 time.sleep(0.1)
-                victims = _workers_of(workers or [process.pid])
-            if not victims:
-                continue
+                with contextlib.suppress(psutil.Error):
+                    victims = _workers_of(workers or [process.pid])
             chance.choice(victims).kill()
         done_kills[kill] += 1
     process.wait()
