@@ -160,7 +160,7 @@ def test_a_killed_worker_is_replaced_and_a_deadly_pair_is_given_up(tmp_path):
     )
     assert "5 workers were killed while they had it" in folder.why_failed("deadly")
     assert folder.why_failed("plain") == folder.why_failed("unlucky") == ""
-    assert (folder.path / "deadly.tries").read_text() == "x" * machine.KILLED
+    assert (folder.path / "deadly.tries").read_text("utf-8") == "x" * machine.KILLED
     assert sorted(path.name for path in folder.pairs.iterdir()) == ["plain", "unlucky"]
     assert counts["failed"] == 1
 

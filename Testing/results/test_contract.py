@@ -56,10 +56,15 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainRegLib/backbones/models.py": {"schema"},  # of a model
     "UncertainRegLib/backbones/registry.py": {"device"},  # what a backbone can be made with
     "UncertainRegLib/cli/evaluate.py": {"backbone"},  # settings of a job
+    "UncertainReg/UncertainRegParts/sections/cohort.py": {"status"},  # of the table of a cohort
+    "UncertainRegLib/cli/cohort.py": {"failed"},  # how many pairs
+    "UncertainRegLib/cohort/common.py": {"left_out"},  # of the maps on a common fixed image
+    "UncertainRegLib/cohort/dashboard.py": {"status"},  # of its table
     "UncertainRegLib/cohort/folder.py": {"schema"},  # of a cohort
     "UncertainRegLib/cohort/survey.py": {"backbone"},  # settings of a job
     "UncertainRegLib/cohort/table.py": {"status"},  # of its table
-    "UncertainRegLib/jobs/events.py": {"asked", "device", "finished"},
+    "UncertainRegLib/cohort/triage.py": {"status"},  # of its table
+    "UncertainRegLib/jobs/events.py": {"asked", "device", "failed", "finished"},
     "UncertainRegLib/jobs/run.py": {"backbone"},  # settings of a job
     "UncertainRegLib/samplers/registry.py": {"method", "source"},  # settings of a job
     "UncertainRegLib/samplers/sir.py": {"source"},  # settings of a job
