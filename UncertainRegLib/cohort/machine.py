@@ -26,7 +26,7 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": KILLED - 1,
     "distributed.scheduler.worker-saturation": 1.0,  # a pair waits where its worker cannot be killed
     "distributed.scheduler.work-stealing": False,
-    "distributed.deploy.lost-worker-timeout": "10m",  # a busy machine restarts a killed one slowly
+    "distributed.deploy.lost-worker-timeout": "30d",  # a busy machine restarts a killed one slowly
     "distributed.scheduler.worker-ttl": None,  # a registration may not let go of the process for long
     "distributed.worker.memory.target": False,  # nothing is kept in a worker that could be spilled
     "distributed.worker.memory.spill": False,
@@ -137,7 +137,8 @@ def local(environments: list[dict[str, str]], memory_mb: int) -> Iterator[Client
             }
             for n, environment in enumerate(environments)
         }
-        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}}
+        quiet = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+        scheduler = {"cls": Scheduler, "options": quiet}
         with (
             SpecCluster(workers, scheduler, silence_logs="CRITICAL") as cluster,
             Client(cluster) as client,

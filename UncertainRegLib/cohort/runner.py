@@ -230,7 +230,14 @@ def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -
         else:
             folder.failure(name).unlink(missing_ok=True)
         facts = progress.facts() | {"running": min(workers, len(names))}
-        report("pair", id=name, failed_because=outcome.why, was_there=outcome.was_there, **facts)
+        report(
+            "pair",
+            id=name,
+            failed_because=outcome.why,
+            was_there=outcome.was_there,
+            seconds=outcome.seconds,
+            **facts,
+        )
 
 
 def _wait(client: Client, results) -> None:
@@ -239,11 +246,15 @@ def _wait(client: Client, results) -> None:
     Raises:
         NoWorkersError: the scheduler or all workers of this machine have gone.
     """
+    from distributed.core import Status
+
+    ended = (Status.closed, Status.failed)
     while not results.has_ready():
         time.sleep(LOOK_S)
         if client.status != "running":
             raise machine.NoWorkersError(GONE)
-        if client.cluster is not None and not client.cluster.workers:
+        mine = client.cluster.workers.values() if client.cluster is not None else [client]
+        if all(one.status in ended for one in mine):
             raise machine.NoWorkersError(
                 "All workers have ended and cannot be started again; the same command goes on where "
                 "it stopped."
