@@ -1,6 +1,6 @@
 """What a cohort costs beside its registrations, and what it survives.
 
-    python Testing/benchmarks/bench_cohort.py DATA OUT [--pairs 132] [--samples 4] [--step 1] [--parts P]
+    python Testing/benchmarks/bench_cohort.py DATA OUT [--pairs N] [--samples N] [--step N] [--parts …]
 
 DATA is the folder of hippocampi (images/, labels/); the pairs are the ordered pairs of the first
 twelve. Parts, each of which prints its numbers:
@@ -145,10 +145,10 @@ def stub(out: Path, count: int) -> None:
 
     def report(event: str, **facts) -> None:
         if event == "pair":
-            finished = facts["done"]
-            for share in (0.1, 0.5, 1.0):
-                if finished == round(share * count):
+            for share in (0.01, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0):
+                if facts["done"] == round(share * count):
                     seen[f"{100 * share:.0f} %"] = me.memory_info().rss / 2**20
+                    print(f"  {facts['done']}: {me.memory_info().rss / 2**20:.0f} MB", flush=True)
 
     begun = time.process_time()
     run_cohort(pairs, CohortFolder(folder / "out"), report, workers=2, task=nothing)
