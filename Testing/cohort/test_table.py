@@ -43,6 +43,7 @@ def folder(tmp_path):
                 "tre_mm": {"before": 8.0, "after": 2.0},
             },
         }
+        content["labels"][0]["surface_cm2"] *= 3
         (where / FILE).write_text(json.dumps(content), "utf-8")
     write_fake_acceptance(found.result("b"), "stereotaxy")
     add_decision(found.result("b"), made("reject", "the lung, it folds\nbadly", "B", "FAIL"))
@@ -83,8 +84,9 @@ def test_the_numbers_are_those_of_the_result(folder):
         "expected_error_mean_mm": 1.5, "expected_error_p95_mm": 3.0, "uncertainty_mean_mm": 0.5,
         "uncertainty_p95_mm": 1.25, "similarity_before": 0.1, "similarity": 0.5,
         "dice_before": 0.25, "dice": 0.75, "tre_before_mm": 8.0, "tre_mm": 2.0,
+        "expected_error_boundary_mm": (3 * 1.8 + 1.2) / 4,  # by the surface
     }  # fmt: skip
-    assert {name: float(pair[name]) for name in numbers} == numbers
+    assert {name: float(pair[name]) for name in numbers} == pytest.approx(numbers)
     assert pair["verdict"] == "FAIL" and pair["decision"] == "reject" and pair["decided_by"] == "B"
     assert pair["reason"] == "the lung, it folds\nbadly"
     assert (shell["name"], shell["label"]) == ("Shell", "1") and core["name"] == "Core"

@@ -80,22 +80,33 @@ def test_a_dice_of_zero_is_a_truth():
     assert found.pairs == 20
 
 
-def test_pairs_without_an_expected_error_follow_by_their_disagreement():
-    def row(status, expected, disagreement):
-        return {
-            "status": status,
-            "expected_error_mean_mm": expected,
-            "uncertainty_mean_mm": disagreement,
-        }
+def row(status, *scores):
+    """Expected error of boundaries, over the anatomy, and disagreement."""
+    names = ("expected_error_boundary_mm", "expected_error_mean_mm", "uncertainty_mean_mm")
+    return {"status": status, **dict(zip(names, scores))}
 
+
+def test_pairs_without_an_expected_error_follow_by_their_disagreement():
     rows = [
-        row("missing", None, None),
-        row("complete", None, 1.0),
-        row("complete", 1.0, 9.0),
-        row("complete", None, 2.0),
-        row("failed", None, None),
-        row("complete", 2.0, 1.0),
+        row("missing", None, None, None),
+        row("complete", None, None, 1.0),
+        row("complete", None, 1.0, 9.0),
+        row("complete", None, None, 2.0),
+        row("failed", None, None, None),
+        row("complete", None, 2.0, 1.0),
+        row("complete", None, 0.5, None),
     ]
-    assert [rows.index(one) for one in worst_first(rows)] == [4, 5, 2, 3, 1, 0]
+    assert score_of(rows) == "uncertainty_mean_mm"
+    del rows[3], rows[1]
     assert score_of(rows) == "expected_error_mean_mm"
-    assert score_of(rows[1:2]) == "uncertainty_mean_mm"
+    assert [rows.index(one) for one in worst_first(rows)] == [2, 3, 1, 4, 0]
+
+
+def test_pairs_are_ordered_by_what_most_of_them_have():
+    rows = [row("complete", None, 9.0, 9.0), row("complete", 1.0, 3.0, 9.0)]
+    assert score_of(rows) == "expected_error_mean_mm"
+    rows += [row("complete", 2.0, None, 1.0)]
+    assert score_of(rows) == "uncertainty_mean_mm"
+    rows = [row("complete", 2.0, 1.0, 1.0), row("complete", 3.0, 0.5, 0.5)]
+    assert score_of(rows) == "expected_error_boundary_mm"
+    assert worst_first(rows) == rows[::-1]

@@ -57,6 +57,7 @@ def _pair(number: int, pairs: int, truth: bool, generator) -> dict:
     disturbed = np.clip(good + generator.normal(0, 0.2), 0, 1)
     return {
         "status": "complete",
+        "expected_error_boundary_mm": round(2.0 - 1.5 * good, 4),
         "expected_error_mean_mm": round(4.0 - 3.0 * good, 4),
         "expected_error_p95_mm": round(7.0 - 5.0 * good, 4),
         "uncertainty_mean_mm": round(1.0 + generator.random(), 4),

@@ -40,6 +40,7 @@ SHOWN = {
     "id": None,
     "group": None,
     "status": None,
+    "expected_error_boundary_mm": 2,
     "expected_error_mean_mm": 2,
     "expected_error_p95_mm": 2,
     "uncertainty_mean_mm": 2,
@@ -67,7 +68,8 @@ NOTES = (
     "how well the images match there and how much the samples disagree, as on pairs whose error was "
     "known. The <b>disagreement</b> (mm) is only how far the samples lie apart; it is not the error. "
     "Both are given over the anatomy of the fixed image: their mean, and the 95th percentile, which "
-    "5 % of it exceed and which is no bound. A pair is called <b>bad</b> only where its true "
+    "5 % of it exceed and which is no bound; the expected error also at the boundaries of the "
+    "structures, measured across them. A pair is called <b>bad</b> only where its true "
     "structures or landmarks are known, or where a person rejected it.",
     "For research use only. Not a medical device.",
 )
@@ -88,7 +90,7 @@ def write_dashboard(folder: str | Path, report: Reporter = lambda event, **about
     cohort = CohortFolder(Path(folder))
     rows = worst_first([_noted(row) for row in read_rows(folder, "pair", (*SHOWN, "reason"))])
     score = score_of(rows)
-    p95 = score.replace("_mean_", "_p95_")
+    p95 = f"{SCORES[score].map.removesuffix('_mm')}_p95_mm"
     scale = thumbnails.scale_of([row[p95] for row in rows if row[p95] is not None])
     thumbnails.remove_other_scales(cohort, scale)
     report("stage", text="Drawing the small pictures")
@@ -196,7 +198,7 @@ def _page(
         _table(columns),
         _scale(score, scale),
         '<div class="columns">',
-        triage_section(curves(rows, score), MAPS[SCORES[score]].title.lower()),
+        triage_section(curves(rows, score), SCORES[score].words),
         spread_section(found, STRUCTURE_COLUMNS),
         "</div>",
         common_section(common),
@@ -217,8 +219,7 @@ def _order(rows: list[dict], score: str) -> str:
         if any(row["status"] == FAILED for row in rows)
         else "First come those"
     )
-    what = MAPS[SCORES[score]].title.lower()
-    return f"{first} with the largest mean {what} over the anatomy."
+    return f"{first} with the largest {SCORES[score].words}."
 
 
 def _tiles(rows: list[dict]) -> str:
@@ -295,7 +296,7 @@ def _scale(score: str, scale: float) -> str:
     from ..palette import colors
 
     ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
-    what = MAPS[SCORES[score]].title
+    what = MAPS[SCORES[score].map].title
     return (
         f'<p class="note">Pictures: {what.lower()}, 0 to {scale:g} mm '
         f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span> in all pairs; '

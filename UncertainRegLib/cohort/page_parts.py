@@ -44,7 +44,7 @@ def triage_section(found: list[Curve], score: str) -> str:
     return (
         f"<section><h2>Triage: how many of the bad ones are seen when the worst x % are looked at"
         f"</h2>{figures.triage(found)}<ul>{sentences}</ul><p class=note>Dashed: what a random order "
-        f"finds. Pairs are ordered by their mean {score}, which knows nothing of the truth.</p>"
+        f"finds. The {score} knows nothing of the truth.</p>"
         "</section>"
     )
 

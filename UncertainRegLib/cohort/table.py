@@ -124,10 +124,22 @@ def _numbers(record: Record) -> dict:
         if name in (EXPECTED, DISAGREEMENT):
             stem = name.removesuffix("_mm")
             found |= {f"{stem}_mean_mm": one.mean, f"{stem}_p95_mm": one.p95}
+    found["expected_error_boundary_mm"] = _of_boundaries(record.labels)
     for name, change in (record.before_after.changes if record.before_after else {}).items():
         before = "tre_before_mm" if name == "tre_mm" else f"{name}_before"
         found |= {before: change.before, name: change.after}
     return found
+
+
+def _of_boundaries(rows: list[dict]) -> float | None:
+    """Mean expected error of the boundaries of all structures, mm, by their surface."""
+    known = [
+        (row["expected_mm"], row["surface_cm2"])
+        for row in rows
+        if row.get("expected_mm") is not None and row.get("surface_cm2")
+    ]
+    surface = sum(one for _, one in known)
+    return sum(value * one for value, one in known) / surface if surface else None
 
 
 def _decision(where: Path) -> dict:

@@ -14,11 +14,24 @@ import numpy as np
 
 from ..results.maps import DISAGREEMENT, EXPECTED
 
-# What pairs are ordered by, the first that there is: column of the table -> its map.
-SCORES = {f"{name.removesuffix('_mm')}_mean_mm": name for name in (EXPECTED, DISAGREEMENT)}
 STATES = ("failed", "complete", "missing")  # in the order in which people should look
 WORST = 0.2  # which part of the pairs with a truth is called bad
 FEWEST = 20  # pairs with a truth: below, a fifth is a pair or three, and a curve says nothing
+
+
+@dataclass(frozen=True)
+class Score:
+    """What pairs are ordered by: the map that it comes from, and what it is in words."""
+
+    map: str
+    words: str
+
+
+SCORES = {  # by column of the table, the best first (found on pairs whose truth was known)
+    "expected_error_boundary_mm": Score(EXPECTED, "expected error of the structures' boundaries"),
+    "expected_error_mean_mm": Score(EXPECTED, "mean expected error over the anatomy"),
+    "uncertainty_mean_mm": Score(DISAGREEMENT, "mean disagreement over the anatomy"),
+}
 
 
 @dataclass(frozen=True)
@@ -128,22 +141,22 @@ def curves(rows: Sequence[dict], score: str) -> list[Curve]:
 
 
 def score_of(rows: Sequence[dict]) -> str:
-    """The column by which pairs are ordered: the expected error, or without any the disagreement."""
-    expected, disagreement = SCORES
-    none = all(row[expected] is None for row in rows)
-    return disagreement if none and any(row[disagreement] is not None for row in rows) else expected
+    """The column of `SCORES` by which pairs are ordered: the first that most pairs have."""
+    return max(SCORES, key=lambda score: sum(row[score] is not None for row in rows))
 
 
 def worst_first(rows: Sequence[dict]) -> list[dict]:
-    """The failed pairs, then those with a result by the mean expected error over the anatomy, the
-    largest first (without one by the disagreement), then those that are still missing.
+    """The failed pairs, then those with a result, the largest score first, then those that are still
+    missing. Pairs without the score follow by another.
 
     Args:
         rows: of the pairs, with "status" and the columns of `SCORES`.
     """
+    first = score_of(rows)
+    scores = [first, *(score for score in SCORES if score != first)]
 
     def key(row: dict) -> tuple:
-        values = [row[score] for score in SCORES]
+        values = [row[score] for score in scores]
         order = [(value is None, 0.0 if value is None else -value) for value in values]
         return (STATES.index(row["status"]), *order)
 

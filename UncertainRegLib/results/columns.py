@@ -117,6 +117,11 @@ PAIRS = {  # of a cohort
     "expected_error_p95_mm": Column(
         "Expected error, 95th percentile", "mm", "Exceeded in 5 % of the anatomy; no bound"
     ),
+    "expected_error_boundary_mm": Column(
+        "Expected error, boundaries",
+        "mm",
+        "Mean expected error of the boundaries of the structures, by their surface",
+    ),
     "uncertainty_mean_mm": Column("Disagreement, mean", "mm", "Mean disagreement over the anatomy"),
     "uncertainty_p95_mm": Column(
         "Disagreement, 95th percentile",

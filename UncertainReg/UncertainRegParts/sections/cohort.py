@@ -19,6 +19,7 @@ COLUMNS = (
     "id",
     "group",
     "status",
+    "expected_error_boundary_mm",
     "expected_error_mean_mm",
     "uncertainty_mean_mm",
     "dice",
