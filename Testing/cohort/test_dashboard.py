@@ -222,7 +222,7 @@ def test_the_command_report_writes_table_and_dashboard_anew(tmp_path, capsys):
 
     cohort = CohortFolder(tmp_path)
     cohort.pairs_file.write_text("id,fixed,moving\none,a.nrrd,b.nrrd\ntwo,a.nrrd,c.nrrd\n", "utf-8")
-    cohort.describe(counts={})
+    cohort.describe(pairs={"file": str(cohort.pairs_file)})
     cohort.fail("two", "c.nrrd: is missing.")
     assert main(["cohort", "report", str(tmp_path), "--progress", "none"]) == 0
     assert capsys.readouterr().out.strip() == str(cohort.dashboard)
