@@ -11,6 +11,7 @@ from UncertainRegLib.jobs import warnings
 from UncertainRegLib.jobs.comparison import before_after
 from UncertainRegLib.jobs.inputs import Inputs
 from UncertainRegLib.jobs.landmarks import landmark_rows, lost_samples
+from UncertainRegLib.jobs.products import uncertainty_moving
 from UncertainRegLib.jobs.summary import Summary
 from UncertainRegLib.posterior.points import map_to_fixed
 from UncertainRegLib.samplers import Sample
@@ -34,6 +35,29 @@ def summary_of(fields, registration, moving_points, fixed_points=None, fixed_gri
     for field in fields:
         summary.add(Sample(field))
     return summary
+
+
+def test_the_disagreement_in_the_moving_space_lies_where_the_anatomy_is():
+    """Tian et al., "Uncertainty (Inv)": shifted by 6 mm, it is 1 mm left of a plane and 3 mm right
+    of it; blank where nothing was registered."""
+    grid = Grid.from_spacing((16, 16, 32), (2.0, 2.0, 2.0))
+    x = grid.points()[..., 0]
+    spread = np.where(x < 30.0, 1.0, 3.0)
+    fields = []
+    for sign in (-1.0, 1.0):
+        vectors = np.zeros((*grid.shape, 3), np.float32)
+        vectors[..., 0], vectors[..., 1] = 6.0, sign * spread
+        fields.append(DisplacementField(vectors, grid))
+    image = Image(np.zeros(grid.shape, np.float32), grid)
+    summary = Summary(Inputs(image, image), fields[0])
+    for field in fields:
+        summary.add(Sample(field))
+    found = uncertainty_moving(summary)
+    assert found.grid == grid
+    seen = np.isfinite(found.array)
+    assert seen[..., 4:].all() and not seen[..., :2].any()  # moving x < 6 mm is seen by no point
+    assert np.allclose(found.array[..., 4:17], 1.0, atol=1e-4)  # to 34 mm: 28 mm in the fixed one
+    assert np.allclose(found.array[..., 19:], 3.0, atol=1e-4)
 
 
 @pytest.mark.parametrize("degrees", [0.0, 90.0])

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy.signal import correlate
 
 torch = pytest.importorskip("torch")
 
@@ -152,6 +153,92 @@ def test_keras_weights_are_converted(tmp_path):
     (tmp_path / "text.h5").write_text("not HDF5", "utf-8")
     with pytest.raises(ValueError, match=re.escape("is not a readable HDF5 file")):
         keras.read_state(tmp_path / "text.h5")
+
+
+def write_classic(path, network, first, flow):
+    """A file as Keras 2.2 wrote the networks of 2018: numbered layers, kernels (z, y, x, in, out)."""
+    h5py = pytest.importorskip("h5py")
+    convs = [*network.encoder, *network.decoder, *network.remaining]
+    layers = {f"conv3d_{first + n}": f"conv3d_{first + n}" for n in range(len(convs))}
+    named = dict(zip(layers.values(), convs)) | {flow: network.flow}
+    if network.log_sigma is not None:
+        named["log_sigma_19"] = network.log_sigma
+    with h5py.File(path, "w") as file:
+        for name, conv in named.items():
+            group = re.sub(r"(flow|log_sigma)_\d+", r"\1", name)
+            kernel = np.moveaxis(conv.weight.detach().numpy(), (0, 1), (-1, -2))
+            file[f"model_weights/{group}/{name}/kernel:0"] = kernel
+            file[f"model_weights/{group}/{name}/bias:0"] = conv.bias.detach().numpy()
+
+
+def layer(convs, x, n, stride=1):
+    """By scipy: a convolution of Keras ("same": of stride 2 one voxel of zeros after), leaky."""
+    weight, bias = (v.detach().numpy() for v in (convs[n].weight, convs[n].bias))
+    pad = (0, 1) if stride == 2 else (1, 1)
+    x = np.pad(x, ((0, 0), pad, pad, pad))
+    out = [
+        sum(correlate(x[i], weight[o, i], mode="valid") for i in range(len(x))) + bias[o]
+        for o in range(len(weight))
+    ]
+    return np.stack(out)[:, ::stride, ::stride, ::stride]
+
+
+@torch.no_grad()
+def test_the_classic_probabilistic_network_is_read_and_computes_as_keras_did(tmp_path):
+    """Against the layers written out: sides of strided padding, skips, velocity of half size."""
+    net = VxmDense(
+        (2, 3, 3, 3), (3, 3, 3, 3, 2), True, True, one_sided=True, probabilistic=True, int_steps=0
+    )
+    randomised(net)
+    path = tmp_path / "miccai2018.h5"
+    write_classic(path, net, 98, "flow_27")  # conv3d_98 ... conv3d_106: no order of the alphabet
+    settings = keras.read_settings(path)
+    assert settings == {"strided": True, "one_sided": True, "int_steps": 7}
+    loaded = from_state(keras.read_state(path), **settings, padding="border").eval()
+    assert (loaded.half_resolution, loaded.int_downsize, loaded.half_convs) == (True, 2, 0)
+    images = np.random.default_rng(0).random((2, 16, 32, 16)).astype(np.float32)
+
+    def leaky(x):
+        return np.where(x > 0, x, 0.2 * x)
+
+    def up(x, skip):
+        return np.concatenate((x.repeat(2, 1).repeat(2, 2).repeat(2, 3), skip))
+
+    convs = [*net.encoder, *net.decoder, *net.remaining]
+    levels = [images]
+    for n in range(4):
+        levels.append(leaky(layer(convs, levels[-1], n, 2)))
+    x = leaky(layer(convs, levels[4], 4))
+    for n, skip in ((5, 3), (6, 2), (7, 1)):
+        x = leaky(layer(convs, up(x, levels[skip]), n))
+    x = leaky(layer(convs, x, 8))
+    velocity = layer([net.flow], x, 0)
+    assert velocity.shape == (3, 8, 16, 8)
+    displacement = integrate(torch.from_numpy(velocity).float()[None], 7, "border")
+    expected = resize_field(displacement, 2)
+    found = loaded(*torch.from_numpy(images)[:, None, None], draw=False)
+    assert float(found.abs().max()) > 0.5
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("widths", [(8, 8), (8, 6, 6)], ids=["vm1", "vm2"])
+def test_the_classic_networks_of_2018_with_a_full_displacement_are_read(tmp_path, widths):
+    """One convolution at half size before the images come in again, then those of full size."""
+    net = VxmDense(
+        (4, 5, 5, 5), (5, 5, 5, 5, *widths), True, half_convs=1, one_sided=True, int_steps=0
+    )
+    randomised(net)
+    path = tmp_path / "cvpr2018.h5"
+    write_classic(path, net, 245, "flow_33")
+    settings = keras.read_settings(path)
+    assert settings["int_steps"] == 0
+    loaded = from_state(keras.read_state(path), **settings, padding="border").eval()
+    assert (loaded.half_convs, loaded.half_resolution, loaded.strided) == (1, False, True)
+    moving, fixed = torch.rand(2, 1, 1, 16, 32, 16)
+    found = loaded(moving, fixed)
+    assert found.shape == (1, 3, 16, 32, 16)
+    torch.testing.assert_close(found, net(moving, fixed))
 
 
 def test_checkpoints_are_unwrapped_and_never_executed(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from support.phantoms import smooth_field, textured
+from UncertainRegLib import backbones
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.backbones import Facts
 from UncertainRegLib.backbones.demons import Demons
@@ -41,7 +42,7 @@ from UncertainRegLib.studies.simulate import (
     registration_truth,
     seen,
 )
-from UncertainRegLib.studies.study import KEY, RESIDUAL
+from UncertainRegLib.studies.study import KEY, RESIDUAL, sampler_of
 from UncertainRegLib.studies.variant import ABOUT, EXPECTED, SMOOTHED
 
 GRID = Grid.from_spacing((20, 24, 28), (1.5, 1.5, 2.0), (-10, 5, 3))
@@ -93,6 +94,48 @@ def test_a_registration_of_two_real_images_is_a_truth_without_its_affine_part():
     size = np.linalg.norm(found.vectors, axis=-1)[inside].mean()
     assert 0.4 * nonaffine_mm(bent, inside) < size < 2.0 * nonaffine_mm(bent, inside) + 0.2
     assert folding_fraction(found) == 0
+
+
+def test_the_truth_of_a_registration_may_keep_its_affine_part_and_have_another_maker():
+    image = textured(GRID)
+    shift = np.tile(np.float32([3.0, -2.0, 1.0]), (*GRID.shape, 1))
+    there = warp(image, DisplacementField(shift, GRID), None)
+    inside = patient(image)
+    for maker in ("demons", "bspline"):
+        found = registration_truth(there, image, maker, keeps_affine=True)
+        gap = np.linalg.norm(found.vectors - shift, axis=-1)[inside]
+        assert np.median(gap) < 1.0  # without: the whole 3.7 mm
+    with pytest.raises(ValueError, match="nobody"):
+        registration_truth(there, image, "nobody")
+
+
+def test_elastic_truths_of_the_paper_reach_further():
+    """Half of the spacing of the control points instead of 0.35."""
+    size = {
+        name: np.mean(
+            [
+                np.linalg.norm(draw_truth(name, GRID, np.random.default_rng(s)).vectors, axis=-1)
+                for s in range(6)
+            ]
+        )
+        for name in ("elastic", "elastic-paper", "elastic2", "elastic2-paper")
+    }
+    assert size["elastic-paper"] > 1.15 * size["elastic"]
+    assert size["elastic2-paper"] > 1.15 * size["elastic2"]
+
+
+def test_a_family_of_a_study_has_settings_of_its_own():
+    backbone = backbones.create("demons")
+    sampler = sampler_of(backbone, 'deform {"fraction": 0.4, "control_points": 8}')
+    assert (sampler.family.fraction, sampler.family.control_points) == (0.4, 8)
+    assert sampler_of(backbone, "deform").family.fraction != 0.4
+    for text, message in (
+        ("deform 0.4", "comes a JSON object"),
+        ('deform {"speed": 1}', "no setting speed"),
+        ("swirl", "Unknown perturbation family"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            sampler_of(backbone, text)
 
 
 def test_the_affine_part_of_an_affine_map_is_the_map():

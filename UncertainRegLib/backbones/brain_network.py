@@ -25,9 +25,11 @@ class BrainNetwork(Backbone):
     learned = True
     shape = SHAPE
     axes = AXES
+    divide_by = 0.0  # of the intensities; 0: their minimum becomes 0, their maximum 1
 
     def prepare(self, fixed: Image, moving: Image) -> tuple[Image, Image]:
-        """Both images on the network's grid, 1 mm, scaled to [0, 1], on the device.
+        """Both images on the network's grid, 1 mm, scaled to [0, 1] or divided by
+        ``divide_by``, on the device.
 
         With ``affine`` the moving image's grid is the fixed one's seen through an estimated
         affine map: the network gets aligned images, and its field becomes the whole map.
@@ -38,7 +40,9 @@ class BrainNetwork(Backbone):
         if self.affine:
             there = Grid(grid.shape, affine_alignment(fixed, moving) @ grid.affine)
         return tuple(
-            _unit(image.resample(where, outside=float(image.array.min()))).to_torch(self.device)
+            _unit(image.resample(where, outside=float(image.array.min())), self.divide_by).to_torch(
+                self.device
+            )
             for image, where in ((fixed, grid), (moving, there))
         )
 
@@ -61,8 +65,10 @@ def ready(network, device: str):
     return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last_3d)
 
 
-def _unit(image: Image) -> Image:
-    """Minimum to 0 and maximum to 1; voxels outside the mask become 0."""
+def _unit(image: Image, divide_by: float = 0.0) -> Image:
+    """Minimum to 0 and maximum to 1, or divided; voxels outside the mask become 0."""
     low, high = float(image.array.min()), float(image.array.max())
+    if divide_by:
+        low, high = 0.0, divide_by
     scaled = (image.array.astype(np.float32) - low) / max(high - low, 1e-6)
     return Image(scaled * mask_of(image), image.grid, image.mask)

@@ -18,8 +18,12 @@ class VoxelMorph(BrainNetwork):
     """Balakrishnan et al., TMI 2019; probabilistic checkpoints draw their velocity (MedIA 2019).
 
     Attributes:
-        weights: a checkpoint of voxelmorph 0.1 to 0.3 (.pt, .pth, .h5), instead of the store's.
+        weights: a checkpoint of voxelmorph 0.1 to 0.3 (.pt, .pth, .h5), or of the classic networks
+            of 2018 (.h5, such as miccai2018_10_02_init1 and cvpr2018_vm2_cc), instead of the
+            store's.
         int_steps: squarings of the velocity; -1 takes 7, or what the checkpoint records.
+        divide_by: of the intensities, 255 for brains as FreeSurfer normalises them, which the
+            classic networks were trained on; 0 takes their minimum to 0 and their maximum to 1.
         draw: a probabilistic network draws its velocity; otherwise it returns the mean.
         shape, axes: array shape and orientation of the training images; 1 mm voxels.
         affine: estimate an affine map first.
@@ -29,6 +33,7 @@ class VoxelMorph(BrainNetwork):
 
     weights: str = ""
     int_steps: int = -1
+    divide_by: float = 0.0
     draw: bool = True
     shape: tuple[int, int, int] = SHAPE
     axes: str = AXES

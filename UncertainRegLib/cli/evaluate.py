@@ -65,7 +65,8 @@ def _common(study, families: tuple[str, ...]) -> None:
             "--families",
             nargs="+",
             default=list(families),
-            help=f"perturbation families [{' '.join(families)}]",
+            help="perturbation families, each with settings of its own if needed, as "
+            f"'deform {{\"fraction\": 0.4}}' [{' '.join(families)}]",
         )
         study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
     study.add_argument("--seed", type=int, default=1, help="of everything random [1]")

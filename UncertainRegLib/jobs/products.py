@@ -12,6 +12,7 @@ from ..geometry import (
     Segmentation,
     inside_index,
     interpolate,
+    invert,
     jacobian_determinant,
     warp,
 )
@@ -20,10 +21,13 @@ from ..geometry.foreground import above_mean
 from ..posterior.label_map import label_map
 from ..posterior.label_table import label_table, most_uncertain_first
 from ..posterior.maps import axis_sd, displacement_entropy, largest_axis, uncertainty
+from ..posterior.points import LEAST_EXACT_MM
 from ..posterior.stream import INSIDE
 from ..results.maps import DISAGREEMENT, EXPECTED
 from .given import stands
 from .summary import Summary
+
+MOVING_VOXELS = 300_000  # of the disagreement in the moving space
 
 
 def maps(summary: Summary) -> dict[str, np.ndarray]:
@@ -116,6 +120,21 @@ def covariance(summary: Summary) -> tuple[np.ndarray, Grid]:
     like = summary.stream.moments.covariance
     index = grid.affine_points(to_index, like)
     return to_numpy(interpolate(like, index)).astype(np.float32), grid
+
+
+def uncertainty_moving(summary: Summary) -> Image:
+    """The disagreement in mm on a coarser grid of the moving image: where the inverse of the
+    samples' mean brings a point (Tian et al., "Uncertainty (Inv)").
+
+    NaN where that has no inverse, or one from outside the grid where it was computed.
+    """
+    stream = summary.stream
+    grid = summary.inputs.moving.grid.at_most(MOVING_VOXELS)
+    inverse, residual = invert(stream.mean(), grid)
+    index = inverse.mapped_index(stream.grid)
+    values = interpolate(stream.uncertainty_mm(), index)
+    known = (residual <= LEAST_EXACT_MM) & inside_index(stream.grid.shape, index)
+    return Image(np.where(known, values, np.nan).astype(np.float32), grid)
 
 
 def label_rows(

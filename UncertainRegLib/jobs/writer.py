@@ -141,6 +141,10 @@ class RunWriter(ResultWriter):
             write_sitk(
                 set_geometry(sitk.GetImageFromArray(values, isVector=True), grid), new(covariance)
             )
+            if final and numbers is None:
+                moving = "uncertainty_moving_mm.nrrd"
+                write_image(products.uncertainty_moving(summary), new(moving))
+                entries.update(uncertainty_moving=moving)
             entries.update(
                 covariance=covariance,
                 **summary.coarse.representatives(numbers),

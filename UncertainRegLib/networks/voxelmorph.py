@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +85,10 @@ class VxmDense(nn.Module):
             at the final resolution.
         strided: the 0.1 torch network, which halves by strided convolution and not by pooling.
         half_resolution: the last level is not upsampled: the velocity has half the resolution.
+        half_convs: so many of the further convolutions come before the last upsampling, as in the
+            classic networks of 2018.
+        one_sided: strided convolutions see one voxel of zeros after the image and none before,
+            TensorFlow's rule.
         probabilistic: the velocity is normal with a mean and a log-variance from the network.
         int_steps: squarings that integrate the velocity; 0 takes it as the displacement.
         int_downsize: integrate at 1 / this resolution.
@@ -105,13 +110,16 @@ class VxmDense(nn.Module):
         decoder: Sequence[int] = (32, 32, 32, 32, 32, 16, 16),
         strided: bool = False,
         half_resolution: bool = False,
+        half_convs: int = 0,
+        one_sided: bool = False,
         probabilistic: bool = False,
         int_steps: int = 7,
         int_downsize: int = 2,
         padding: str = "zeros",
     ) -> None:
         super().__init__()
-        self.strided, self.half_resolution = strided, half_resolution
+        self.strided, self.one_sided = strided, one_sided
+        self.half_resolution, self.half_convs = half_resolution, half_convs
         self.int_steps, self.int_downsize, self.padding = int_steps, int_downsize, padding
         levels = len(encoder)
         inputs = (2, *encoder[:-1])
@@ -123,10 +131,12 @@ class VxmDense(nn.Module):
         for level, outputs in enumerate(decoder[:levels]):
             self.decoder.append(_conv(previous, outputs))
             previous = outputs
-            if level < levels - 1 or not half_resolution:
+            if level < levels - 1 or not (half_resolution or half_convs):
                 previous += skips[levels - 1 - level]
         self.remaining = nn.ModuleList()
-        for outputs in decoder[levels:]:
+        for number, outputs in enumerate(decoder[levels:]):
+            if half_convs and number == half_convs:
+                previous += skips[0]
             self.remaining.append(_conv(previous, outputs))
             previous = outputs
         self.flow = _conv(previous, 3)
@@ -157,18 +167,24 @@ class VxmDense(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         skips = [x] if self.strided else []
         for conv in self.encoder:
-            x = F.leaky_relu_(conv(x), SLOPE)
+            if self.one_sided:
+                x = F.conv3d(F.pad(x, (0, 1) * 3), conv.weight, conv.bias, stride=2)
+            else:
+                x = conv(x)
+            x = F.leaky_relu_(x, SLOPE)
             skips.append(x)
             x = x if self.strided else F.max_pool3d(x, 2)
         if self.strided:
             skips.pop()
         if self.half_resolution:
             skips.pop(0)
+        last = len(self.decoder) - 1
         skip: Tensor | None = None  # what the next convolution sees beside x, which is then coarser
-        for conv in (*self.decoder, *self.remaining):
+        for number, conv in enumerate((*self.decoder, *self.remaining)):
             x = conv(x) if skip is None else convolve_upsampled(conv, x, skip)
             x = F.leaky_relu_(x, SLOPE)
-            skip = skips.pop() if skips else None
+            stays_coarse = last <= number < last + self.half_convs
+            skip = skips.pop() if skips and not stays_coarse else None
         return x if skip is None else torch.cat((F.interpolate(x, scale_factor=2), skip), 1)
 
 
@@ -178,12 +194,13 @@ def from_state(state: dict[str, Tensor], **settings) -> VxmPairwise | VxmDense:
     Args:
         state: names of voxelmorph 0.1, 0.2 or 0.3 (torch), or of ``keras.read_state``; sampling
             grids in it are dropped.
-        settings: what a state dict does not tell: int_steps, int_downsize, padding.
+        settings: what a state dict does not tell: int_steps, int_downsize, padding, strided,
+            one_sided.
 
     Raises:
         ValueError: when the weights fit none of these networks.
     """
-    strided = any(".downarm." in name for name in state)
+    strided = settings.pop("strided", any(".downarm." in name for name in state))
     pairwise = any("downsampling_conv_blocks" in name for name in state)
     renames = VxmPairwise.RENAMES if pairwise else VxmDense.RENAMES
     renamed = {}
@@ -199,11 +216,13 @@ def from_state(state: dict[str, Tensor], **settings) -> VxmPairwise | VxmDense:
         if pairwise:
             network = VxmPairwise(_widths(renamed, "down"), **settings)
         else:
+            half_convs = _half_convs(renamed)
             network = VxmDense(
                 _widths(renamed, "encoder"),
                 _widths(renamed, "decoder") + _widths(renamed, "remaining"),
                 strided=strided,
-                half_resolution=_is_half(renamed),
+                half_resolution=_is_half(renamed) and not half_convs,
+                half_convs=half_convs,
                 probabilistic="log_sigma.weight" in renamed,
                 **settings,
             )
@@ -225,3 +244,15 @@ def _is_half(state: dict[str, Tensor]) -> bool:
     last = max(i for i in range(len(state)) if f"decoder.{i}.weight" in state)
     after = state.get("remaining.0.weight", state["flow.weight"])
     return after.shape[1] == len(state[f"decoder.{last}.weight"])
+
+
+def _half_convs(state: dict[str, Tensor]) -> int:
+    """How many convolutions stand between the decoder and an upsampling: the next sees two channels
+    more than they make, those of the images."""
+    if not _is_half(state):
+        return 0
+    convs = [state[f"remaining.{i}.weight"] for i in range(len(_widths(state, "remaining")))]
+    for number, (before, after) in enumerate(pairwise(convs), start=1):
+        if after.shape[1] == len(before) + 2:
+            return number
+    return 0

@@ -168,6 +168,8 @@ class Record:
             its mask, and most samples stay inside the moving image.
         preflight: {"device", "memory_mb", "minutes"} that were expected.
         labels, landmarks: rows of the tables; their keys are the names of `columns`.
+        uncertainty_moving: the disagreement in mm on a grid of the moving image, relative to the
+            folder; not a number where it is not known.
         labels_refined: the warped labels are corrected by the network after warping.
         left_out: numbers of samples that the maps and tables are without, see `without_strays`.
     """
@@ -201,6 +203,7 @@ class Record:
     warped_labels: str | None = None
     labels_refined: bool = False
     covariance: str | None = None
+    uncertainty_moving: str | None = None
     labels: list[dict] = field(default_factory=list)
     landmarks: list[dict] = field(default_factory=list)
     modes: list[Mode] = field(default_factory=list)

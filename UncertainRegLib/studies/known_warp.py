@@ -60,15 +60,25 @@ class KnownWarp(ImageStudy):
             parser,
             "truths",
             ("elastic", "affine", "translation"),
-            "translation, affine, elastic, elastic2, registration (with "
-            "--truth-moving), or files of displacement fields",
+            "translation, affine, elastic, elastic2, elastic-paper and elastic2-paper (half as "
+            "large again), registration (with --truth-moving), or files of displacement fields",
         )
         parser.add_argument(
             "--truth-moving",
             default="",
             metavar="FILE",
-            help="another real image: what demons finds between the two, without "
-            "its affine part, is the truth named registration",
+            help="another real image: what is found between the two, without its affine part, is "
+            "the truth named registration",
+        )
+        parser.add_argument(
+            "--truth-by",
+            default="demons",
+            metavar="NAME",
+            help="the registration method that finds it, another than is judged; ants in the "
+            "paper [demons]",
+        )
+        parser.add_argument(
+            "--truth-affine", action="store_true", help="with its affine part, as in the paper"
         )
         cls.add_repeats(parser)
 
@@ -124,10 +134,22 @@ def _registration(options: Namespace, image: Image, say: Callable[[str], None]) 
     """The file of the truth "registration"; it is estimated once a study."""
     if not options.truth_moving:
         raise ValueError("The truth 'registration' needs another real image: give --truth-moving.")
-    file = Path(options.out) / "registration.nrrd"
+    name = "registration"
+    if options.truth_by != "demons":
+        name += f"-{options.truth_by}"
+    if options.truth_affine:
+        name += "-affine"
+    file = Path(options.out) / f"{name}.nrrd"
+    if options.truth_by == options.backbone:
+        say(
+            f"The truth {name} is made by {options.backbone}, which is also judged: its own errors "
+            "are missing in it."
+        )
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_field(registration_truth(image, read_image(options.truth_moving, say)), file)
+        moving = read_image(options.truth_moving, say)
+        made = registration_truth(image, moving, options.truth_by, options.truth_affine)
+        write_field(made, file)
     return str(file)
 
 

@@ -19,11 +19,10 @@ from ..posterior.label_map import LabelMap, broadened, label_map
 from ..posterior.labels import LabelProbabilities
 from ..posterior.maps import displacement_entropy
 from ..randomness import numpy_generator
-from ..samplers import create_sampler
 from .disagreement import disagreement, image_residual
 from .labels import BROADENED_MM, baselines, image_on, judge, mean_dice, pooled, ring_of, stacked
 from .rows import Rows, summary, table
-from .study import RESIDUAL, settings_of, stem
+from .study import RESIDUAL, sampler_of, settings_of, stem
 
 KEY = ("pair", "backbone", "family", "map", "samples", "seed")
 GROUP = ("backbone", "family", "map")
@@ -189,7 +188,7 @@ def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
                 probabilities.add(field, log_weight)
 
         found = disagreement(
-            create_sampler("equivariance", backbone, name, {}),
+            sampler_of(backbone, name),
             fixed,
             moving,
             study.samples,

@@ -16,11 +16,15 @@ from ..geometry.foreground import patient
 from ..perturbations import Affine, Deform, Translation
 
 ELASTIC = Deform(10, 0.35)  # below the bound of injectivity, about 0.40 of the spacing
+ELASTIC_PAPER = Deform(10, 0.5)  # drawn again where it folds, and then made smaller
 
 
-def _elastic_twice(grid: Grid, generator: np.random.Generator) -> DisplacementField:
-    first, second = (ELASTIC.draw(grid, generator).field(grid) for _ in range(2))
-    return compose(first, second)
+def _twice(family) -> Callable[[Grid, np.random.Generator], DisplacementField]:
+    def drawn(grid: Grid, generator: np.random.Generator) -> DisplacementField:
+        first, second = (family.draw(grid, generator).field(grid) for _ in range(2))
+        return compose(first, second)
+
+    return drawn
 
 
 def _drawn(family) -> Callable[[Grid, np.random.Generator], DisplacementField]:
@@ -28,12 +32,15 @@ def _drawn(family) -> Callable[[Grid, np.random.Generator], DisplacementField]:
 
 
 # Tian et al., App. C.3: translation +-10 %; translation, shear +-0.1 and scale 0.8 ... 1.2
-# together; two elastic deformations. "elastic" is one of them, a milder truth.
+# together; two elastic deformations, of at most half the spacing of the control points an axis in
+# "elastic2-paper". "elastic" and "elastic2" are milder.
 TRUTHS = {
     "translation": _drawn(Translation(0.1)),
     "affine": _drawn(Affine(degrees=0.0, shear=0.1, low=0.8, high=1.2, fraction=0.1)),
     "elastic": _drawn(ELASTIC),
-    "elastic2": _elastic_twice,
+    "elastic2": _twice(ELASTIC),
+    "elastic-paper": _drawn(ELASTIC_PAPER),
+    "elastic2-paper": _twice(ELASTIC_PAPER),
 }
 
 
@@ -63,20 +70,28 @@ def draw_truth(
     return field.resample(grid)
 
 
-def registration_truth(image: Image, moving: Image) -> DisplacementField:
-    """What demons finds between two real images, without its affine part: "real" in the paper.
+def registration_truth(
+    image: Image, moving: Image, maker: str = "demons", keeps_affine: bool = False
+) -> DisplacementField:
+    """What a registration finds between two real images: "real" in the paper, which takes ANTs and
+    keeps its affine part.
 
-    The affine part is a truth of its own, and may move the anatomy out of the field of view.
+    The affine part is a truth of its own, and may move the anatomy out of the field of view, so
+    that it is left out unless told otherwise. A method that is judged should not be its own maker.
 
     Args:
         image: the image that the study will deform (numpy); the grid of the field is its grid.
         moving: another real image of the same anatomy.
+        maker: name of a backbone.
+        keeps_affine: with the affine part.
 
     Raises:
-        ValueError: the images cannot be registered.
+        ValueError: no such backbone, or it is not installed; the images cannot be registered.
     """
-    backbone = backbones.create("demons")
-    field = backbone.register(*backbone.prepare(image, moving))
+    backbone = backbones.create(maker)
+    field = backbone.register(*backbone.prepare(image, moving)).to_numpy()
+    if keeps_affine:
+        return field.resample(image.grid)
     affine = affine_part(field, patient(image.resample(field.grid)))
     return after(np.linalg.inv(affine), field).resample(image.grid)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backbones.failures import FAILURES, TooManyFailedError, check_finite, out_of_memory, sentence
 from ..backbones.registry import backbone_class
-from ..contracts import Backbone, Study
+from ..contracts import Backbone, Sampler, Study
 from ..environment import choose_device
 from ..geometry import DisplacementField, Image, read_image, read_segmentation, warp_labels
 from ..geometry.files import check_overlap
@@ -40,7 +40,7 @@ class ImageStudy(Study):
         labels: segmentation of the image; its foreground is the region of interest. None takes
             the body (`foreground.patient`).
         backbone, backbone_settings: registration method, as in a job.
-        families: perturbation families.
+        families: perturbation families, see `sampler_of`.
         samples: registrations a map.
         repeats: random pairs of every kind; a kind that is a file counts once.
         seed: of everything random.
@@ -196,7 +196,7 @@ class ImageStudy(Study):
         case = f"{pair['case']} {pair['number']}"
         try:
             return disagreement(
-                create_sampler("equivariance", backbone, family, {}),
+                sampler_of(backbone, family),
                 *images,
                 self.samples,
                 self.generator(pair, family),
@@ -241,6 +241,28 @@ class ImageStudy(Study):
                 "labels of this image."
             )
         return region
+
+
+def sampler_of(backbone: Backbone, family: str) -> Sampler:
+    """Equivariance under a perturbation family.
+
+    Args:
+        family: its name, or its name and settings of its own: ``deform {"fraction": 0.4}``.
+
+    Raises:
+        ValueError: no such family or setting, or the settings are no JSON object.
+    """
+    name, _, text = family.partition(" ")
+    try:
+        settings = json.loads(text or "{}")
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise ValueError(
+            f"{family!r}: after the name of a family comes a JSON object of its settings, such as "
+            'deform {"fraction": 0.4}.'
+        )
+    return create_sampler("equivariance", backbone, name, {"perturbation": settings})
 
 
 def settings_of(options: Namespace) -> dict:
