@@ -304,6 +304,7 @@ SENTENCES = (
     translate("UncertainRegLib", "TRE, mean"),
     translate("UncertainRegLib", "Tempering {0} is not one of {1}."),
     translate("UncertainRegLib", "The <b>expected error</b> (mm) is how far off a point is expected to be on average, judged by how well the images match there and how much the samples disagree, as on pairs whose error was known. The <b>disagreement</b> (mm) is only how far the samples lie apart; it is not the error. Both are given over the anatomy of the fixed image: their mean, and the 95th percentile, which 5 % of it exceed and which is no bound; the expected error also at the boundaries of the structures, measured across them. A pair is called <b>bad</b> only where its true structures or landmarks are known, or where a person rejected it."),
+    translate("UncertainRegLib", "The affine alignment of the perturbed image failed: {0}."),
     translate("UncertainRegLib", "The affine alignment of the two images failed: {0}. Use images of the same anatomy that overlap, give both a mask of it, or align them first and leave this step out (command line: --parameters '{{\"backbone\": {{\"affine\": false}}}}')."),
     translate("UncertainRegLib", "The box holds the middle half of the pairs, the line in it is the median. An outlier lies more than {0} times the length of the box beyond it, on the bad side."),
     translate("UncertainRegLib", "The decoder of a U-Net needs more entries than its encoder."),
