@@ -59,7 +59,7 @@ def fillTable(widget, node: slicer.vtkMRMLTableNode) -> None:
             value, unit = columns[c].GetValue(source), units[c]
             if name == "value" and "unit" in names:  # each row has a unit of its own
                 unit = columns[names.index("unit")].GetValue(source)
-            item = qt.QTableWidgetItem(cellText(value, unit))
+            item = qt.QTableWidgetItem(_cell(value, unit))
             if not isinstance(value, str):
                 item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
             item.setData(qt.Qt.UserRole, source)
@@ -100,8 +100,7 @@ def sortKey(value) -> tuple | None:
     return None if math.isnan(number) else (0, number)
 
 
-def cellText(value, unit: str) -> str:
-    """A value of a table; the numbers of a unit have the same decimals."""
+def _cell(value, unit: str) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.{DECIMALS.get(unit, 2)}f}"
     return str(value)

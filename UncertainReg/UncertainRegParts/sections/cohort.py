@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..controls import cellText, connectAll, fitHeight, sortKey
+from ..controls import connectAll, fitHeight, sortKey
 from ..stepper import Stepper
 from ..wording import translated
 
@@ -40,6 +40,7 @@ class CohortSection:
         self.panel, self.ui = panel, panel.ui
         self._rows, self._shown = [], []  # of the cohort, and those in the table
         self._folder, self._run = None, None  # of the cohort; the run that a click has loaded
+        self._counted = ""  # how many rows are shown
         self._stepper = Stepper(panel.ui.cohortTable)
         ui, table = self.ui, self.ui.cohortTable
         table.verticalHeader().visible = False
@@ -99,6 +100,8 @@ class CohortSection:
 
         ui, table = self.ui, self.ui.cohortTable
         names = [name for name in COLUMNS if any(row[name] is not None for row in self._rows)]
+        if all(row["status"] == "complete" for row in self._rows):
+            names = [name for name in names if name != "status"]
         words = ui.cohortFilterLineEdit.text.casefold().split()
         found = [row for row in self._rows if all(word in row["text"] for word in words)]
         self._shown = self._sorted(found, names)[:MOST]
@@ -113,7 +116,8 @@ class CohortSection:
         table.resizeColumnsToContents()
         fitHeight(table)
         table.visible = ui.cohortFilterLineEdit.enabled = bool(self._rows)
-        ui.cohortLabel.text = self._counted(len(found))
+        self._counted = self._inWords(len(found))
+        ui.cohortLabel.text = self._counted
         self._showDecide()
 
     def _sorted(self, rows: list[dict], names: list[str]) -> list[dict]:
@@ -130,7 +134,7 @@ class CohortSection:
         )
         return known + [row for row in rows if keys[id(row)] is None]
 
-    def _counted(self, found: int) -> str:
+    def _inWords(self, found: int) -> str:
         """How many rows there are, and which are shown."""
         if not self._rows:
             return ""
@@ -175,7 +179,7 @@ class CohortSection:
         from UncertainRegLib.scene.worst import worst_point
 
         self._run = result.run
-        self.ui.cohortLabel.text = ""
+        self.ui.cohortLabel.text = self._counted
         self.panel.refresh(result.run, showMap=True)
         try:
             self.panel.jump(worst_point(result))
@@ -249,10 +253,8 @@ def _of(row: dict, name: str) -> str | float:
 
 
 def _item(row: dict, name: str):
-    from UncertainRegLib.results.columns import PAIRS
-
     value = _of(row, name)
-    item = qt.QTableWidgetItem(cellText(value, PAIRS[name].unit))
+    item = qt.QTableWidgetItem(value if _isText(value) else f"{value:.2f}")
     if not _isText(value):
         item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
     if row["sentence"]:
