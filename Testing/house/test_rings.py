@@ -31,8 +31,8 @@ ARROWS = {
     "metrics": "geometry",
     "expected_error": "geometry",
     "posterior": "geometry metrics randomness",
-    "backbones": "checksum contracts geometry json_text networks plugins randomness results "
-    "settings",
+    "backbones": "checksum contracts geometry json_text networks plugins posterior randomness "
+    "results settings",
     "samplers": "backbones contracts gaussian geometry networks perturbations plugins randomness "
     "settings",
     "jobs": "backbones checksum contracts environment expected_error geometry json_text metrics "
