@@ -96,7 +96,7 @@ def run(library: Path, options: list[str], out: Path) -> dict:
         [*command, "--progress", "json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
         cwd=out.parent,
         env={**os.environ, "PYTHONPATH": str(library)},
     ) as process:
