@@ -33,6 +33,7 @@ SETTINGS = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
     "distributed.admin.tick.limit": "1d",
+    "distributed.admin.low-level-log-length": 20,  # else old messages fill the memory of the driver
     "distributed.worker.profile.enabled": False,
 }
 THREADS = (
