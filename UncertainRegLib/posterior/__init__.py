@@ -10,6 +10,7 @@ maps                uncertainty, per-axis and largest-axis maps in mm, displacem
 labels              streaming label probabilities and their information, volumes, centroids
 label_map           label entropy and top label, of samples and registration together
 label_table         one row a label
+reach               which part of the fixed image can see a part of the moving one
 bricks              sparse volumes, one a label, in which the label sums are kept
 weights             weights from their logarithms, and the effective number of samples
 combination         the members of an ensemble as one prediction

@@ -15,6 +15,7 @@ from ..geometry.grid import Grid
 from ..geometry.image import Image
 from ..geometry.interpolate import inside_index
 from .bricks import EDGE, Bricks
+from .reach import reach
 from .weights import normalised
 
 MIXED = -1  # marks a cell whose eight corners differ
@@ -50,6 +51,8 @@ class LabelProbabilities:
         place[values != 0] = np.arange(1, len(self.labels) + 1)
         compact = np.pad(place[compact.reshape(segmentation.grid.shape)], (0, 1), mode="edge")
         self.grid = grid
+        labelled = np.argwhere(compact > 0)[:, ::-1]
+        self._seen_within = labelled.min(axis=0) - 1, labelled.max(axis=0) + 1  # (i, j, k)
         self.log_weights: list[float] = []
         self._moving_grid = segmentation.grid
         self._corner_labels: Array = compact
@@ -96,13 +99,20 @@ class LabelProbabilities:
             local = xp.asarray(local, dtype=xp.float32, device=like.device)
         # Sums over the sample, for each label: membership, hard voxels, membership × (i, j, k).
         sums = np.zeros((5, len(self.labels) + 1))
-        for layer in range(self._bricks.layers):
+        nz, ny, nx = self.grid.shape
+        zs, ys, xs = slice(0, nz), slice(0, ny), slice(0, nx)
+        if local is None:
+            zs, ys, xs = reach(field, self._moving_grid, *self._seen_within, self.grid)
+        rows, columns = np.arange(ny)[ys, None] * nx, np.arange(nx)[xs]
+        for layer in range(zs.start // EDGE, -(-zs.stop // EDGE)):
             first = layer * EDGE
-            planes = min(EDGE, self.grid.shape[0] - first)
+            planes = min(EDGE, nz - first)
             there = None if local is None else local[first : first + planes].reshape(-1)
-            part = self.grid.part((0, 0, first), (planes, *self.grid.shape[1:]))
+            part = self.grid.part((xs.start, ys.start, first), (planes, len(rows), len(columns)))
             index = field.resample(part).mapped_index(self._moving_grid)
-            sums += self._add_layer(layer, index.reshape(-1, 3), weight, there)
+            voxels = (np.arange(planes)[:, None, None] * (ny * nx) + rows + columns).ravel()
+            voxels = xp.asarray(voxels, device=like.device)
+            sums += self._add_layer(layer, voxels, index.reshape(-1, 3), weight, there)
         self.log_weights.append(float(log_weight))
         size, hard, *moment = sums[:, 1:]
         self._soft_sizes.append(size)
@@ -110,32 +120,35 @@ class LabelProbabilities:
         with np.errstate(invalid="ignore"):
             self._centroids.append(self.grid.to_world((np.stack(moment) / size).T))
 
-    def _add_layer(self, layer: int, index: Array, weight: float, local: Array | None):
-        """One layer of voxels, their moving index positions (n, 3); returns the sums of `add`."""
+    def _add_layer(
+        self, layer: int, voxels: Array, index: Array, weight: float, local: Array | None
+    ) -> np.ndarray:
+        """Voxels of one layer, by their raster position in it (n,), and their moving index positions
+        (n, 3); returns the sums of `add`."""
         xp = namespace(index)
 
         def soft(position):
             return weight if local is None else weight * local[position]
 
         if local is not None:  # the sum of weights, as one label more that is everywhere
-            voxels = xp.asarray(np.arange(len(index)), device=index.device)
             address = self._bricks.address(xp.full_like(voxels, self._total_place), layer, voxels)
             self._bricks.add(SOFT, address, soft(voxels))
         base, fraction = self._locate(index)
         code = xp.where(inside_index(self._moving_grid.shape, index), self._cells[base], 0)
 
-        pure = xp.where(code > 0)[0]
-        label = xp.asarray(code[pure], dtype=xp.int64)
+        chosen = xp.where(code > 0)[0]
+        label, pure = xp.asarray(code[chosen], dtype=xp.int64), voxels[chosen]
         address = self._bricks.address(label, layer, pure)
         self._bricks.add(SOFT, address, soft(pure))
         self._bricks.add(HARD, address, weight)
         sums = self._sums(layer, label, pure)
         sums = np.stack([sums[0], sums[0], *sums[1:]])
 
-        mixed = xp.where(code == MIXED)[0]
-        if len(mixed) == 0:
+        chosen = xp.where(code == MIXED)[0]
+        if len(chosen) == 0:
             return sums
-        labels, shares = self._corners(base[mixed], [f[mixed] for f in fraction])
+        labels, shares = self._corners(base[chosen], [f[chosen] for f in fraction])
+        mixed = voxels[chosen]
         addresses = [self._bricks.address(corner, layer, mixed) for corner in labels]
         for corner, (label, share) in enumerate(zip(labels, shares)):
             self._bricks.add(SOFT, addresses[corner], soft(mixed) * share)
