@@ -204,11 +204,16 @@ def test_a_run_with_an_ensemble_has_a_sample_a_member(trained, tmp_path):
     assert told["unit"] == "" and "network expects" in told["meaning"]
     values = read_image(tmp_path / "out" / told["file"])
     backbone, fixed, moving = prepared(trained, "bootstrap")
-    scales = [
-        m.log_scale(m.features(moving.array[None, None], fixed.array[None, None])).exp()
+    ball = Image(read_values(trained / "labels/1.nrrd"), read_image(trained / "images/1.nrrd").grid)
+    ball = torch.as_tensor(ball.resample(moving.grid, "nearest", 0).array)[None, None].float()
+    found = [
+        m.predict(moving.array[None, None], fixed.array[None, None], torch.cat((1 - ball, ball), 1))
         for m in backbone.members
     ]
-    expected = torch.stack(scales)[:, 0, 1].square().mean(0).sqrt().numpy()
+    scales = torch.stack([one.log_scale[0, 1].exp() for one in found])
+    labels = torch.stack([one.memberships[0, 1] for one in found])
+    variance = labels.var(0, correction=0)  # Eq. 9: what the members differ, and what they predict
+    expected = (variance + scales.square().mean(0)).sqrt().numpy()
     expected = Image(expected, fixed.grid).resample(values.grid).array
     assert np.allclose(values.array, expected, atol=1e-5)
     assert record["labels"][0]["volume_sd_ml"] > 0
