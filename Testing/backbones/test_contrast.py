@@ -118,7 +118,7 @@ def test_a_run_with_another_contrast_warns(tmp_path, other):
         Silent(),
     )
     said = " ".join(record["warnings"])
-    assert ("of their contrast" in said) == other
+    assert ("do not correspond" in said) == other
 
 
 @pytest.mark.parametrize(("backbone", "told"), [("demons", True), ("bspline", False)])
