@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 
 from support import ROOT
@@ -17,6 +16,7 @@ from UncertainRegLib.cli.main import main
 from UncertainRegLib.cohort.folder import CohortFolder
 
 pytest.importorskip("distributed")
+psutil = pytest.importorskip("psutil")
 
 from UncertainRegLib.cohort import machine
 from UncertainRegLib.cohort.runner import run_cohort
