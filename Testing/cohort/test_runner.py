@@ -13,14 +13,13 @@ import pytest
 from support import ROOT
 from support.tiny_cohort import killed, read_table, write_images, write_list
 from UncertainRegLib.cli.main import main
+from UncertainRegLib.cohort import machine
 from UncertainRegLib.cohort.folder import CohortFolder
+from UncertainRegLib.cohort.runner import run_cohort
+from UncertainRegLib.cohort.survey import Needs
 
 pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")
-
-from UncertainRegLib.cohort import machine
-from UncertainRegLib.cohort.runner import run_cohort
-from UncertainRegLib.cohort.survey import Needs
 
 QUICK = '{"backbone": {"affine": false}}'
 
