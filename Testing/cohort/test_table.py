@@ -2,8 +2,8 @@
 
 import csv
 import json
-from importlib.util import find_spec
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import pytest
 
