@@ -13,7 +13,7 @@ import pytest
 from support import ROOT
 from support.tiny_cohort import killed, read_table, write_images, write_list
 from UncertainRegLib.cli.main import main
-from UncertainRegLib.cohort import machine
+from UncertainRegLib.cohort import machine, runner
 from UncertainRegLib.cohort.folder import CohortFolder
 from UncertainRegLib.cohort.runner import run_cohort
 from UncertainRegLib.cohort.survey import Needs
@@ -141,6 +141,27 @@ def test_ctrl_c_ends_with_what_is_finished(pairs, tmp_path):
     assert "Traceback" not in said and driver.all_gone() and not hidden(tmp_path / "out")
     states = {row["id"]: row["status"] for row in read_table(tmp_path / "out") if row["status"]}
     assert len(states) == 4 and "missing" in states.values()
+
+
+def test_ctrl_c_is_told_from_a_failure_to_close(pairs, tmp_path, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    class Late:
+        def __enter__(self):
+            return None
+
+        def __exit__(self, *error):
+            raise TimeoutError("Dask did not close in time")
+
+    monkeypatch.setattr(runner, "_workers", lambda *args: Late())
+    monkeypatch.setattr(runner, "_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_cohort(pairs, CohortFolder(tmp_path / "out"), lambda event, **facts: None)
+    assert len(read_table(tmp_path / "out")) == 4
+    monkeypatch.setattr(runner, "_all", lambda *args: None)
+    with pytest.raises(TimeoutError):
+        run_cohort(pairs, CohortFolder(tmp_path / "out"), lambda event, **facts: None)
 
 
 def test_a_killed_worker_is_replaced_and_a_deadly_pair_is_given_up(tmp_path):

@@ -113,9 +113,18 @@ def run_cohort(
         _keep_list(folder, pairs_file)
         report("stage", text="Reading the list of pairs and the headers of its images")
         asked = needs(read_pairs(pairs_file))
+        stopped = False
         try:
             with _workers(folder, workers, scheduler, asked, report) as client:
-                _all(client, pairs_file, folder, asked, report, task)
+                try:
+                    _all(client, pairs_file, folder, asked, report, task)
+                except KeyboardInterrupt:
+                    stopped = True
+                    raise
+        except Exception as error:
+            if stopped:  # on a busy machine Dask may not close in time
+                raise KeyboardInterrupt from error
+            raise
         finally:
             sweep(folder)
             counts = finish(folder, report)
