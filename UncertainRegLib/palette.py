@@ -42,3 +42,9 @@ def colors(name: str) -> np.ndarray:
     at = np.linspace(0, len(points) - 1, 256)
     channels = [np.interp(at, np.arange(len(points)), channel) for channel in points.T]
     return np.round(np.stack(channels, axis=-1)).astype(np.uint8)
+
+
+def css_gradient(name: str) -> str:
+    """The colours of a map from left to right, as the background of an element of a page."""
+    ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors(name)[::51])
+    return f"linear-gradient(90deg,{ramp})"

@@ -19,9 +19,8 @@ from ..geometry import DisplacementField, Image, inside_index, warp
 from .registry import known
 
 ENOUGH = 0.6  # explained variance; measured: same contrast 0.70 to 1.00, inverted below 0.47
-FARTHEST = (
-    0.075  # between distributions; measured: same contrast up to 0.063, bias fields from 0.02
-)
+# Between distributions; measured: same contrast up to 0.063, bias fields from 0.02.
+FARTHEST = 0.075
 # Correlation inside the anatomy; measured: same contrast 0.71 (whole heads of 50 tissues) to 1.00,
 # other contrasts below 0.6 (whole heads) or 0.2 (brains), but 0.68 at 4 mm.
 RELATED = 0.65

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import SimpleITK as sitk
@@ -88,8 +88,7 @@ class Demons(Backbone):
         """The same; the affine map of a perturbed image is searched from that of the original."""
         if not self.affine:
             return self
-        settings = {each.name: getattr(self, each.name) for each in fields(self)}
-        return _Again(**settings, original=rough_alignment(fixed, moving))
+        return _Again(**asdict(self), original=rough_alignment(fixed, moving))
 
     def _affine(self, fixed: Image, moving: Image) -> np.ndarray:
         return affine_alignment(fixed, moving)

@@ -207,12 +207,11 @@ class TrainedModel(Backbone):
         a, b = moving.array[None, None], fixed.array[None, None]
         found = {}
         with torch.no_grad():
-            if self.manifest["network"].get("classes", 0) > 1 and (
-                labels is not None and self._knows(labels)
-            ):
+            classes = self.manifest["network"].get("classes", 0)
+            if classes > 1 and labels is not None and self._knows(labels):
                 _, u = self._combined(fixed, moving, labels)
                 found = {"predictive_uncertainty": u[1:].amax(0)}  # class 0 is the background
-            elif self.manifest["network"].get("classes"):
+            elif classes:
                 scales = [m.log_scale(m.features(a, b))[0].exp() for m in self.members]
                 found = _of_scales(torch.stack(scales))
             elif "variance" in self._weights:

@@ -68,15 +68,11 @@ def _cohort(options, report) -> int:
 
 def _check(file: Path) -> int:
     """Say all that is wrong with a list and the files it names, at once."""
-    from ..cohort.pairs_file import PairsError, problems, read_pairs
+    from ..cohort.pairs_file import PairsError, read_pairs
     from ..cohort.survey import problems_of_files
 
-    found = 0
     try:
-        for text in problems(file):
-            found += 1
-            print(text, file=sys.stderr)
-        pairs = 0
+        found, pairs = _problems_said(file), 0
         for pair in read_pairs(file):
             pairs += 1
             for text in problems_of_files(pair):
@@ -92,20 +88,27 @@ def _check(file: Path) -> int:
     return COMPLETE
 
 
+def _problems_said(file: Path) -> int:
+    """Say what is wrong with the lines of a list; returns how many problems there are."""
+    from ..cohort.pairs_file import problems
+
+    found = 0
+    for text in problems(file):
+        found += 1
+        print(text, file=sys.stderr)
+    return found
+
+
 def _run(file: Path, options, report) -> int:
     from ..cohort.folder import CohortFolder
-    from ..cohort.pairs_file import PairsError, problems
+    from ..cohort.pairs_file import PairsError
     from ..cohort.runner import run_cohort
 
     try:
-        found = 0
-        for text in problems(file):
-            found += 1
-            print(text, file=sys.stderr)
+        if _problems_said(file):
+            return USAGE
     except PairsError as error:
         print(error, file=sys.stderr)
-        return USAGE
-    if found:
         return USAGE
     folder = CohortFolder(Path(options.out))
     report("started", pid=os.getpid())

@@ -19,7 +19,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import Grid, Image, write_image
+from ..geometry.errors import InputError
 from ..geometry.image import from_sitk
+from ..geometry.volume import read_grid
+from ..report.overlay import HIDE_INVALID
 from ..results.atomic import replace_text
 from ..results.maps import DISAGREEMENT, EXPECTED
 from ..results.reader import ResultError, read_record
@@ -31,7 +34,6 @@ P = f"p{PERCENT}"  # in the names of files
 FEWEST = 2  # pairs
 BATCH = 16  # maps that are read before the largest values are sorted out
 MEMORY = 256 * 1024**2  # bytes, for the values that are kept
-HIDE_INVALID = 0.5  # a map says nothing where fewer samples stay inside the moving image
 
 
 @dataclass
@@ -200,15 +202,10 @@ def _add(found: Common, name: str, members: list[_Member]) -> None:
 
 def _grid(path: Path) -> Grid | None:
     """Of the header alone; None if it cannot be read."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
-    except RuntimeError:
+        return read_grid(path)
+    except InputError:
         return None
-    return Grid.from_spacing(
-        reader.GetSize()[::-1], reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection()
-    )
 
 
 def _values(one: _Member, name: str) -> np.ndarray:

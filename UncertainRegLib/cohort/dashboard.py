@@ -16,6 +16,7 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
+from ..palette import css_gradient
 from ..report.html import write_report
 from ..results import decision
 from ..results.acceptance import FAIL, NOT_VERIFIED, PASS
@@ -108,8 +109,9 @@ def write_dashboard(folder: str | Path, report: Reporter = lambda event, **about
     common = up_to_date(folder, sorted(row["id"] for row in rows if row["status"] == COMPLETE))
     for sentence in common.left_out if common is not None else ():
         report("warning", text=sentence)
-    data = _data(rows, pictures, scale)
-    replace_text(cohort.dashboard, _page(cohort, rows, score, scale, data, common))
+    columns = _columns(rows)
+    data = _data(columns, rows, pictures, scale)
+    replace_text(cohort.dashboard, _page(cohort, rows, columns, score, scale, data, common))
     return cohort.dashboard
 
 
@@ -137,8 +139,9 @@ def _report(result: Path, wanted: bool) -> bool:
     return report.exists()
 
 
-def _data(rows: list[dict], pictures: dict[int, str], scale: float) -> str:
-    """What the script draws, as JSON that may stand in a page."""
+def _columns(rows: list[dict]) -> list[dict]:
+    """What the script knows of each pair: "name", "title", empty where it is not a column of the
+    table, and "digits" of numbers."""
     names = [name for name in SHOWN if any(row[name] is not None for row in rows)]
     done = [row for row in rows if row["status"] == COMPLETE]
     if len(done) == len(rows):
@@ -152,7 +155,11 @@ def _data(rows: list[dict], pictures: dict[int, str], scale: float) -> str:
     ]
     hidden = [name for name in ("id", "group", "status", "verdict", "decision", "sentence")
               if name not in names]  # fmt: skip
-    columns += [{"name": name, "title": ""} for name in ("thumbnail", "report", *hidden)]
+    return columns + [{"name": name, "title": ""} for name in ("thumbnail", "report", *hidden)]
+
+
+def _data(columns: list[dict], rows: list[dict], pictures: dict[int, str], scale: float) -> str:
+    """What the script draws, as JSON that may stand in a page."""
     content = {
         "columns": columns,
         "rows": [[_value(row[column["name"]]) for column in columns] for row in rows],
@@ -175,6 +182,7 @@ def _value(value):
 def _page(
     cohort: CohortFolder,
     rows: list[dict],
+    columns: list[dict],
     score: str,
     scale: float,
     data: str,
@@ -185,7 +193,6 @@ def _page(
     style, script = (
         (here / f"dashboard.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
     )
-    columns = json.loads(data)["columns"]
     found = spreads(
         read_rows(cohort.path, "structure", ("id", "name", *STRUCTURE_COLUMNS)), STRUCTURE_COLUMNS
     )
@@ -293,13 +300,10 @@ def _table(columns: list[dict]) -> str:
 
 
 def _scale(score: str, scale: float) -> str:
-    from ..palette import colors
-
-    ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
     what = MAPS[SCORES[score].map].title
     return (
         f'<p class="note">Pictures: {what.lower()}, 0 to {scale:g} mm '
-        f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span> in all pairs; '
+        f'<span class="ramp" style="background:{css_gradient("inferno")}"></span> in all pairs; '
         f"not drawn below {thumbnails.HIDDEN * scale:.3g} mm; axial, the patient's right on the left, "
         "through the boundary point of the largest disagreement, or the largest value; of the "
         f"{DRAWN} pairs that come first. Click one for "

@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry import Image, read_image
 from ..geometry.files import InputError
 from ..geometry.foreground import not_air
-from ..palette import colors
+from ..palette import css_gradient
 from ..report.planes import PLANES, draw, png
 from ..results.columns import STRUCTURES
 from ..results.maps import MAPS
@@ -100,10 +100,10 @@ def common_section(found: Common | None) -> str:
     if found is None:
         return ""
     left_out = "".join(f'<p class="warn">{escape(text)}</p>' for text in found.left_out)
-    parts = [f"<h2>On the common fixed image</h2>{left_out}"]
+    anatomy, gone = _fixed(found)
+    parts = [f"<h2>On the common fixed image</h2>{left_out}{gone}"]
     for name, mean in found.means.items():
-        fixed, gone = _fixed(found, mean)
-        parts.append(gone)
+        fixed = anatomy or Image(np.nan_to_num(mean.array), mean.grid)
         air = np.zeros(mean.grid.shape, bool)
         if fixed.grid == mean.grid and (body := not_air(fixed)) is not None:
             air = ~body  # there the maps mean nothing
@@ -125,9 +125,8 @@ def common_section(found: Common | None) -> str:
             parts.append(
                 f"<p><b>{title}, {words} of {count} pairs</b></p><div class=planes>{planes}</div>"
             )
-        ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
         parts.append(
-            f'<p class="note">0 mm <span class=ramp style="background:linear-gradient(90deg,{ramp})">'
+            f'<p class="note">0 mm <span class=ramp style="background:{css_gradient("inferno")}">'
             f"</span> {high:.1f} mm, not drawn below {high / 4:.1f} mm; through the place of the "
             f"largest mean. The percentile is over the pairs, by voxel: 5 % of them exceed it there. "
             f"Files: common/{name}_mean.nrrd, common/{name}_p{PERCENT}.nrrd.</p>"
@@ -135,12 +134,10 @@ def common_section(found: Common | None) -> str:
     return "".join(parts)
 
 
-def _fixed(found: Common, values: Image) -> tuple[Image, str]:
-    """The common fixed image; where its file is gone, the map itself, and a sentence."""
+def _fixed(found: Common) -> tuple[Image | None, str]:
+    """The common fixed image; where its file is gone, None and a sentence."""
     try:
         return read_image(found.fixed), ""
     except InputError:
         said = f"{found.fixed}: cannot be read any more; the map is shown in grey instead."
-        return Image(
-            np.nan_to_num(values.array), values.grid
-        ), f'<p class="warn">{escape(said)}</p>'
+        return None, f'<p class="warn">{escape(said)}</p>'

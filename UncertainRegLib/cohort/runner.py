@@ -26,9 +26,8 @@ from .work import Outcome, sweep, work
 if TYPE_CHECKING:
     from distributed import Client
 
-FEWEST_AT_ONCE = (
-    16  # pairs that the scheduler knows of; more than two a worker would only cost memory
-)
+# Pairs that the scheduler knows of; more than two a worker would only cost memory.
+FEWEST_AT_ONCE = 16
 LOOK_S = 0.05  # between looks whether a pair is done
 GONE = "The scheduler has gone; the same command goes on where it stopped."
 LOOK_AGAIN = 100  # pairs until the workers are counted anew
@@ -102,10 +101,6 @@ def run_cohort(
         KeyboardInterrupt: after Ctrl-C, with the tables written.
     """
     machine.check_installed()
-
-    def say(text: str) -> None:
-        report("warning", text=text)
-
     folder.description()  # refuses what is of another kind
     folder.pairs.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -204,8 +199,7 @@ def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -
     """Hand out the pairs, a few more than there are workers, and take in what became of them."""
     from distributed import as_completed
 
-    begun = time.monotonic()
-    progress = Progress(asked.pairs, begun=begun)
+    progress = Progress(asked.pairs, begun=time.monotonic())
     here = CohortFolder(folder.path.resolve())
     pairs = iter(read_pairs(pairs_file))
     names: dict[str, str] = {}  # key of a task -> the pair's id
@@ -227,25 +221,24 @@ def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -
         hand_out(at_once - len(names))
         if not names:
             return
-        progress.running = min(workers, len(names))
         _wait(client, results)
         future, found = next(results)
         name = names.pop(future.key)
         outcome = found if isinstance(found, Outcome) else _lost(client, name, future, found)
         future.release()
         progress.add(outcome)
+        progress.running = min(workers, len(names))
         if outcome.why:
             folder.fail(name, outcome.why)
         else:
             folder.failure(name).unlink(missing_ok=True)
-        facts = progress.facts() | {"running": min(workers, len(names))}
         report(
             "pair",
             id=name,
             failed_because=outcome.why,
             was_there=outcome.was_there,
             seconds=outcome.seconds,
-            **facts,
+            **progress.facts(),
         )
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..results.maps import DISAGREEMENT, EXPECTED
+from .table import COMPLETE, FAILED, MISSING
 
-STATES = ("failed", "complete", "missing")  # in the order in which people should look
+STATES = (FAILED, COMPLETE, MISSING)  # in the order in which people should look
 WORST = 0.2  # which part of the pairs with a truth is called bad
 FEWEST = 20  # pairs with a truth: below, a fifth is a pair or three, and a curve says nothing
 

@@ -104,15 +104,15 @@ class LabelProbabilities:
         if local is None:
             zs, ys, xs = reach(field, self._moving_grid, *self._seen_within, self.grid)
         rows, columns = np.arange(ny)[ys, None] * nx, np.arange(nx)[xs]
+        planes = np.arange(EDGE)[:, None, None] * (ny * nx)
+        raster = xp.asarray(planes + rows + columns, device=like.device)  # positions in a layer
         for layer in range(zs.start // EDGE, -(-zs.stop // EDGE)):
             first = layer * EDGE
-            planes = min(EDGE, nz - first)
-            there = None if local is None else local[first : first + planes].reshape(-1)
-            part = self.grid.part((xs.start, ys.start, first), (planes, len(rows), len(columns)))
+            voxels = raster[: nz - first]
+            there = None if local is None else local[first : first + len(voxels)].reshape(-1)
+            part = self.grid.part((xs.start, ys.start, first), voxels.shape)
             index = field.resample(part).mapped_index(self._moving_grid)
-            voxels = (np.arange(planes)[:, None, None] * (ny * nx) + rows + columns).ravel()
-            voxels = xp.asarray(voxels, device=like.device)
-            sums += self._add_layer(layer, voxels, index.reshape(-1, 3), weight, there)
+            sums += self._add_layer(layer, voxels.reshape(-1), index.reshape(-1, 3), weight, there)
         self.log_weights.append(float(log_weight))
         size, hard, *moment = sums[:, 1:]
         self._soft_sizes.append(size)

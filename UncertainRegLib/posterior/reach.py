@@ -51,8 +51,8 @@ def reach(
     if not len(cells):
         return (slice(0, 0),) * 3
     start, stop = cells.min(axis=0) - 1, cells.max(axis=0) + 2  # a voxel more on every side
-    ends = np.array(np.meshgrid(*zip(start, stop), indexing="ij")).reshape(3, -1).T[:, ::-1]
-    index = fixed.to_index(field.grid.to_world(ends.astype(float)))
+    kept = field.grid.part(start[::-1], stop - start + 1)
+    index = fixed.to_index(kept.corners())
     start = np.clip(np.floor(index.min(axis=0)), 0, fixed.size).astype(int)
     stop = np.clip(np.ceil(index.max(axis=0)) + 1, 0, fixed.size).astype(int)
     return tuple(slice(int(a), int(b)) for a, b in zip(start[::-1], stop[::-1]))

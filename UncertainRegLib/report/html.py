@@ -6,7 +6,7 @@ import base64
 from html import escape
 from pathlib import Path
 
-from ..palette import colors
+from ..palette import css_gradient
 from ..results import columns
 from ..results.calibration import how_found
 from ..results.expectation import NOT_STATED
@@ -134,12 +134,11 @@ def _pictures(folder: Path, record: Record) -> list[str]:
             f'<figure><img alt="{name} plane" src="data:image/png;base64,{data}">'
             f"{marks}<figcaption>{name}</figcaption></figure>"
         )
-    ramp = ",".join(f"rgb({r},{g},{b})" for r, g, b in colors("inferno")[::51])
     return [
         *missing,
         f"<h2>{PICTURES[overlay.map]}</h2>"
         f'<div class="planes">{"".join(figures)}</div><div class="scale"><span>0 mm</span>'
-        f'<span class="ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
+        f'<span class="ramp" style="background:{css_gradient("inferno")}"></span>'
         f"<span>{overlay.high:.1f} mm</span>"
         f'<span class="note">not drawn below {overlay.hidden:.1f} mm (the median); outlines: '
         f"registered structures; cross: {escape(overlay.what)}</span></div>",
