@@ -7,6 +7,7 @@ import pytest
 
 from support.tiny_cohort import write_images, write_list
 from UncertainRegLib.cli.main import main
+from UncertainRegLib.cli.options import FilledParser
 from UncertainRegLib.cli.run import add_command
 from UncertainRegLib.cohort.pairs_file import COLUMNS, OWN, problems, read_pairs
 from UncertainRegLib.pair_list import PairsError
@@ -19,10 +20,10 @@ def pairs_of(tmp_path, *rows):
 
 def test_its_columns_are_the_options_of_a_run():
     parser = argparse.ArgumentParser()
-    add_command(parser.add_subparsers())
+    add_command(parser.add_subparsers(parser_class=FilledParser))
     run = parser._subparsers._group_actions[0].choices["run"]
     options = {action.dest for action in run._actions}
-    options -= {"help", "job", "out", "scene", "progress", "preflight"}  # of one run
+    options -= {"help", "job", "out", "scene", "progress", "preflight", "preset"}  # of one run
     assert options == set(COLUMNS) - set(OWN)
 
 
