@@ -67,6 +67,7 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainRegLib/cohort/triage.py": {"status"},  # of its table
     "UncertainRegLib/jobs/events.py": {"asked", "device", "failed", "finished"},
     "UncertainRegLib/jobs/run.py": {"backbone"},  # settings of a job
+    "UncertainRegLib/samplers/committee.py": {"failed", "members"},  # of a sample, a setting
     "UncertainRegLib/samplers/registry.py": {"method", "source"},  # settings of a job
     "UncertainRegLib/samplers/sir.py": {"source"},  # settings of a job
     "UncertainRegLib/studies/calibration.py": {"failed", "samples"},  # of what it makes
