@@ -8,7 +8,8 @@ import pytest
 from support.tiny_cohort import write_images, write_list
 from UncertainRegLib.cli.main import main
 from UncertainRegLib.cli.run import add_command
-from UncertainRegLib.cohort.pairs_file import COLUMNS, OWN, PairsError, problems, read_pairs
+from UncertainRegLib.cohort.pairs_file import COLUMNS, OWN, problems, read_pairs
+from UncertainRegLib.pair_list import PairsError
 from UncertainRegLib.results.record import Record
 
 

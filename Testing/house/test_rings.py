@@ -17,6 +17,7 @@ ARROWS = {
     "checksum": "",
     "environment": "",
     "json_text": "",
+    "pair_list": "",
     "palette": "",
     "plugins": "",
     "randomness": "",
@@ -39,14 +40,15 @@ ARROWS = {
     "posterior randomness results samplers",
     "scene": "geometry palette posterior results sample_pair",
     "report": "geometry palette results",
-    "training": "backbones checksum environment gaussian geometry networks randomness results",
+    "training": "backbones checksum environment gaussian geometry networks pair_list randomness "
+    "results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
     "perturbations posterior randomness results samplers settings",
-    "cohort": "backbones checksum environment geometry jobs json_text palette plugins report "
-    "results samplers",
+    "cohort": "backbones checksum environment geometry jobs json_text pair_list palette plugins "
+    "report results samplers",
     "api": "geometry jobs posterior results",
-    "cli": "backbones checksum cohort contracts environment geometry jobs perturbations plugins "
-    "randomness report results samplers scene studies training",
+    "cli": "backbones checksum cohort contracts environment geometry jobs pair_list perturbations "
+    "plugins randomness report results samplers scene studies training",
     "__main__": "cli",
 }
 # Contracts name types of the rooms that fulfil them, for type checking alone.

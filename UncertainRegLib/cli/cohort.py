@@ -68,8 +68,9 @@ def _cohort(options, report) -> int:
 
 def _check(file: Path) -> int:
     """Say all that is wrong with a list and the files it names, at once."""
-    from ..cohort.pairs_file import PairsError, read_pairs
+    from ..cohort.pairs_file import read_pairs
     from ..cohort.survey import problems_of_files
+    from ..pair_list import PairsError
 
     try:
         found, pairs = _problems_said(file), 0
@@ -101,8 +102,8 @@ def _problems_said(file: Path) -> int:
 
 def _run(file: Path, options, report) -> int:
     from ..cohort.folder import CohortFolder
-    from ..cohort.pairs_file import PairsError
     from ..cohort.runner import run_cohort
+    from ..pair_list import PairsError
 
     try:
         if _problems_said(file):

@@ -1,18 +1,13 @@
-"""The list of pairs: a CSV whose columns are the options of ``run``, and ``id`` and ``group``.
-
-It is read line by line, so that a list of any length needs the memory of one.
-"""
+"""The list of pairs: a CSV whose columns are the options of ``run``, and ``id`` and ``group``."""
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +15,7 @@ from ..jobs import Job
 from ..jobs.inputs import read_label_names
 from ..jobs.job import LISTS, PATHS
 from ..json_text import each_once
+from ..pair_list import Line, read_lines
 from ..results.record import Record
 
 OWN = ("id", "group")
@@ -33,10 +29,6 @@ IN_WORDS = (
 )
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_-])?")
 YES, NO = ("yes", "true", "1"), ("no", "false", "0")
-
-
-class PairsError(ValueError):
-    """The list cannot be used; the message says which line and why."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +71,8 @@ def read_pairs(path: Path, relative_to: Path | None = None) -> Iterator[Pair]:
     Raises:
         PairsError: no such file, no CSV, or a column that is missing, unknown or there twice.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            lines = csv.reader(stream)
-            columns = _columns(path, next(lines, []))
-            for line in lines:
-                if any(cell.strip() for cell in line):
-                    yield _pair(relative_to or path.parent, lines.line_num, columns, line)
-    except OSError as error:
-        raise PairsError(f"{path}: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise PairsError(f"{path}: is no text in UTF-8; save it as CSV UTF-8.") from None
-    except csv.Error as error:
-        raise PairsError(f"{path}: is no CSV ({error}).") from None
+    for line in read_lines(path, COLUMNS):
+        yield _pair(relative_to or path.parent, line)
 
 
 def problems(path: Path) -> Iterator[str]:
@@ -114,31 +95,12 @@ def problems(path: Path) -> Iterator[str]:
             yield f"{path}: lists no pair."
 
 
-def _columns(path: Path, heading: list[str]) -> list[str]:
-    """The names of the columns as in `COLUMNS`."""
-    found = [name.strip().lower().replace("-", "_") for name in heading]
-    if len(found) == 1 and ";" in found[0]:
-        raise PairsError(f"{path}: is separated by semicolons; save it with commas.")
-    for name in found:
-        if name in COLUMNS and found.count(name) == 1:
-            continue
-        if name in COLUMNS:
-            raise PairsError(f"{path}: has the column {name} twice.")
-        near = get_close_matches(name, COLUMNS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(COLUMNS)}."
-        raise PairsError(f"{path}: has a column {name or 'without a name'}; {hint}")
-    lacking = [name for name in ("fixed", "moving") if name not in found]
-    if lacking:
-        raise PairsError(f"{path}: needs the columns fixed and moving; lacks {lacking[0]}.")
-    return found
-
-
-def _pair(folder: Path, number: int, columns: list[str], cells: list[str]) -> Pair:
+def _pair(folder: Path, line: Line) -> Pair:
     """What a line says; what it says wrong is in the problems of the pair."""
     wrong = []
-    if len(cells) > len(columns):
+    if line.is_too_long:
         wrong.append("has more cells than the heading.")
-    given = {name: cell.strip() for name, cell in zip(columns, cells) if cell.strip()}
+    given = line.cells
     job = Job()
     for name, text in given.items():
         if name in OWN:
@@ -159,7 +121,7 @@ def _pair(folder: Path, number: int, columns: list[str], cells: list[str]) -> Pa
             f"the id {name!r} cannot name a folder; use up to 120 letters, digits, dots, hyphens and "
             "underscores, and begin with a letter or a digit."
         )
-    return Pair(name, given.get("group", ""), number, job, tuple(wrong))
+    return Pair(name, given.get("group", ""), line.number, job, tuple(wrong))
 
 
 def _value(name: str, text: str, folder: Path) -> object:
