@@ -24,15 +24,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from UncertainRegLib.metrics.correlation import auroc
-from UncertainRegLib.networks.memory import keep_freed_memory
-from UncertainRegLib.networks.warp import warp
-from UncertainRegLib.randomness import seed_of
-from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
-from UncertainRegLib.training.adacs import AdaCSTraining, predict_score, train_adacs
-from UncertainRegLib.training.folder import FolderPairs
-from UncertainRegLib.training.known_pairs import KnownPairs
-from UncertainRegLib.training.synthetic import SyntheticPairs
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
+
+from support.known_pairs import KnownPairs  # noqa: E402
+from UncertainRegLib.metrics.correlation import auroc  # noqa: E402
+from UncertainRegLib.networks.memory import keep_freed_memory  # noqa: E402
+from UncertainRegLib.networks.warp import warp  # noqa: E402
+from UncertainRegLib.randomness import seed_of  # noqa: E402
+from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary  # noqa: E402
+from UncertainRegLib.training.adacs import AdaCSTraining, predict_score, train_adacs  # noqa: E402
+from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
+from UncertainRegLib.training.synthetic import SyntheticPairs  # noqa: E402
 
 MSE, ADACS = "MSE", "AdaCS"
 ONLY_MOTION = 10**9  # steps

@@ -22,19 +22,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from UncertainRegLib.metrics.correlation import spearman
-from UncertainRegLib.metrics.protocols import HETERO
-from UncertainRegLib.networks.memory import keep_freed_memory
-from UncertainRegLib.networks.warp import warp
-from UncertainRegLib.randomness import seed_of
-from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
-from UncertainRegLib.training.heteroscedastic import (
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
+
+from support.known_pairs import KnownPairs  # noqa: E402
+from UncertainRegLib.metrics.correlation import spearman  # noqa: E402
+from UncertainRegLib.metrics.protocols import HETERO  # noqa: E402
+from UncertainRegLib.networks.memory import keep_freed_memory  # noqa: E402
+from UncertainRegLib.networks.warp import warp  # noqa: E402
+from UncertainRegLib.randomness import seed_of  # noqa: E402
+from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary  # noqa: E402
+from UncertainRegLib.training.heteroscedastic import (  # noqa: E402
     HeteroscedasticTraining,
     predict_log_variance,
     train_heteroscedastic,
 )
-from UncertainRegLib.training.known_pairs import KnownPairs
-from UncertainRegLib.training.synthetic import SyntheticPairs
+from UncertainRegLib.training.synthetic import SyntheticPairs  # noqa: E402
 
 SIZE, NOISE = 48, (0.02, 0.25)
 WIDTHS = {"encoder": (8, 16, 16, 16), "decoder": (16, 16, 16, 16, 8), "ndim": 2}
