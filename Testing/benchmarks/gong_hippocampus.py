@@ -187,7 +187,8 @@ def study(args) -> Rows:
     )
     test = FolderPairs(str(images), args.shape, 1.0, names=names[args.train :], **options)
     values = (0, *train.label_values())
-    atlases = [nearest_atlas(test.of(k, k, args.device).fixed, train) for k in range(len(test))]
+    candidates = [train.of(k, k).moving for k in range(len(train))]
+    atlases = [nearest_atlas(test.of(k, k).fixed, candidates) for k in range(len(test))]
     rows = Rows(args.out / "rows.csv", KEY)
     for k, file in enumerate(test.files):
         key = {"row": NONE, "fixed": file.name, "steps": config_of(args, False, "").steps}

@@ -107,7 +107,7 @@ def test_the_nearest_atlas_of_a_changed_training_image_is_that_image(tmp_path):
     images, _ = write_images(tmp_path)
     pairs = FolderPairs(str(images), (16, 16, 16), intensity="minmax")
     fixed = 0.3 + 0.5 * pairs.of(1, 1).moving + 0.02 * torch.randn(1, 1, 16, 16, 16)
-    assert nearest_atlas(fixed, pairs) == 1
+    assert nearest_atlas(fixed, [pairs.of(k, k).moving for k in range(3)]) == 1
 
 
 def test_a_folder_knows_its_labels_and_parts(tmp_path):

@@ -7,7 +7,7 @@ WACV 2022.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -280,14 +280,10 @@ def _train_one(
     return network, snapshots, threads
 
 
-def nearest_atlas(fixed: Tensor, pairs, window: int = 5) -> int:
+def nearest_atlas(fixed: Tensor, images: Iterable[Tensor], window: int = 5) -> int:
     """The number of the training image most like a fixed image by NLCC (section 4.2.1).
 
     Args:
-        fixed: (1, 1, Z, Y, X), prepared as the images of ``pairs``.
+        fixed: (1, 1, Z, Y, X); images: of the same shape, prepared alike.
     """
-    likeness = [
-        float(nlcc(pairs.of(k, k, str(fixed.device)).moving, fixed, window))
-        for k in range(len(pairs))
-    ]
-    return int(np.argmax(likeness))
+    return int(np.argmax([float(nlcc(image, fixed, window)) for image in images]))
