@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 
 from UncertainRegLib.networks.diffusemorph import displace, displacement_net  # noqa: E402
 from UncertainRegLib.networks.displacement import LOG_SCALE, DisplacementNet, fold, unfold  # noqa: E402
+from UncertainRegLib.networks.published import PUBLISHED  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
 
 TINY = {"encoder": (4, 4), "decoder": (4, 4, 4)}
@@ -121,7 +122,7 @@ def test_a_unet_ends_with_what_it_is_asked_for():
     ("settings", "message"),
     [
         ({"backbone": "other"}, "not one of"),
-        ({"backbone": "transmorph", "ndim": 2}, "three dimensions"),
+        ({"downsize": 2}, "needs integration steps"),
         ({"backbone": "transmorph", "blocks": 2}, "Blocks are for"),
         ({"encoder": (4,), "decoder": (4,)}, "more entries"),
     ],
@@ -129,3 +130,57 @@ def test_a_unet_ends_with_what_it_is_asked_for():
 def test_wrong_settings_are_one_sentence(settings, message):
     with pytest.raises(ValueError, match=message):
         DisplacementNet(**settings)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "weights"), [("voxelmorph", 327_331), ("transmorph", 46_771_251)]
+)
+def test_published_sizes_have_the_published_number_of_weights(backbone, weights):
+    with torch.device("meta"):
+        network = DisplacementNet(backbone, **{"transmorph": None, **PUBLISHED[backbone](3)})
+    assert sum(parameter.numel() for parameter in network.parameters()) == weights
+
+
+def test_a_velocity_is_integrated_at_half_the_resolution():
+    """A smooth velocity, so that both resolutions lead to the same place; and a constant one."""
+    full = DisplacementNet(**TINY, int_steps=7)
+    half = DisplacementNet(**TINY, int_steps=7, downsize=2)
+    line = torch.linspace(0, torch.pi, 33)
+    bump = torch.sin(line)[:, None, None] * torch.sin(line)[:, None] * torch.sin(line)
+    velocity = 2.0 * bump * torch.tensor([1.0, -0.5, 0.25]).view(1, 3, 1, 1, 1)
+    found, expected = half._integrated(velocity), full._integrated(velocity)
+    assert found.shape == velocity.shape and expected.abs().max() > 1.5
+    assert (found - expected).abs().max() < 0.05
+    for sizes in ((11, 12, 15), (1, 10, 11)):  # odd ones, and a slice
+        constant = torch.full((1, 3, *sizes), 0.25)
+        if sizes[0] == 1:
+            constant[:, 0] = 0  # as a network has it: nothing leaves its slice
+        far = half._integrated(constant)[:, 1:, sizes[0] // 2, :5, :5]  # from where zero comes in
+        assert torch.allclose(far, torch.tensor(0.25), atol=5e-4)
+
+
+def test_diffusemorph_as_published_is_told_the_time_and_made_again():
+    torch.manual_seed(0)
+    settings = PUBLISHED["diffusemorph"](2)
+    network = displacement_net("diffusemorph", **settings, ndim=2)
+    pair = images((1, 12, 18))
+    score = network.diffusion(torch.cat((*pair, pair[0]), 1), torch.tensor([3]))
+    other = network.diffusion(torch.cat((*pair, pair[0]), 1), torch.tensor([900]))
+    assert score.shape == pair[0].shape and not torch.allclose(score, other)
+    again = displacement_net(**network.settings)
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(network(*pair), again(*pair))
+    displacement, loss = network.diffuse(*pair)
+    assert displacement.shape == (1, 3, 1, 12, 18) and 0.5 < loss.item() < 5
+
+
+def test_transmorph_in_a_slice_stays_in_its_plane_and_sees_all_of_it():
+    torch.manual_seed(0)
+    network = DisplacementNet(**TINY_TRANSMORPH, ndim=2)
+    torch.nn.init.normal_(network.flow.weight, std=0.5)
+    moving, fixed = images((1, 40, 64))
+    before = network(moving, fixed)
+    assert before.shape == (1, 3, 1, 40, 64)
+    assert torch.all(before[:, 0] == 0) and before[:, 1:].abs().max() > 0.1
+    fixed[..., 0, 0] += 1  # windows, shifted and merged, join the corners
+    assert (network(moving, fixed) - before)[..., -8:, -8:].abs().max() > 0

@@ -16,12 +16,7 @@ from UncertainRegLib.samplers.proposals.trained import proposal_network  # noqa:
 from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
 from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 from UncertainRegLib.training.sir import SirTraining, train_sir  # noqa: E402
-from UncertainRegLib.training.sir_objectives import (  # noqa: E402
-    CollapseMonitor,
-    SpreadAverage,
-    bounds,
-    sir_loss,
-)
+from UncertainRegLib.training.sir_objectives import CollapseMonitor, SpreadAverage, bounds, sir_loss  # noqa: E402
 from UncertainRegLib.training.synthetic import SyntheticPairs  # noqa: E402
 
 GRID = (2, 3, 2)

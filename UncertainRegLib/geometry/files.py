@@ -16,15 +16,19 @@ MAX_LABELS_IN_AN_IMAGE = 12  # an intensity image has more distinct values than 
 FEWEST_STEPS = 256  # of float32 between the darkest and the brightest voxel
 
 
-def read_image(path: str | Path, say: Say = unsaid) -> Image:
+def read_image(
+    path: str | Path, say: Say = unsaid, *, frame: int | None = None, flat: bool = False
+) -> Image:
     """Read a scalar intensity volume as float32; ``say`` hears what had to be decided.
+
+    ``frame`` and ``flat`` are those of `read_volume`: one volume of a series, and 2-D images.
 
     Raises:
         InputError: missing, unreadable, truncated, 2D/4D, vector, huge, empty, non-finite,
             constant, label-like, with values that float32 cannot tell apart, or with impossible
             voxel sizes.
     """
-    image = read_volume(path, say)
+    image = read_volume(path, say, frame=frame, flat=flat)
     array = image.array
     if array.min() == array.max():
         raise InputError(f"{path}: every voxel has the value {array.flat[0]}; the image is empty.")
@@ -63,13 +67,17 @@ def _looks_like_labels(array: np.ndarray) -> bool:
     )
 
 
-def read_labels(path: str | Path, say: Say = unsaid) -> Image:
+def read_labels(
+    path: str | Path, say: Say = unsaid, *, frame: int | None = None, flat: bool = False
+) -> Image:
     """Read a segmentation or mask as an integer volume (int32).
+
+    ``frame`` and ``flat`` are those of `read_volume`.
 
     Raises:
         InputError: as for images, or when the values are not whole non-negative numbers.
     """
-    image = check_labels(read_volume(path, say, "nearest"), path)
+    image = check_labels(read_volume(path, say, "nearest", frame=frame, flat=flat), path)
     if not image.array.any():
         raise InputError(f"{path}: has no labelled voxel; the segmentation is empty.")
     return image

@@ -110,18 +110,19 @@ def open_with_itk(path: Path, say: Say) -> Stored:
         offset = np.float32(fields.get("elementtointensityfunctionoffset", 0))
         return array if (slope, offset) == (1, 0) else array * slope + offset
 
-    affine = _affine(reader) if stated is None and len(size) == 3 else stated
-    affine = np.diag([factor] * 3 + [1.0]) @ (np.eye(4) if affine is None else affine)
+    affine = _affine(reader) if stated is None else stated
+    affine = np.diag([factor] * 3 + [1.0]) @ affine
     return Stored(size, reader.GetNumberOfComponents(), affine, read, frame)
 
 
 def _affine(reader: sitk.ImageFileReader) -> np.ndarray:
-    """(4, 4) of the first three axes, in the unit of the file."""
+    """(4, 4) of the first three axes, in the unit of the file; slices of a 2-D file are 1 apart."""
     dimension = reader.GetDimension()
+    spatial = min(dimension, 3)
     affine = np.eye(4)
-    direction = np.array(reader.GetDirection()).reshape(dimension, dimension)[:3, :3]
-    affine[:3, :3] = direction * reader.GetSpacing()[:3]
-    affine[:3, 3] = reader.GetOrigin()[:3]
+    direction = np.array(reader.GetDirection()).reshape(dimension, dimension)[:spatial, :spatial]
+    affine[:spatial, :spatial] = direction * reader.GetSpacing()[:spatial]
+    affine[:spatial, 3] = reader.GetOrigin()[:spatial]
     return affine
 
 

@@ -306,7 +306,7 @@ def _is_invertible(affine: np.ndarray) -> bool:
 
 
 def _voxels(header: Header, components: int, say: Say) -> np.ndarray:
-    """(Z, Y, X) or (Z, Y, X, components), with slope and intercept of the header.
+    """(Z, Y, X), (T, Z, Y, X) or (Z, Y, X, components), with slope and intercept of the header.
 
     Raises:
         InputError: the header puts the voxels where they cannot be.
@@ -339,7 +339,7 @@ def _voxels(header: Header, components: int, say: Say) -> np.ndarray:
     array = _scaled(header, array, say)
     if components > 1:
         return np.moveaxis(array.reshape(components, *spatial), 0, -1)
-    return array.reshape(spatial)
+    return array.reshape(spatial if array.size == np.prod(spatial) else (-1, *spatial))
 
 
 def _offset(header: Header, stream: BufferedIOBase) -> int:

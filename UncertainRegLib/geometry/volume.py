@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,14 @@ MAX_VOXELS = 1024**3
 DAMAGE = (RuntimeError, ValueError, OSError, EOFError, zlib.error)
 
 
-def read_volume(path: str | Path, say: Say = unsaid, mode: str = "linear") -> Image:
+def read_volume(
+    path: str | Path,
+    say: Say = unsaid,
+    mode: str = "linear",
+    *,
+    frame: int | None = None,
+    flat: bool = False,
+) -> Image:
     """A scalar volume with the geometry that its header gives, whatever its values mean.
 
     A sheared volume (tilted gantry, or an affine registration written into the header) is
@@ -30,13 +38,20 @@ def read_volume(path: str | Path, say: Say = unsaid, mode: str = "linear") -> Im
         path: a file, or a folder with one DICOM series.
         say: hears what was chosen, converted or resampled.
         mode: of that resampling, "linear" or, for labels, "nearest".
+        frame: which volume of a series to read, from 0.
+        flat: a 2-D image, or one of few slices, is welcome; a 2-D image becomes a volume of one
+            slice.
 
     Raises:
         InputError: missing, unreadable, truncated, 2D/4D, vector, huge, non-finite, or with
             impossible voxel sizes.
     """
     stored = open_volume(path, say)
-    _check_scalar(path, stored)
+    if frame is not None:
+        stored = one_frame(path, stored, frame)
+    if flat and len(stored.size) == 2:
+        stored = _as_slice(stored)
+    _check_scalar(path, stored, flat)
     return straightened(Image(*read_voxels(path, stored)), path, say, mode)
 
 
@@ -55,18 +70,54 @@ def read_grid(path: str | Path, has_layers: bool = False) -> Grid:
     return _grid_of(path, stored)
 
 
-def _check_scalar(path: str | Path, stored: Stored) -> None:
+def _check_scalar(path: str | Path, stored: Stored, flat: bool = False) -> None:
     size = stored.size
     if stored.components != 1:
         raise InputError(
             f"{path}: has {stored.components} values per voxel (a vector or colour "
             "image); give a scalar volume."
         )
-    if len(size) == 3 and min(size) < 4:
+    if flat and min(size[:2]) < 4:
+        raise InputError(
+            f"{path}: is only {size[0]}x{size[1]} pixels; give slices of at least 4 along each axis."
+        )
+    if len(size) == 3 and min(size) < 4 and not flat:
         raise InputError(
             f"{path}: is only {size[0]}x{size[1]}x{size[2]} voxels; give a 3D volume "
             "with at least 4 voxels along each axis."
         )
+
+
+def one_frame(path: str | Path, stored: Stored, frame: int) -> Stored:
+    """One volume of a series: of a fourth axis, or of the values that each voxel has.
+
+    Raises:
+        InputError: there is no series, or no such volume in it.
+    """
+    size, count = stored.size, stored.components
+    if len(size) == 4 and count == 1:
+        size, count = size[:3], size[3]
+
+        def read() -> np.ndarray:
+            return stored.read()[frame]
+    elif len(size) == 3 and count > 1:
+
+        def read() -> np.ndarray:
+            return np.ascontiguousarray(stored.read()[..., frame])
+    else:
+        raise InputError(f"{path}: is no series of volumes, so it has no frame {frame}.")
+    if not 0 <= frame < count:
+        raise InputError(f"{path}: has the frames 0 to {count - 1}, and no frame {frame}.")
+    return Stored(size, 1, stored.affine, read, stored.frame)
+
+
+def _as_slice(stored: Stored) -> Stored:
+    """A 2-D image as a volume of one slice."""
+    return replace(stored, size=(*stored.size, 1), read=lambda: _with_slices(stored.read()))
+
+
+def _with_slices(array: np.ndarray) -> np.ndarray:
+    return array if array.ndim == 3 else array[None]
 
 
 def straightened(image: Image, path: str | Path, say: Say, mode: str) -> Image:
@@ -128,7 +179,10 @@ def read_voxels(path: str | Path, stored: Stored) -> tuple[np.ndarray, Grid]:
 def _grid_of(path: str | Path, stored: Stored) -> Grid:
     size = stored.size
     if len(size) != 3:
-        raise InputError(f"{path}: has {len(size)} dimensions; give a single 3D volume.")
+        raise InputError(
+            f"{path}: has {len(size)} dimensions; give a single 3D volume (a list of pairs to train "
+            "with may name a volume of a series, and 2-D images)."
+        )
     if np.prod([float(n) for n in size]) > MAX_VOXELS:
         raise InputError(
             f"{path}: {size[0]}x{size[1]}x{size[2]} voxels are more than the limit of "

@@ -1,8 +1,9 @@
-"""A small DiffuseMorph: the score of a diffusion model steers a displacement network.
+"""DiffuseMorph: the score of a diffusion model steers a displacement network.
 
 Kim, Han and Ye, "DiffuseMorph: Unsupervised Deformable Image Registration Using Diffusion Model",
-ECCV 2022. Written anew and small: a U-Net predicts the noise in a noisy fixed image from both
-images; a displacement network takes the moving image and that prediction.
+ECCV 2022. Written anew: a U-Net predicts the noise in a noisy fixed image from both images; a
+displacement network takes the moving image and that prediction. The U-Net is a small one, or that
+which was published (`diffusion_unet`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .diffusion_unet import DiffusionUNet
 from .displacement import DisplacementNet, Prediction
 from .unet import UNet
 from .warp import warp
@@ -25,8 +27,10 @@ class DiffuseMorph(nn.Module):
 
     Args:
         encoder, decoder: widths of both networks, see `UNet`.
+        diffusion_channels: 0 predicts the noise by a small U-Net; else by `DiffusionUNet` of so
+            many channels (published: 8), and images in [-1, 1].
         times: diffusion steps; the variance added in a step grows linearly.
-        int_steps: squarings that integrate a velocity; 0 takes it as the displacement.
+        int_steps, downsize: of the displacement network, see `DisplacementNet`.
         ndim: 3, or 2 for images of one slice.
     """
 
@@ -36,7 +40,9 @@ class DiffuseMorph(nn.Module):
         decoder: Sequence[int] = (32, 32, 32, 16),
         times: int = 2000,
         int_steps: int = 0,
+        downsize: int = 1,
         ndim: int = 3,
+        diffusion_channels: int = 0,
     ) -> None:
         super().__init__()
         self.settings = {
@@ -45,12 +51,19 @@ class DiffuseMorph(nn.Module):
             "decoder": list(decoder),
             "times": times,
             "int_steps": int_steps,
+            "downsize": downsize,
             "ndim": ndim,
+            "diffusion_channels": diffusion_channels,
         }
-        # moving, fixed, noisy image, and how noisy it is (the paper embeds the time instead)
-        self.diffusion = UNet(4, 1, encoder, decoder, ndim=ndim)
+        self.embeds_time = bool(diffusion_channels)
+        # moving, fixed, noisy image; the small one sees how noisy it is as a fourth
+        self.diffusion = (
+            DiffusionUNet(3, diffusion_channels, ndim=ndim)
+            if diffusion_channels
+            else UNet(4, 1, encoder, decoder, ndim=ndim)
+        )
         self.displacement = DisplacementNet(
-            "voxelmorph", encoder, decoder, int_steps=int_steps, ndim=ndim
+            "voxelmorph", encoder, decoder, int_steps=int_steps, downsize=downsize, ndim=ndim
         )
         variance = torch.linspace(FIRST_VARIANCE, LAST_VARIANCE, times, dtype=torch.float64)
         kept = torch.cumprod(1 - variance, 0).float()  # share of the image's variance by time
@@ -61,7 +74,8 @@ class DiffuseMorph(nn.Module):
 
         The fixed image itself stands for the noisy one, at the first time: no diffusion is run.
         """
-        return self.displacement(moving, self._score(moving, fixed, fixed, self.kept[:1]))
+        first = torch.zeros(len(fixed), dtype=torch.long, device=fixed.device)
+        return self.displacement(moving, self._score(moving, fixed, self._scaled(fixed), first))
 
     def predict(
         self, moving: Tensor, fixed: Tensor, memberships: Tensor | None = None
@@ -79,16 +93,23 @@ class DiffuseMorph(nn.Module):
         The fixed image gets noise of a random time; the loss is the mean squared difference of
         that noise (standard normal) and the predicted one.
         """
-        kept = self.kept[torch.randint(len(self.kept), (len(fixed),), device=fixed.device)]
-        level = kept.view(-1, 1, 1, 1, 1)
+        time = torch.randint(len(self.kept), (len(fixed),), device=fixed.device)
+        level = self.kept[time].view(-1, 1, 1, 1, 1)
         noise = torch.randn_like(fixed)
-        noisy = level.sqrt() * fixed + (1 - level).sqrt() * noise
-        score = self._score(moving, fixed, noisy, kept)
+        noisy = level.sqrt() * self._scaled(fixed) + (1 - level).sqrt() * noise
+        score = self._score(moving, fixed, noisy, time)
         return self.displacement(moving, score), (score - noise).square().mean()
 
-    def _score(self, moving: Tensor, fixed: Tensor, noisy: Tensor, kept: Tensor) -> Tensor:
-        level = (1 - kept).sqrt().view(-1, 1, 1, 1, 1).expand_as(fixed)
-        return self.diffusion(torch.cat((moving, fixed, noisy, level), 1))
+    def _scaled(self, image: Tensor) -> Tensor:
+        """An image in [0, 1] as the diffusion network sees it."""
+        return 2 * image - 1 if self.embeds_time else image
+
+    def _score(self, moving: Tensor, fixed: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
+        images = (self._scaled(moving), self._scaled(fixed), noisy)
+        if self.embeds_time:
+            return self.diffusion(torch.cat(images, 1), time)
+        level = (1 - self.kept[time]).sqrt().view(-1, 1, 1, 1, 1).expand_as(fixed)
+        return self.diffusion(torch.cat((*images, level), 1))
 
 
 def displacement_net(backbone: str = "voxelmorph", **settings) -> DisplacementNet | DiffuseMorph:

@@ -53,9 +53,10 @@ class DisplacementNet(nn.Module):
         encoder, decoder: widths of VoxelMorph's U-Net.
         transmorph: sizes of TransMorph, see `networks.transmorph.TransMorph`.
         int_steps: squarings that integrate a velocity; 0 takes it as the displacement.
+        downsize: the velocity is integrated at 1 / this resolution, as VoxelMorph's at half.
         dropout: probability after the encoder's last convolution; acts in training mode
             (MC-dropout of Gong et al.: 0.1, also when used).
-        ndim: 3, or 2 for images (B, 1, 1, Y, X) of one slice; VoxelMorph only.
+        ndim: 3, or 2 for images (B, 1, 1, Y, X) of one slice.
         classes: channels of the uncertainty head (Gong et al.), 0 for none.
         refine: with a block R that refines the warped labels (Gong et al.).
         blocks: 2 lets the U-Net see every block of 2 x 2 x 2 voxels as one of eight times the
@@ -73,6 +74,7 @@ class DisplacementNet(nn.Module):
         decoder: Sequence[int] = (32, 32, 16, 16),
         transmorph: dict | None = None,
         int_steps: int = 0,
+        downsize: int = 1,
         dropout: float = 0.0,
         ndim: int = 3,
         classes: int = 0,
@@ -82,23 +84,27 @@ class DisplacementNet(nn.Module):
         super().__init__()
         if backbone not in BACKBONES:
             raise ValueError(f"Backbone {backbone!r} is not one of {', '.join(BACKBONES)}.")
-        if backbone == "transmorph" and ndim != 3:
-            raise ValueError("TransMorph is made for three dimensions; choose voxelmorph.")
         if blocks != 1 and (backbone, ndim, int_steps) != ("voxelmorph", 3, 0):
             raise ValueError("Blocks are for VoxelMorph in three dimensions without integration.")
+        if downsize < 1 or (downsize > 1 and not int_steps):
+            raise ValueError(
+                f"A downsize of {downsize} needs integration steps: the displacement itself keeps "
+                "the resolution of the images."
+            )
         self.settings = {
             "backbone": backbone,
             "encoder": list(encoder),
             "decoder": list(decoder),
             "transmorph": transmorph,
             "int_steps": int_steps,
+            "downsize": downsize,
             "dropout": dropout,
             "ndim": ndim,
             "classes": classes,
             "refine": refine,
             "blocks": blocks,
         }
-        self.int_steps, self.ndim, self.blocks = int_steps, ndim, blocks
+        self.int_steps, self.downsize, self.ndim, self.blocks = int_steps, downsize, ndim, blocks
         if backbone == "voxelmorph":
             self.trunk = UNet(2 * blocks**3, 0, encoder, decoder, dropout, ndim)
             self.trunk.apply(_he)
@@ -106,8 +112,11 @@ class DisplacementNet(nn.Module):
             channels = decoder[-1]
         else:
             sizes = {**SMALL_TRANSMORPH, **(transmorph or {})}
-            self.trunk = _TransMorphTrunk(dropout, **sizes)
-            self.multiple, channels = (TransMorph.multiple,) * 3, sizes["head_channels"]
+            if ndim == 2:
+                sizes["window"] = (1, *sizes["window"][1:])
+            self.trunk = _TransMorphTrunk(dropout, **sizes, ndim=ndim)
+            channels = sizes.get("head_channels", 16)
+            self.multiple = (TransMorph.multiple if ndim == 3 else 1, *[TransMorph.multiple] * 2)
         self.flow = conv(channels, ndim, ndim)
         nn.init.normal_(self.flow.weight, std=1e-5)  # training begins at the identity
         nn.init.zeros_(self.flow.bias)
@@ -147,7 +156,15 @@ class DisplacementNet(nn.Module):
             velocity = resize_field(self.flow(features.float()), self.blocks)
             if self.ndim == 2:
                 velocity = F.pad(velocity, (0, 0, 0, 0, 0, 0, 1, 0))
-            return integrate(velocity, self.int_steps) if self.int_steps else velocity
+            return self._integrated(velocity) if self.int_steps else velocity
+
+    def _integrated(self, velocity: Tensor) -> Tensor:
+        """The displacement of a velocity, by VoxelMorph's rule: corner voxels stay such at the
+        lower resolution."""
+        sizes = velocity.shape[2:]
+        small = [max(1, -(-n // self.downsize)) for n in sizes]
+        coarse = _resampled(velocity, small) / self.downsize
+        return self.downsize * _resampled(integrate(coarse, self.int_steps), sizes)
 
     def log_scale(self, features: Tensor) -> Tensor:
         """log u, (B, classes, Z, Y, X): the expected error |Ŝ - S| of each class, Eq. 6."""
@@ -193,6 +210,12 @@ class Refinement(nn.Module):
         x = torch.cat((features, fold(warped, self.blocks)), 1)
         change = self.second(F.leaky_relu(self.first(x), 0.2))
         return torch.softmax(torch.log(warped.clamp(min=1e-3)) + unfold(change, self.blocks), 1)
+
+
+def _resampled(field: Tensor, sizes: Sequence[int]) -> Tensor:
+    if tuple(field.shape[2:]) == tuple(sizes):
+        return field
+    return F.interpolate(field, size=tuple(sizes), mode="trilinear", align_corners=True)
 
 
 def fold(x: Tensor, n: int) -> Tensor:

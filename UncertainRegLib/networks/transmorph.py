@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .checkpoint import load_state
 from .norm import instance_norm
+from .unet import conv
 
 # In the published state dicts, but not parameters of the displacement: index tables, sampling
 # grids and the heads inside the Bayes network that its displacement does not use.
@@ -114,27 +115,23 @@ def _merge(tokens: Tensor, window: Sequence[int], shape: Sequence[int]) -> Tenso
     return x.permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(tuple(shape))
 
 
-class PatchMerging(nn.Module):
-    """Eight neighbours become one token of twice the channels."""
+CORNERS = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (1, 0, 1), (1, 1, 1))
 
-    def __init__(self, channels: int) -> None:
+
+class PatchMerging(nn.Module):
+    """Eight neighbours (in a slice four) become one token of twice the channels."""
+
+    def __init__(self, channels: int, ndim: int = 3) -> None:
         super().__init__()
-        self.reduction = nn.Linear(8 * channels, 2 * channels, bias=False)
-        self.norm = nn.LayerNorm(8 * channels)
+        self.corners = [corner for corner in CORNERS if ndim == 3 or not corner[0]]
+        self.step = 2 if ndim == 3 else 1
+        count = len(self.corners)
+        self.reduction = nn.Linear(count * channels, 2 * channels, bias=False)
+        self.norm = nn.LayerNorm(count * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, Z, Y, X, C), even sizes, to (B, Z/2, Y/2, X/2, 2C)."""
-        corners = (
-            (0, 0, 0),
-            (1, 0, 0),
-            (0, 1, 0),
-            (0, 0, 1),
-            (1, 1, 0),
-            (0, 1, 1),
-            (1, 0, 1),
-            (1, 1, 1),
-        )
-        x = torch.cat([x[:, k::2, j::2, i::2] for k, j, i in corners], -1)
+        """(B, Z, Y, X, C), even sizes, to (B, Z/2, Y/2, X/2, 2C); in 2-D Z is 1 and stays."""
+        x = torch.cat([x[:, k :: self.step, j::2, i::2] for k, j, i in self.corners], -1)
         return self.reduction(self.norm(x))
 
 
@@ -142,13 +139,19 @@ class Stage(nn.Module):
     """Blocks of one resolution, alternately in plain and in shifted windows."""
 
     def __init__(
-        self, channels: int, depth: int, heads: int, window: Sequence[int], last: bool
+        self,
+        channels: int,
+        depth: int,
+        heads: int,
+        window: Sequence[int],
+        last: bool,
+        ndim: int = 3,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             [Block(channels, window, heads, shifted=index % 2 == 1) for index in range(depth)]
         )
-        self.downsample = None if last else PatchMerging(channels)
+        self.downsample = None if last else PatchMerging(channels, ndim)
 
     def forward(self, x: Tensor, rate: float) -> Tensor:
         """Features (B, Z, Y, X, C) before the downsampling."""
@@ -161,16 +164,22 @@ class Swin(nn.Module):
     """The transformer encoder: features at 1/4, 1/8, 1/16 and 1/32 of the resolution."""
 
     def __init__(
-        self, channels: int, depths: Sequence[int], heads: Sequence[int], window: Sequence[int]
+        self,
+        channels: int,
+        depths: Sequence[int],
+        heads: Sequence[int],
+        window: Sequence[int],
+        ndim: int = 3,
     ) -> None:
         super().__init__()
+        patch = (4, 4, 4) if ndim == 3 else (1, 4, 4)
         self.patch_embed = nn.ModuleDict(
-            {"proj": nn.Conv3d(2, channels, 4, stride=4), "norm": nn.LayerNorm(channels)}
+            {"proj": nn.Conv3d(2, channels, patch, stride=patch), "norm": nn.LayerNorm(channels)}
         )
         widths = [channels * 2**stage for stage in range(len(depths))]
         self.layers = nn.ModuleList(
             [
-                Stage(width, depth, head, window, last=width == widths[-1])
+                Stage(width, depth, head, window, last=width == widths[-1], ndim=ndim)
                 for width, depth, head in zip(widths, depths, heads)
             ]
         )
@@ -194,8 +203,8 @@ class Swin(nn.Module):
 class ConvBlock(nn.Sequential):
     """Convolution, instance norm, leaky ReLU."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(nn.Conv3d(inputs, outputs, 3, padding=1, bias=False))
+    def __init__(self, inputs: int, outputs: int, ndim: int = 3) -> None:
+        super().__init__(conv(inputs, outputs, ndim, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, Z, Y, X) to (B, outputs, Z, Y, X)."""
@@ -205,14 +214,15 @@ class ConvBlock(nn.Sequential):
 class UpBlock(nn.Module):
     """Upsample by two, join the skip connection, convolve twice."""
 
-    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+    def __init__(self, inputs: int, skip: int, outputs: int, ndim: int = 3) -> None:
         super().__init__()
-        self.conv1 = ConvBlock(inputs + skip, outputs)
-        self.conv2 = ConvBlock(outputs, outputs)
+        self.factor = (2, 2, 2) if ndim == 3 else (1, 2, 2)
+        self.conv1 = ConvBlock(inputs + skip, outputs, ndim)
+        self.conv2 = ConvBlock(outputs, outputs, ndim)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, inputs, Z, Y, X) and the skip of twice the size to (B, outputs, 2Z, 2Y, 2X)."""
-        x = F.interpolate(x, scale_factor=2, mode="trilinear")
+        x = F.interpolate(x, scale_factor=self.factor, mode="trilinear")
         return self.conv2(self.conv1(torch.cat((x, skip), 1)))
 
 
@@ -222,6 +232,7 @@ class TransMorph(nn.Module):
     Args:
         channels, depths, heads, window: of the published network; small ones for tests.
         head_channels: of the last convolutions.
+        ndim: 3, or 2 for images of one slice, whose windows have one voxel along z.
     """
 
     def __init__(
@@ -231,17 +242,19 @@ class TransMorph(nn.Module):
         heads: Sequence[int] = (4, 4, 8, 8),
         window: Sequence[int] = (5, 6, 7),
         head_channels: int = 16,
+        ndim: int = 3,
     ) -> None:
         super().__init__()
         c = channels
-        self.transformer = Swin(c, depths, heads, window)
-        self.up0 = UpBlock(8 * c, 4 * c, 4 * c)
-        self.up1 = UpBlock(4 * c, 2 * c, 2 * c)
-        self.up2 = UpBlock(2 * c, c, c)
-        self.up3 = UpBlock(c, c // 2, c // 2)
-        self.up4 = UpBlock(c // 2, head_channels, head_channels)
-        self.c1 = ConvBlock(2, c // 2)
-        self.c2 = ConvBlock(2, head_channels)
+        self.halved = (2, 2, 2) if ndim == 3 else (1, 2, 2)
+        self.transformer = Swin(c, depths, heads, window, ndim)
+        self.up0 = UpBlock(8 * c, 4 * c, 4 * c, ndim)
+        self.up1 = UpBlock(4 * c, 2 * c, 2 * c, ndim)
+        self.up2 = UpBlock(2 * c, c, c, ndim)
+        self.up3 = UpBlock(c, c // 2, c // 2, ndim)
+        self.up4 = UpBlock(c // 2, head_channels, head_channels, ndim)
+        self.c1 = ConvBlock(2, c // 2, ndim)
+        self.c2 = ConvBlock(2, head_channels, ndim)
         self.reg_head = nn.Sequential(nn.Conv3d(head_channels, 3, 3, padding=1))
 
     multiple = 32  # image sizes must be multiples of this
@@ -276,7 +289,9 @@ class TransMorph(nn.Module):
 
     def decode(self, images: Tensor, features: list[Tensor], rate: float = 0.0) -> Tensor:
         """The two images (B, 2, Z, Y, X) and the encoder's features to the last features."""
-        half = F.dropout3d(self.c1(F.avg_pool3d(images, 3, 2, 1)), rate)
+        window = [2 * n - 1 for n in self.halved]  # 3 voxels, across a slice 1
+        pooled = F.avg_pool3d(images, window, self.halved, [n - 1 for n in self.halved])
+        half = F.dropout3d(self.c1(pooled), rate)
         full = F.dropout3d(self.c2(images), rate)
         x = self.up0(features[3], features[2])
         x = self.up1(x, features[1])

@@ -86,7 +86,8 @@ class UNet(nn.Module):
         return x if self.out is None else self.out(x)
 
 
-def conv(inputs: int, outputs: int, ndim: int = 3) -> nn.Conv3d:
+def conv(inputs: int, outputs: int, ndim: int = 3, bias: bool = True, stride: int = 1) -> nn.Conv3d:
     """A convolution over 3 voxels along each axis that the images have."""
-    size = 3 if ndim == 3 else (1, 3, 3)
-    return nn.Conv3d(inputs, outputs, size, padding=1 if ndim == 3 else (0, 1, 1))
+    size, padding = ((3,) * 3, (1,) * 3) if ndim == 3 else ((1, 3, 3), (0, 1, 1))
+    steps = (stride if ndim == 3 else 1, stride, stride)
+    return nn.Conv3d(inputs, outputs, size, steps, padding, bias=bias)
