@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from UncertainRegLib.__main__ import main  # noqa: E402
 from UncertainRegLib.backbones.trained import class_of  # noqa: E402
+from UncertainRegLib.checksum import sha256_of  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, write_image  # noqa: E402
 from UncertainRegLib.networks.diffusemorph import displacement_net  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
@@ -265,6 +266,23 @@ def test_the_command_writes_the_tables_and_says_what_is_missing(tmp_path, listed
     assert "no pair is for validation" in capsys.readouterr().err
     assert main([*arguments[:3], str(folder), *arguments[2:], str(out), "--progress", "none"]) == 1
     assert "twice" in capsys.readouterr().err
+
+
+def test_pairs_of_the_training_and_lists_without_a_split_are_told_of(tmp_path, listed, capsys):
+    """Of two pairs the model has seen the fixed image of one."""
+    folder = model(tmp_path / "m")
+    manifest = json.loads((folder / "model.json").read_text("utf-8"))
+    known = sha256_of(tmp_path / "af.nrrd")
+    manifest["provenance"]["data"] = [{"file": "af.nrrd", "sha256": known}]
+    (folder / "model.json").write_text(json.dumps(manifest), "utf-8")
+    arguments = ["evaluate", "learned", str(folder), "--progress", "none", "--out"]
+    assert main([*arguments, str(tmp_path / "a"), "--pairs", str(listed)]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "m was trained with images of 1 of the 2 pairs" in said and "split" not in said
+    without = [line.rpartition(",")[0] for line in listed.read_text("utf-8").splitlines()]
+    (tmp_path / "all.csv").write_text("\n".join(without) + "\n", "utf-8")
+    assert main([*arguments, str(tmp_path / "b"), "--pairs", str(tmp_path / "all.csv")]) == 0
+    assert "all its pairs are judged" in capsys.readouterr().err
 
 
 def test_labels_that_a_refining_model_does_not_know_are_a_sentence(tmp_path, listed):

@@ -17,6 +17,7 @@ from ..results.schema import FILE
 from . import evaluate_acceptance, evaluate_dose
 from .exit_codes import CANCELLED, COMPLETE, REFUSED
 from .options import add_device, add_progress, json_object, reporter
+from .presets import PRESETS
 
 PROGRESS = "on stderr a bar, or none; or JSON lines on stdout instead of all text [bar]"
 
@@ -38,6 +39,8 @@ def _add_actions(top) -> None:
         parser = actions.add_parser(study.command, help=study.question)
         study.add_arguments(parser)
         _common(parser, study)
+        if study.command in PRESETS:
+            parser.add_presets(study.command)
         parser.set_defaults(command=_study, study=study)
     _add_calibrate(actions)
     evaluate_acceptance.add_action(actions, PROGRESS)

@@ -8,11 +8,13 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 
+from .presets import PRESETS, Preset, in_words
+
 DEVICES = ("auto", "cpu", "cuda")
 
 
 class FilledParser(ArgumentParser):
-    """A parser whose options may be added when it is first used.
+    """A parser whose options may be added when it is first used, and may have presets.
 
     Args:
         fill: takes the parser and adds them.
@@ -23,12 +25,37 @@ class FilledParser(ArgumentParser):
     ) -> None:
         super().__init__(*args, **settings)
         self._fill = fill
+        self._presets: dict[str, Preset] = {}
+
+    def add_presets(self, command: str) -> None:
+        """``--preset``: values for many options at once, which those that are given overrule.
+
+        To be called after all options were added; a preset may name more than this command has.
+        """
+        known = {action.dest for action in self._actions}
+        self._presets = {
+            name: {option: value for option, value in preset.items() if option in known}
+            for name, preset in PRESETS[command].items()
+        }
+        self.add_argument(
+            "--preset",
+            choices=tuple(self._presets),
+            default="",
+            help="the settings of the paper, or smaller ones; options that are given overrule them",
+        )
 
     def parse_known_args(self, args=None, namespace=None):
-        """As of every parser, after its options were added."""
+        """As of every parser, after its options were added; a preset says what it has set."""
         fill, self._fill = self._fill, lambda parser: None
         fill(self)
-        return super().parse_known_args(args, namespace)
+        found, rest = super().parse_known_args(args, namespace)
+        name = getattr(found, "preset", "")
+        if name not in self._presets:
+            return found, rest
+        self.set_defaults(**self._presets[name])
+        found, rest = super().parse_known_args(args, namespace)
+        print(in_words(name, self._presets[name], vars(found)), file=sys.stderr)
+        return found, rest
 
 
 def json_object(text: str) -> dict:

@@ -86,6 +86,7 @@ def add_command(commands) -> None:
         help="only say device, memory and minutes, from one registration",
     )
     add_progress(run, PROGRESS)
+    run.add_presets("run")
     run.set_defaults(command=_run, reporter=reporter, usage_error=run.error)
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
-from .exit_codes import COMPLETE
-from .options import add_device, add_progress, count, positive, warn
-from .train_folder import PROGRESS, add_gong, on_step
+from .options import count, positive
+from .train_data import (
+    add_shape,
+    add_source,
+    add_steps,
+    check_torch,
+    finished,
+    on_step,
+    steps_of,
+    training_pairs,
+)
+from .train_folder import add_gong
 from .train_two_networks import add_two_networks
 
 
@@ -19,31 +26,19 @@ def add_command(commands) -> None:
     train = methods.add_parser(
         "sir", help="the proposal network of Structured SIR; goes on where it was stopped"
     )
-    source = train.add_mutually_exclusive_group(required=True)
-    source.add_argument("--images", default="", help="folder of images; pairs are drawn inside")
-    source.add_argument(
+    add_source(train).add_argument(
         "--synthetic",
         action="store_true",
         help="random shapes, contrasts and warps instead of images",
     )
     train.add_argument("--out", required=True, help="folder for the model and its checkpoints")
     train.add_argument("--start", default="", help="model folder to begin with")
-    train.add_argument(
-        "--shape",
-        type=int,
-        nargs=3,
-        default=(48, 64, 48),
-        metavar=("Z", "Y", "X"),
-        help="voxels of the network's images, multiples of 8 [48 64 48]",
-    )
-    train.add_argument(
-        "--spacing", type=positive, default=1.0, help="their voxel size in mm, with --images [1]"
-    )
+    add_shape(train, (48, 64, 48), "voxels of the network's images, multiples of 8")
     train.add_argument("--variant", default="S+LC", help="V or S, +, D, LD, C or LC [S+LC]")
     train.add_argument(
         "--objective", default="entropy", help="of the S variants: paper, entropy or wake [entropy]"
     )
-    train.add_argument("--steps", type=count, default=50_000, help="all steps [50000]")
+    add_steps(train, 50_000)
     train.add_argument(
         "--mean-steps",
         type=int,
@@ -99,39 +94,26 @@ def add_command(commands) -> None:
         default=None,
         help="convolutions in bfloat16: fast on CPUs with AVX512-BF16; a GPU always",
     )
-    train.add_argument("--validate-every", type=count, default=500, help="steps [500]")
-    train.add_argument("--save-every", type=count, default=500, help="steps [500]")
-    train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
-    add_device(train)
-    add_progress(train, PROGRESS)
+    train.add_presets("sir")
     train.set_defaults(command=_train_sir)
 
 
 def _train_sir(options, report) -> int:
-    from ..environment import choose_device
-    from ..samplers import entry
-
-    sir = entry("sir")
-    if sir.to_install:
-        raise ValueError(f"Training needs torch: {sir.to_install}")
+    check_torch()
     from ..samplers.proposals.trained import proposal_network
-    from ..training.folder import FolderPairs
     from ..training.sir import SirTraining, train_sir
     from ..training.synthetic import SyntheticPairs
 
     wrong = [n for n in options.shape if n < 8 or n % 8]
     if wrong:
         raise ValueError(f"--shape has {wrong[0]}; give multiples of 8.")
-    shape = tuple(options.shape)
-    pairs = (
-        SyntheticPairs(shape)
-        if options.synthetic
-        else FolderPairs(options.images, shape, options.spacing, say=warn)
-    )
+    if options.synthetic:
+        pairs, validation = SyntheticPairs(tuple(options.shape)), None
+    else:
+        pairs, validation = training_pairs(options)
     config = SirTraining(
         variant=options.variant,
         s_objective=options.objective,
-        steps=options.steps,
         mean_steps=options.mean_steps,
         decay_steps=options.decay_steps,
         proposals=options.proposals,
@@ -147,19 +129,14 @@ def _train_sir(options, report) -> int:
         rank=options.rank,
         optimiser=options.optimiser,
         bfloat16=options.bfloat16,
-        validate_every=options.validate_every,
-        save_every=options.save_every,
-        seed=options.seed,
-        device=choose_device(options.device),
+        **steps_of(options),
     )
     start = proposal_network(options.start) if options.start else None
-    train_sir(
-        config, pairs, options.out, options.progress == "bar", start=start, on_step=on_step(options)
+    bar, log = options.progress == "bar", on_step(options)
+    return finished(
+        options,
+        lambda: train_sir(
+            config, pairs, options.out, bar, start=start, on_step=log, validation=validation
+        ),
+        f'Use it with --method sir --parameters \'{{"method": {{"weights": "{options.out}"}}}}\'',
     )
-    if options.progress == "bar":
-        print(
-            f"Trained: {options.out}. Use it with --method sir --parameters "
-            f'\'{{"method": {{"weights": "{options.out}"}}}}\'',
-            file=sys.stderr,
-        )
-    return COMPLETE

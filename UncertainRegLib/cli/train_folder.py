@@ -1,15 +1,21 @@
-"""Commands that train a displacement network on a folder of images: each leaves a model folder."""
+"""Commands that train a displacement network on images: each leaves a model folder."""
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
+from .options import count
+from .train_data import (
+    add_shape,
+    add_source,
+    add_steps,
+    check_torch,
+    finished,
+    on_step,
+    steps_of,
+    training_pairs,
+)
+from .train_network import add_network, network_settings
 
-from .exit_codes import COMPLETE
-from .options import add_device, add_progress, count, positive, warn
-
-PROGRESS = "a bar, or one JSON object a step on stdout [bar]"
+SLICES = ("x", "y", "z")
 
 
 def add_gong(methods) -> None:
@@ -27,6 +33,20 @@ def add_gong(methods) -> None:
         train.add_argument("--window", type=count, default=5, help="of NLCC, voxels [5]")
         train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
         add_norm(train)
+        train.add_argument(
+            "--uncertainty-weight",
+            type=float,
+            default=0.1,
+            help="of the predicted uncertainty, where there is one [0.1]",
+        )
+        if name == "dropout":
+            train.add_argument(
+                "--dropout", type=float, default=0.1, help="probability, after the encoder [0.1]"
+            )
+        if name == "bootstrap":
+            train.add_argument(
+                "--share", type=float, default=0.9, help="of the images that a member sees [0.9]"
+            )
         if name != "predictive":
             train.add_argument(
                 "--predictive",
@@ -46,16 +66,17 @@ def add_gong(methods) -> None:
                 default=0.1,
                 help="of SGD at the begin of a cycle [0.1]",
             )
+        train.add_presets(name)
         train.set_defaults(command=_train_gong, kind=name)
 
 
 def _train_gong(options, report) -> int:
-    pairs, common = folder_settings(options)
+    pairs, validation, common = folder_settings(options)
     from ..training.gong import GongTraining, train_gong
 
     given = {
         name: getattr(options, name)
-        for name in ("members", "cycles", "first_cycle", "snapshot_rate")
+        for name in ("members", "share", "dropout", "cycles", "first_cycle", "snapshot_rate")
         if hasattr(options, name)
     }
     plain = options.kind in ("voxelmorph", "predictive")
@@ -63,18 +84,20 @@ def _train_gong(options, report) -> int:
         predictive=options.kind == "predictive" or options.predictive,
         ensemble="" if plain else options.kind,
         batch=options.batch,
-        network=network_settings(options),
+        network=network_settings(options, 2 if options.shape[0] == 1 else 3),
         learning_rate=options.rate,
         window=options.window,
         smoothness=options.smoothness,
         norm=options.norm,
+        uncertainty_weight=options.uncertainty_weight,
         **common,
         **given,
     )
-    train_gong(
-        config, pairs, options.out, options.progress == "bar", on_step(options), options.licence
+    bar, log = options.progress == "bar", on_step(options)
+    return finished(
+        options,
+        lambda: train_gong(config, pairs, options.out, bar, log, options.licence, validation),
     )
-    return trained(options)
 
 
 def add_norm(train) -> None:
@@ -90,22 +113,26 @@ def add_norm(train) -> None:
 
 
 def folder_options(
-    methods, name: str, text: str, backbones: tuple[str, ...] = ("voxelmorph", "transmorph")
+    methods,
+    name: str,
+    text: str,
+    backbones: tuple[str, ...] = ("voxelmorph", "transmorph"),
+    steps: int = 41_600,
 ):
-    """A command of ``train`` with the options that every training on a folder of images has."""
+    """A command of ``train`` with the options that every displacement network has."""
     train = methods.add_parser(name, help=f"{text}; goes on where it was stopped")
     train.set_defaults(labels=None)
-    train.add_argument("--images", required=True, help="folder of images; pairs are drawn inside")
+    add_source(train)
     train.add_argument("--out", required=True, help="folder for the model and its checkpoints")
-    train.add_argument(
-        "--shape",
-        type=int,
-        nargs=3,
-        default=(48, 64, 48),
-        metavar=("Z", "Y", "X"),
-        help="voxels of the network's images; 1 Y X trains on slices [48 64 48]",
+    add_shape(
+        train, (48, 64, 48), "voxels of the network's images; 1 Y X trains on 2-D images or slices"
     )
-    train.add_argument("--spacing", type=positive, default=1.0, help="their voxel size in mm [1]")
+    train.add_argument(
+        "--slices",
+        default="",
+        choices=SLICES,
+        help="with --pairs: every slice of the volumes across that axis of the files is an image",
+    )
     train.add_argument(
         "--shift",
         type=int,
@@ -113,71 +140,21 @@ def folder_options(
         help="augmentation: voxels that images are moved at most [2]",
     )
     train.add_argument("--backbone", default="voxelmorph", choices=backbones)
-    train.add_argument(
-        "--blocks",
-        type=int,
-        default=1,
-        choices=(1, 2),
-        help="2: the network sees blocks of voxels, eight times faster [1]",
-    )
+    add_network(train)
     train.add_argument("--batch", type=count, default=1, help="pairs a step [1]")
-    train.add_argument("--steps", type=count, default=41_600, help="of each network [41600]")
-    train.add_argument("--save-every", type=count, default=500, help="steps [500]")
-    train.add_argument("--seed", type=int, default=0, help="of everything random [0]")
+    add_steps(train, steps)
     train.add_argument("--licence", default="not stated", help="of the images, for the record")
-    add_device(train)
-    add_progress(train, PROGRESS)
     return train
 
 
 def folder_settings(options):
-    """The pairs of a folder, and the settings that every training shares, as keywords.
+    """The pairs, those for validation or None, and what every training shares, as keywords.
 
     Raises:
-        ValueError: torch or the folder is missing.
+        ValueError: torch, the folder or the list is missing.
     """
-    import importlib.util
-
-    if importlib.util.find_spec("torch") is None:
-        raise ValueError("Training needs torch: install the Python package torch.")
-    from ..environment import choose_device
-    from ..training.folder import FolderPairs
-
-    pairs = FolderPairs(
-        options.images,
-        tuple(options.shape),
-        options.spacing,
-        options.labels,
-        together=options.shift,
-        apart=min(options.shift, 1),
-        intensity="minmax",
-        say=warn,
+    check_torch()
+    pairs, validation = training_pairs(
+        options, together=options.shift, apart=min(options.shift, 1), intensity="minmax"
     )
-    return pairs, {
-        "steps": options.steps,
-        "save_every": options.save_every,
-        "seed": options.seed,
-        "device": choose_device(options.device),
-    }
-
-
-def network_settings(options) -> dict:
-    """Settings of `DisplacementNet` that were given."""
-    return {"backbone": options.backbone, "blocks": options.blocks}
-
-
-def on_step(options):
-    """What takes the log of every step, or None."""
-    return (lambda log: print(json.dumps(log), flush=True)) if options.progress == "json" else None
-
-
-def trained(options) -> int:
-    """Say how the model is used; the exit code."""
-    if options.progress == "bar":
-        name = Path(options.out).name
-        print(
-            f"Trained: {options.out}. Use it as --backbone {options.out}, or have it in every "
-            f"list: backbones install {name} --from {options.out}",
-            file=sys.stderr,
-        )
-    return COMPLETE
+    return pairs, validation, steps_of(options)

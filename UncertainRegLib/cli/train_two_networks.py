@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from .options import count
-from .train_folder import (
-    add_norm,
-    folder_options,
-    folder_settings,
-    network_settings,
-    on_step,
-    trained,
-)
+from .train_data import finished, on_step
+from .train_folder import add_norm, folder_options, folder_settings
+from .train_network import network_settings, unet_settings
 
 BACKBONES = ("voxelmorph", "transmorph", "diffusemorph")
 
@@ -22,6 +17,7 @@ def add_two_networks(methods) -> None:
         "heteroscedastic",
         "a displacement network beside one that finds the noise of the images",
         BACKBONES,
+        30_000,
     )
     _common(train)
     train.add_argument(
@@ -48,9 +44,14 @@ def add_two_networks(methods) -> None:
         metavar="ALPHA",
         help="weight of the displacement's own variance [0: none]",
     )
-    train.set_defaults(command=_train_heteroscedastic, steps=30_000)
+    train.add_presets("heteroscedastic")
+    train.set_defaults(command=_train_heteroscedastic)
     train = folder_options(
-        methods, "adacs", "a displacement network beside one that scores correspondence", BACKBONES
+        methods,
+        "adacs",
+        "a displacement network beside one that scores correspondence",
+        BACKBONES,
+        34_000,
     )
     _common(train)
     train.add_argument("--alpha", type=float, default=0.02, help="against scores of zero [0.02]")
@@ -71,7 +72,8 @@ def add_two_networks(methods) -> None:
         "--scoring-steps", type=int, default=2000, help="next steps, of the score alone [2000]"
     )
     train.add_argument("--epoch-steps", type=count, default=100, help="steps of an epoch [100]")
-    train.set_defaults(command=_train_adacs, steps=34_000)
+    train.add_presets("adacs")
+    train.set_defaults(command=_train_adacs)
 
 
 def _common(train) -> None:
@@ -80,26 +82,28 @@ def _common(train) -> None:
     add_norm(train)
 
 
-def _settings(options) -> tuple[object, dict]:
-    """The pairs, and what both trainings share."""
-    pairs, common = folder_settings(options)
+def _settings(options) -> tuple[object, object, dict]:
+    """The pairs, those for validation or None, and what both trainings share."""
+    pairs, validation, common = folder_settings(options)
     ndim = 2 if options.shape[0] == 1 else 3
-    network = {**network_settings(options), "ndim": ndim}
-    if options.backbone == "diffusemorph" and options.blocks == 1:
-        del network["blocks"]
-    return pairs, {
-        **common,
-        "network": network,
-        "ndim": ndim,
-        "learning_rate": options.rate,
-        "smoothness": options.smoothness,
-        "norm": options.norm,
-        "batch": options.batch,
-    }
+    return (
+        pairs,
+        validation,
+        {
+            **common,
+            **unet_settings(options),
+            "network": {**network_settings(options, ndim), "ndim": ndim},
+            "ndim": ndim,
+            "learning_rate": options.rate,
+            "smoothness": options.smoothness,
+            "norm": options.norm,
+            "batch": options.batch,
+        },
+    )
 
 
 def _train_heteroscedastic(options, report) -> int:
-    pairs, common = _settings(options)
+    pairs, validation, common = _settings(options)
     from ..training.heteroscedastic import HeteroscedasticTraining, train_heteroscedastic
 
     config = HeteroscedasticTraining(
@@ -112,14 +116,17 @@ def _train_heteroscedastic(options, report) -> int:
         alpha=options.sigma_z,
         **common,
     )
-    train_heteroscedastic(
-        config, pairs, options.out, options.progress == "bar", on_step(options), options.licence
+    bar, log = options.progress == "bar", on_step(options)
+    return finished(
+        options,
+        lambda: train_heteroscedastic(
+            config, pairs, options.out, bar, log, options.licence, validation
+        ),
     )
-    return trained(options)
 
 
 def _train_adacs(options, report) -> int:
-    pairs, common = _settings(options)
+    pairs, validation, common = _settings(options)
     from ..training.adacs import AdaCSTraining, train_adacs
 
     config = AdaCSTraining(
@@ -132,7 +139,8 @@ def _train_adacs(options, report) -> int:
         epoch_steps=options.epoch_steps,
         **common,
     )
-    train_adacs(
-        config, pairs, options.out, options.progress == "bar", on_step(options), options.licence
+    bar, log = options.progress == "bar", on_step(options)
+    return finished(
+        options,
+        lambda: train_adacs(config, pairs, options.out, bar, log, options.licence, validation),
     )
-    return trained(options)

@@ -96,7 +96,7 @@ def one_frame(path: str | Path, stored: Stored, frame: int) -> Stored:
     """
     size, count = stored.size, stored.components
     if len(size) == 4 and count == 1:
-        size, count = size[:3], size[3]
+        size, count = size[:3], size[-1]
 
         def read() -> np.ndarray:
             return stored.read()[frame]

@@ -134,6 +134,11 @@ class Learned(Study):
                 f"{options.pairs} names no subject: fixed images count as subjects, so that "
                 "intervals are too narrow where several are of one person; give a column subject."
             )
+        if not pairs[0].split:
+            say(
+                f"{options.pairs} has no column split: all its pairs are judged. The lists with the "
+                "splits of a training are in its model folder, pairs.csv."
+            )
         atlases = []
         if options.atlases:
             atlases = sources([pair for pair in listed if pair.split == "train"])
@@ -146,9 +151,28 @@ class Learned(Study):
         models = {}
         for name, folder in named([Path(one) for one in options.models]).items():
             models[name] = class_of(folder)(seed=options.seed, device=device)
-        return cls(
+        study = cls(
             models, pairs, Path(options.out), atlases, options.slices, options.passes, options.seed
         )
+        for name, count in study.seen().items():
+            say(
+                f"{name} was trained with images of {count} of the {len(pairs)} pairs: what it gets "
+                "there says nothing of others; judge by pairs of other subjects."
+            )
+        return study
+
+    def seen(self) -> dict[str, int]:
+        """Of how many pairs each model knows an image from its training; those that know none are
+        left out."""
+        found = {}
+        for name, model in self.models.items():
+            known = {one["sha256"] for one in model.manifest["provenance"].get("data", ())}
+            count = sum(
+                bool({self._sum(pair.fixed), self._sum(pair.moving)} & known) for pair in self.pairs
+            )
+            if count:
+                found[name] = count
+        return found
 
     def rows(self) -> Rows:
         """The rows computed so far."""
@@ -279,11 +303,13 @@ class Learned(Study):
         frames = [*pair.frames, *(one.frame for one in self.atlases)]
         for one in self.atlases:
             files += [one.file, one.labels]
-        for file in files:
-            if file is not None and file not in self._sums:
-                self._sums[file] = sha256_of(file)
-        parts = [str(frames), *(self._sums.get(file, "") for file in files)]
+        parts = [str(frames), *("" if file is None else self._sum(file) for file in files)]
         return sha256(" ".join(parts).encode()).hexdigest()[:12]
+
+    def _sum(self, file: str) -> str:
+        if file not in self._sums:
+            self._sums[file] = sha256_of(file)
+        return self._sums[file]
 
 
 def sources(pairs: list[ListedPair]) -> list[Source]:

@@ -37,7 +37,14 @@ LAYOUTS = {  # file: title, measures
     ),
 }
 COMPARED = ("dice", "asd_mm", "hd95_mm", "naurc", "mse")  # on the page; all are in a CSV
-NOT_SETTINGS = ("seed", "save_every", "device")  # of a training: they make no other method
+NOT_SETTINGS = (
+    "seed",
+    "save_every",
+    "stop_after",
+    "validate_every",
+    "validation_pairs",
+    "device",
+)  # of a training: they make no other method
 NOTES = """\
 ± is the standard deviation over subjects. HD and HD95: largest and 95 % surface distance, ASD: mean
 from the registered to the true surface (medpy's asd); symmetric: column assd_mm of summary.csv. MSE,

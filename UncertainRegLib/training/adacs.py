@@ -51,7 +51,8 @@ class AdaCSTraining:
         network: settings of the displacement network, see `displacement_net`.
         encoder, decoder, ndim: of the scoring network, see `UNet`.
         learning_rate: of both optimisers (Adam); batch: pairs a step.
-        steps, seed, save_every, device: of the training, warm-up included.
+        steps, seed, save_every, validate_every, stop_after, device: of the training, warm-up
+            included, see `run_steps`.
     """
 
     smoothness: float = 0.01
@@ -72,6 +73,8 @@ class AdaCSTraining:
     steps: int = 34_000
     seed: int = 0
     save_every: int = 500
+    validate_every: int = 500
+    stop_after: int | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -139,6 +142,7 @@ def train_adacs(
     progress: bool = True,
     on_step: Callable[[dict], None] | None = None,
     licence: str = "not stated",
+    validation=None,
 ) -> dict[str, nn.Module]:
     """Train, or resume from a checkpoint in ``out``; see `loop.run_steps`.
 
@@ -149,10 +153,11 @@ def train_adacs(
 
     Args:
         pairs: has ``pair(seed, device) -> Pair``, and ``record()`` for the checkpoint, see
-            ``synthetic`` and ``folder``.
+            ``synthetic``, ``folder`` and ``listed``.
         progress: show a progress bar on stderr.
         on_step: takes the log of every step.
         licence: of the images, for the model's provenance.
+        validation: `listed.ListedPairs` that no step sees, see `validation.validate`; or None.
 
     Returns:
         The networks, "displacement" and "score".
@@ -160,6 +165,7 @@ def train_adacs(
     Raises:
         ValueError: a checkpoint of other settings is in the way.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
+        Paused: after ``stop_after`` steps.
     """
     training = TwoNetworks("adacs", config, config.networks())
     nets, optimisers = training.nets, training.optimisers
@@ -200,7 +206,9 @@ def train_adacs(
         return log
 
     loss = f"S (B - A o phi)^2 + {config.smoothness} smoothness"
-    return training.train(step, pairs, out, loss, progress, on_step, licence, momentum=momentum)
+    return training.train(
+        step, pairs, out, loss, progress, on_step, licence, validation, momentum=momentum
+    )
 
 
 def predict_score(net: nn.Module, fixed: Tensor) -> Tensor:

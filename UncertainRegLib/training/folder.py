@@ -10,15 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..backbones.prepare import PERCENTILES
-from ..backbones.working_grid import axes_of, centred_grid
 from ..checksum import sha256_of
-from ..geometry import Image, read_image, read_labels
 from ..geometry.errors import Say, unsaid
 from ..randomness import numpy_generator
+from .prepared import Preparation, Source, label_values, one_for_many
 from .synthetic import Pair
 
-ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz")
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".png")
 
 
 @dataclass
@@ -30,7 +28,8 @@ class FolderPairs:
 
     Attributes:
         folder: images; labels: a folder with files of the same names, or None.
-        shape: (Z, Y, X) of the network's images; (1, Y, X) takes the middle slice of each.
+        shape: (Z, Y, X) of the network's images; (1, Y, X) takes 2-D images, or the middle slice of
+            each.
         spacing_mm: their voxel size.
         names: use only these files.
         together, apart: augmentation, largest shift in voxels of both images and of each
@@ -65,24 +64,16 @@ class FolderPairs:
                 f"{self.folder} holds {len(self.files)} of the images asked for; "
                 "training needs at least two."
             )
+        keep, speak = one_for_many(self.say)
+        preparation = Preparation(self.shape, self.spacing_mm, self.intensity, say=keep)
         axes = set()
         for file in self.files:
-            image = read_image(file, self.say)
-            axes.add(axes_of(image.grid))
-            grid = centred_grid(image, self.shape, self.spacing_mm)
-            low, high = (
-                np.percentile(image.array, PERCENTILES)
-                if (self.intensity == "percentiles")
-                else (image.array.min(), image.array.max())
-            )
-            array = np.clip((image.resample(grid).array - low) / max(high - low, 1e-6), 0, 1)
-            labels = labels_sum = None
-            if self.labels is not None:
-                labels_file = Path(self.labels) / file.name
-                labels, labels_sum = read_labels(labels_file, self.say), sha256_of(labels_file)
-                labels = Image(labels.array, image.grid).resample(grid, "nearest", 0).array
-            self._images.append((array.astype(np.float32), labels))
-            self._sums.append((sha256_of(file), labels_sum))
+            labels = None if self.labels is None else str(Path(self.labels) / file.name)
+            (image,) = preparation.images(Source(str(file), labels))
+            axes.add(image.axes)
+            self._images.append((image.array, image.labels))
+            self._sums.append((sha256_of(file), labels and sha256_of(labels)))
+        speak()
         self.axes = axes.pop() if len(axes) == 1 else None
 
     def __len__(self) -> int:
@@ -111,8 +102,7 @@ class FolderPairs:
 
     def label_values(self) -> tuple[int, ...]:
         """Every label that occurs, without 0; empty without segmentations."""
-        found = [np.unique(labels) for _, labels in self._images if labels is not None]
-        return tuple(int(v) for v in np.unique(np.concatenate(found)) if v) if found else ()
+        return label_values([labels for _, labels in self._images])
 
     def pair(self, seed: int, device: str = "cpu") -> Pair:
         """A pair and its shifts, drawn with a seed."""
@@ -127,14 +117,14 @@ class FolderPairs:
     ) -> Pair:
         """The pair of two images by number (in order of file names), moved by whole voxels."""
         tensors = [
-            [None if a is None else _shifted(a, shift, device) for a in self._images[index]]
+            [None if a is None else shifted(a, shift, device) for a in self._images[index]]
             for index, shift in zip((moving, fixed), shifts)
         ]
         (moving, moving_labels), (fixed, fixed_labels) = tensors
         return Pair(moving, fixed, moving_labels, fixed_labels)
 
 
-def _shifted(array: np.ndarray, shift, device: str) -> torch.Tensor:
+def shifted(array: np.ndarray, shift, device: str) -> torch.Tensor:
     """(1, 1, Z, Y, X): the array moved by whole voxels, its border repeated."""
     index = [np.clip(np.arange(n) - s, 0, n - 1) for n, s in zip(array.shape, shift)]
     return torch.as_tensor(array[np.ix_(*index)], device=device)[None, None]

@@ -21,10 +21,19 @@ from ..randomness import numpy_generator, seed_of, torch_seeded
 from .loop import descend, fixed_threads, mixed_precision, run_steps
 from .losses import check_norm, laplace_nll, nlcc, one_hot, smoothness, soft_dice
 from .model_folder import provenance, save_model
+from .validation import validate
 
 ENSEMBLES = ("", "bootstrap", "dropout", "snapshot")
 # between a checkpoint and going on
-MAY_CHANGE = ("steps", "members", "first_cycle", "save_every", "device")
+MAY_CHANGE = (
+    "steps",
+    "members",
+    "first_cycle",
+    "save_every",
+    "validate_every",
+    "stop_after",
+    "device",
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,9 @@ class GongTraining:
         cycles, snapshot_rate: of the snapshot ensemble's learning rate (Eq. 8), by SGD.
         first_cycle: no snapshot of an earlier cycle is chosen; for short trainings, whose first
             cycles have not learnt to register.
-        save_every: steps between checkpoints.
+        save_every, validate_every: steps between checkpoints, and between looks at the pairs for
+            validation.
+        stop_after: steps of a network after which to pause, see `run_steps`.
     """
 
     predictive: bool = False
@@ -65,6 +76,8 @@ class GongTraining:
     snapshot_rate: float = 0.1
     first_cycle: int = 0
     save_every: int = 500
+    validate_every: int = 500
+    stop_after: int | None = None
     seed: int = 0
     device: str = "cpu"
 
@@ -143,18 +156,20 @@ def train_gong(
     progress: bool = True,
     on_step: Callable[[dict], None] | None = None,
     licence: str = "not stated",
+    validation=None,
 ) -> Path:
     """Train one network or an ensemble, or resume where it stopped; returns its ``model.json``.
 
     A bootstrap ensemble has a folder for each member inside ``out``, others train in ``out``.
 
     Args:
-        pairs: `folder.FolderPairs` with "minmax" or "percentiles" intensities.
+        pairs: `folder.FolderPairs` or `listed.ListedPairs`; a bootstrap member sees a part of the
+            images of a folder, or of the pairs of a list.
         licence: of the images, for the model's provenance.
+        validation: `listed.ListedPairs` that no step sees, see `validation.validate`; or None.
 
     Raises:
-        ValueError: see `run_steps`.
-        FloatingPointError: see `run_steps`.
+        ValueError, FloatingPointError, Paused: see `run_steps`.
     """
     out = Path(out)
     classes = pairs.label_values()
@@ -174,12 +189,13 @@ def train_gong(
                     out / f"member-{m}",
                     progress,
                     on_step,
+                    validation,
                 )
                 weights[f"member-{m}"] = network.state_dict()
                 torch.set_num_threads(threads)  # the other members as the first one
     else:
         network, snapshots, threads = _train_one(
-            config, pairs, values, config.seed, out, progress, on_step
+            config, pairs, values, config.seed, out, progress, on_step, validation
         )
         weights = {"member-0": network.state_dict()}
         if config.ensemble == "snapshot":
@@ -221,6 +237,7 @@ def _train_one(
     out: Path,
     progress: bool,
     on_step,
+    validation,
 ) -> tuple[DisplacementNet, Snapshots, int]:
     """One network, and its threads; ``values`` are the labels with the background, or nothing."""
     keep_freed_memory()
@@ -263,6 +280,12 @@ def _train_one(
             snapshots.take(network)
         return log
 
+    def on_held_out() -> dict:
+        network.eval()  # dropout is all that it changes
+        found = validate(network, validation, config.device)
+        network.train()
+        return found
+
     free = [name for name in MAY_CHANGE if not (cyclic and name == "steps")]
     settings = {k: v for k, v in asdict(config).items() if k not in free and k != "seed"}
     state = {"network": network, "optimiser": optimiser, "snapshots": snapshots}
@@ -274,6 +297,9 @@ def _train_one(
         {**settings, **pairs.record(), "labels": list(values)},
         seed=seed,
         save_every=config.save_every,
+        stop_after=config.stop_after,
+        validate=None if validation is None else on_held_out,
+        validate_every=config.validate_every,
         progress=progress,
         on_step=on_step,
     )

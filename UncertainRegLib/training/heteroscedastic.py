@@ -53,7 +53,8 @@ class HeteroscedasticTraining:
         network: settings of the displacement network, see `displacement_net`.
         encoder, decoder, ndim: of the variance network, see `UNet`.
         learning_rate: of both optimisers (Adam); batch: pairs a step.
-        steps, seed, save_every, device: of the training; the paper makes 300 epochs.
+        steps, seed, save_every, validate_every, stop_after, device: of the training, see
+            `run_steps`; the paper makes 300 epochs.
     """
 
     loss: str = "snr"
@@ -74,6 +75,8 @@ class HeteroscedasticTraining:
     steps: int = 30_000
     seed: int = 0
     save_every: int = 500
+    validate_every: int = 500
+    stop_after: int | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -103,6 +106,7 @@ def train_heteroscedastic(
     progress: bool = True,
     on_step: Callable[[dict], None] | None = None,
     licence: str = "not stated",
+    validation=None,
 ) -> dict[str, nn.Module]:
     """Train, or resume from a checkpoint in ``out``; see `loop.run_steps`.
 
@@ -110,10 +114,11 @@ def train_heteroscedastic(
 
     Args:
         pairs: has ``pair(seed, device) -> Pair``, and ``record()`` for the checkpoint, see
-            ``synthetic`` and ``folder``.
+            ``synthetic``, ``folder`` and ``listed``.
         progress: show a progress bar on stderr.
         on_step: takes the log of every step.
         licence: of the images, for the model's provenance.
+        validation: `listed.ListedPairs` that no step sees, see `validation.validate`; or None.
 
     Returns:
         The networks, "displacement" and "variance".
@@ -121,6 +126,7 @@ def train_heteroscedastic(
     Raises:
         ValueError: a checkpoint of other settings is in the way.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
+        Paused: after ``stop_after`` steps.
     """
     training = TwoNetworks("heteroscedastic", config, config.networks())
     nets, optimisers = training.nets, training.optimisers
@@ -148,7 +154,7 @@ def train_heteroscedastic(
         }
 
     loss = f"{config.loss} + {config.smoothness} smoothness; beta-NLL"
-    return training.train(step, pairs, out, loss, progress, on_step, licence)
+    return training.train(step, pairs, out, loss, progress, on_step, licence, validation)
 
 
 def _displacement(net: nn.Module, moving: Tensor, fixed: Tensor, config: HeteroscedasticTraining):

@@ -82,9 +82,22 @@ def threads_of(checkpoint: dict, file: Path, say: Callable[[str], None] = to_std
     return checkpoint.get("threads")
 
 
+class Paused(Exception):
+    """A training that was asked to stop after so many steps has done so, and is saved."""
+
+
 def stopped(step: int, steps: int) -> KeyboardInterrupt:
     """Raised by a training that was interrupted, after it has saved."""
-    return KeyboardInterrupt(f"Stopped at step {step} of {steps}; run the same again to go on.")
+    return KeyboardInterrupt(_going_on(step, steps))
+
+
+def paused(step: int, steps: int) -> Paused:
+    """Raised by a training that was to stop here, after it has saved."""
+    return Paused(_going_on(step, steps))
+
+
+def _going_on(step: int, steps: int) -> str:
+    return f"Stopped at step {step} of {steps}; run the same again to go on."
 
 
 def run_steps(
@@ -96,6 +109,9 @@ def run_steps(
     *,
     seed: int = 0,
     save_every: int = 500,
+    stop_after: int | None = None,
+    validate: Callable[[], dict] | None = None,
+    validate_every: int = 500,
     progress: bool = True,
     on_step: Callable[[dict], None] | None = None,
 ) -> int:
@@ -116,6 +132,9 @@ def run_steps(
             refused.
         seed: of everything random.
         save_every: steps between checkpoints.
+        stop_after: do so many steps more at most, save, and raise `Paused` where some are left.
+        validate: what to log of pairs that no step sees, every ``validate_every`` steps and at
+            the end; draws no random numbers.
         progress: show a progress bar on stderr.
         on_step: takes the log of every step.
 
@@ -126,6 +145,7 @@ def run_steps(
         ValueError: a checkpoint of other settings is in the way, or cannot be read.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
         KeyboardInterrupt: Ctrl-C; the steps so far are saved, see `interruption`.
+        Paused: after ``stop_after`` steps.
     """
     from tqdm import tqdm
 
@@ -150,16 +170,21 @@ def run_steps(
                     f"The loss of step {n} is {log['loss']}; lower the "
                     "learning rate and start again."
                 )
+            last = n + 1 == steps
+            if validate is not None and ((n + 1) % validate_every == 0 or last):
+                log |= validate()
             log_file.write(json.dumps(log) + "\n")
             log_file.flush()
             if on_step is not None:
                 on_step(log)
             bar.set_postfix(loss=f"{log['loss']:.4f}", refresh=False)
-            stop = asked.is_set()
-            if (n + 1) % save_every == 0 or n + 1 == steps or stop:
+            stop, pause = asked.is_set(), n + 1 - first == stop_after and not last
+            if (n + 1) % save_every == 0 or last or stop or pause:
                 _save(state, settings, n + 1, threads, out / "checkpoint.pt")
             if stop:
                 raise stopped(n + 1, steps)
+            if pause:
+                raise paused(n + 1, steps)
     return threads
 
 

@@ -20,6 +20,7 @@ from .loop import (
     cut_log,
     fixed_threads,
     interruption,
+    paused,
     plain,
     refuse_changed,
     stopped,
@@ -30,7 +31,7 @@ from .model_folder import provenance, save_model
 from .sir_objectives import OBJECTIVES, CollapseMonitor, SpreadAverage, evaluate_bounds, sir_loss
 
 # between a checkpoint and going on
-MAY_CHANGE = {"steps", "device", "validate_every", "validation_pairs", "save_every"}
+MAY_CHANGE = {"steps", "device", "validate_every", "validation_pairs", "save_every", "stop_after"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class SirTraining:
         bfloat16: run the convolutions in bfloat16; None does so on a GPU. A CPU with instructions
             for it (AVX512-BF16) trains 3 times faster.
         validate_every, save_every: steps; validation_pairs: pairs held out.
+        stop_after: steps after which to pause, see `run_steps`.
     """
 
     variant: str = "S+LC"
@@ -81,6 +83,7 @@ class SirTraining:
     validate_every: int = 500
     validation_pairs: int = 4
     save_every: int = 500
+    stop_after: int | None = None
     seed: int = 0
     device: str = "cpu"
 
@@ -123,6 +126,7 @@ def train_sir(
     warn: Callable[[str], None] | None = None,
     on_step: Callable[[dict], None] | None = None,
     start: SirUNet | None = None,
+    validation=None,
 ) -> SirUNet:
     """Train, or resume from a checkpoint in ``out``.
 
@@ -132,17 +136,19 @@ def train_sir(
     uninterrupted one would have seen; see `loop.run_steps`.
 
     Args:
-        pairs: of ``synthetic`` or ``folder``.
+        pairs: of ``synthetic``, ``folder`` or ``listed``.
         progress: show a progress bar on stderr.
         warn: takes warnings; default stderr.
         on_step: takes the log of every step.
         start: a network to begin with; what the new one has beyond it starts fresh.
+        validation: of ``listed``, pairs that no step sees; None takes new ones of ``pairs``.
 
     Raises:
         ValueError: a checkpoint of other settings is in the way, or cannot be read; heavyball is
             missing.
         FloatingPointError: the loss is no number; the last checkpoint is kept.
         KeyboardInterrupt: Ctrl-C; the steps so far are saved, see `loop.interruption`.
+        Paused: after ``stop_after`` steps.
     """
     from tqdm import tqdm
 
@@ -191,17 +197,19 @@ def train_sir(
                     warn(warning)
             last = step + 1 == config.steps
             if (step + 1) % config.validate_every == 0 or last:
-                log |= validate(config, net, pairs)
+                log |= validate(config, net, pairs if validation is None else validation)
             log_file.write(json.dumps(log) + "\n")
             log_file.flush()
             if on_step is not None:
                 on_step(log)
             bar.set_postfix(loss=f"{log['loss']:.3f}")
-            stop = asked.is_set()
-            if (step + 1) % config.save_every == 0 or last or stop:
+            stop, pause = asked.is_set(), step + 1 - first == config.stop_after and not last
+            if (step + 1) % config.save_every == 0 or last or stop or pause:
                 _save(settings, net, optimiser, average, step + 1, threads, out / "checkpoint.pt")
             if stop:
                 raise stopped(step + 1, config.steps)
+            if pause:
+                raise paused(step + 1, config.steps)
     made_of = provenance(
         pairs.files,
         steps=config.steps,

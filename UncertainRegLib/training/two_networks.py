@@ -13,8 +13,10 @@ from ..networks.memory import keep_freed_memory
 from ..randomness import seed_of
 from .loop import run_steps
 from .model_folder import provenance, save_model
+from .validation import validate
 
-MAY_CHANGE = ("steps", "seed", "save_every", "device")  # between a checkpoint and going on
+# between a checkpoint and going on
+MAY_CHANGE = ("steps", "seed", "save_every", "validate_every", "stop_after", "device")
 
 
 class TwoNetworks:
@@ -52,6 +54,7 @@ class TwoNetworks:
         progress: bool,
         on_step,
         licence: str,
+        validation=None,
         **state,
     ) -> dict[str, nn.Module]:
         """Run the steps (see `run_steps`), write the model folder, return the networks.
@@ -59,6 +62,7 @@ class TwoNetworks:
         Args:
             pairs: their files, grid and intensity rule are written into the model.
             loss: in words; licence: of the images, for the model's provenance.
+            validation: `listed.ListedPairs` that no step sees, or None.
             state: what else a step changes, by name.
         """
         parts = {**self.nets, **{f"{name}_optimiser": o for name, o in self.optimisers.items()}}
@@ -72,6 +76,9 @@ class TwoNetworks:
             settings,
             seed=self.config.seed,
             save_every=self.config.save_every,
+            stop_after=self.config.stop_after,
+            validate=None if validation is None else lambda: self._on_held_out(validation),
+            validate_every=self.config.validate_every,
             progress=progress,
             on_step=on_step,
         )
@@ -96,3 +103,6 @@ class TwoNetworks:
             pairs.axes,
         )
         return self.nets
+
+    def _on_held_out(self, validation) -> dict:
+        return validate(self.nets["displacement"], validation, self.config.device)
