@@ -2,13 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
-from support.pair_lists import write_pair_list
+from support.pair_lists import SIZE, write_pair_list
+from UncertainRegLib import backbones
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.backbones.models import read_model
+from UncertainRegLib.geometry import read_image, read_labels, warp_labels
 from UncertainRegLib.training.pairs import read_pair_list
 
 TINY = {
@@ -43,11 +46,18 @@ def test_every_training_takes_a_list(tmp_path, method):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["predictive", "heteroscedastic", "adacs"])
-@pytest.mark.parametrize("backbone", ["voxelmorph", "transmorph", "diffusemorph"])
+@pytest.mark.parametrize(
+    ("method", "backbone"),
+    [
+        ("predictive", "voxelmorph"),
+        ("predictive", "transmorph"),
+        ("heteroscedastic", "transmorph"),
+        ("heteroscedastic", "diffusemorph"),
+        ("adacs", "voxelmorph"),
+        ("adacs", "diffusemorph"),
+    ],
+)
 def test_2d_networks_learn_from_2d_files(tmp_path, method, backbone):
-    if (method, backbone) == ("predictive", "diffusemorph"):
-        pytest.skip("DiffuseMorph has no head for labels")
     file, out = write_pair_list(tmp_path / "data", "png"), tmp_path / "out"
     options = ["--shape", "1", "16", "16", "--backbone", backbone]
     assert train(method, file, out, *options) == 0
@@ -97,3 +107,20 @@ def test_options_that_do_not_go_together(tmp_path, capsys):
     folder = ["train", "adacs", "--images", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert main([*folder, "--slices", "z", "--progress", "none"]) == 1
     assert "--slices goes with --pairs" in capsys.readouterr().err
+
+
+def test_a_2d_network_registers_2d_images_and_run_says_that_it_cannot(tmp_path, capsys):
+    file, out = write_pair_list(tmp_path / "data", "png"), tmp_path / "out"
+    options = ["--shape", "1", "16", "16", "--spacing", "1.2", "--rate", "0.01", "--steps", "30"]
+    assert train("heteroscedastic", file, out, *options) == 0
+    pair = read_pair_list(file)[3]
+    fixed, moving = (read_image(name, flat=True) for name in (pair.fixed, pair.moving))
+    model = backbones.create(str(out))
+    field = model.register(*model.prepare(fixed, moving)).to_numpy().resample(fixed.grid)
+    assert field.vectors.shape == (1, SIZE, SIZE, 3)
+    assert np.all(field.vectors[..., 2] == 0) and np.abs(field.vectors[..., :2]).max() > 0.1
+    moved = warp_labels(read_labels(pair.moving_labels, flat=True), field)
+    assert moved.array.shape == fixed.array.shape and moved.array.any()
+    command = ["run", "--fixed", pair.fixed, "--moving", pair.moving, "--backbone", str(out)]
+    assert main([*command, "--out", str(tmp_path / "result"), "--progress", "none"]) == 1
+    assert "has 2 dimensions; give a single 3D volume" in capsys.readouterr().err
