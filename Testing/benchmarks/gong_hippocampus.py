@@ -132,20 +132,28 @@ def predictions(folder: Path, config: GongTraining, moving, fixed, memberships):
     return found
 
 
-def judge_image(found, moving, fixed) -> dict[str, float]:
+def mask_of(pair) -> np.ndarray:
+    """Where neither image is padded: only there is anything judged."""
+    inside = torch.ones_like(pair.fixed, dtype=torch.bool) if pair.inside is None else pair.inside
+    return inside[0, 0].cpu().numpy()
+
+
+def judge_image(found, moving, fixed, inside) -> dict[str, float]:
     """Image metrics of a pair inside the test set (section 4.2.1), by the mean displacement
     (Eq. 7)."""
     mean, _ = ensemble_moments(torch.cat([p.displacement for p in found]))
     image = warp(moving, mean[None], "border")[0, 0].cpu().numpy()
     fixed = fixed[0, 0].cpu().numpy()
     return {
-        "mse": mean_squared_error(image, fixed),
-        "mi": mutual_information(image, fixed),
-        "nlcc": 100 * local_ncc(image, fixed),
+        "mse": mean_squared_error(image, fixed, inside),
+        "mi": mutual_information(image, fixed, inside),
+        "nlcc": 100 * local_ncc(image, fixed, inside),
     }
 
 
-def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> dict[str, float]:
+def judge(
+    found, predictive: bool, moving, fixed, truth, spacing_mm: float, inside
+) -> dict[str, float]:
     """The scores of labels that come from the nearest atlas, by Eq. 9; flow-space uncertainty as
     two further columns."""
     mean, variance = ensemble_moments(torch.cat([p.displacement for p in found]))
@@ -161,6 +169,7 @@ def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> d
     uncertainty = spread[1:]
     if len(found) == 1 and not predictive:
         uncertainty = np.abs(image - fixed)
+    uncertainty, labels, truth = (a[..., inside] for a in (uncertainty, labels, truth))
     areas = class_ause(uncertainty, labels, truth, classes, GONG)
     row = {
         "dice": 100 * float(np.nanmean(list(dice_per_label(labels, truth, classes).values()))),
@@ -169,7 +178,7 @@ def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> d
         "flow_err": float("nan"),
     }
     if len(found) > 1:
-        flow = variance.sum(0).sqrt().cpu().numpy() * spacing_mm
+        flow = variance.sum(0).sqrt().cpu().numpy()[inside] * spacing_mm
         row |= {
             "flow_mm": float(flow.mean()),
             "flow_err": class_ause(flow, labels, truth, classes, GONG)["err"],
@@ -203,8 +212,16 @@ def study(args) -> Rows:
             rows.add(
                 {
                     **key,
-                    **judge_image([unmoved], target.moving, target.fixed),
-                    **judge([unmoved], False, atlas.moving, target.fixed, target.fixed_labels, 1.0),
+                    **judge_image([unmoved], target.moving, target.fixed, mask_of(target)),
+                    **judge(
+                        [unmoved],
+                        False,
+                        atlas.moving,
+                        target.fixed,
+                        target.fixed_labels,
+                        1.0,
+                        mask_of(target) & mask_of(atlas),
+                    ),
                     "atlas": train.files[atlases[k]].name,
                     "cpu_minutes": 0.0,
                 }
@@ -225,9 +242,11 @@ def study(args) -> Rows:
             moving, fixed = atlas.moving.to(args.device), target.fixed.to(args.device)
             memberships = one_hot(atlas.moving_labels.to(args.device), values)
             found = predictions(folder, config, moving, fixed, memberships)
-            scores = judge(found, config.predictive, moving, fixed, target.fixed_labels, 1.0)
-            inside = target.moving.to(args.device)
-            scores |= judge_image(predictions(folder, config, inside, fixed, None), inside, fixed)
+            mask = mask_of(target) & mask_of(atlas)
+            scores = judge(found, config.predictive, moving, fixed, target.fixed_labels, 1.0, mask)
+            other = target.moving.to(args.device)
+            found = predictions(folder, config, other, fixed, None)
+            scores |= judge_image(found, other, fixed, mask_of(target))
             rows.add(
                 {**key, **scores, "atlas": train.files[atlases[k]].name, "cpu_minutes": minutes}
             )

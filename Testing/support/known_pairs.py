@@ -90,7 +90,7 @@ class KnownPairs:
         return KnownPair(
             *(
                 None if a is None else a.to(device)
-                for a in (moving, fixed, None, None, displacement, noise_sd, occluded)
+                for a in (moving, fixed, None, None, None, displacement, noise_sd, occluded)
             )
         )
 
