@@ -1,10 +1,13 @@
 """Presets: they set what the papers say, are overruled by options, start, stop and go on."""
 
 import json
+import re
+import shlex
 from importlib.util import find_spec
 
 import pytest
 
+from support import ROOT
 from support.pair_lists import write_pair_list
 from UncertainRegLib.__main__ import main
 from UncertainRegLib.cli.main import parser
@@ -30,6 +33,8 @@ def test_options_overrule_a_preset_and_it_says_so_once(capsys):
         assert said.count("Preset adacs: ") == 1 and "yours are --steps 7" in said
         assert "--shape 1 128 128" in said
     assert parser().parse_args(given).beta == 1.5 and not capsys.readouterr().err
+    parser().parse_args([*given, "--preset", "adacs", "--progress", "json"])
+    assert not capsys.readouterr().err
 
 
 def test_a_preset_of_another_paper_is_usage(capsys):
@@ -46,7 +51,8 @@ def test_a_preset_sets_what_its_command_has(command, preset):
     known = [option for option in values if option in found]
     assert len(known) > 10
     for option in known:
-        as_given = tuple(found[option]) if option == "shape" else found[option]
+        as_given = found[option]
+        as_given = tuple(as_given) if isinstance(as_given, list) else as_given
         assert as_given == values[option], option
 
 
@@ -66,6 +72,17 @@ def test_every_value_of_a_preset_is_an_option_of_a_command():
             found.setdefault(paper, set()).update(vars(options))
             wanted.setdefault(paper, set()).update(preset)
     assert all(wanted[paper] <= found[paper] for paper in wanted)
+
+
+def test_the_commands_of_the_page_are_understood():
+    page = (ROOT / "Docs" / "papers.md").read_text("utf-8")
+    commands = [
+        code for code in re.findall(r"`([^`]+)`", page) if re.match("(train|run|evaluate) ", code)
+    ]
+    with_preset = [code for code in commands if "--preset" in code]
+    names = {parser().parse_args(shlex.split(code)).preset for code in with_preset}
+    assert names == {"tian", "gong", "heteroscedastic", "adacs", "sir"}
+    assert len(with_preset) == 6
 
 
 def test_the_settings_of_tian(capsys):

@@ -33,7 +33,10 @@ def test_a_2d_image_is_a_volume_of_one_slice(tmp_path, name):
 def test_a_picture_and_its_labels(tmp_path):
     grey = (RAMP / 2).astype(np.uint8)
     file = written(tmp_path / "i.png", grey, (1.0, 1.0))
-    assert np.array_equal(read_image(file, flat=True).array, grey[None].astype(np.float32))
+    said = []
+    image = read_image(file, said.append, flat=True)
+    assert np.array_equal(image.array, grey[None].astype(np.float32))
+    assert len(said) == 1 and "has no orientation" in said[0] and "1 x 1 x 1 mm" in said[0]
     mask = np.zeros((20, 24), np.uint8)
     mask[4:8, 5:9] = 2
     labels = read_labels(written(tmp_path / "l.png", mask, (1.0, 1.0)), flat=True)

@@ -6,8 +6,8 @@ torch = pytest.importorskip("torch")
 
 from UncertainRegLib.networks.diffusemorph import displace, displacement_net  # noqa: E402
 from UncertainRegLib.networks.displacement import LOG_SCALE, DisplacementNet, fold, unfold  # noqa: E402
-from UncertainRegLib.networks.published import PUBLISHED  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
+from UncertainRegLib.training.published import PUBLISHED  # noqa: E402
 
 TINY = {"encoder": (4, 4), "decoder": (4, 4, 4)}
 TINY_TRANSMORPH = {

@@ -39,7 +39,11 @@ def test_moving_and_fixed_are_those_of_one_patient(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["2d", "png"])
 def test_2d_files_are_2d_images(tmp_path, kind):
-    pairs = listed(write_pair_list(tmp_path, kind), SLICE)
+    said = []
+    pairs = listed(write_pair_list(tmp_path, kind), SLICE, say=said.append)
+    if kind == "png":  # of all files at once: two images and two segmentations of two patients
+        assert len(said) == 1
+        assert "no orientation" in said[0] and "So it is with 7 other files." in said[0]
     expected = scaled(phases(1)[0][0][SIZE // 2])
     found = pairs.of(1).moving
     assert found.shape == (1, 1, 1, SIZE, SIZE)

@@ -45,7 +45,8 @@ class FilledParser(ArgumentParser):
         )
 
     def parse_known_args(self, args=None, namespace=None):
-        """As of every parser, after its options were added; a preset says what it has set."""
+        """As of every parser, after its options were added; a preset says what it has set, unless
+        a program listens."""
         fill, self._fill = self._fill, lambda parser: None
         fill(self)
         found, rest = super().parse_known_args(args, namespace)
@@ -54,7 +55,8 @@ class FilledParser(ArgumentParser):
             return found, rest
         self.set_defaults(**self._presets[name])
         found, rest = super().parse_known_args(args, namespace)
-        print(in_words(name, self._presets[name], vars(found)), file=sys.stderr)
+        if getattr(found, "progress", "") != "json":
+            print(in_words(name, self._presets[name], vars(found)), file=sys.stderr)
         return found, rest
 
 

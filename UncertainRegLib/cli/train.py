@@ -34,6 +34,14 @@ def add_command(commands) -> None:
     train.add_argument("--out", required=True, help="folder for the model and its checkpoints")
     train.add_argument("--start", default="", help="model folder to begin with")
     add_shape(train, (48, 64, 48), "voxels of the network's images, multiples of 8")
+    train.add_argument(
+        "--shifts",
+        type=int,
+        nargs=2,
+        default=(8, 2),
+        metavar=("BOTH", "EACH"),
+        help="augmentation: voxels that both images together, and each, are moved at most [8 2]",
+    )
     train.add_argument("--variant", default="S+LC", help="V or S, +, D, LD, C or LC [S+LC]")
     train.add_argument(
         "--objective", default="entropy", help="of the S variants: paper, entropy or wake [entropy]"
@@ -110,7 +118,8 @@ def _train_sir(options, report) -> int:
     if options.synthetic:
         pairs, validation = SyntheticPairs(tuple(options.shape)), None
     else:
-        pairs, validation = training_pairs(options)
+        together, apart = options.shifts
+        pairs, validation = training_pairs(options, together=together, apart=apart)
     config = SirTraining(
         variant=options.variant,
         s_objective=options.objective,

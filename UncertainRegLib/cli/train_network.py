@@ -57,7 +57,7 @@ def widths(text: str) -> str | tuple[tuple[int, ...], tuple[int, ...]]:
 
 def network_settings(options, ndim: int) -> dict:
     """Settings of the displacement network that were asked for, see `displacement_net`."""
-    from ..networks.published import PUBLISHED
+    from ..training.published import PUBLISHED
 
     found = {
         "backbone": options.backbone,
@@ -77,7 +77,7 @@ def network_settings(options, ndim: int) -> dict:
 
 def unet_settings(options) -> dict:
     """Settings of the U-Net that makes a map beside it, see `UNet`."""
-    from ..networks.published import VOXELMORPH
+    from ..training.published import VOXELMORPH
 
     if options.widths == "small":
         return {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
+
 from .options import count
 from .train_data import finished, on_step
 from .train_folder import add_norm, folder_options, folder_settings
@@ -80,6 +82,12 @@ def _common(train) -> None:
     train.add_argument("--rate", type=float, default=1e-4, help="of both Adams [0.0001]")
     train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
     add_norm(train)
+    train.add_argument(
+        "--both-ways",
+        action=BooleanOptionalAction,
+        default=False,
+        help="the loss of moving to fixed and of fixed to moving, by the negative velocity [no]",
+    )
 
 
 def _settings(options) -> tuple[object, object, dict]:
@@ -97,6 +105,7 @@ def _settings(options) -> tuple[object, object, dict]:
             "learning_rate": options.rate,
             "smoothness": options.smoothness,
             "norm": options.norm,
+            "both_ways": options.both_ways,
             "batch": options.batch,
         },
     )

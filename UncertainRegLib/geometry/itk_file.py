@@ -48,6 +48,9 @@ _WITHOUT_ORIENTATION = (
     "BioRadImageIO",
     "MRCImageIO",
     "StimulateImageIO",
+    "PNGImageIO",
+    "JPEGImageIO",
+    "BMPImageIO",
 )
 _HEADER_BYTES = 1 << 20
 

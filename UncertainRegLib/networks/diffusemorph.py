@@ -129,9 +129,20 @@ def displacement_net(backbone: str = "voxelmorph", **settings) -> DisplacementNe
         raise ValueError(f"Displacement network {backbone!r}: {error}.") from None
 
 
-def displace(net: nn.Module, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor | float]:
-    """A pass of training: the displacement, and what the network itself adds to the loss."""
+def displace(
+    net: nn.Module, moving: Tensor, fixed: Tensor, both_ways: bool = False
+) -> tuple[Tensor, Tensor | float]:
+    """A pass of training: the displacement, and what the network itself adds to the loss.
+
+    Args:
+        both_ways: of a `DisplacementNet`; after the displacements of the batch those of the way
+            back, from moving to fixed.
+    """
     if isinstance(net, DiffuseMorph):
         displacement, loss = net.diffuse(moving, fixed)
         return displacement, WEIGHT * loss
-    return net(moving, fixed), 0.0
+    if not both_ways:
+        return net(moving, fixed), 0.0
+    features = net.features(moving, fixed)
+    ways = [net.displacement(features, back) for back in (False, True)]
+    return torch.cat(ways), 0.0

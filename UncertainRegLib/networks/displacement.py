@@ -147,8 +147,11 @@ class DisplacementNet(nn.Module):
             x = F.pad(x, (0, pads[2], 0, pads[1], 0, pads[0]), mode="replicate")
         return self.trunk(x)[..., : sizes[0], : sizes[1], : sizes[2]]
 
-    def displacement(self, features: Tensor) -> Tensor:
+    def displacement(self, features: Tensor, back: bool = False) -> Tensor:
         """(B, 3, Z, Y, X) in voxels, channel c along array axis c; 0 along z in 2-D.
+
+        ``back`` is the way from moving to fixed points: that of the negative velocity, as in
+        VoxelMorph; without integration minus the displacement, which is the inverse of small ones.
 
         Float32 in mixed precision, too: bfloat16 cannot tell neighbouring voxels apart.
         """
@@ -156,6 +159,7 @@ class DisplacementNet(nn.Module):
             velocity = resize_field(self.flow(features.float()), self.blocks)
             if self.ndim == 2:
                 velocity = F.pad(velocity, (0, 0, 0, 0, 0, 0, 1, 0))
+            velocity = -velocity if back else velocity
             return self._integrated(velocity) if self.int_steps else velocity
 
     def _integrated(self, velocity: Tensor) -> Tensor:

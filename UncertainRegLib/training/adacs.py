@@ -23,7 +23,7 @@ from ..networks.warp import warp
 from ..randomness import torch_seeded
 from .loop import descend, mixed_precision
 from .losses import check_norm, smoothness
-from .two_networks import TwoNetworks
+from .two_networks import TwoNetworks, both_ways, check_both_ways
 
 MOMENTA = ("paper", "code", "none")
 START = 2.0  # the score before training is sigmoid(2) = 0.88: far from the solution of all zeros
@@ -48,6 +48,8 @@ class AdaCSTraining:
             the mean squared error.
         scoring_steps: next steps, in which only the scoring network learns and m stays.
         epoch_steps: steps of an epoch, for the decay of m.
+        both_ways: the mean of the losses of both directions, of one pass: the way back is that of
+            the negative velocity. Not for DiffuseMorph.
         network: settings of the displacement network, see `displacement_net`.
         encoder, decoder, ndim: of the scoring network, see `UNet`.
         learning_rate: of both optimisers (Adam); batch: pairs a step.
@@ -64,6 +66,7 @@ class AdaCSTraining:
     motion_steps: int = 2000
     scoring_steps: int = 2000
     epoch_steps: int = 100
+    both_ways: bool = False
     network: dict = field(default_factory=dict)
     encoder: tuple[int, ...] = (16, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 16)
@@ -81,6 +84,7 @@ class AdaCSTraining:
         check_norm(self.norm)
         if self.momentum not in MOMENTA:
             raise ValueError(f"The momentum is one of {', '.join(MOMENTA)}, not {self.momentum!r}.")
+        check_both_ways(self.both_ways, self.network)
 
     def networks(self) -> dict[str, nn.Module]:
         """The untrained networks, from the seed: "displacement" and "score"."""
@@ -178,7 +182,9 @@ def train_adacs(
         moving, fixed = training.draw(pairs, n)
         with mixed_precision(config.device):
             with torch.set_grad_enabled(learns_motion):
-                z, extra = displace(nets["displacement"], moving, fixed)
+                z, extra = displace(nets["displacement"], moving, fixed, config.both_ways)
+                if config.both_ways:
+                    moving, fixed = both_ways(moving, fixed)
                 residual = (fixed - warp(moving, z, "border")).square()
             with torch.set_grad_enabled(learns_score):
                 score = predict_score(nets["score"], fixed)

@@ -22,7 +22,7 @@ from ..networks.warp import warp
 from ..randomness import torch_seeded
 from .loop import descend, mixed_precision
 from .losses import check_norm, smoothness
-from .two_networks import TwoNetworks
+from .two_networks import TwoNetworks, both_ways, check_both_ways
 
 LOSSES = ("mse", "nll", "beta-nll", "adaframe", "adareg", "snr")
 LOG_VARIANCE = 10.0  # log variances stay within plus and minus this
@@ -50,6 +50,8 @@ class HeteroscedasticTraining:
         smoothness: lambda; norm: of which ||grad z||², see `losses.smoothness`.
         alpha: weight of the displacement's own variance sigma_z² (supplement; a value is not
             given there); 0 trains without it.
+        both_ways: the mean of the losses of both directions, of one pass: the way back is that of
+            the negative velocity. Not for DiffuseMorph.
         network: settings of the displacement network, see `displacement_net`.
         encoder, decoder, ndim: of the variance network, see `UNet`.
         learning_rate: of both optimisers (Adam); batch: pairs a step.
@@ -66,6 +68,7 @@ class HeteroscedasticTraining:
     smoothness: float = 0.01
     norm: str = "mean"
     alpha: float = 0.0
+    both_ways: bool = False
     network: dict = field(default_factory=dict)
     encoder: tuple[int, ...] = (16, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 16)
@@ -87,6 +90,9 @@ class HeteroscedasticTraining:
         check_norm(self.norm)
         if self.joint and self.loss not in ("nll", "beta-nll"):
             raise ValueError("Only the losses nll and beta-nll are joint ones.")
+        check_both_ways(self.both_ways, self.network)
+        if self.alpha and self.both_ways:
+            raise ValueError("With sigma_z the displacement is drawn: it has no way back.")
         if self.alpha and self.network.get("backbone") == "diffusemorph":
             raise ValueError("DiffuseMorph has no head for sigma_z; choose voxelmorph.")
 
@@ -135,6 +141,8 @@ def train_heteroscedastic(
         moving, fixed = training.draw(pairs, n)
         with mixed_precision(config.device):
             z, extra = _displacement(nets["displacement"], moving, fixed, config)
+            if config.both_ways:
+                moving, fixed = both_ways(moving, fixed)
             moved = warp(moving, z, "border")
             log_variance = predict_log_variance(nets["variance"], moved, fixed)
             residual = (fixed - moved).square()
@@ -163,7 +171,7 @@ def _displacement(net: nn.Module, moving: Tensor, fixed: Tensor, config: Heteros
     With sigma_z the displacement is drawn, mean + sigma_z * noise, so that gradients reach both.
     """
     if not config.alpha:
-        return displace(net, moving, fixed)
+        return displace(net, moving, fixed, config.both_ways)
     features = net.features(moving, fixed).float()
     mean, log_spread = net.displacement(features), net.log_scale(features).float()
     z = mean + (0.5 * log_spread).exp() * torch.randn_like(mean)

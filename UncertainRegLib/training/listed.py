@@ -16,7 +16,7 @@ from ..checksum import sha256_of
 from ..geometry.errors import Say, unsaid
 from ..randomness import numpy_generator
 from .folder import both_inside, shifted
-from .pairs import FILES, ListedPair
+from .pairs import ListedPair
 from .prepared import Preparation, Prepared, Source, label_values, one_for_many
 from .synthetic import Pair
 
@@ -60,11 +60,9 @@ class ListedPairs:
         known: dict[Source, list[Prepared]] = {}
         checksum, empty = cache(sha256_of), 0
         for pair in self.listed:
-            both = []
-            for source in self._sources(pair):
-                if source not in known:
-                    known[source] = preparation.images(source)
-                both.append(known[source])
+            sources = self._sources(pair)
+            known |= {one: preparation.images(one) for one in sources if one not in known}
+            both = [known[one] for one in sources]
             if len(both[0]) != len(both[1]):
                 raise ValueError(
                     f"Line {pair.line}: {pair.moving} has {len(both[0])} slices, and {pair.fixed} "
@@ -74,9 +72,11 @@ class ListedPairs:
             found = [one for one in zip(*both) if not self.slices or _shows_something(one)]
             empty += len(both[0]) - len(found)
             self._pairs += found
-            names = [name for name in FILES if self._has_labels or "labels" not in name]
-            sums = [checksum(getattr(pair, name)) for name in names]
-            self._contents += [(sums, pair.frames)] * len(found)
+            content = [
+                (checksum(one.file), one.labels and checksum(one.labels), one.frame)
+                for one in sources
+            ]
+            self._contents += [content] * len(found)
         speak()
         if empty:
             self.say(

@@ -19,6 +19,23 @@ from .validation import validate
 MAY_CHANGE = ("steps", "seed", "save_every", "validate_every", "stop_after", "device")
 
 
+def both_ways(moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
+    """A batch, and after it the same pairs the other way round: a mean over it is that of both."""
+    return torch.cat((moving, fixed)), torch.cat((fixed, moving))
+
+
+def check_both_ways(wanted: bool, network: dict) -> None:
+    """Refuse it where one pass has no way back.
+
+    Raises:
+        ValueError: the network is DiffuseMorph.
+    """
+    if wanted and network.get("backbone") == "diffusemorph":
+        raise ValueError(
+            "DiffuseMorph steers by the fixed image and has no way back; train it one way."
+        )
+
+
 class TwoNetworks:
     """A displacement network and one that makes a map, each with its own Adam.
 
