@@ -22,7 +22,7 @@ def test_its_columns_are_the_options_of_a_run():
     add_command(parser.add_subparsers())
     run = parser._subparsers._group_actions[0].choices["run"]
     options = {action.dest for action in run._actions}
-    options -= {"help", "job", "out", "scene", "progress", "preflight"}  # of one run
+    options -= {"help", "job", "out", "scene", "progress", "preflight", "preset"}  # of one run
     assert options == set(COLUMNS) - set(OWN)
 
 

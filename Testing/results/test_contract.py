@@ -77,6 +77,7 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainRegLib/studies/figures.py": {"backbone", "error"},  # of a table of a study
     "UncertainRegLib/studies/validation.py": {"validation"},  # of what it makes
     "UncertainRegLib/training/heteroscedastic.py": {"backbone"},  # of a model
+    "UncertainRegLib/training/two_networks.py": {"backbone"},
     "UncertainRegLib/training/sir.py": {"device"},  # settings of a training
     "UncertainRegLib/training/sir_objectives.py": {"ess_raw"},  # of a training's log
 }
