@@ -135,7 +135,11 @@ def test_the_script_judges_a_folder_and_goes_on(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     for pairs, lines in (("1", 4), ("2", 8)):
         done = subprocess.run(
-            [*command, "--pairs", pairs], cwd=ROOT, env=environment, capture_output=True, text=True
+            [*command, "--pairs", pairs],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(" s\n") == 4  # identity, the mean, noise and the model
