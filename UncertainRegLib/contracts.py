@@ -265,6 +265,7 @@ class Study(Protocol):
     Attributes:
         command: of ``evaluate``; question: what it asks, one line of help.
         families: of perturbations, by name; none where it makes no maps.
+        registers: by a method that is chosen with ``--backbone``.
         failed: a sentence for each row that could not be computed.
     """
 
@@ -272,6 +273,7 @@ class Study(Protocol):
     question: ClassVar[str]
     place: ClassVar[int] = LAST
     families: tuple[str, ...] = ("deform",)
+    registers: ClassVar[bool] = True
     failed: Sequence[str] = ()
 
     @classmethod

@@ -1,11 +1,14 @@
 """AdaCS on pairs with an occlusion planted in the fixed image: the score, and what it saves.
 
     python Testing/benchmarks/adacs_occlusion.py --out study
-        [--data ../shared/data/hippocampus_msd] [--steps 1200] [--seeds 2] [--tests 48]
-        [--minutes 30]
+        [--data ../shared/data/hippocampus_msd] [--steps 1200] [--seeds 3] [--tests 48]
+        [--occluder dark] [--minutes 30]
 
-The fixed image is the moving one after a known warp, with a dark ellipsoid that the moving image
-does not have. Without --data: 2-D images of random shapes, all ablations. With --data: 3-D crops of
+The fixed image is the moving one after a known warp, with an ellipsoid that the moving image does not
+have: dark in the training, unless ``--occluder`` says bright or textured (another place of the image).
+The score is also judged on test pairs with the two other kinds, which a detector of dark blobs does
+not find, and beside it the image residual, which costs no network. MSE and AdaCS have controls of
+another lambda. Without --data: 2-D images of random shapes, all ablations. With --data: 3-D crops of
 hippocampus images, 16 subjects to train and 8 to test. Networks of a seed begin with the same
 weights and see the same pairs. Rows are kept in rows.csv; a stopped study goes on. One thread.
 Training at the paper's scale is ``train adacs --images FOLDER --steps 34000``.
@@ -24,21 +27,31 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from UncertainRegLib.metrics.correlation import auroc
-from UncertainRegLib.networks.memory import keep_freed_memory
-from UncertainRegLib.networks.warp import warp
-from UncertainRegLib.randomness import seed_of
-from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary
-from UncertainRegLib.training.adacs import AdaCSTraining, predict_score, train_adacs
-from UncertainRegLib.training.folder import FolderPairs
-from UncertainRegLib.training.known_pairs import KnownPairs
-from UncertainRegLib.training.synthetic import SyntheticPairs
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
+
+from support.known_pairs import OCCLUDERS, KnownPairs  # noqa: E402
+from support.seeds_and_pairs import INTERVALS, differences  # noqa: E402
+from UncertainRegLib.metrics.correlation import auroc  # noqa: E402
+from UncertainRegLib.networks.memory import keep_freed_memory  # noqa: E402
+from UncertainRegLib.networks.warp import warp  # noqa: E402
+from UncertainRegLib.randomness import seed_of  # noqa: E402
+from UncertainRegLib.studies.rows import Rows, summary  # noqa: E402
+from UncertainRegLib.training.adacs import AdaCSTraining, predict_score, train_adacs  # noqa: E402
+from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
+from UncertainRegLib.training.synthetic import SyntheticPairs  # noqa: E402
 
 MSE, ADACS = "MSE", "AdaCS"
 ONLY_MOTION = 10**9  # steps
+CONTROLS = {
+    "MSE, lambda x 4": {"motion_steps": ONLY_MOTION, "smoothness": 0.04},
+    "MSE, lambda x 16": {"motion_steps": ONLY_MOTION, "smoothness": 0.16},
+    "AdaCS, lambda x 4": {"smoothness": 0.04},
+}
 MODELS = {
     MSE: {"motion_steps": ONLY_MOTION},
     ADACS: {},
+    **CONTROLS,
     "AdaCS, m = 1": {"momentum": "none"},
     "AdaCS, no L_smooth": {"beta": 0.0},
     "AdaCS, no L_reg": {"alpha": 0.0},
@@ -49,22 +62,27 @@ MODELS = {
 MODELS_3D = {
     MSE: MODELS[MSE],
     ADACS: {},
+    **CONTROLS,
     "MSE, TransMorph": {"motion_steps": ONLY_MOTION, "backbone": "transmorph"},
     "AdaCS, TransMorph": {"backbone": "transmorph"},
 }
 FLAT = {"encoder": (8, 16, 16, 16), "decoder": (16, 16, 16, 16, 8), "ndim": 2}
 SOLID = {"encoder": (4, 8, 8), "decoder": (8, 8, 8, 4)}  # of the scoring network
-KEY = ("model", "seed", "steps", "pair")
+KEY = ("model", "seed", "steps", "pair", "occluder")
 COLUMNS = {
     "auroc": "AUROC of a low score",
     "auroc_hides": "AUROC, where it hides something",
+    "auroc_residual": "AUROC of the residual",
+    "auroc_dark": "AUROC, dark",
+    "auroc_bright": "AUROC, bright",
+    "auroc_textured": "AUROC, textured",
     "inside": "score inside",
     "outside": "score outside",
     "error": "error outside",
     "near": "error near",
     "far": "error far",
 }
-SCORES, ERRORS = tuple(COLUMNS)[:4], tuple(COLUMNS)[4:]
+SCORES, ERRORS = tuple(COLUMNS)[1:8], tuple(COLUMNS)[8:]  # the first is that of its kind
 NEAR = 4  # voxels from the occlusion
 VISIBLE = 0.1  # change of the intensity by which an occlusion hides something
 
@@ -84,8 +102,12 @@ def test_seed(number: int) -> int:
 
 
 @torch.no_grad()
-def judge(nets: dict, pair) -> dict[str, float]:
-    """Scores of a test pair; displacement errors outside the occlusion, in voxels."""
+def judge(nets: dict, pair, others: dict) -> dict[str, float]:
+    """Scores of a test pair; displacement errors outside the occlusion, in voxels.
+
+    Args:
+        others: the same pair with each kind of occluder.
+    """
     from scipy.ndimage import distance_transform_edt
 
     z = nets["displacement"](pair.moving, pair.fixed)
@@ -95,12 +117,19 @@ def judge(nets: dict, pair) -> dict[str, float]:
     near = ~occluded & (distance_transform_edt(~occluded) <= NEAR)
     outside = ~occluded
     clean = warp(pair.moving, pair.displacement, "border")
+    residual = (pair.fixed - warp(pair.moving, z, "border")).abs()[0, 0].numpy()
+    of_kinds = {
+        f"auroc_{kind}": auroc(1 - predict_score(nets["score"], one.fixed)[0, 0].numpy(), occluded)
+        for kind, one in others.items()
+    }
     hides = occluded & ((pair.fixed - clean).abs() > VISIBLE)[0, 0].numpy()
     seen = hides | outside  # a dark occlusion of a dark background changes nothing
     return {
         "before": float(pair.displacement.square().sum(1).sqrt()[0].numpy()[outside].mean()),
         "auroc": auroc(1 - score, occluded),
         "auroc_hides": auroc(1 - score, hides, seen),
+        "auroc_residual": auroc(residual, occluded),
+        **of_kinds,
         "inside": float(score[occluded].mean()),
         "outside": float(score[outside].mean()),
         "error": float(error[outside].mean()),
@@ -118,6 +147,7 @@ def data_of(args) -> tuple[KnownPairs, KnownPairs]:
             warp_detail=4,
             noise=(0.02, 0.02),
             occlusion=(5.0, 8.0),
+            occluder=args.occluder,
         )
         return pairs, pairs
     images = args.data / "images"
@@ -126,6 +156,7 @@ def data_of(args) -> tuple[KnownPairs, KnownPairs]:
         KnownPairs(
             FolderPairs(str(images), (32, 48, 32), 1.0, None, part, together=2, apart=2),
             occlusion=(5.0, 8.0),
+            occluder=args.occluder,
             warp_voxels=1.5,
         )
         for part in (names[:16], names[16:])
@@ -143,10 +174,16 @@ def study(args) -> Rows:
         for name in args.models or models:
             settings = models[name]
             keys = [
-                {"model": name, "seed": seed, "steps": args.steps, "pair": i}
+                {
+                    "model": name,
+                    "seed": seed,
+                    "steps": args.steps,
+                    "pair": i,
+                    "occluder": args.occluder,
+                }
                 for i in range(args.tests)
             ]
-            if all(key in rows for key in keys) or (seed and name not in (MSE, ADACS)):
+            if all(key in rows for key in keys):
                 continue
             if time.monotonic() > deadline:
                 return rows
@@ -162,9 +199,19 @@ def study(args) -> Rows:
                 epoch_steps=max(1, args.steps // 60),
                 network=network,
             )
-            folder = args.out / f"{seed}-{''.join(c if c.isalnum() else '-' for c in name)}"
+            folder = (
+                args.out
+                / f"{args.occluder}-{seed}-{''.join(c if c.isalnum() else '-' for c in name)}"
+            )
             nets = train_adacs(config, train, folder, progress=False)
-            judged = [judge(nets, test.pair(test_seed(i))) for i in range(args.tests)]
+            judged = [
+                judge(
+                    nets,
+                    test.pair(test_seed(i)),
+                    {kind: replace(test, occluder=kind).pair(test_seed(i)) for kind in OCCLUDERS},
+                )
+                for i in range(args.tests)
+            ]
             for key, row in zip(keys, judged):
                 if key not in rows:
                     rows.add({**key, **row})
@@ -183,7 +230,8 @@ def study(args) -> Rows:
 
 def write_report(rows: Rows, args) -> None:
     """results.md: the command, means over test pairs and seeds, differences to MSE; m_T."""
-    mine = [row for row in rows.all if row["steps"] == str(args.steps)]
+    asked = {"steps": str(args.steps), "occluder": args.occluder}
+    mine = [row for row in rows.all if asked.items() <= row.items()]
     before = np.mean([float(row["before"]) for row in mine])
     data = (
         "2-D synthetic pairs, 48 x 48"
@@ -196,23 +244,25 @@ def write_report(rows: Rows, args) -> None:
         "    " + args.command,
         "",
         f"{data}; {args.steps} steps, of which a sixth moves and a sixth scores alone; Adam "
-        f"{args.rate:g}, lambda 0.01, alpha 0.02, beta 1.5. Known warps of {before:.2f} voxels in "
-        f"the mean. {args.tests} test pairs. Displacement errors in voxels, outside the occlusion; "
-        f"near: within {NEAR} voxels of it; it hides something where it changes the intensity by "
-        f"more than {VISIBLE}. 95 % bootstrap intervals over test pairs.",
+        f"{args.rate:g}, alpha 0.02, beta 1.5; {args.occluder} occluders in the training. "
+        f"Known warps of {before:.2f} voxels in the mean. {args.tests} test pairs. "
+        f"Displacement errors in voxels, outside the occlusion; near: within {NEAR} voxels of it; it "
+        f"hides something where it changes the intensity by more than {VISIBLE}. {INTERVALS}",
         "",
-        "| model | seeds | " + " | ".join(COLUMNS[c] for c in ERRORS) + " | error minus MSE's |",
-        "|---|---|" + "---|" * (len(ERRORS) + 1),
+        "| model | λ | seeds | " + " | ".join(COLUMNS[c] for c in ERRORS) + " |",
+        "|---|---|---|" + "---|" * len(ERRORS),
     ]
     found = summary(mine, ("model",), tuple(COLUMNS))
     for entry in found:
         name = entry["model"]
         seeds = {row["seed"] for row in mine if row["model"] == name}
+        weight = (MODELS | MODELS_3D)[name].get("smoothness", 0.01)
         lines.append(
-            f"| {name} | {len(seeds)} | "
+            f"| {name} | {weight:g} | {len(seeds)} | "
             + " | ".join(f"{entry[c]:.3f}" for c in ERRORS)
-            + f" | {difference(mine, name)} |"
+            + " |"
         )
+    lines += differences(mine, references())
     lines += [
         "",
         "| model | " + " | ".join(COLUMNS[c] for c in SCORES) + " |",
@@ -227,21 +277,17 @@ def write_report(rows: Rows, args) -> None:
     figure_of_training(args.out)
 
 
-def difference(rows: list[dict], name: str) -> str:
-    """Mean paired difference of the error to MSE's with the same displacement network."""
-    _, _, network = name.partition(", ")
-    reference = f"{MSE}, {network}" if f"{MSE}, {network}" in MODELS | MODELS_3D else MSE
-    theirs = {(r["seed"], r["pair"]): float(r["error"]) for r in rows if r["model"] == reference}
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        key = (row["seed"], row["pair"])
-        if row["model"] == name and key in theirs:
-            found.setdefault(row["pair"], []).append(float(row["error"]) - theirs[key])
-    if name == reference or not found:
-        return ""
-    means = np.array([np.mean(values) for values in found.values()])
-    low, high = bootstrap_interval(means)
-    return f"{means.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+def references() -> list[tuple[str, str]]:
+    """What each model is compared with: MSE of the same lambda and displacement network, and AdaCS
+    also with MSE of a larger lambda."""
+    found = []
+    for name in dict.fromkeys([*MODELS, *MODELS_3D]):
+        same = f"{MSE}, {name.partition(', ')[2]}"
+        other = same if same in MODELS | MODELS_3D and name != same else MSE
+        if name != other:
+            found.append((name, other))
+    larger = [name for name in CONTROLS if name.startswith(MSE)]
+    return found + [(ADACS, name) for name in larger] + [("AdaCS, lambda x 4", larger[-1])]
 
 
 def figure_of_training(folder: Path) -> None:
@@ -250,10 +296,10 @@ def figure_of_training(folder: Path) -> None:
 
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for log in sorted(folder.glob("0-AdaCS*/log.jsonl")):
+    for log in sorted(folder.glob("*-0-AdaCS*/log.jsonl")):
         rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-        label = log.parent.name[2:].replace("-", " ")
-        if log.parent.name == "0-AdaCS":
+        label = log.parent.name.replace("-0-", " ").replace("-", " ")
+        if log.parent.name.endswith("-0-AdaCS"):
             left.plot([row["momentum"] for row in rows])
         right.plot([row["score"] for row in rows], label=label, lw=0.8)
     left.set(xlabel="step", ylabel="m_T", ylim=(0, 1))
@@ -293,9 +339,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with images, for 3-D")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--models", nargs="+", default=(), help="some of the table's rows [all]")
+    parser.add_argument("--occluder", default="dark", choices=OCCLUDERS, help="in the training")
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tests", type=int, default=48, help="test pairs")
     parser.add_argument("--minutes", type=float, default=30, help="begin no training after them")
     args = parser.parse_args()

@@ -1,13 +1,14 @@
 """Table 1 of Gong et al. (WACV 2022): predictive and empirical uncertainty on hippocampus crops.
 
     python Testing/benchmarks/gong_hippocampus.py --data ../shared/data/hippocampus_msd --out study
-        [--steps 400] [--members 8] [--bootstrap 4] [--train 16]
+        [--steps 400] [--members 8] [--bootstrap 4] [--train 16] [--seeds 3]
 
 All eight rows: VoxelMorph and the predictive network ("Ours"), each alone and as bootstrap,
 MC-dropout and snapshot ensemble. Image metrics are of pairs inside the test set (each image and
 the next); the labels of a test image come from the training image most like it by NLCC (4.2.1).
 Uncertainty is ranked in label space (Eq. 9 where members predict u); for VoxelMorph alone it is the
-warping error of the image, as in the paper. The paper's size:
+warping error of the image, as in the paper. With several seeds a row is their mean; the first table
+has the fold percentage, which the paper leaves out. The paper's size:
 
         --paper --train 208 --data FOLDER_WITH_ALL_260
 
@@ -18,6 +19,7 @@ thread.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -25,18 +27,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from UncertainRegLib.metrics.overlap import dice_per_label
-from UncertainRegLib.metrics.protocols import GONG, class_ause
-from UncertainRegLib.metrics.similarity import local_ncc, mean_squared_error, mutual_information
-from UncertainRegLib.networks.displacement import DisplacementNet, Prediction
-from UncertainRegLib.networks.warp import warp
-from UncertainRegLib.posterior.combination import combine, ensemble_moments
-from UncertainRegLib.randomness import torch_seeded
-from UncertainRegLib.studies.rows import Rows, summary
-from UncertainRegLib.training.folder import FolderPairs
-from UncertainRegLib.training.gong import GongTraining, nearest_atlas, train_gong
-from UncertainRegLib.training.losses import one_hot
-from UncertainRegLib.training.model_folder import load_model
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
+
+from support.seeds_and_pairs import INTERVALS, differences  # noqa: E402
+from UncertainRegLib.geometry import DisplacementField, Grid, jacobian_determinant  # noqa: E402
+from UncertainRegLib.metrics.folding import folding_fraction  # noqa: E402
+from UncertainRegLib.metrics.overlap import dice_per_label  # noqa: E402
+from UncertainRegLib.metrics.protocols import GONG, class_ause  # noqa: E402
+from UncertainRegLib.metrics.similarity import local_ncc, mean_squared_error, mutual_information  # noqa: E402
+from UncertainRegLib.networks.displacement import DisplacementNet, Prediction  # noqa: E402
+from UncertainRegLib.networks.warp import warp  # noqa: E402
+from UncertainRegLib.posterior.combination import combine, ensemble_moments  # noqa: E402
+from UncertainRegLib.randomness import torch_seeded  # noqa: E402
+from UncertainRegLib.studies.rows import Rows, summary  # noqa: E402
+from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
+from UncertainRegLib.training.gong import GongTraining, nearest_atlas, train_gong  # noqa: E402
+from UncertainRegLib.training.losses import one_hot  # noqa: E402
+from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 
 ENSEMBLES = {"": "", "snapshot": "+Snap", "dropout": "+Drop", "bootstrap": "+Boot"}
 ROWS = {
@@ -66,12 +74,13 @@ ORDERINGS = (
 )
 NONE = "(no registration)"
 LICENCE = "CC BY-SA 4.0 (Medical Segmentation Decathlon, Task04)"
-KEY = ("row", "fixed", "steps")
+KEY = ("row", "fixed", "steps", "seed")
 COLUMNS = {
     "mse": "MSE",
     "mi": "MI",
     "nlcc": "NLCC %",
     "dice": "Dice %",
+    "folds": "folds %",
     "err": "AUSE ERR",
     "mr": "AUSE MR",
     "fdr": "AUSE FDR",
@@ -80,12 +89,13 @@ COLUMNS = {
     "cpu_minutes": "CPU min",
 }
 WITH_SPREAD = ("mse", "mi", "nlcc", "dice")
-REGISTRATION = (*WITH_SPREAD, "cpu_minutes")  # the columns of the first table
+REGISTRATION = (*WITH_SPREAD, "folds", "cpu_minutes")  # the columns of the first table
 DIGITS = {
     "mse": 4,
     "mi": 3,
     "nlcc": 2,
     "dice": 2,
+    "folds": 3,
     "err": 5,
     "mr": 4,
     "fdr": 4,
@@ -95,13 +105,8 @@ DIGITS = {
 }
 
 
-def config_of(args, predictive: bool, ensemble: str) -> GongTraining:
-    common = {
-        "predictive": predictive,
-        "ensemble": ensemble,
-        "seed": args.seed,
-        "device": args.device,
-    }
+def config_of(args, predictive: bool, ensemble: str, seed: int = 0) -> GongTraining:
+    common = {"predictive": predictive, "ensemble": ensemble, "seed": seed, "device": args.device}
     if args.paper:
         return GongTraining(**common)
     return GongTraining(
@@ -132,20 +137,36 @@ def predictions(folder: Path, config: GongTraining, moving, fixed, memberships):
     return found
 
 
-def judge_image(found, moving, fixed) -> dict[str, float]:
+def mask_of(pair) -> np.ndarray:
+    """Where neither image is padded: only there is anything judged."""
+    inside = torch.ones_like(pair.fixed, dtype=torch.bool) if pair.inside is None else pair.inside
+    return inside[0, 0].cpu().numpy()
+
+
+def judge_image(found, moving, fixed, inside) -> dict[str, float]:
     """Image metrics of a pair inside the test set (section 4.2.1), by the mean displacement
     (Eq. 7)."""
     mean, _ = ensemble_moments(torch.cat([p.displacement for p in found]))
     image = warp(moving, mean[None], "border")[0, 0].cpu().numpy()
     fixed = fixed[0, 0].cpu().numpy()
     return {
-        "mse": mean_squared_error(image, fixed),
-        "mi": mutual_information(image, fixed),
-        "nlcc": 100 * local_ncc(image, fixed),
+        "mse": mean_squared_error(image, fixed, inside),
+        "mi": mutual_information(image, fixed, inside),
+        "nlcc": 100 * local_ncc(image, fixed, inside),
+        "folds": folds(mean, inside),
     }
 
 
-def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> dict[str, float]:
+def folds(voxels: torch.Tensor, inside) -> float:
+    """Folded percentage of a displacement (3, Z, Y, X) in voxels, channel c along array axis c."""
+    vectors = np.ascontiguousarray(np.moveaxis(voxels.cpu().numpy(), 0, -1)[..., ::-1])
+    field = DisplacementField(vectors, Grid.from_spacing(vectors.shape[:3]))
+    return 100 * folding_fraction(jacobian_determinant(field), inside)
+
+
+def judge(
+    found, predictive: bool, moving, fixed, truth, spacing_mm: float, inside
+) -> dict[str, float]:
     """The scores of labels that come from the nearest atlas, by Eq. 9; flow-space uncertainty as
     two further columns."""
     mean, variance = ensemble_moments(torch.cat([p.displacement for p in found]))
@@ -161,6 +182,7 @@ def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> d
     uncertainty = spread[1:]
     if len(found) == 1 and not predictive:
         uncertainty = np.abs(image - fixed)
+    uncertainty, labels, truth = (a[..., inside] for a in (uncertainty, labels, truth))
     areas = class_ause(uncertainty, labels, truth, classes, GONG)
     row = {
         "dice": 100 * float(np.nanmean(list(dice_per_label(labels, truth, classes).values()))),
@@ -169,7 +191,7 @@ def judge(found, predictive: bool, moving, fixed, truth, spacing_mm: float) -> d
         "flow_err": float("nan"),
     }
     if len(found) > 1:
-        flow = variance.sum(0).sqrt().cpu().numpy() * spacing_mm
+        flow = variance.sum(0).sqrt().cpu().numpy()[inside] * spacing_mm
         row |= {
             "flow_mm": float(flow.mean()),
             "flow_err": class_ause(flow, labels, truth, classes, GONG)["err"],
@@ -187,10 +209,12 @@ def study(args) -> Rows:
     )
     test = FolderPairs(str(images), args.shape, 1.0, names=names[args.train :], **options)
     values = (0, *train.label_values())
-    atlases = [nearest_atlas(test.of(k, k, args.device).fixed, train) for k in range(len(test))]
+    candidates = [train.of(k, k).moving for k in range(len(train))]
+    atlases = [nearest_atlas(test.of(k, k).fixed, candidates) for k in range(len(test))]
     rows = Rows(args.out / "rows.csv", KEY)
     for k, file in enumerate(test.files):
-        key = {"row": NONE, "fixed": file.name, "steps": config_of(args, False, "").steps}
+        steps = config_of(args, False, "").steps
+        key = {"row": NONE, "fixed": file.name, "steps": steps, "seed": ""}
         if key not in rows:
             atlas, target = train.of(atlases[k], atlases[k]), test.of((k + 1) % len(test), k)
             unmoved = Prediction(
@@ -202,16 +226,27 @@ def study(args) -> Rows:
             rows.add(
                 {
                     **key,
-                    **judge_image([unmoved], target.moving, target.fixed),
-                    **judge([unmoved], False, atlas.moving, target.fixed, target.fixed_labels, 1.0),
+                    **judge_image([unmoved], target.moving, target.fixed, mask_of(target)),
+                    **judge(
+                        [unmoved],
+                        False,
+                        atlas.moving,
+                        target.fixed,
+                        target.fixed_labels,
+                        1.0,
+                        mask_of(target) & mask_of(atlas),
+                    ),
                     "atlas": train.files[atlases[k]].name,
                     "cpu_minutes": 0.0,
                 }
             )
-    for name in args.rows:
-        config = config_of(args, *ROWS[name])
-        folder = args.out / name
-        keys = [{"row": name, "fixed": file.name, "steps": config.steps} for file in test.files]
+    for seed, name in itertools.product(range(args.seeds), args.rows):
+        config = config_of(args, *ROWS[name], seed)
+        folder = args.out / f"{name}-{seed}"
+        keys = [
+            {"row": name, "fixed": file.name, "steps": config.steps, "seed": seed}
+            for file in test.files
+        ]
         if all(key in rows for key in keys):
             continue
         began = time.process_time()
@@ -224,14 +259,16 @@ def study(args) -> Rows:
             moving, fixed = atlas.moving.to(args.device), target.fixed.to(args.device)
             memberships = one_hot(atlas.moving_labels.to(args.device), values)
             found = predictions(folder, config, moving, fixed, memberships)
-            scores = judge(found, config.predictive, moving, fixed, target.fixed_labels, 1.0)
-            inside = target.moving.to(args.device)
-            scores |= judge_image(predictions(folder, config, inside, fixed, None), inside, fixed)
+            mask = mask_of(target) & mask_of(atlas)
+            scores = judge(found, config.predictive, moving, fixed, target.fixed_labels, 1.0, mask)
+            other = target.moving.to(args.device)
+            found = predictions(folder, config, other, fixed, None)
+            scores |= judge_image(found, other, fixed, mask_of(target))
             rows.add(
                 {**key, **scores, "atlas": train.files[atlases[k]].name, "cpu_minutes": minutes}
             )
         (args.out / "gong_results.md").write_text(in_words(rows, args), encoding="utf-8")
-        print(f"{name}: {minutes:.1f} CPU minutes", flush=True)
+        print(f"{name}, seed {seed}: {minutes:.1f} CPU minutes", flush=True)
     return rows
 
 
@@ -247,7 +284,7 @@ def in_words(rows: Rows, args) -> str:
         f"{args.train} subjects train, {len({r['fixed'] for r in rows.all})} test; "
         f"{' × '.join(map(str, args.shape))} voxels of 1 mm; {config.steps} steps of "
         f"{config.batch} pairs a network; {config.members} snapshots or passes with dropout, "
-        f"{config_of(args, False, 'bootstrap').members} bootstrap members.",
+        f"{config_of(args, False, 'bootstrap').members} bootstrap members; {args.seeds} seed(s).",
         "",
     ]
     found = [row for row in rows.all if row["steps"] == str(config.steps)]
@@ -258,10 +295,7 @@ def in_words(rows: Rows, args) -> str:
             "|---" * (len(columns) + 1) + "|",
         ]
         for method in methods:
-            cells = (
-                cell(name, [float(row[name]) for row in found if row["row"] == method])
-                for name in columns
-            )
+            cells = (cell(name, of_images(found, method, name)) for name in columns)
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
         lines.append("")
     lines += [
@@ -269,6 +303,12 @@ def in_words(rows: Rows, args) -> str:
         "along a structure soon leaves few of them, and one miss that it did not expect then "
         "makes the rate 1: a small ERR may go with a large MR."
     ]
+    compared = [{**r, "model": r["row"], "pair": r["fixed"]} for r in found if r["row"] != NONE]
+    for column in ("dice", "err"):
+        lines += differences(
+            compared, [(n, "VoxelMorph") for n in methods if n not in (NONE, "VoxelMorph")], column
+        )
+    lines += ["", INTERVALS]
     lines += [
         "",
         "MSE, MI, NLCC and Dice: mean ± standard deviation over the test images. AUSE: "
@@ -281,6 +321,15 @@ def in_words(rows: Rows, args) -> str:
     mean = {entry["row"]: entry for entry in summary(found, ("row",), tuple(COLUMNS))}
     lines += [f"- {text}" for text in orderings(mean)]
     return "\n".join(lines) + "\n"
+
+
+def of_images(rows: list[dict], method: str, column: str) -> list[float]:
+    """Values of the test images, the mean over the seeds."""
+    mine = [row for row in rows if row["row"] == method]
+    return [
+        float(np.mean([float(row[column]) for row in mine if row["fixed"] == image]))
+        for image in dict.fromkeys(row["fixed"] for row in mine)
+    ]
 
 
 def cell(name: str, values: list[float]) -> str:
@@ -324,7 +373,7 @@ def main() -> None:
         help="of the snapshot ensemble; the first third is not used",
     )
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of Adam")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each row")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--paper", action="store_true", help="the paper's size and settings")
     parser.add_argument("--progress", action="store_true", help="show bars")

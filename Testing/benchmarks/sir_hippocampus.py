@@ -10,11 +10,14 @@ scaled by one number so that its label entropy on training pairs equals that of 
 noise ("matched"; V+D matched is the "rescaled V+D"), since ECE and AUSE mostly follow the spread.
 
 The oracle is the best of a model's samples in Dice, its gap what that gains over the mean: of 16
-proposals, and of 16 of 48 resampled by their weights (samples of the posterior, as in the paper).
+proposals, and of 16 *different* ones of 48 drawn by their weights. The paper draws with replacement,
+so that a model of a large effective sample size has more candidates; that is "oracle of the paper".
+Every model, pair and training has proposals of its own. "identity" are the images as they lie.
 
 Scores in the ring around the true boundaries (Structured SIR, 5.2), for uniform weights, for the
-paper's (T = 3) and for weights by voxel. Rows are kept in rows.csv; a stopped study goes on. One
-thread; the convolutions train in bfloat16.
+paper's (T = 3) and for weights by voxel. Rows are kept in rows.csv; a stopped study goes on. Tables 1
+to 3 of the paper, at the models' own spread: tables.md and table1.csv to table3.csv. One thread; the
+convolutions train in bfloat16.
 """
 
 from __future__ import annotations
@@ -25,35 +28,39 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from UncertainRegLib.gaussian import (
-    StructuredGaussian,
-    effective_sample_size,
-    resample,
-    smooth_factor,
-    temper_by_spread,
+from sir_scores import (
+    TEMPERATURE,
+    Model,
+    dice_of,
+    distinct,
+    entropy_of,
+    folding,
+    memberships,
+    seeds_of,
+    write_tables,
 )
-from UncertainRegLib.geometry import DisplacementField, Grid, jacobian_determinant
+from sir_scores import judge as judge_tables
+
+from UncertainRegLib.backbones.models import read_model
+from UncertainRegLib.gaussian import effective_sample_size, resample, temper_by_spread
 from UncertainRegLib.metrics.calibration import reliability
 from UncertainRegLib.metrics.correlation import auroc
-from UncertainRegLib.metrics.overlap import dice_per_label
-from UncertainRegLib.metrics.protocols import SIR, label_ece
+from UncertainRegLib.metrics.protocols import SIR
 from UncertainRegLib.metrics.sparsification import ause
-from UncertainRegLib.networks.target import RegistrationTarget
-from UncertainRegLib.posterior.maps import displacement_entropy, uncertainty
-from UncertainRegLib.posterior.moments import Moments
 from UncertainRegLib.randomness import torch_generator
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary, table
 from UncertainRegLib.training.folder import FolderPairs
 from UncertainRegLib.training.sir import SirTraining, train_sir
 
-SHAPE, TRAIN, RANK = (32, 48, 32), 16, 12
+SHAPE, TRAIN, RANK, LABELS = (32, 48, 32), 16, 12, (1, 2)
 VARIANTS = ("S+LC", "V+D", "V+LC", "S+LD", "S+D", "V+LD", "S+C", "V+C")
-NOISES_MM, LENGTH = (0.5, 1.0), 4.0  # smooth noise: sd, correlation length (half-grid voxels)
+NOISES_MM = (0.5, 1.0)  # standard deviations of smooth noise
 REFERENCE = "smooth 0.5 mm"
-TEMPERATURE, VOXEL_BETA = 3.0, 10.0
+VOXEL_BETA = 10.0
 MATCHING_PAIRS, MATCHING_DRAWS = 4, 8
-KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps", "judged")
+PUBLISHED_KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps", "judged")
+KEY = (*PUBLISHED_KEY, "noise")  # rows before the column had one noise for all models and pairs
+NOISE = "by model and pair"
 COLUMNS = {
     "dice_mean": "Dice mean",
     "dice_resampled": "Dice resampled mean",
@@ -77,55 +84,16 @@ COLUMNS = {
     "auroc_voxel": "AUROC by voxel",
 }
 FURTHER = {  # not in the rows that are published
-    "ece_labels": "ECE per label",
-    "ause_disp": "AUSE_disp",
-    "disp_mm2": "displacement variance mm²",
+    "oracle_paper": "oracle of the paper",
+    "different": "different samples of it",
 }
 COMPARED = ("gap", "gap_resampled", "ece", "ause", "auroc", "dice_resampled")
-
-
-class Model:
-    """A proposal around a network's mean, its spread scaled by one number."""
-
-    def __init__(self, net, sd_mm: float | None = None):
-        self.net, self.sd_mm, self.scale = net, sd_mm, 1.0
-
-    @torch.no_grad()
-    def propose(self, pair):
-        """The unscaled Gaussian."""
-        q = self.net(pair.moving, pair.fixed)
-        if self.sd_mm is None:
-            return q
-        shape = q.mean.shape[2:]
-        sd = (max(self.sd_mm, 1e-3) / 2,) * 3  # voxels of the half grid are 2 mm
-        return StructuredGaussian(q.mean, smooth_factor(shape, sd, LENGTH))
-
-    @torch.no_grad()
-    def draw(self, pair, seeds):
-        """Fields, the mean, and log q up to a constant."""
-        q = self.propose(pair)
-        noise = q.noise(seeds)
-        mean = q.mean[:, None]
-        return mean + self.scale * (q.sample(noise) - mean), mean, q.log_prob_of_noise(noise)
-
-
-def memberships(pair, fields):
-    """(N, labels + 1, Z, Y, X): soft labels of the moving image after every field."""
-    parts = [
-        RegistrationTarget(pair.fixed, (pair.moving_labels == label).float()).warp(fields)[0]
-        for label in (1, 2)
-    ]
-    return torch.stack((1 - parts[0] - parts[1], *parts), 1)
-
-
-def entropy_of(p):
-    return -(p * p.clamp_min(1e-30).log()).sum(0)
 
 
 def ring_entropy(model, pair, seeds) -> float:
     fields = model.draw(pair, seeds)[0]
     ring = SIR.mask(pair.fixed_labels[0, 0].long().numpy())
-    return float(entropy_of(memberships(pair, fields).mean(0)).numpy()[ring].mean())
+    return float(entropy_of(memberships(pair, fields, LABELS).mean(0)).numpy()[ring].mean())
 
 
 def match(model, pairs, wanted: float) -> None:
@@ -139,27 +107,32 @@ def match(model, pairs, wanted: float) -> None:
 
 
 @torch.no_grad()
-def judge(model, pair, seed: int, proposals: int) -> dict[str, float]:
+def judge(model, pair, seeds: list[int]) -> dict[str, float]:
     """All scores of a model on a test pair; a third as many samples are kept as proposed."""
-    kept = proposals // 3
-    fields, mean, log_q = model.draw(pair, range(seed, seed + proposals))
-    target = RegistrationTarget(pair.fixed, pair.moving)
+    proposals, kept = len(seeds), len(seeds) // 3
+    fields, mean, log_q = model.draw(pair, seeds)
+    target = model.target(pair)
     ncc = target.squared_ncc(target.warp(fields))[0]
     likelihood = fields[0, 0, 0].numel() * ncc.flatten(1).double().mean(1) / target.sigma**2
     log_weights = likelihood + (target.log_prior(fields) - log_q)[0]
     tempered = temper_by_spread(log_weights, TEMPERATURE)
-    chosen = resample(tempered, kept, torch_generator(seed, "resampling"))
+    generator = torch_generator(seeds[0], "resampling")
+    chosen = resample(tempered, kept, generator)
+    candidates = distinct(tempered, kept, generator)
     truth = pair.fixed_labels[0, 0].long().numpy()
-    soft = memberships(pair, fields)
-    of_mean = memberships(pair, mean)[0].argmax(0).numpy()
-    resampled_mean = memberships(pair, fields[:, chosen].mean(1, keepdim=True))[0]
+    soft = memberships(pair, fields, LABELS)
+    of_mean = memberships(pair, mean, LABELS)[0].argmax(0).numpy()
+    resampled_mean = memberships(pair, fields[:, chosen].mean(1, keepdim=True), LABELS)[0]
+    of_each = [dice_of(one.argmax(0).numpy(), truth, LABELS) for one in soft]
     row = {
-        "dice_mean": dice(of_mean, truth),
-        "dice_resampled": dice(resampled_mean.argmax(0).numpy(), truth),
-        "oracle": max(dice(one.argmax(0).numpy(), truth) for one in soft[:kept]),
-        "oracle_resampled": max(dice(soft[i].argmax(0).numpy(), truth) for i in chosen.unique()),
-        "folds": 100 * np.mean([folding(z) for z in fields[0, :4]]),
-        "folds_mean": 100 * folding(mean[0, 0]),
+        "dice_mean": dice_of(of_mean, truth, LABELS),
+        "dice_resampled": dice_of(resampled_mean.argmax(0).numpy(), truth, LABELS),
+        "oracle": max(of_each[:kept]),
+        "oracle_resampled": max(of_each[i] for i in candidates.tolist()),
+        "oracle_paper": max(of_each[i] for i in chosen.tolist()),
+        "different": len(set(chosen.tolist())),
+        "folds": np.mean([folding(z) for z in fields[0, :4]]),
+        "folds_mean": folding(mean[0, 0]),
         "scale": model.scale,
         "ess_raw": float(effective_sample_size(log_weights)),
         "ess": float(effective_sample_size(tempered)),
@@ -169,9 +142,6 @@ def judge(model, pair, seed: int, proposals: int) -> dict[str, float]:
     row["gap_resampled"] = row["oracle_resampled"] - row["dice_mean"]
     ring = SIR.mask(truth)
     wrong = of_mean != truth
-    row |= of_displacement(fields[0], wrong, ring)
-    frequency = soft.mean(0).clamp(0, 1).numpy()
-    row["ece_labels"] = float(np.mean([label_ece(frequency[n], truth, n) for n in (1, 2)]))
     weights = {
         "": torch.full_like(tempered, 1 / proposals).view(-1, 1, 1, 1),
         "_weighted": tempered.softmax(-1).view(-1, 1, 1, 1),
@@ -190,33 +160,6 @@ def judge(model, pair, seed: int, proposals: int) -> dict[str, float]:
     return row
 
 
-def of_displacement(fields, wrong, ring) -> dict[str, float]:
-    """AUSE of the displacement entropy (Table 2), and the variance of the displacement in the ring:
-    what Table 3 calls its entropy has the unit mm². Fields (N, 3, Z, Y, X) in voxels of 2 mm."""
-    moments = Moments()
-    for field in fields:
-        moments.add(np.ascontiguousarray(np.moveaxis(2 * field.numpy(), 0, -1)))
-    whole = [
-        values.repeat(2, 0).repeat(2, 1).repeat(2, 2)
-        for values in (displacement_entropy(moments.covariance), uncertainty(moments.covariance))
-    ]
-    return {
-        "ause_disp": ause(whole[0], wrong, ring),
-        "disp_mm2": float(np.square(whole[1][ring]).mean()),
-    }
-
-
-def dice(labels, truth) -> float:
-    return float(np.nanmean(list(dice_per_label(labels, truth, [1, 2]).values())))
-
-
-def folding(voxels) -> float:
-    """Folded fraction of a field in voxels of its grid (axes of the array)."""
-    vectors = np.ascontiguousarray(np.moveaxis(voxels.numpy(), 0, -1)[..., ::-1])
-    grid = Grid.from_spacing(vectors.shape[:3])
-    return float((jacobian_determinant(DisplacementField(vectors, grid)) <= 0).mean())
-
-
 def study(args) -> Rows:
     """Whatever fits into the minutes."""
     deadline = time.monotonic() + 60 * args.minutes
@@ -229,6 +172,8 @@ def study(args) -> Rows:
     ordered = ordered[: args.pairs]
     matching = [train.of(i, (i + 5) % len(train)) for i in range(MATCHING_PAIRS)]
     rows = Rows(args.out / "rows.csv", KEY)
+    tabled = Rows(args.out / "pairs.csv", KEY)
+    labelled = Rows(args.out / "labels.csv", (*KEY, "label"))
 
     def evaluate(seed, name, model):
         for spread in ("own", "matched"):
@@ -242,6 +187,7 @@ def study(args) -> Rows:
                     "mean_steps": args.mean_steps,
                     "steps": args.steps,
                     "judged": args.judged,
+                    "noise": NOISE,
                 }
                 for m, f in ordered
             ]
@@ -250,10 +196,24 @@ def study(args) -> Rows:
             if spread == "matched":
                 match(model, matching, wanted)
             for key in keys:
-                if key not in rows:
-                    pair = test.of(int(key["moving"]), int(key["fixed"]))
-                    rows.add({**key, **judge(model, pair, 1000, args.judged)})
+                if key in rows:
+                    continue
+                pair, place = (
+                    test.of(key["moving"], key["fixed"]),
+                    f"{key['moving']}-{key['fixed']}",
+                )
+                seeds = seeds_of(seed, name, place, args.judged)
+                if spread == "own":
+                    row, of_labels = judge_tables(model, pair, LABELS, seeds, args.judged // 3)
+                    for one in of_labels:
+                        if {**key, **one} not in labelled:
+                            labelled.add({**key, **one})
+                    if key not in tabled:
+                        tabled.add({**key, "pair": place, **row})
+                rows.add({**key, **judge(model, pair, seeds)})
         (args.out / "table.txt").write_text(in_words(rows) + "\n", encoding="utf-8")
+        about = f"{len(ordered)} ordered test pairs of hippocampus crops, {args.judged} proposals."
+        write_tables(tabled.all, labelled.all, args.out, about)
 
     for seed in range(args.seeds):
         common = {
@@ -262,6 +222,7 @@ def study(args) -> Rows:
             "keep": 2,
             "proposals": args.proposals,
             "optimiser": "adam",
+            "spread_average": args.spread_average,
             "bfloat16": True,
             "last_learning_rate": args.rate / 20,
             "validate_every": 10**9,
@@ -282,6 +243,7 @@ def study(args) -> Rows:
         )
         reference = Model(start, NOISES_MM[0])
         wanted = np.mean([ring_entropy(reference, p, range(MATCHING_DRAWS)) for p in matching])
+        evaluate(seed, "identity", Model(start, 0.0, still=True))
         evaluate(seed, "mean only", Model(start, 0.0))
         for sd in NOISES_MM:
             evaluate(seed, f"smooth {sd:g} mm", Model(start, sd))
@@ -299,7 +261,8 @@ def study(args) -> Rows:
             began = time.monotonic()
             net = train_sir(config, train, folder / variant, progress=False, start=start)
             print(f"seed {seed} {variant}: trained in {time.monotonic() - began:.0f} s", flush=True)
-            evaluate(seed, variant, Model(net))
+            kept = read_model(folder / variant)["provenance"].get("sigma_alpha")
+            evaluate(seed, variant, Model(net, spread=kept))
     return rows
 
 
@@ -368,6 +331,9 @@ def main() -> None:
     parser.add_argument("--mean-steps", type=int, default=1500)
     parser.add_argument("--steps", type=int, default=120, help="of each variant")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the variants")
+    parser.add_argument(
+        "--spread-average", type=float, default=0.0, help="gamma of sigma_alpha; paper: 0.9"
+    )
     parser.add_argument("--proposals", type=int, default=12, help="weighed in a training step")
     parser.add_argument("--judged", type=int, default=48, help="proposals of a test pair")
     parser.add_argument("--pairs", type=int, default=12, help="test pairs, of 56")

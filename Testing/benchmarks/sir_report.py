@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from sir_hippocampus import COLUMNS, COMPARED, KEY, differences
+from sir_hippocampus import COLUMNS, COMPARED, PUBLISHED_KEY, differences
 
 from UncertainRegLib.studies.rows import Rows
 
@@ -131,7 +131,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.rows.resolve() != ROWS:
         shutil.copyfile(args.rows, ROWS)
-    rows = Rows(ROWS, KEY)
+    rows = Rows(ROWS, PUBLISHED_KEY)
     common_pairs(rows)
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]

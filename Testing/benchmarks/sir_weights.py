@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sir_hippocampus import SHAPE, TRAIN, Model, dice, entropy_of, memberships
+from sir_hippocampus import LABELS, SHAPE, TRAIN
+from sir_scores import Model, dice_of, entropy_of, memberships, seeds_of
 
 from UncertainRegLib.gaussian import temper_by_spread
 from UncertainRegLib.metrics.calibration import reliability
@@ -39,9 +40,9 @@ SCORES = ("ece", "ause", "auroc", "dice", "entropy")
 
 
 @torch.no_grad()
-def judge(model: Model, pair) -> dict[str, dict[str, float]]:
+def judge(model: Model, pair, name: str) -> dict[str, dict[str, float]]:
     """Scores of every weighting on a pair."""
-    fields, mean, log_q = model.draw(pair, range(5000, 5000 + PROPOSALS))
+    fields, mean, log_q = model.draw(pair, seeds_of(0, "weights", name, PROPOSALS))
     target = RegistrationTarget(pair.fixed, pair.moving)
     ncc = target.squared_ncc(target.warp(fields))[0]
     likelihood = target.log_likelihood(fields)[0]
@@ -53,9 +54,9 @@ def judge(model: Model, pair) -> dict[str, dict[str, float]]:
     }
     weights = {name: log.softmax(0).float().view(-1, 1, 1, 1) for name, log in weights.items()}
     weights |= {f"local {beta:g}": (beta * ncc).softmax(0) for beta in BETAS}
-    soft = memberships(pair, fields)
+    soft = memberships(pair, fields, LABELS)
     truth = pair.fixed_labels[0, 0].long().numpy()
-    wrong = memberships(pair, mean)[0].argmax(0).numpy() != truth
+    wrong = memberships(pair, mean, LABELS)[0].argmax(0).numpy() != truth
     ring = SIR.mask(truth)
     result = {}
     for name, w in weights.items():
@@ -66,7 +67,7 @@ def judge(model: Model, pair) -> dict[str, dict[str, float]]:
             "ece": reliability(confidence, top == truth, ring, SIR.ece_bins).ece,
             "ause": ause(entropy, wrong, ring),
             "auroc": auroc(entropy, wrong, ring),
-            "dice": dice(top, truth),
+            "dice": dice_of(top, truth, LABELS),
             "entropy": float(entropy[ring].mean()),
         }
     return result
@@ -89,14 +90,16 @@ def main() -> None:
         for part in (names[:TRAIN], names[TRAIN:])
     )
     model = Model(proposal_network(args.network).eval(), args.noise)
-    on_training = [judge(model, train.of(i, (i + 7) % TRAIN)) for i in range(0, TRAIN, 3)]
+    on_training = [
+        judge(model, train.of(i, (i + 7) % TRAIN), f"train {i}") for i in range(0, TRAIN, 3)
+    ]
     chosen = min(
         (f"local {beta:g}" for beta in BETAS),
         key=lambda name: np.mean([row[name]["ece"] for row in on_training]),
     )
     ordered = [(m, f) for m in range(len(test)) for f in range(len(test)) if m != f]
     np.random.default_rng(0).shuffle(ordered)
-    rows = [(f, judge(model, test.of(m, f))) for m, f in ordered[: args.pairs]]
+    rows = [(f, judge(model, test.of(m, f), f"{m}-{f}")) for m, f in ordered[: args.pairs]]
     lines = [
         f"{len(rows)} test pairs, smooth noise {args.noise:g} mm, {PROPOSALS} proposals; "
         f"chosen on training pairs: {chosen}"

@@ -14,6 +14,7 @@ from support.phantoms import textured
 
 torch = pytest.importorskip("torch")
 
+from support.known_pairs import KnownPairs  # noqa: E402
 from support.trained_models import write_images  # noqa: E402
 from UncertainRegLib import backbones  # noqa: E402
 from UncertainRegLib.backbones import transmorph, voxelmorph  # noqa: E402
@@ -31,7 +32,6 @@ from UncertainRegLib.training.adacs import AdaCSTraining, train_adacs  # noqa: E
 from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
 from UncertainRegLib.training.gong import GongTraining, train_gong  # noqa: E402
 from UncertainRegLib.training.heteroscedastic import HeteroscedasticTraining, train_heteroscedastic  # noqa: E402
-from UncertainRegLib.training.known_pairs import KnownPairs  # noqa: E402
 from UncertainRegLib.training.model_folder import load_model, save_model  # noqa: E402
 from UncertainRegLib.training.sir import SirTraining, train_sir  # noqa: E402
 from UncertainRegLib.training.synthetic import SyntheticPairs  # noqa: E402

@@ -43,7 +43,7 @@ ARROWS = {
     "training": "backbones checksum environment gaussian geometry networks pair_list randomness "
     "results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
-    "perturbations posterior randomness results samplers settings",
+    "perturbations posterior randomness results samplers settings training",
     "cohort": "backbones checksum environment geometry jobs json_text pair_list palette plugins "
     "report results samplers",
     "api": "geometry jobs posterior results",

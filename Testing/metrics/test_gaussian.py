@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from UncertainRegLib.metrics.calibration import coverage_curve, miscalibration_area
 from UncertainRegLib.metrics.gaussian import (
     FLOOR_MM,
-    chi2_calibration,
-    ellipsoid_coverage,
+    ellipsoid_level,
     mahalanobis_squared,
-    miscalibration_area,
     negative_log_likelihood,
 )
 
@@ -44,21 +43,20 @@ def test_likelihood_same_as_scipy():
 
 def test_calibrated_covariances_lie_on_the_diagonal():
     error, covariance, _ = draw(60_000)
-    squared = mahalanobis_squared(error, covariance)
-    nominal, observed = chi2_calibration(squared)
+    level = ellipsoid_level(mahalanobis_squared(error, covariance))
+    nominal, observed = coverage_curve(level)
     assert np.abs(nominal - observed).max() < 0.01
-    assert ellipsoid_coverage(squared) == pytest.approx(0.95, abs=0.004)
-    assert miscalibration_area(squared) < 0.005
+    assert miscalibration_area(level) < 0.005
 
 
 def test_twice_too_small_is_seen_as_overconfident():
     error, covariance, _ = draw(60_000, scale=2.0)
-    squared = mahalanobis_squared(error, covariance)
-    expected = stats.chi2.cdf(stats.chi2.ppf(0.95, 3) / 4, 3)
-    assert ellipsoid_coverage(squared) == pytest.approx(expected, abs=0.01)
-    nominal, observed = chi2_calibration(squared)
+    level = ellipsoid_level(mahalanobis_squared(error, covariance))
+    _, (at95,) = coverage_curve(level, [0.95])
+    assert at95 == pytest.approx(stats.chi2.cdf(stats.chi2.ppf(0.95, 3) / 4, 3), abs=0.01)
+    nominal, observed = coverage_curve(level)
     assert (observed[10:-1] < nominal[10:-1]).all()
-    assert miscalibration_area(squared) > 0.2
+    assert miscalibration_area(level) > 0.2
 
 
 def test_no_covariance_counts_the_floor():

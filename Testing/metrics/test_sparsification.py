@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from UncertainRegLib.metrics.sparsification import ause, risk, risk_coverage, sparsification_curve
+from UncertainRegLib.metrics.sparsification import Ranking, ause, risk, sparsification_curve
 
 
 @pytest.fixture
@@ -113,8 +113,7 @@ def test_equal_errors_have_no_normalised_value():
 
 def test_curve_ends(maps):
     u, e = maps
-    coverage, curve = risk_coverage(u, e)
-    assert coverage[-1] == 1.0
+    curve = Ranking(u).retained(e)
     assert curve[-1] == pytest.approx(e.mean())
     assert curve[0] == e[u.argmin()]
     removed, remaining = sparsification_curve(u, e, bins=10)

@@ -55,6 +55,7 @@ OTHERS = {  # keys of the same name that belong to something else
     "UncertainReg/UncertainRegParts/worker/task.py": {"asked", "error", "finished"},  # of an event
     "UncertainRegLib/backbones/models.py": {"schema"},  # of a model
     "UncertainRegLib/backbones/trained.py": {"labels"},  # of a training
+    "UncertainRegLib/studies/learned_tables.py": {"seed"},  # of a training
     "UncertainRegLib/backbones/registry.py": {"device"},  # what a backbone can be made with
     "UncertainRegLib/cli/evaluate.py": {"backbone"},  # settings of a job
     "UncertainReg/UncertainRegParts/sections/cohort.py": {"status"},  # of the table of a cohort

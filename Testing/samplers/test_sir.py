@@ -1,7 +1,7 @@
 """Sampled importance resampling, with proposals whose right answer is known."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -180,6 +180,23 @@ def test_resampling_finds_the_shift_that_the_images_show(tempering):
     if tempering == "ess":
         assert facts["ess_tempered"] == pytest.approx(0.05 * 128, rel=1e-3)
     assert all(s.log_weight == 0 and s.group == s.facts["proposal"] for s in samples)
+
+
+def test_the_spread_of_a_training_tempers_instead_of_that_of_the_weights():
+    """With a sigma_alpha of twice the spread the tempered one is half of T; without one, no."""
+    grid = Grid.from_spacing((16, 16, 24), (2, 2, 2))
+    fixed, moving = blobs(grid), blobs(grid, (SHIFT_MM, 0, 0))
+
+    def facts(sigma_alpha):
+        proposal = replace(shift_proposal(grid), sigma_alpha=sigma_alpha)
+        sampler = SIR(Fixed(proposal), proposals=64, tempering="trained", temperature=4.0)
+        return next(iter(sampler.sample(fixed, moving, 2, np.random.default_rng(0)))).of_all
+
+    spread = facts(100.0)["log_weight_sd"]
+    found = facts(2 * spread)
+    assert found["tempering_exponent"] * found["log_weight_sd"] == pytest.approx(2.0, rel=1e-4)
+    with pytest.raises(ValueError, match="--spread-average"):
+        facts(None)
 
 
 def test_voxel_weights_say_which_sample_is_right_where():

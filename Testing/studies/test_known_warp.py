@@ -30,8 +30,15 @@ from UncertainRegLib.perturbations import LinearMap, Translation
 from UncertainRegLib.samplers import Equivariance
 from UncertainRegLib.studies import known_warp
 from UncertainRegLib.studies.calibration import nonaffine_mm
-from UncertainRegLib.studies.disagreement import disagreement, image_residual
-from UncertainRegLib.studies.known_warp import KnownWarp, binned, scores, variant, variants
+from UncertainRegLib.studies.disagreement import Disagreement, disagreement, image_residual
+from UncertainRegLib.studies.known_warp import (
+    KnownWarp,
+    binned,
+    gaussian_scores,
+    scores,
+    variant,
+    variants,
+)
 from UncertainRegLib.studies.rows import Rows, bootstrap_interval, summary, write_parquet
 from UncertainRegLib.studies.simulate import (
     TRUTHS,
@@ -433,3 +440,31 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     assert "--truth-moving" in capsys.readouterr().err
     assert main([*options, "elastic", "--warps", "0"]) == 1
     assert "--warps) is 0" in capsys.readouterr().err
+
+
+def test_true_displacements_fit_the_gaussian_that_they_were_drawn_from():
+    """Covariance diag(1, 4, 9) mm² about the mean; a covariance of a quarter is overconfident."""
+    grid = Grid.from_spacing((20, 20, 20))
+    rng = np.random.default_rng(0)
+    sd = np.array([1.0, 2.0, 3.0])
+    truth = DisplacementField((sd * rng.normal(size=(*grid.shape, 3))).astype(np.float32), grid)
+    mean = DisplacementField(np.zeros((*grid.shape, 3), np.float32), grid)
+    inside = np.ones(grid.shape, bool)
+    right, narrow = (
+        gaussian_scores(
+            Disagreement(
+                inside,
+                mean,
+                np.tile(share * np.array([1.0, 0, 0, 4, 0, 9]), (*grid.shape, 1)),
+                inside,
+                (inside, inside),
+            ),
+            truth,
+            inside,
+        )
+        for share in (1, 0.25)
+    )
+    entropy = 1.5 * (1 + np.log(2 * np.pi)) + np.log(6)  # of that Gaussian
+    assert right["nll"] == pytest.approx(entropy, rel=0.01)
+    assert right["miscalibration"] < 0.015
+    assert narrow["miscalibration"] > 0.2 and narrow["nll"] > right["nll"] + 1

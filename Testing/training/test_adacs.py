@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from support.known_pairs import KnownPairs
 from UncertainRegLib.training.adacs import (
     AdaCSTraining,
     Momentum,
@@ -18,7 +19,6 @@ from UncertainRegLib.training.adacs import (
     scoring_loss,
     train_adacs,
 )
-from UncertainRegLib.training.known_pairs import KnownPairs
 from UncertainRegLib.training.losses import smoothness
 from UncertainRegLib.training.synthetic import SyntheticPairs
 

@@ -22,7 +22,7 @@ from UncertainRegLib.training.gong import (  # noqa: E402
     gong_loss,
     nearest_atlas,
 )
-from UncertainRegLib.training.losses import laplace_nll  # noqa: E402
+from UncertainRegLib.training.losses import laplace_nll, one_hot  # noqa: E402
 from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 
 
@@ -73,6 +73,31 @@ def test_the_loss_is_the_sum_of_its_weighted_parts():
     assert "dice" not in parts
 
 
+def test_padding_is_in_no_part_of_the_loss(tmp_path):
+    """It failed before: the images of 16 x 17 x 18 voxels are padded to 24 along each axis, and what
+    is predicted there changed the loss."""
+    images, labels = write_images(tmp_path)
+    pairs = FolderPairs(str(images), (24, 24, 24), labels=str(labels), intensity="minmax")
+    pair = pairs.of(0, 1)
+    assert pair.inside.sum() == 16 * 18 * 18  # 17 voxels lie between those of the grid
+    assert FolderPairs(str(images), (8, 8, 8)).of(0, 1).inside is None
+    truth = one_hot(pair.fixed_labels, (0, 1))
+    soft = one_hot(pair.moving_labels, (0, 1))
+    found = Prediction(torch.zeros(1, 3, 24, 24, 24), pair.moving, soft, torch.zeros_like(soft))
+    _, parts = gong_loss(GongTraining(), found, pair.fixed, truth, pair.inside)
+    assert parts["uncertainty"] == pytest.approx(
+        float((soft - truth).abs()[pair.inside.expand_as(soft)].mean())
+    )
+    spoilt = found._replace(
+        memberships=torch.where(pair.inside, soft, 1 - soft),
+        log_scale=torch.where(pair.inside, 0.0, 3.0).expand_as(soft),
+    )
+    _, same = gong_loss(GongTraining(), spoilt, pair.fixed, truth, pair.inside)
+    assert same == parts
+    _, seen = gong_loss(GongTraining(), spoilt, pair.fixed, truth)
+    assert seen["dice"] < parts["dice"] and seen["uncertainty"] != parts["uncertainty"]
+
+
 def test_the_learning_rate_falls_along_a_cosine_and_begins_again():
     rates = [cyclic_rate(n, 20, 4, 0.1) for n in range(20)]
     assert rates[0] == rates[5] == rates[15] == 0.1
@@ -107,7 +132,7 @@ def test_the_nearest_atlas_of_a_changed_training_image_is_that_image(tmp_path):
     images, _ = write_images(tmp_path)
     pairs = FolderPairs(str(images), (16, 16, 16), intensity="minmax")
     fixed = 0.3 + 0.5 * pairs.of(1, 1).moving + 0.02 * torch.randn(1, 1, 16, 16, 16)
-    assert nearest_atlas(fixed, pairs) == 1
+    assert nearest_atlas(fixed, [pairs.of(k, k).moving for k in range(3)]) == 1
 
 
 def test_a_folder_knows_its_labels_and_parts(tmp_path):

@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from support.known_pairs import KnownPairs
 from UncertainRegLib.backbones import create
 from UncertainRegLib.geometry import Grid, Image
 from UncertainRegLib.metrics.correlation import spearman
@@ -28,7 +29,6 @@ from UncertainRegLib.training.heteroscedastic import (
     snr_weight,
     train_heteroscedastic,
 )
-from UncertainRegLib.training.known_pairs import KnownPairs
 from UncertainRegLib.training.synthetic import SyntheticPairs
 
 WIDTHS = {"encoder": (4, 8), "decoder": (8, 8, 4), "ndim": 2}
@@ -264,3 +264,18 @@ def test_known_pairs_tell_the_truth():
     assert 0.85 * volume[0] < dark.occluded.sum() < 1.15 * volume[1]
     assert dark.fixed[dark.occluded].max() <= 0.03
     assert torch.equal(dark.fixed[~dark.occluded], pair.fixed[~dark.occluded])
+
+
+def test_occluders_are_dark_bright_or_of_the_image_itself():
+    images = SyntheticPairs((1, 32, 32), noise=0.0)
+    shown = {
+        kind: KnownPairs(images, occlusion=(4, 6), occluder=kind).pair(2)
+        for kind in ("dark", "bright", "textured")
+    }
+    here = shown["dark"].occluded
+    assert all(torch.equal(pair.occluded, here) for pair in shown.values())
+    assert shown["dark"].fixed[here].max() <= 0.03 and shown["bright"].fixed[here].min() >= 0.97
+    elsewhere = shown["textured"].moving.roll((16, 16), (3, 4))
+    assert torch.equal(shown["textured"].fixed[here], elsewhere[here])
+    with pytest.raises(ValueError, match="occluder"):
+        KnownPairs(images, occluder="pink")

@@ -30,6 +30,18 @@ def test_nlcc_is_the_mean_squared_local_correlation():
     assert float(nlcc(a, b, 5)) == pytest.approx(direct_nlcc(a, b, 5), abs=1e-4)
 
 
+def test_nlcc_averages_over_the_voxels_inside():
+    a, b = noise(0), noise(1)
+    inside = torch.zeros_like(a, dtype=torch.bool)
+    inside[..., 2:5] = True
+    whole = [float(nlcc(a, b, 3, mask)) for mask in (inside, ~inside)]
+    share = float(inside.float().mean())
+    assert share * whole[0] + (1 - share) * whole[1] == pytest.approx(
+        float(nlcc(a, b, 3)), abs=1e-6
+    )
+    assert abs(whole[0] - whole[1]) > 1e-4
+
+
 def test_nlcc_ignores_gain_and_offset_and_has_no_value_in_flat_places():
     a = noise(0)
     assert float(nlcc(a, 0.2 + 0.3 * a, 3)) == pytest.approx(1, abs=1e-3)

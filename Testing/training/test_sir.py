@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from UncertainRegLib.backbones.models import read_model  # noqa: E402
 from UncertainRegLib.gaussian import DiagonalFactor, LowRank, SparseFactor, StructuredGaussian  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, write_image  # noqa: E402
 from UncertainRegLib.networks.sir_unet import SirUNet  # noqa: E402
@@ -15,7 +16,7 @@ from UncertainRegLib.samplers.proposals.trained import proposal_network  # noqa:
 from UncertainRegLib.training.folder import FolderPairs  # noqa: E402
 from UncertainRegLib.training.model_folder import load_model  # noqa: E402
 from UncertainRegLib.training.sir import SirTraining, train_sir  # noqa: E402
-from UncertainRegLib.training.sir_objectives import CollapseMonitor, bounds, sir_loss  # noqa: E402
+from UncertainRegLib.training.sir_objectives import CollapseMonitor, SpreadAverage, bounds, sir_loss  # noqa: E402
 from UncertainRegLib.training.synthetic import SyntheticPairs  # noqa: E402
 
 GRID = (2, 3, 2)
@@ -119,6 +120,29 @@ def test_bounds_of_equal_weights_coincide():
     assert values["elbo"] == pytest.approx(-3) and values["iw_bound"] == pytest.approx(-3)
     spread = bounds(torch.tensor([-10.0, -30.0], dtype=torch.float64), 10)
     assert spread["iw_bound"] > spread["elbo"]
+
+
+def test_the_moving_average_of_the_spread_begins_with_the_first_step():
+    """By hand: 10, then 0.9 10 + 0.1 20 = 11, then 0.9 11 + 0.1 0 = 9.9."""
+    average = SpreadAverage(0.9)
+    assert [average.update(x) for x in (10.0, 20.0, 0.0)] == pytest.approx([10.0, 11.0, 9.9])
+
+
+def test_a_training_tempers_by_the_average_and_keeps_it(tmp_path):
+    """Also over an interruption; the model folder says it."""
+    tiny = {"rank": 2, "proposals": 4, "keep": 2, "optimiser": "adam", "mean_steps": 0}
+    tiny |= {"spread_average": 0.9, "validation_pairs": 1, "validate_every": 100}
+    pairs = SyntheticPairs((16, 16, 16))
+    train_sir(SirTraining(steps=3, **tiny), pairs, tmp_path / "whole", progress=False)
+    for steps in (1, 3):
+        train_sir(SirTraining(steps=steps, **tiny), pairs, tmp_path / "parts", progress=False)
+    logs = [rows(tmp_path / name) for name in ("whole", "parts")]
+    found = [[row["sigma_alpha"] for row in log] for log in logs]
+    assert found[0] == found[1]
+    spreads = [row["log_weight_sd"] for row in logs[0]]
+    assert found[0][1] == pytest.approx(0.9 * spreads[0] + 0.1 * spreads[1])
+    kept = read_model(tmp_path / "whole")["provenance"]["sigma_alpha"]
+    assert kept == pytest.approx(found[0][-1])
 
 
 def test_monitor_lets_learning_settle():

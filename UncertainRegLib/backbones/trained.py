@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from .facts import Facts
 from .models import read_model, read_weights
 from .prepare import PERCENTILES
 from .working_grid import centred_grid, field_from_voxels
+
+if TYPE_CHECKING:  # torch is imported where it is used
+    from ..networks.displacement import Prediction
 
 # The ways of asking for uncertainty that a kind of model was trained for, see samplers.registry
 METHODS = {
@@ -185,14 +188,49 @@ class TrainedModel(Backbone):
 
         from ..posterior.combination import combine
 
-        a, b = moving.array[None, None], fixed.array[None, None]
-        here = labels.to_numpy().resample(moving.grid, "nearest", 0).array
-        masks = np.stack([here == value for value in self._values]).astype(np.float32)
-        masks = torch.as_tensor(masks, device=self.device)[None]
-        with torch.no_grad():
-            found = [member.predict(a, b, masks) for member in self.members]
+        _, found = self.predictions(fixed, moving, labels)
         scales = [one.log_scale[0].exp() for one in found]
         return combine(torch.stack([one.memberships[0] for one in found]), torch.stack(scales))
+
+    def predictions(
+        self, fixed: Image, moving: Image, labels: Image | None = None, passes: int = 1
+    ) -> tuple[tuple[int, ...], list[Prediction]]:
+        """What the networks make of prepared images: each member, and with dropout each pass.
+
+        Args:
+            labels: of the moving image, on its grid before the preparation.
+            passes: of each member that has dropout.
+
+        Returns:
+            The labels whose memberships were warped, the background first (none without
+            ``labels``), and the predictions (torch).
+
+        Raises:
+            ValueError: the model refines labels, and these are not those of its training.
+        """
+        import torch
+
+        values, masks = (), None
+        if labels is not None:
+            trained = self.manifest["network"].get("classes", 0) > 1
+            if trained and not self._knows(labels):
+                raise ValueError(
+                    f"{self.folder} was trained with the labels {', '.join(map(str, self._values[1:]))}"
+                    " alone; the segmentation has others."
+                )
+            here = labels.to_numpy().resample(moving.grid, "nearest", 0).array
+            others = (0, *(int(v) for v in np.unique(labels.to_numpy().array) if v))
+            values = self._values if trained else others
+            masks = np.stack([here == value for value in values]).astype(np.float32)
+            masks = torch.as_tensor(masks, device=self.device)[None]
+        a, b = moving.array[None, None], fixed.array[None, None]
+        found = []
+        for member in self.members:
+            for _ in range(passes if self.facts.stochastic else 1):
+                self.calls += 1
+                with torch.no_grad(), torch_seeded(self.seed, "dropout", self.stream, self.calls):
+                    found.append(member.predict(a, b, masks))
+        return values, found
 
     def maps(
         self, fixed: Image, moving: Image, labels: Image | None = None

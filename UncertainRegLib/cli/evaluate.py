@@ -38,7 +38,7 @@ def _add_actions(top) -> None:
     for study in classes_in(studies, Study, says="command"):
         parser = actions.add_parser(study.command, help=study.question)
         study.add_arguments(parser)
-        _common(parser, study.families)
+        _common(parser, study)
         if study.command in PRESETS:
             parser.add_presets(study.command)
         parser.set_defaults(command=_study, study=study)
@@ -51,33 +51,34 @@ def _add_actions(top) -> None:
     check.set_defaults(command=_result)
 
 
-def _common(study, families: tuple[str, ...]) -> None:
+def _common(parser, study: type[Study]) -> None:
     """Options that every study has."""
-    study.add_argument("--out", required=True, help="folder of the study; rows there are kept")
-    study.add_argument("--name", default="", help="what the rows say [the file name]")
-    study.add_argument("--backbone", default="demons", help="registration method [demons]")
-    study.add_argument(
-        "--backbone-settings",
-        default={},
-        type=json_object,
-        metavar="JSON",
-        help='e.g. {"affine": false}',
-    )
-    if families:  # it makes maps
-        study.add_argument(
+    parser.add_argument("--out", required=True, help="folder of the study; rows there are kept")
+    if study.registers:
+        parser.add_argument("--name", default="", help="what the rows say [the file name]")
+        parser.add_argument("--backbone", default="demons", help="registration method [demons]")
+        parser.add_argument(
+            "--backbone-settings",
+            default={},
+            type=json_object,
+            metavar="JSON",
+            help='e.g. {"affine": false}',
+        )
+    if study.families:  # it makes maps
+        parser.add_argument(
             "--families",
             nargs="+",
-            default=list(families),
+            default=list(study.families),
             help="perturbation families, each with settings of its own if needed, as "
-            f"'deform {{\"fraction\": 0.4}}' [{' '.join(families)}]",
+            f"'deform {{\"fraction\": 0.4}}' [{' '.join(study.families)}]",
         )
-        study.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
-    study.add_argument("--seed", type=int, default=1, help="of everything random [1]")
-    add_device(study)
-    study.add_argument(
+        parser.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
+    parser.add_argument("--seed", type=int, default=1, help="of everything random [1]")
+    add_device(parser)
+    parser.add_argument(
         "--parquet", action="store_true", help="also write rows.parquet (needs pyarrow)"
     )
-    add_progress(study, PROGRESS)
+    add_progress(parser, PROGRESS)
 
 
 def _add_calibrate(actions) -> None:

@@ -121,6 +121,7 @@ SIR: Preset = {
     "proposals": 32,
     "keep": 4,
     "temperature": 3.0,
+    "spread_average": 0.9,
     "sigma": 0.5,
     "smoothness": 1.0,
     "mean_smoothness": 2.5,

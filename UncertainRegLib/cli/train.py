@@ -65,6 +65,14 @@ def add_command(commands) -> None:
         "--temperature", type=positive, default=3.0, help="spread of the tempered log-weights [3]"
     )
     train.add_argument(
+        "--spread-average",
+        type=float,
+        default=0.0,
+        metavar="GAMMA",
+        help="temper by a moving average of the log-weights' spread over the steps [0: each pair "
+        "by its own; paper: 0.9]",
+    )
+    train.add_argument(
         "--sigma",
         type=positive,
         default=0.5,
@@ -120,6 +128,7 @@ def _train_sir(options, report) -> int:
         proposals=options.proposals,
         keep=options.keep,
         temperature=options.temperature,
+        spread_average=options.spread_average,
         sigma=options.sigma,
         smoothness=options.smoothness,
         mean_smoothness=options.mean_smoothness,

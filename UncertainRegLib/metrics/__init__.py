@@ -6,10 +6,11 @@ float64 and returns plain floats; ``mask`` selects voxels and errors are mm unle
 ==================  ==============================================================================
 correlation         Pearson, Spearman, AUROC
 sparsification      risk-coverage and sparsification curves, AURC, nAURC, AUSE
-calibration         reliability of label probabilities (ECE, MCE), conformal factor
-gaussian            Mahalanobis distance, chi-squared calibration and ellipsoid coverage, NLL
+calibration         reliability of label probabilities (ECE, MCE), conformal factor, coverage curve
+gaussian            Mahalanobis distance, ellipsoids and likelihood of displacements
+predicted           likelihood and coverage of predicted scales of intensities and labels
 overlap             Dice, Hausdorff (95 %) and average surface distance
-landmarks           target registration error
+landmarks           distances of landmarks
 folding             fraction of folded voxels, SD of log Jacobian
 consistency         there and back again: distance from the start
 similarity          MSE, mutual information, local NCC

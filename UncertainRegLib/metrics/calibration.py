@@ -110,3 +110,30 @@ def bound_coverage(
     """
     u, e = select(mask, uncertainty=uncertainty, error=error)
     return float(np.mean(e <= factor * u))
+
+
+def coverage_curve(
+    level: np.ndarray, nominal: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Observed coverage of the central regions of every nominal probability, for a calibration
+    plot.
+
+    Args:
+        level: for every error, the probability of the smallest region of its predicted
+            distribution that holds it (`gaussian.ellipsoid_level`, `predicted`); any shape.
+        nominal: probabilities; 0.01 … 0.99 by default.
+
+    Returns:
+        Nominal and observed coverage; on the diagonal when calibrated, below it when overconfident.
+    """
+    nominal = np.linspace(0.01, 0.99, 99) if nominal is None else np.asarray(nominal)
+    ordered = np.sort(np.asarray(level, dtype=np.float64).ravel())
+    return nominal, np.searchsorted(ordered, nominal, side="right") / ordered.size
+
+
+def miscalibration_area(level: np.ndarray) -> float:
+    """Area between the curve of `coverage_curve` and the diagonal, 0 … 0.5."""
+    nominal, observed = coverage_curve(level)
+    nominal = np.concatenate(([0.0], nominal, [1.0]))
+    observed = np.concatenate(([0.0], observed, [1.0]))
+    return float(np.trapezoid(np.abs(observed - nominal), nominal))

@@ -6,7 +6,7 @@ anything below the floor is numerical noise of the fields, not knowledge.
 """
 
 import numpy as np
-from scipy.special import chdtri  # scipy.stats takes a second to import
+from scipy.special import chdtr  # scipy.stats takes a second to import
 
 FLOOR_MM = 0.01
 
@@ -50,40 +50,15 @@ def negative_log_likelihood(
     return float(np.mean(0.5 * (distance + log_determinant + 3.0 * np.log(2.0 * np.pi))))
 
 
-def ellipsoid_coverage(distance_squared: np.ndarray, level: float = 0.95) -> float:
-    """Fraction of points inside their own ``level`` ellipsoid; equals ``level`` when calibrated.
+def ellipsoid_level(distance_squared: np.ndarray) -> np.ndarray:
+    """Probability of the smallest ellipsoid that holds each error, 0 … 1; see
+    `calibration.coverage_curve`. Even-handed only for a covariance that is known: one of N samples
+    has longer tails.
 
     Args:
         distance_squared: squared Mahalanobis distances, any shape.
-        level: probability of the ellipsoid.
     """
-    return float(np.mean(np.asarray(distance_squared) <= chdtri(3, 1 - level)))
-
-
-def chi2_calibration(
-    distance_squared: np.ndarray, levels: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Observed coverage of the ellipsoids of every nominal level, for a calibration plot.
-
-    Args:
-        distance_squared: squared Mahalanobis distances, any shape.
-        levels: nominal probabilities; 0.01 … 0.99 by default.
-
-    Returns:
-        Nominal and observed coverage; on the diagonal when calibrated, below it when overconfident.
-    """
-    levels = np.linspace(0.01, 0.99, 99) if levels is None else np.asarray(levels)
-    ordered = np.sort(np.asarray(distance_squared, dtype=np.float64).ravel())
-    inside = np.searchsorted(ordered, chdtri(3, 1 - levels), side="right")
-    return levels, inside / ordered.size
-
-
-def miscalibration_area(distance_squared: np.ndarray) -> float:
-    """Area between the calibration curve of `chi2_calibration` and the diagonal, 0 … 0.5."""
-    nominal, observed = chi2_calibration(distance_squared)
-    nominal = np.concatenate(([0.0], nominal, [1.0]))
-    observed = np.concatenate(([0.0], observed, [1.0]))
-    return float(np.trapezoid(np.abs(observed - nominal), nominal))
+    return chdtr(3, np.asarray(distance_squared, dtype=np.float64))
 
 
 def _whiten(

@@ -6,30 +6,6 @@ A run measures its landmarks in the fixed space, where its samples put them and 
 
 import numpy as np
 
-from ..geometry import DisplacementField
-from ..geometry.arrays import as_like
-
-
-def target_registration_error(
-    field: DisplacementField, fixed_points: np.ndarray, moving_points: np.ndarray
-) -> np.ndarray:
-    """TRE ‖x + d(x) - m‖ of corresponding landmarks, in the moving space: the usual formula, which
-    needs no inverse. Where a registration enlarges, it is larger than the distance in the fixed
-    space.
-
-    Args:
-        field: maps fixed points to moving points; numpy.
-        fixed_points: (P, 3) LPS mm.
-        moving_points: (P, 3) LPS mm, the same anatomy in the moving image.
-
-    Returns:
-        (P,) mm.
-
-    Raises:
-        ValueError: the two lists do not correspond.
-    """
-    return distances(field.map(as_like(fixed_points, field.vectors)), moving_points)
-
 
 def distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Distance in mm of corresponding points, both (P, 3) LPS mm.

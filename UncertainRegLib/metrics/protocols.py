@@ -143,7 +143,6 @@ SIR = Protocol(
     region="ring",
     error="1 where the most probable label is wrong, else 0",
 )
-PROTOCOLS = {protocol.name: protocol for protocol in (TIAN, GONG, HETERO, SIR)}
 
 
 def label_ece(

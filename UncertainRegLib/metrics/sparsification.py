@@ -141,21 +141,6 @@ def risk(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray | None = N
     )
 
 
-def risk_coverage(
-    uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The risk-coverage curve, one point for each voxel (for figures see `sparsification_curve`).
-
-    Returns:
-        Coverage k/n and risk, both (n,), k = 1 … n.
-
-    Raises:
-        ValueError: shapes differ, the mask is empty, or values are not finite.
-    """
-    curve = Ranking(uncertainty, mask).retained(error)
-    return np.arange(1, curve.size + 1) / curve.size, curve
-
-
 def sparsification_curve(
     uncertainty: np.ndarray,
     error: np.ndarray,

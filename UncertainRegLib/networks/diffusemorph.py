@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from .diffusion_unet import DiffusionUNet
-from .displacement import DisplacementNet
+from .displacement import DisplacementNet, Prediction
 from .unet import UNet
+from .warp import warp
 
 FIRST_VARIANCE, LAST_VARIANCE = 1e-6, 1e-2  # of the noise added in a diffusion step
 WEIGHT = 0.05  # of the diffusion loss beside a registration loss
@@ -75,6 +76,16 @@ class DiffuseMorph(nn.Module):
         """
         first = torch.zeros(len(fixed), dtype=torch.long, device=fixed.device)
         return self.displacement(moving, self._score(moving, fixed, self._scaled(fixed), first))
+
+    def predict(
+        self, moving: Tensor, fixed: Tensor, memberships: Tensor | None = None
+    ) -> Prediction:
+        """As of `DisplacementNet`."""
+        displacement = self(moving, fixed)
+        stack = moving if memberships is None else torch.cat((moving, memberships), 1)
+        warped = warp(stack, displacement, "border")
+        labels = None if memberships is None else warped[:, 1:]
+        return Prediction(displacement, warped[:, :1], labels, None)
 
     def diffuse(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
         """A pass of training: the displacement, and the diffusion loss.

@@ -20,7 +20,7 @@ from .sample import Sample, ignore
 BYTES_PER_VOXEL = 200  # of the images, for one proposal: its noise, field, warped image, windows
 LARGEST_BATCH = 32
 WEIGH_S, WEIGH_VOXEL_S = 0.01, 0.12e-6  # a proposal, and each voxel of its images; one CPU thread
-TEMPERING = ("spread", "ess", "none")
+TEMPERING = ("spread", "trained", "ess", "none")
 WEIGHTINGS = ("whole", "voxel")
 DEFAULT_SOURCE = "trained"
 NOT_SETTINGS = ("backbone", "proposal", "family", "device", "on_progress")
@@ -38,9 +38,11 @@ class SIR(Sampler):
     Attributes:
         proposal: source of q, see `proposals`.
         proposals: how many are weighed (the paper: 1,200).
-        tempering: "spread" scales the log-weights to the standard deviation ``temperature`` (the
-            paper); "ess" to the effective sample size ``ess_fraction * proposals``; "none" leaves
-            them, and one proposal then nearly always takes all.
+        tempering: "spread" scales the log-weights to the standard deviation ``temperature``;
+            "trained" divides them by the spread that the network's training kept (the paper, 4.3)
+            instead of their own, for images of the size that it was trained on; "ess" scales them
+            to the effective sample size ``ess_fraction * proposals``; "none" leaves them, and one
+            proposal then nearly always takes all.
         memory_mb: memory for the proposals in work.
         device: "cpu" or "cuda".
         on_progress: told of the work before the first sample; what it raises ends the sampling.
@@ -167,7 +169,7 @@ class SIR(Sampler):
         with torch.no_grad():
             seeds = generator.integers(2**63, size=self.proposals)
             log_weights = self._log_weights(fixed, moving, proposal, seeds)
-            tempered, of_all = self._temper(log_weights)
+            tempered, of_all = self._temper(log_weights, proposal.sigma_alpha)
             of_all |= {
                 "sigma": proposal.sigma,
                 "smoothness": proposal.smoothness,
@@ -211,12 +213,23 @@ class SIR(Sampler):
             self.on_progress("Weighing proposals", min(first + size, len(seeds)), len(seeds))
         return torch.cat(parts)
 
-    def _temper(self, log_weights):
-        """The tempered log-weights to resample with, and for the record what that did."""
+    def _temper(self, log_weights, sigma_alpha: float | None):
+        """The tempered log-weights to resample with, and for the record what that did.
+
+        Raises:
+            ValueError: the spread of a training is asked for, and the proposal has none.
+        """
         from ..gaussian import effective_sample_size, temper_by_spread, temper_to_ess
 
         if self.tempering == "spread":
             tempered = temper_by_spread(log_weights, self.temperature)
+        elif self.tempering == "trained":
+            if sigma_alpha is None:
+                raise ValueError(
+                    "Tempering 'trained' needs the spread that a training kept; train a network "
+                    "with --spread-average, or choose 'spread'."
+                )
+            tempered = temper_by_spread(log_weights, self.temperature, sigma_alpha)
         elif self.tempering == "ess":
             tempered, _ = temper_to_ess(log_weights, max(1.0, self.ess_fraction * self.proposals))
         else:

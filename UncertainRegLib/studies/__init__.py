@@ -16,6 +16,10 @@ truth               do the stated bounds hold on real pairs with known structure
 known_errors, twin  the known errors of one pair; a simulated pair that is as hard as a real one
 engines             which registration method suits a pair? each on known deformations of it
 engine_trial        one method on one of them, in a process of its own
+learned             trained models on a list of test pairs
+learned_scores      what one of them makes of one pair
+learned_tables      their tables in the layouts of the papers
+paired              means and differences over the same subjects, with intervals
 judged              known errors against what was stated about them
 validation          validation numbers and curves of a result folder
 acceptance          the rows of a verdict: what is measured, and where it comes from

@@ -5,7 +5,8 @@ every perturbation family is compared with ‖phi_hat − phi‖ inside a region
 stands a baseline that costs one registration: the smoothed local image residual. Three variants of
 every map come from the same samples: smoothed like the residual; the spread about the registration
 itself, which is what is shown, instead of about the mean of the samples; and the expected error,
-which the samples are one cue of.
+which the samples are one cue of. Whole distributions are judged, too (columns nll and miscalibration of
+rows.csv): the true displacement under the Gaussian of mean and covariance of the samples.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from .. import backbones
 from ..geometry import DisplacementField, Image, jacobian_determinant, read_image, write_field
 from ..geometry.arrays import to_numpy
 from ..jobs.expectation import Expecting
-from ..metrics.calibration import conformal_factor
+from ..metrics.calibration import conformal_factor, miscalibration_area
 from ..metrics.correlation import pearson, spearman
+from ..metrics.gaussian import ellipsoid_level, mahalanobis_squared, negative_log_likelihood
 from ..metrics.sparsification import risk
 from .disagreement import RESIDUAL_SIGMA, Disagreement, image_residual
 from .rows import Rows, summary, table
@@ -177,7 +179,7 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
         begun = perf_counter()
         if name == RESIDUAL:
             scored = {name: (image_residual(fixed, moving, registration), "")}
-            here, mean_error = region, ""
+            here, mean_error, gaussian = region, "", {"nll": "", "miscalibration": ""}
         else:
             found = study.disagreement(backbone, pair, name, (fixed, moving), advance)
             if found is None:
@@ -185,6 +187,7 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
             here = region & found.inside
             scored = variants(name, found, registration, here, expecting)
             mean_error = float(error_mm(found.mean, truth)[here].mean())
+            gaussian = gaussian_scores(found, truth, here)
             seconds = perf_counter() - begun
         for title, (score, repeatability) in scored.items():
             key = {column: {**pair, "map": title}[column] for column in KEY}
@@ -200,6 +203,7 @@ def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> 
                     **scores(score, error, here),
                     "repeatability": repeatability,
                     "mean_field_error": mean_error,
+                    **gaussian,
                     **about,
                     "validity": float(here.sum() / region.sum()),
                     "voxels": int(here.sum()),
@@ -252,6 +256,28 @@ def scores(uncertainty: np.ndarray, error: np.ndarray, mask: np.ndarray) -> dict
         "mean_error": areas.mean_error,
         "p95_error": float(np.percentile(error[mask], 95)),
         "factor95": conformal_factor(uncertainty, error, mask),
+    }
+
+
+def gaussian_scores(
+    found: Disagreement, truth: DisplacementField, mask: np.ndarray
+) -> dict[str, float]:
+    """How well the true displacements inside ``mask`` fit N(mean, covariance) of the samples.
+
+    Args:
+        truth: on the grid of the samples.
+
+    Returns:
+        nll: mean negative log-likelihood of a displacement, nats; miscalibration: area between the
+        observed and the nominal coverage of the ellipsoids. Few samples make even true ones
+        miscalibrated: compare at the same number.
+    """
+    error = (truth.vectors - found.mean.vectors)[mask]
+    covariance = found.covariance[mask]
+    level = ellipsoid_level(mahalanobis_squared(error, covariance))
+    return {
+        "nll": negative_log_likelihood(error, covariance),
+        "miscalibration": miscalibration_area(level),
     }
 
 

@@ -10,7 +10,7 @@ validation                      how well pairs are registered that no step sees
 folder, listed                  pairs drawn in a folder, and those of a list
 pairs                           the list itself: files, subjects, splits
 prepared                        image files as a network sees them
-synthetic, known_pairs          pairs that are made: random ones, and with known truth
+synthetic                       pairs that are made at random
 published                       the sizes of networks as their authors have them
 model_folder                    what a training leaves
 ==============================  ==============================================================

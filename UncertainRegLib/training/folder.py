@@ -71,7 +71,7 @@ class FolderPairs:
             labels = None if self.labels is None else str(Path(self.labels) / file.name)
             (image,) = preparation.images(Source(str(file), labels))
             axes.add(image.axes)
-            self._images.append((image.array, image.labels))
+            self._images.append((image.array, image.labels, image.inside))
             self._sums.append((sha256_of(file), labels and sha256_of(labels)))
         speak()
         self.axes = axes.pop() if len(axes) == 1 else None
@@ -102,7 +102,7 @@ class FolderPairs:
 
     def label_values(self) -> tuple[int, ...]:
         """Every label that occurs, without 0; empty without segmentations."""
-        return label_values([labels for _, labels in self._images])
+        return label_values([labels for _, labels, _ in self._images])
 
     def pair(self, seed: int, device: str = "cpu") -> Pair:
         """A pair and its shifts, drawn with a seed."""
@@ -120,8 +120,16 @@ class FolderPairs:
             [None if a is None else shifted(a, shift, device) for a in self._images[index]]
             for index, shift in zip((moving, fixed), shifts)
         ]
-        (moving, moving_labels), (fixed, fixed_labels) = tensors
-        return Pair(moving, fixed, moving_labels, fixed_labels)
+        (moving, moving_labels, _), (fixed, fixed_labels, _) = tensors
+        inside = both_inside(*(masks for _, _, masks in tensors))
+        return Pair(moving, fixed, moving_labels, fixed_labels, inside)
+
+
+def both_inside(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor | None:
+    """Where neither image is padded; None: everywhere."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
 
 
 def shifted(array: np.ndarray, shift, device: str) -> torch.Tensor:

@@ -7,7 +7,7 @@ WACV 2022.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ..randomness import numpy_generator, seed_of, torch_seeded
 from .loop import descend, fixed_threads, mixed_precision, run_steps
 from .losses import check_norm, laplace_nll, nlcc, one_hot, smoothness, soft_dice
 from .model_folder import provenance, save_model
+from .synthetic import Pair
 from .validation import validate
 
 ENSEMBLES = ("", "bootstrap", "dropout", "snapshot")
@@ -101,25 +102,30 @@ class GongTraining:
 
 
 def gong_loss(
-    config: GongTraining, found: Prediction, fixed: Tensor, truth: Tensor | None
+    config: GongTraining,
+    found: Prediction,
+    fixed: Tensor,
+    truth: Tensor | None,
+    inside: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """L_reg + 0.1 L_uncert (Eq. 4 and 6), and its parts for the log.
 
     Without segmentations (``truth`` None) Eq. 6 learns the image residual |A∘φ - B| instead of the
-    label error.
+    label error. Padding is disregarded (section 4.1): only voxels ``inside`` count, (B, 1, Z, Y, X).
     """
     parts = {
-        "nlcc": nlcc(found.image, fixed, config.window),
+        "nlcc": nlcc(found.image, fixed, config.window, inside),
         "smoothness": smoothness(found.displacement, config.norm),
     }
     loss = config.smoothness * parts["smoothness"] - parts["nlcc"]
     error = found.image - fixed
     if truth is not None:
-        parts["dice"] = soft_dice(found.memberships, truth)
+        seen = 1.0 if inside is None else inside.to(truth)
+        parts["dice"] = soft_dice(found.memberships * seen, truth * seen)
         loss = loss - parts["dice"]
         error = found.memberships - truth
     if found.log_scale is not None:
-        parts["uncertainty"] = laplace_nll(error, found.log_scale)
+        parts["uncertainty"] = laplace_nll(error, found.log_scale, inside)
         loss = loss + config.uncertainty_weight * parts["uncertainty"]
     return loss, {name: float(value.detach()) for name, value in parts.items()}
 
@@ -274,7 +280,7 @@ def _train_one(
             optimiser.param_groups[0]["lr"] = rate
         with mixed_precision(config.device):
             found = network.predict(moving, fixed, moving_labels)
-        loss, log = gong_loss(config, found, fixed, truth)
+        loss, log = gong_loss(config, found, fixed, truth, _inside(drawn))
         log["loss"] = descend(loss, optimiser)
         if cyclic and ((n + 1) % length == 0 or n + 1 == config.steps):
             snapshots.take(network)
@@ -306,14 +312,18 @@ def _train_one(
     return network, snapshots, threads
 
 
-def nearest_atlas(fixed: Tensor, pairs, window: int = 5) -> int:
+def _inside(drawn: list[Pair]) -> Tensor | None:
+    """Where the pairs of a step are not padded; None: everywhere."""
+    if all(pair.inside is None for pair in drawn):
+        return None
+    everywhere = torch.ones_like(drawn[0].fixed, dtype=torch.bool)
+    return torch.cat([everywhere if pair.inside is None else pair.inside for pair in drawn])
+
+
+def nearest_atlas(fixed: Tensor, images: Iterable[Tensor], window: int = 5) -> int:
     """The number of the training image most like a fixed image by NLCC (section 4.2.1).
 
     Args:
-        fixed: (1, 1, Z, Y, X), prepared as the images of ``pairs``.
+        fixed: (1, 1, Z, Y, X); images: of the same shape, prepared alike.
     """
-    likeness = [
-        float(nlcc(pairs.of(k, k, str(fixed.device)).moving, fixed, window))
-        for k in range(len(pairs))
-    ]
-    return int(np.argmax(likeness))
+    return int(np.argmax([float(nlcc(image, fixed, window)) for image in images]))

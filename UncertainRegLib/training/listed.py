@@ -15,7 +15,7 @@ import numpy as np
 from ..checksum import sha256_of
 from ..geometry.errors import Say, unsaid
 from ..randomness import numpy_generator
-from .folder import shifted
+from .folder import both_inside, shifted
 from .pairs import ListedPair
 from .prepared import Preparation, Prepared, Source, label_values, one_for_many
 from .synthetic import Pair
@@ -140,6 +140,12 @@ class ListedPairs:
             *(
                 None if i.labels is None else shifted(i.labels, s, device)
                 for i, s in zip((moving, fixed), shifts)
+            ),
+            both_inside(
+                *(
+                    None if i.inside is None else shifted(i.inside, s, device)
+                    for i, s in zip((moving, fixed), shifts)
+                )
             ),
         )
 

@@ -16,7 +16,7 @@ NORMS = ("mean", "paper", "code")  # of `smoothness`
 FLAT = 1e-9
 
 
-def nlcc(a: Tensor, b: Tensor, window: int = 5) -> Tensor:
+def nlcc(a: Tensor, b: Tensor, window: int = 5, inside: Tensor | None = None) -> Tensor:
     """Mean squared local normalised cross-correlation, 0 ... 1 (Gong et al., Eq. 1).
 
     A similarity: the loss is its negative.
@@ -24,6 +24,7 @@ def nlcc(a: Tensor, b: Tensor, window: int = 5) -> Tensor:
     Args:
         a, b: images in [0, 1], equal shapes.
         window: edge of the cubic window in voxels, odd; at the border it covers what is inside.
+        inside: voxels to average over, booleans (B, 1, Z, Y, X); windows reach beyond them.
     """
     z, y, x = (_window_mean(n, window).to(a) for n in a.shape[2:])
     stack = torch.cat((a, b, a * a, b * b, a * b), 1)
@@ -32,7 +33,14 @@ def nlcc(a: Tensor, b: Tensor, window: int = 5) -> Tensor:
     cross = ab - mean_a * mean_b
     variance_a = (aa - mean_a.square()).clamp(min=0)
     variance_b = (bb - mean_b.square()).clamp(min=0)
-    return (cross.square() / (variance_a * variance_b + FLAT)).mean()
+    return _mean(cross.square() / (variance_a * variance_b + FLAT), inside)
+
+
+def _mean(values: Tensor, inside: Tensor | None) -> Tensor:
+    if inside is None:
+        return values.mean()
+    weight = inside.to(values).expand_as(values)
+    return (weight * values).sum() / weight.sum().clamp(min=1)
 
 
 @lru_cache(maxsize=32)
@@ -113,10 +121,10 @@ def one_hot(labels: Tensor, values: tuple[int, ...]) -> Tensor:
     return (labels == wanted).float()
 
 
-def laplace_nll(error: Tensor, log_scale: Tensor) -> Tensor:
+def laplace_nll(error: Tensor, log_scale: Tensor, inside: Tensor | None = None) -> Tensor:
     """Mean of |error| / u + log u (Gong et al., Eq. 6), u = exp(log_scale).
 
     The negative log-likelihood, up to log 2, of a Laplace distribution of scale u. The paper's sum
-    over voxels is a mean here, as in the terms it is added to.
+    over voxels is a mean here, as in the terms it is added to: over those ``inside``, (B, 1, Z, Y, X).
     """
-    return (error.abs() * torch.exp(-log_scale) + log_scale).mean()
+    return _mean(error.abs() * torch.exp(-log_scale) + log_scale, inside)

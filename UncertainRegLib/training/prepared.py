@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backbones.prepare import PERCENTILES
 from ..backbones.working_grid import axes_of, centred_grid
-from ..geometry import Grid, Image, read_image, read_labels
+from ..geometry import Grid, Image, inside_index, read_image, read_labels
 from ..geometry.errors import InputError, Say, unsaid
 from ..geometry.volume import open_volume
 
@@ -38,11 +38,13 @@ class Prepared:
         array: (Z, Y, X) float32 in [0, 1].
         labels: (Z, Y, X), or None.
         axes: towards which the array axes run, such as "SPL".
+        inside: (Z, Y, X) booleans, not padding; None where nothing is.
     """
 
     array: np.ndarray
     labels: np.ndarray | None
     axes: str
+    inside: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,10 @@ class Preparation:
         )
         array = np.clip((image.resample(grid).array - low) / max(high - low, 1e-6), 0, 1)
         mask = None if labels is None else labels.resample(grid, "nearest", 0).array
-        return Prepared(array.astype(np.float32), mask, axes_of(grid))
+        inside = inside_index(image.grid.shape, image.grid.to_index(grid.points()))
+        return Prepared(
+            array.astype(np.float32), mask, axes_of(grid), None if inside.all() else inside
+        )
 
 
 def slices_of(image: Image, axis: int) -> list[Image]:

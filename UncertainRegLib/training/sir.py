@@ -28,7 +28,7 @@ from .loop import (
     to_stderr,
 )
 from .model_folder import provenance, save_model
-from .sir_objectives import OBJECTIVES, CollapseMonitor, evaluate_bounds, sir_loss
+from .sir_objectives import OBJECTIVES, CollapseMonitor, SpreadAverage, evaluate_bounds, sir_loss
 
 # between a checkpoint and going on
 MAY_CHANGE = {"steps", "device", "validate_every", "validation_pairs", "save_every", "stop_after"}
@@ -49,6 +49,9 @@ class SirTraining:
             after them, constant afterwards.
         optimiser: "soap" (needs heavyball) or "adam".
         temperature, sigma, rank, bound: of the method.
+        spread_average: gamma of sigma_alpha, the moving average over the steps of the log-weights'
+            standard deviation (the paper: 0.9), which tempers; it is kept in the model's
+            provenance. 0 tempers each pair by its own.
         smoothness, mean_smoothness: lambda and lambda_mu. Under the paper's 1 and 2.5 samples fold:
             a field drawn from the prior alone stretches by a standard deviation of
             1 / sqrt(3 lambda) along an axis, which is below -1 for 4 % of voxels at lambda = 1 and
@@ -70,6 +73,7 @@ class SirTraining:
     decay_steps: int = 30_000
     optimiser: str = "soap"
     temperature: float = 3.0
+    spread_average: float = 0.0
     sigma: float = 0.5
     smoothness: float = 4.0
     mean_smoothness: float = 0.0
@@ -90,6 +94,8 @@ class SirTraining:
                 f"Variant {self.variant!r} is not V or S, then +, then one of "
                 f"{', '.join(COVARIANCES)}."
             )
+        if not 0 <= self.spread_average < 1:
+            raise ValueError(f"spread_average is {self.spread_average}; give 0 to below 1.")
         if self.s_objective not in OBJECTIVES[2:]:
             raise ValueError(
                 f"S variants train with one of {', '.join(OBJECTIVES[2:])}, not "
@@ -160,7 +166,8 @@ def train_sir(
         )
     optimiser = _optimiser(config, net)
     settings = plain({**asdict(config), **pairs.record()})
-    first, threads = _resume(settings, net, optimiser, out / "checkpoint.pt", warn)
+    average = SpreadAverage(config.spread_average) if config.spread_average else None
+    first, threads = _resume(settings, net, optimiser, average, out / "checkpoint.pt", warn)
     monitor, warned = CollapseMonitor(), False
     cut_log(out / "log.jsonl", first)
     with (
@@ -177,7 +184,7 @@ def train_sir(
     ):
         for step in bar:
             with torch_seeded(config.seed, "training step", step):
-                log = _step(config, net, optimiser, pairs, step)
+                log = _step(config, net, optimiser, average, pairs, step)
             if not math.isfinite(log["loss"]):
                 raise FloatingPointError(
                     f"The loss of step {step} is {log['loss']}; lower the "
@@ -198,7 +205,7 @@ def train_sir(
             bar.set_postfix(loss=f"{log['loss']:.3f}")
             stop, pause = asked.is_set(), step + 1 - first == config.stop_after and not last
             if (step + 1) % config.save_every == 0 or last or stop or pause:
-                _save(settings, net, optimiser, step + 1, threads, out / "checkpoint.pt")
+                _save(settings, net, optimiser, average, step + 1, threads, out / "checkpoint.pt")
             if stop:
                 raise stopped(step + 1, config.steps)
             if pause:
@@ -210,6 +217,7 @@ def train_sir(
         threads=threads,
         loss=f"{config.variant}, {config.s_objective}",
         settings=asdict(config),
+        **({} if average is None else {"sigma_alpha": average.value}),
     )
     save_model(
         out,
@@ -225,7 +233,7 @@ def train_sir(
     return net
 
 
-def _step(config: SirTraining, net: SirUNet, optimiser, pairs, step: int) -> dict:
+def _step(config: SirTraining, net: SirUNet, optimiser, average, pairs, step: int) -> dict:
     pair = pairs.pair(seed_of(config.seed, "training pair", step), config.device)
     objective, rate = config.objective(step), config.rate(step)
     for group in optimiser.param_groups:
@@ -234,7 +242,14 @@ def _step(config: SirTraining, net: SirUNet, optimiser, pairs, step: int) -> dic
     target = _target(config, pair)
     seeds = [seed_of(config.seed, "training proposal", step, i) for i in range(config.proposals)]
     loss, log = sir_loss(
-        objective, q, target, seeds, config.keep, config.temperature, config.mean_smoothness
+        objective,
+        q,
+        target,
+        seeds,
+        config.keep,
+        config.temperature,
+        config.mean_smoothness,
+        average,
     )
     if math.isfinite(log["loss"]):
         optimiser.zero_grad()
@@ -296,7 +311,9 @@ def _optimiser(config: SirTraining, net: SirUNet):
     )  # the SOAP paper's
 
 
-def _save(settings: dict, net: SirUNet, optimiser, step: int, threads: int, file: Path) -> None:
+def _save(
+    settings: dict, net: SirUNet, optimiser, average, step: int, threads: int, file: Path
+) -> None:
     """An interruption leaves the old checkpoint whole."""
     content = {
         "settings": net.settings,
@@ -305,12 +322,13 @@ def _save(settings: dict, net: SirUNet, optimiser, step: int, threads: int, file
         "threads": threads,
         "config": settings,
         "optimiser": optimiser.state_dict(),
+        "sigma_alpha": average and average.value,
     }
     replace(file, lambda draft: torch.save(content, draft))
 
 
 def _resume(
-    settings: dict, net: SirUNet, optimiser, file: Path, warn: Callable[[str], None]
+    settings: dict, net: SirUNet, optimiser, average, file: Path, warn: Callable[[str], None]
 ) -> tuple[int, int | None]:
     """The step and the threads to resume with; 0 and None without a checkpoint."""
     if not file.exists():
@@ -328,4 +346,6 @@ def _resume(
     refuse_changed(settings, plain(kept), file)
     net.load_state_dict(weights)
     optimiser.load_state_dict(state)
+    if average is not None:
+        average.value = content.get("sigma_alpha")
     return step, threads_of(content, file, warn)

@@ -35,6 +35,7 @@ def sir_loss(
     keep: int = 4,
     temperature: float = 3.0,
     mean_smoothness: float = 0.0,
+    average: SpreadAverage | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of one pair, and what to log of it.
 
@@ -54,6 +55,7 @@ def sir_loss(
     Args:
         q: proposal of one pair (B = 1); target: of the same pair.
         seeds: N_L seeds of proposals.
+        average: of the spread that tempers; None takes that of the pair alone.
 
     Raises:
         ValueError: unknown objective.
@@ -67,7 +69,7 @@ def sir_loss(
     elif objective == "elbo":
         loss = -target.log_prob(q.sample(q.noise(seeds[:keep]))).mean() - q.entropy()
     else:
-        chosen, log = _chosen(q, target, seeds, keep, temperature)
+        chosen, log = _chosen(q, target, seeds, keep, temperature, average)
         noise = q.noise(chosen)
         if objective == "wake":
             with torch.no_grad():
@@ -87,16 +89,20 @@ def sir_loss(
     return loss, log
 
 
-def _chosen(q, target, seeds, keep, temperature) -> tuple[list[int], dict[str, float]]:
+def _chosen(q, target, seeds, keep, temperature, average) -> tuple[list[int], dict[str, float]]:
     """Seeds resampled by weight, and effective sizes and bounds of the draw."""
     with torch.no_grad():
         log_weights = _log_weights(q, target, seeds)
-        tempered = temper_by_spread(log_weights, temperature)
+        spread = float(log_weights.std(correction=0))
+        alpha = None if average is None else average.update(spread)
+        tempered = temper_by_spread(log_weights, temperature, alpha)
         index = resample(tempered, keep, torch_generator(seeds[0], "resampling"))
     log = bounds(log_weights, q.dimension / 3)
     log["ess_raw"] = float(effective_sample_size(log_weights))
     log["ess"] = float(effective_sample_size(tempered))
-    log["log_weight_sd"] = float(log_weights.std(correction=0))
+    log["log_weight_sd"] = spread
+    if average is not None:
+        log["sigma_alpha"] = alpha
     return [seeds[i] for i in index.tolist()], log
 
 
@@ -121,6 +127,25 @@ def bounds(log_weights: Tensor, voxels: float) -> dict[str, float]:
 def evaluate_bounds(q, target, seeds) -> dict[str, float]:
     """`bounds` of a proposal, by drawing ``seeds``."""
     return bounds(_log_weights(q, target, seeds), q.dimension / 3)
+
+
+class SpreadAverage:
+    """sigma_alpha, the exponential moving average of the spread of the log-weights (section 4.2):
+    gamma times the old one plus (1 - gamma) times that of the step; the first is that of its step.
+
+    Args:
+        gamma: the paper's is 0.9.
+    """
+
+    def __init__(self, gamma: float) -> None:
+        self.gamma = gamma
+        self.value: float | None = None
+
+    def update(self, spread: float) -> float:
+        """Take the standard deviation of a step's log-weights; the average."""
+        old = spread if self.value is None else self.value
+        self.value = self.gamma * old + (1 - self.gamma) * spread
+        return self.value
 
 
 @dataclass

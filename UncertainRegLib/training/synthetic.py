@@ -20,12 +20,17 @@ from ..randomness import torch_generator
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images (1, 1, Z, Y, X) in [0, 1], and their labels (1, 1, Z, Y, X) or None."""
+    """Two images (1, 1, Z, Y, X) in [0, 1], and their labels (1, 1, Z, Y, X) or None.
+
+    Attributes:
+        inside: booleans (1, 1, Z, Y, X), where neither is padded; None: everywhere.
+    """
 
     moving: Tensor
     fixed: Tensor
     moving_labels: Tensor | None = None
     fixed_labels: Tensor | None = None
+    inside: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Proposal:
             ``grid``.
         sigma, smoothness: of the density that weighs fields Z, see
             `networks.target.RegistrationTarget`; whatever makes the proposal uses the same.
+        sigma_alpha: spread of the log-weights in the training of the network, its moving average;
+            None where there is none.
         of_all: facts of how it was made, for the record of its samples.
     """
 
@@ -44,6 +46,7 @@ class Proposal:
     images: Grid | None = None
     sigma: float = 0.5
     smoothness: float = 4.0
+    sigma_alpha: float | None = None
     of_all: dict = field(default_factory=dict)
 
     def field(self, voxels: Tensor) -> DisplacementField:

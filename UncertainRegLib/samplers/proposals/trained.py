@@ -94,7 +94,12 @@ class Trained(ProposalSource):
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
         half = grid.resized([n // 2 for n in grid.shape])
         proposal = Proposal(
-            None, half, self._start(fixed, moving), grid, *self._sigma_and_smoothness()
+            None,
+            half,
+            self._start(fixed, moving),
+            grid,
+            *self._sigma_and_smoothness(),
+            read_model(proposal_folder(self.weights))["provenance"].get("sigma_alpha"),
         )
         moved, seen = (
             torch.as_tensor(image.resample(grid).array, dtype=torch.float32, device=self.device)[

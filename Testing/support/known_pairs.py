@@ -1,4 +1,7 @@
-"""Image pairs with known truth: a known warp, and noise or an occlusion in the fixed image."""
+"""Image pairs with known truth: a known warp, and noise or an occlusion in the fixed image.
+
+For the benchmarks of learned methods, and for tests.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Generator, Tensor
 
-from ..networks.upsample import upsample_cubic
-from ..networks.warp import warp
-from ..randomness import torch_generator
-from .synthetic import Pair
+from UncertainRegLib.networks.upsample import upsample_cubic
+from UncertainRegLib.networks.warp import warp
+from UncertainRegLib.randomness import torch_generator
+from UncertainRegLib.training.synthetic import Pair
+
+OCCLUDERS = ("dark", "bright", "textured")
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,10 @@ class KnownPairs:
         warp_voxels: standard deviation of the displacement; warp_detail: its control points.
         noise: smallest and largest standard deviation of the noise, which varies smoothly in
             space with ``noise_detail`` control points, in another way for each pair.
-        occlusion: semi-axes of an ellipsoid, smallest and largest, voxels; None for none. It is
-            dark, with faint noise: a signal void, a cavity, a shadow.
+        occlusion: semi-axes of an ellipsoid, smallest and largest, voxels; None for none.
+        occluder: what it shows: "dark" (a signal void, a cavity, a shadow), "bright" (contrast
+            agent, metal), both with faint noise, or "textured": another place of the moving image,
+            half an image away along every axis, so that no intensity gives it away.
     """
 
     images: object
@@ -47,6 +54,7 @@ class KnownPairs:
     noise: tuple[float, float] = (0.0, 0.0)
     noise_detail: int = 4
     occlusion: tuple[float, float] | None = None
+    occluder: str = "dark"
     # what a model folder is told, as of `folder.FolderPairs`
     files, spacing_mm, intensity, axes = (), 1.0, "percentiles", None
 
@@ -54,6 +62,10 @@ class KnownPairs:
     def shape(self) -> tuple[int, int, int]:
         """(Z, Y, X) of the images."""
         return self.images.shape
+
+    def __post_init__(self) -> None:
+        if self.occluder not in OCCLUDERS:
+            raise ValueError(f"The occluder is one of {', '.join(OCCLUDERS)}, not {self.occluder}.")
 
     def record(self) -> dict:
         """What a checkpoint records about its pairs."""
@@ -74,14 +86,21 @@ class KnownPairs:
         occluded = torch.zeros(fixed.shape, dtype=torch.bool)
         if self.occlusion is not None:
             occluded = _ellipsoid(shape, self.occlusion, g)
-            dark = 0.03 * torch.rand(fixed.shape, generator=g)
-            fixed = torch.where(occluded, dark, fixed)
+            fixed = torch.where(occluded, self._occluder(moving, g), fixed)
         return KnownPair(
             *(
                 None if a is None else a.to(device)
-                for a in (moving, fixed, None, None, displacement, noise_sd, occluded)
+                for a in (moving, fixed, None, None, None, displacement, noise_sd, occluded)
             )
         )
+
+    def _occluder(self, moving: Tensor, g: Generator) -> Tensor:
+        """The image that an occlusion shows."""
+        faint = 0.03 * torch.rand(moving.shape, generator=g)
+        if self.occluder == "textured":
+            shifts = [n // 2 for n in moving.shape[2:]]
+            return moving.roll(shifts, (2, 3, 4))
+        return 0.97 + faint if self.occluder == "bright" else faint
 
 
 def _smooth(channels: int, points: int, shape: tuple[int, ...], g: Generator) -> Tensor:
