@@ -35,6 +35,7 @@ ARROWS = {
     "results settings",
     "samplers": "backbones contracts gaussian geometry networks perturbations plugins randomness "
     "settings",
+    "workers": "backbones contracts plugins",
     "jobs": "backbones checksum contracts environment expected_error geometry json_text metrics "
     "posterior randomness results samplers",
     "scene": "geometry palette posterior results sample_pair",
@@ -42,11 +43,11 @@ ARROWS = {
     "training": "backbones checksum environment gaussian geometry networks randomness results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
     "perturbations posterior randomness results samplers settings",
-    "cohort": "backbones checksum environment geometry jobs json_text palette plugins report "
-    "results samplers",
+    "cohort": "backbones checksum environment geometry jobs json_text palette report results "
+    "samplers workers",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum cohort contracts environment geometry jobs perturbations plugins "
-    "randomness report results samplers scene studies training",
+    "randomness report results samplers scene studies training workers",
     "__main__": "cli",
 }
 # Contracts name types of the rooms that fulfil them, for type checking alone.

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 
 DEVICES = ("auto", "cpu", "cuda")
+SCHEDULER = "a scheduler of Dask that is there already, like tcp://node:8786"
 
 
 class FilledParser(ArgumentParser):
