@@ -101,7 +101,7 @@ def run_cohort(
         _keep_list(folder, pairs_file)
         report("stage", text="Reading the list of pairs and the headers of its images")
         asked = needs(read_pairs(pairs_file))
-        needed = (asked.memory_mb, asked.may_use_gpu)
+        needed = (asked.pairs, asked.memory_mb, asked.may_use_gpu)
         try:
             with started(workers, scheduler, folder.about, *needed, report) as client:
                 _all(client, pairs_file, folder, asked, report, task)

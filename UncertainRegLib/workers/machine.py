@@ -75,15 +75,17 @@ def gpus() -> list[str]:
 
 
 def plan(
-    asked: int | None, need_mb: float, may_use_gpu: bool, say: Callable[[str], None]
+    asked: int | None, tasks: int, need_mb: float, may_use_gpu: bool, say: Callable[[str], None]
 ) -> tuple[list[dict[str, str]], int]:
     """The environment of each worker of this machine, and the memory of each in MB.
 
-    As many workers as there are cores and the largest task leaves memory for; where networks run on
-    GPUs, one a GPU.
+    As many workers as there are tasks, cores, and memory for the largest task: one thread each is
+    quickest, as a registration uses a second one badly; with fewer workers than cores each has more.
+    Where networks run on GPUs, one worker a GPU.
 
     Args:
         asked: number of workers; None leaves it to the machine.
+        tasks: how many there are.
         need_mb: memory of the largest task; 0 where it is not known.
         may_use_gpu: a task may run a network on one.
         say: hears what differs from what was asked, or may not suffice.
@@ -104,6 +106,7 @@ def plan(
             f"there {'is' if len(found) == 1 else 'are'} {len(found)}."
         )
         workers = len(found)
+    workers = max(1, min(workers, tasks))
     limit = int(free / workers)
     if need > limit:
         say(

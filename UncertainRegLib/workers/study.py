@@ -61,7 +61,7 @@ class OverWorkers:
             return
         self.shared.mkdir(parents=True, exist_ok=True)
         lost = []
-        place = (self.count, self.scheduler, self.shared, 0.0, self.may_use_gpu)
+        place = (self.count, self.scheduler, self.shared, len(units), 0.0, self.may_use_gpu)
         with started(*place, self.report) as client, _known_to_all(client, study) as name:
             calls = ((name, unit, __version__) for unit in units)
             for (_, unit, _), answer, _ in answers(client, compute, calls):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FEWEST_AT_ONCE = 16
 LOOK_S = 0.05  # between looks whether a task is done
 GONE = "The scheduler has gone; the same command goes on where it stopped."
-LOOK_AGAIN = 100  # tasks until the workers are counted anew
+LOOK_AGAIN = 100  # tasks until the workers are counted anew, and the names of tasks forgotten
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def started(
     count: int | None,
     scheduler: str,
     shared: Path,
+    tasks: int,
     need_mb: float,
     may_use_gpu: bool,
     report: Callable[..., None],
@@ -45,6 +46,7 @@ def started(
         count: of this machine; None leaves their number to it.
         scheduler: address of one whose workers are taken instead.
         shared: file or folder that workers elsewhere must see.
+        tasks: how many there are.
         need_mb, may_use_gpu: of the largest task, see `machine.plan`.
         report: takes events, see ``jobs.events``.
 
@@ -60,7 +62,7 @@ def started(
     if scheduler:
         workers = machine.elsewhere(scheduler, shared.resolve(), say)
     else:
-        environments, memory_mb = machine.plan(count, need_mb, may_use_gpu, say)
+        environments, memory_mb = machine.plan(count, tasks, need_mb, may_use_gpu, say)
         report("stage", text=f"Starting {len(environments)} workers of {memory_mb} MB")
         workers = machine.local(environments, memory_mb)
     stopped = False
@@ -96,6 +98,7 @@ def answers(
     Raises:
         NoWorkersError: the scheduler or all workers of this machine have gone.
     """
+    from dask.utils import key_split
     from distributed import as_completed
 
     left = enumerate(calls)
@@ -107,6 +110,7 @@ def answers(
         if done % LOOK_AGAIN == 0:
             workers = sum(client.nthreads().values())
             at_once = max(FEWEST_AT_ONCE, 2 * workers)
+            key_split.cache_clear()  # it keeps the names of the last 100,000 tasks
         for number, arguments in islice(left, at_once - len(known)):
             # the arguments are no part of the key: Dask keeps something for each kind of name
             key = f"task-{run_of}-{number}"
