@@ -161,6 +161,7 @@ class Sampler(Protocol):
         backbone: the registration that is asked.
         family: the perturbations that it uses, or None.
         draws_per_perturbation: samples of one group, see `Sample`.
+        parts: with several of them, maps of the disagreement within groups, and between them.
         at_most: samples that there are; None without end.
         memory_mb: what it takes beyond the backbone.
     """
@@ -174,6 +175,7 @@ class Sampler(Protocol):
     backbone: Backbone
     family: Family | None = None
     draws_per_perturbation: int = 1
+    parts: ClassVar[tuple[str, str]] = ("spread_mm", "jitter_mm")
     at_most: int | None = None
     memory_mb: int = 0
 

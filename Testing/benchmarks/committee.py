@@ -1,11 +1,13 @@
 """Does the disagreement of two registration methods rank the error better than one method's own?
 
-    python Testing/benchmarks/committee.py DATA OUT [--pairs 8] [--other greedy]
+    python Testing/benchmarks/committee.py DATA OUT [--pairs 8] [--methods demons greedy]
+    python Testing/benchmarks/committee.py --report OUT/committee.csv
 
-On the pairs of hippocampi of `engine_pairs.py`: demons with eight deformations, against four of
-demons and four of another method, all eight as samples of one map (so its covariance is that within
-the methods and that between them). Both rank the error of demons across true boundaries. The CPU
-seconds of both maps stand beside.
+On the pairs of `engine_pairs.py` of one contrast: each method alone with eight deformations, against
+four of each, all eight as samples of one map (what the sampling method "committee" does). For each
+method, both maps rank the error of its own registration, and say how much of it lies within 1.96
+standard deviations along one axis (1.96/√3 of the disagreement). The CPU seconds of both maps stand
+beside.
 """
 
 from __future__ import annotations
@@ -28,56 +30,93 @@ from UncertainRegLib.samplers import create_sampler
 from UncertainRegLib.studies.rows import Rows
 
 SAMPLES, VOXELS = 8, 100_000
-KEY = ("pair", "other")
+KEY = ("pair", "shown", "methods")
+LEFT_OUT = ("head, two contrasts", "prostate, MR and ultrasound")
+Z_OF_AXIS = 1.96 / np.sqrt(3)
 
 
 def main() -> None:
-    """Compute what is missing in OUT/committee.csv, and say how often the committee was better."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--pairs", type=int, default=8)
-    parser.add_argument("--other", default="greedy")
+    """Compute what is missing in OUT/committee.csv; or say how often the committee was better."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("out", type=Path, nargs="?")
+    parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--methods", nargs="+", default=["demons", "greedy"])
+    parser.add_argument("--report", type=Path)
     options = parser.parse_args()
+    if options.report:
+        print(report(Rows(options.report, KEY).all))
+        return
     options.out.mkdir(parents=True, exist_ok=True)
     rows = Rows(options.out / "committee.csv", KEY)
     listed = pairs(options.data, options.out).items()
-    chosen = [(name, read) for name, (group, read) in listed if group == "hippocampus"]
-    for name, read in chosen[: options.pairs]:
-        key = {"pair": name, "other": options.other}
-        if key not in rows:
-            rows.add({**key, **one_pair(read(), name, options.other)})
+    chosen = [(name, *one) for name, one in listed if one[0] not in LEFT_OUT]
+    methods = " ".join(options.methods)
+    for name, group, read in chosen[: options.pairs]:
+        last = {"pair": name, "shown": options.methods[-1], "methods": methods}
+        if last in rows:
+            continue
+        for shown, found in one_pair(read(), name, options.methods).items():
+            rows.add({"pair": name, "shown": shown, "methods": methods, "group": group, **found})
             print(rows.all[-1], flush=True)
-    mine = [row for row in rows.all if row["other"] == options.other]
-    better = sum(float(row["committee"]) < float(row["alone"]) for row in mine)
-    print(f"with {options.other}: better than demons alone in {better} of {len(mine)} pairs")
 
 
-def one_pair(case, name: str, other: str) -> dict:
-    """nAURC and CPU seconds of both maps."""
-    alone, both, fields, cost = Moments(), Moments(), {}, {}
-    for engine, count in (("demons", SAMPLES), (other, SAMPLES // 2)):
-        backbone = backbones.create(engine, voxels=VOXELS)
+def one_pair(case, name: str, methods: list[str]) -> dict[str, dict[str, float]]:
+    """For each method: nAURC, coverage and CPU seconds of its own map and of the committee's."""
+    share = SAMPLES // len(methods)
+    fields, samples, cost = {}, {}, {}
+    for method in methods:
+        backbone = backbones.create(method, voxels=VOXELS)
         images = backbone.prepare(case.inputs.fixed, case.inputs.moving)
-        fields[engine] = backbone.register(*images).to_numpy()
+        fields[method] = backbone.register(*images).to_numpy()
         sampler = create_sampler("equivariance", backbone, "deform", {})
-        begun, grid = process_time(), fields["demons"].grid
-        generator = numpy_generator(1, "committee", name)
-        for number, sample in enumerate(sampler.sample(*images, count, generator)):
-            vectors = sample.field.to_numpy().resample(grid).vectors
-            if engine == "demons":
-                alone.add(vectors)
-            if number < SAMPLES // 2:
-                both.add(vectors)
-        cost[engine] = (process_time() - begun) / count
-    points, error = known_errors(case, fields["demons"])
+        begun, generator = process_time(), numpy_generator(1, "committee", name)
+        drawn = sampler.sample(*images, SAMPLES, generator)
+        samples[method] = [one.field.to_numpy() for one in drawn]
+        cost[method] = (process_time() - begun) / SAMPLES
     found = {}
-    for title, moments in (("alone", alone), ("committee", both)):
-        score = np.asarray(uncertainty(moments.covariance))
-        found[title] = risk(interpolate(score, grid.to_index(points)), error).normalised
-    half = SAMPLES // 2
-    found |= {"alone_s": SAMPLES * cost["demons"]}
-    return found | {"committee_s": half * (cost["demons"] + cost[other])}
+    for shown, registration in fields.items():
+        points, error = known_errors(case, registration)
+        both = [one for method in methods for one in samples[method][:share]]
+        row = {}
+        for title, drawn in (("alone", samples[shown]), ("committee", both)):
+            moments = Moments()
+            for one in drawn:
+                moments.add(one.resample(registration.grid).vectors)
+            mm = np.asarray(uncertainty(moments.covariance))
+            score = interpolate(mm, registration.grid.to_index(points))
+            row[title] = risk(score, error).normalised
+            row[f"{title}_coverage"] = float((error <= Z_OF_AXIS * score).mean())
+        row["alone_s"] = SAMPLES * cost[shown]
+        row["committee_s"] = share * sum(cost.values())
+        found[shown] = row
+    return found
+
+
+def report(rows: list[dict]) -> str:
+    """How often, and by how much, in Markdown."""
+    lines = [
+        "| methods | shown | pairs | committee better | nAURC alone | committee | within 1.96 SD alone "
+        "| committee | CPU s alone | committee |",
+        "|---" * 10 + "|",
+    ]
+    for methods, shown in dict.fromkeys((row["methods"], row["shown"]) for row in rows):
+        mine = [row for row in rows if (row["methods"], row["shown"]) == (methods, shown)]
+        means = {
+            key: np.mean([float(row[key]) for row in mine])
+            for title in ("alone", "committee")
+            for key in (title, f"{title}_coverage", f"{title}_s")
+        }
+        better = sum(float(row["committee"]) < float(row["alone"]) for row in mine)
+        lines.append(
+            f"| {methods} | {shown} | {len(mine)} | {better} | {means['alone']:.2f} "
+            f"| {means['committee']:.2f} | {means['alone_coverage']:.0%} "
+            f"| {means['committee_coverage']:.0%} | {means['alone_s']:.0f} "
+            f"| {means['committee_s']:.0f} |"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -46,11 +46,8 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
             "displacement_entropy": displacement_entropy(covariance),
         }
     if stream.nested is not None:
-        parts = stream.nested.summary()
-        of_samples |= {
-            "spread_mm": uncertainty(parts.spread),
-            "jitter_mm": uncertainty(parts.jitter),
-        }
+        (within, between), parts = summary.parts, stream.nested.summary()
+        of_samples |= {within: uncertainty(parts.spread), between: uncertainty(parts.jitter)}
     fixed = summary.inputs.fixed.grid
     found = {name: _on(fixed, values, stream.grid) for name, values in of_samples.items()}
     found["validity"][~computed(fixed, stream.grid)] = 0.0

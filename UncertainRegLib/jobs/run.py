@@ -138,7 +138,8 @@ class _Run:
         if preflight_only:
             return
         registration = own if self.inputs.given is None else self.inputs.given.field
-        self.summary = Summary(self.inputs, registration, sampler.draws_per_perturbation > 1)
+        parts = sampler.parts if sampler.draws_per_perturbation > 1 else None
+        self.summary = Summary(self.inputs, registration, parts)
         self._predict_maps(sampler.backbone, fixed, moving)
         self._expect(fixed, moving, registration.resample(own.grid), differ)
         if self.inputs.given is not None:
@@ -286,8 +287,9 @@ class _Run:
         competence = self.folder.view.competence
         doubts = () if competence is None else tuple(competence.warnings)
         job, model = self.job, shipped()
-        perturbs = self.folder.view.parameters.get("perturbation")
-        mine = checked(job.backbone, perturbs or job.method)
+        mine = checked(
+            job.backbone, job.perturbation if job.method == "equivariance" else job.method
+        )
         if self.inputs.given is not None:
             doubts += (NOT_CHECKED,)
         elif mine not in model.checked_with:
@@ -379,6 +381,7 @@ class _Run:
             *warnings.of_view(outside),
             *warnings.of_unnoticed(samples.status),
             *warnings.of_failures(samples),
+            *warnings.of_committee(samples),
             *warnings.of_weights(samples),
             *plausible.warnings(summary),
             *warnings.of_lost_samples(*lost_samples(summary), stream.count),

@@ -39,8 +39,8 @@ class Summary:
         inputs: images, segmentations and landmarks of the run.
         registration: the unperturbed registration, mm LPS on the working grid; or the one that was
             given, on the fixed grid.
-        nested: several draws share a perturbation: intrinsic spread and bias jitter are told
-            apart.
+        parts: names of the maps within groups of samples and between them; None where no samples
+            share a group.
 
     Attributes:
         stream: sums over the samples at full resolution.
@@ -57,9 +57,9 @@ class Summary:
     """
 
     def __init__(
-        self, inputs: Inputs, registration: DisplacementField, nested: bool = False
+        self, inputs: Inputs, registration: DisplacementField, parts: tuple[str, str] | None = None
     ) -> None:
-        self.inputs, self.registration = inputs, registration
+        self.inputs, self.registration, self.parts = inputs, registration, parts
         self.predicted: dict = {}
         self.refined: Image | None = None
         self.given: Given | None = inputs.given
@@ -74,7 +74,7 @@ class Summary:
             moving,
             [LabelProbabilities(layer, self.label_grid) for layer in layers],
             inputs.moving_points,
-            nested,
+            parts is not None,
         )
         self.coarse = CoarseSamples(self.animation_grid.at_most(MODE_VOXELS), registration, moving)
         self.truth = Truth(inputs)

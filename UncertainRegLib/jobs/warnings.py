@@ -197,6 +197,15 @@ def of_failures(samples: Samples) -> list[str]:
     ]
 
 
+def of_committee(samples: Samples) -> list[str]:
+    """Members that were not admitted."""
+    return [
+        f"{name} is not in the committee, whose samples are those of {' and '.join(samples.members)}: "
+        f"{reason}"
+        for name, reason in samples.left_out.items()
+    ]
+
+
 def of_weights(samples: Samples) -> list[str]:
     """Importance weights that say little."""
     raw = samples.ess_raw

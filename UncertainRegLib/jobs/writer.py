@@ -79,7 +79,7 @@ class RunWriter(ResultWriter):
         """
         samples = self.samples
         kept = [index for index in range(summary.stream.count) if index not in strays]
-        others = Summary(summary.inputs, summary.registration, summary.stream.nested is not None)
+        others = Summary(summary.inputs, summary.registration, summary.parts)
         others.before_after = summary.before_after  # of the registration: the same
         others.expecting = summary.expecting
         for index in kept:

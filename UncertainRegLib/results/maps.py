@@ -90,6 +90,18 @@ MAPS = {  # in the order in which people look for them
         "bias jitter: how much its mean answer depends on the perturbation",
         "inferno",
     ),
+    "within_mm": MapKind(
+        "Disagreement within methods",
+        "mm",
+        "how far the answers of one and the same member of the committee differ, on average",
+        "inferno",
+    ),
+    "between_mm": MapKind(
+        "Disagreement between methods",
+        "mm",
+        "how far the mean answers of the members of the committee differ; not all are right",
+        "inferno",
+    ),
     "largest_axis_mm": MapKind(
         "Largest axis",
         "mm",

@@ -59,6 +59,7 @@ class Samples:
         weighting: of Structured SIR, "voxel" where each sample has a weight of its own at every
             voxel; voxel_log_weights: then their logarithms, scalar images, relative to the folder.
         failed: {"count", "reasons"} of registrations that were drawn again.
+        members: of a committee, by name; left_out: name of one that was not admitted -> why.
         source: where Structured SIR took its proposals from; proposals: how many it weighed;
             ess_raw, ess_tempered: their effective number, before and after flattening by
             tempering_exponent. None for the other methods.
@@ -73,6 +74,8 @@ class Samples:
     weighting: str | None = None
     voxel_log_weights: list[str] = field(default_factory=list)
     failed: dict = field(default_factory=lambda: {"count": 0, "reasons": {}})
+    members: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     source: str | None = None
     proposals: int | None = None
     ess_raw: float | None = None
