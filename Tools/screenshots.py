@@ -2,8 +2,9 @@
 
     python Tools/screenshots.py [FOLDER]
 
-Runs (or finds in FOLDER) the brain and the lung pair. Draws them with Slicer's own view code, and
-clicks through the real panel of the module in the test host.
+Runs (or finds in FOLDER) the brain and the lung pair, and a cohort of twelve hippocampi. Draws them
+with Slicer's own view code, clicks through the real panel of the module in the test host, and opens
+the dashboard of the cohort in Chromium.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "Resources" / "Screenshots"
+DATA = Path(os.environ.get("UNCERTAINREG_DATA", ROOT.parent / "shared" / "data"))
 PANEL, GAP = 470, 4  # pixels: width of the panel, between the views
 
 
@@ -53,13 +55,58 @@ def lung(data: Path, folder: Path) -> list:
     ]
 
 
+def hippocampi(data: Path, folder: Path) -> Path:
+    """A list: a hippocampus, and those of twelve other people registered to it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "names.json").write_text('{"1": "Anterior part", "2": "Posterior part"}', "utf-8")
+    fixed, *moving = sorted(
+        file.name for file in (data / "hippocampus_msd" / "images").glob("*.gz")
+    )[:13]
+    roles = {"": "images", "_labels": "labels"}
+    with open(folder / "pairs.csv", "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        files = [f"{side}{role}" for role in roles for side in ("fixed", "moving")]
+        writer.writerow(["id", *files, "label_names", "samples"])
+        for name in moving:
+            paths = [
+                data.absolute() / "hippocampus_msd" / kind / one
+                for kind in roles.values()
+                for one in (fixed, name)
+            ]
+            writer.writerow([name.split(".")[0], *paths, "names.json", 8])
+    return folder / "pairs.csv"
+
+
+def cohort(folder: Path) -> None:
+    """Register the hippocampi, judge each, and write the dashboard with the verdicts."""
+    from UncertainRegLib.__main__ import main as command
+
+    out = folder / "hippocampi"
+    if command(["cohort", str(hippocampi(DATA, folder / "list")), "--out", str(out)]):
+        sys.exit(1)
+    for pair in sorted((out / "pairs").iterdir()):
+        if command(["evaluate", "acceptance", str(pair), "--progress", "none"]):
+            sys.exit(1)
+    command(["cohort", "report", str(out)])
+
+
+def dashboard(folder: Path) -> None:
+    """The page of the cohort as a browser shows it."""
+    from support.browser import browser
+
+    with browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1360, "height": 860})
+        page.goto((folder / "hippocampi" / "index.html").as_uri())
+        page.wait_for_selector("html[data-ready=yes] #rows tr[data-id]")
+        page.screenshot(path=PICTURES / "cohort.png")
+
+
 def results(folder: Path) -> None:
     """Run what is missing in ``folder``."""
     from demo import two_brains
     from UncertainRegLib.__main__ import main as command
 
-    data = Path(os.environ.get("UNCERTAINREG_DATA", ROOT.parent / "shared" / "data"))
-    for name, options in (("brain", two_brains(data)), ("lung", lung(data, folder / "points"))):
+    for name, options in (("brain", two_brains(DATA)), ("lung", lung(DATA, folder / "points"))):
         out = folder / name
         if not (out / "result.json").is_file() and command(
             ["run", *map(str, options), "--out", str(out)]
@@ -177,16 +224,17 @@ class Screen:
             "validate",
             "acceptance",
             "dose",
+            "cohort",
         ):
             getattr(ui, f"{section}CollapsibleButton").collapsed = section not in names
         self.widget.results.refresh()
 
-    def grab(self, path: Path, height: int = 10) -> None:
+    def grab(self, path: Path, height: int = 10, width: int = PANEL) -> None:
         """The panel alone."""
         parent = self.widget.parent
         self.host.process_events()
         for _ in range(2):  # labels wrap differently once the width is known
-            parent.resize(PANEL, max(height, parent.sizeHint.height()))
+            parent.resize(width, max(height, parent.sizeHint.height()))
             self.host.process_events()
         parent.grab().save(str(path))
 
@@ -267,7 +315,37 @@ def lung_screens(folder: Path) -> None:
     screen.close()
 
 
-SCREENS = {"brain": brain_screens, "lung": lung_screens}
+def cohort_screens(folder: Path) -> None:
+    """The cohort in a wide panel, and the pair of its first row beside it."""
+    from PIL import Image
+
+    screen = Screen()
+    ui, results = screen.widget.ui, screen.widget.results
+    for name in ("inputs", "method", "advanced", "results"):
+        getattr(ui, f"{name}CollapsibleButton").visible = False
+    os.chdir(folder)  # so that no path of this machine is in the picture
+    screen.open("cohort")
+    ui.cohortPathLineEdit.currentPath = "hippocampi"
+    while results.cohort.isActive:
+        screen.host.process_events()
+    ui.cohortTable.selectRow(0)
+    ui.cohortTable.cellClicked.emit(0, 0)
+    while results.cohort.isActive:
+        screen.host.process_events()
+    screen.headless.fit_slices(screen.size, screen.size)
+    for name in ("inputs", "method", "advanced", "results"):
+        getattr(ui, f"{name}CollapsibleButton").visible = False
+    file = PICTURES / "module_cohort.png"
+    screen.grab(file, screen.size, width=800)
+    panel, view = Image.open(file).convert("RGB"), Image.fromarray(screen.views[0].pixels())
+    page = Image.new("RGB", (panel.width + GAP + view.width, panel.height), (20, 20, 26))
+    page.paste(panel, (0, 0))
+    page.paste(view, (panel.width + GAP, 0))
+    page.save(file, optimize=True)
+    screen.close()
+
+
+SCREENS = {"brain": brain_screens, "lung": lung_screens, "cohort": cohort_screens}
 
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "Examples")]
@@ -279,5 +357,7 @@ if __name__ == "__main__":
     results(where)
     overlays(where)
     displays(where)
+    cohort(where)
+    dashboard(where)
     for pair in SCREENS:
         subprocess.run([sys.executable, __file__, str(where), pair], check=True)

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what the contracts speak of, and what is made by those who 
 
 LAST = 1000  # place of what does not say one
 OnProgress = Callable[[str, int, int], None]  # what is done, how many of it, of how many
+OnRegistration = Callable[[str], None]  # called after every registration with what it was for
 
 
 class Backbone(Protocol):
@@ -259,6 +260,28 @@ class ProposalSource(Protocol):
         """The proposal of two prepared images."""
 
 
+class Each(Protocol):
+    """Computes the units of a study and keeps what they found: `one_by_one`, or by workers."""
+
+    def __call__(
+        self,
+        study: Study,
+        units: Sequence[Any],
+        keep: Callable[[Any], None],
+        advance: OnRegistration,
+    ) -> None:
+        """Hand all that `Study.compute` finds of each unit to ``keep``, in this process."""
+
+
+def one_by_one(
+    study: Study, units: Sequence[Any], keep: Callable[[Any], None], advance: OnRegistration
+) -> None:
+    """In this process, one unit after the other; kept as soon as it is found."""
+    for unit in units:
+        for found in study.compute(unit, advance):
+            keep(found)
+
+
 class Study(Protocol):
     """A study of whether the millimetres can be believed; a dataclass of its settings.
 
@@ -266,7 +289,11 @@ class Study(Protocol):
         command: of ``evaluate``; question: what it asks, one line of help.
         families: of perturbations, by name; none where it makes no maps.
         registers: by a method that is chosen with ``--backbone``.
+        device: "cpu" or "cuda".
         failed: a sentence for each row that could not be computed.
+
+    It consists of units that do not depend on each other, so that they can be computed in any
+    order, and by other processes: `compute` is one of them, `run` keeps what all of them found.
     """
 
     command: ClassVar[str]
@@ -274,7 +301,8 @@ class Study(Protocol):
     place: ClassVar[int] = LAST
     families: tuple[str, ...] = ("deform",)
     registers: ClassVar[bool] = True
-    failed: Sequence[str] = ()
+    device: str = "cpu"
+    failed: list[str]
 
     @classmethod
     @abstractmethod
@@ -298,12 +326,27 @@ class Study(Protocol):
         """How many are still to do."""
 
     @abstractmethod
-    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
-        """Compute what is missing, row by row; returns all rows, those of earlier runs included.
+    def compute(self, unit: Any, advance: OnRegistration) -> Iterator[Any]:
+        """What is found of one unit, such as its rows; it writes nothing.
+
+        What it gives depends on the unit and the settings alone. A registration that fails is a
+        sentence in ``failed``, and the rows that need it are left out.
 
         Args:
-            advance: called after every registration with what it was for.
+            unit: of those that ``run`` hands out; can be pickled, as the study can.
         """
+
+    @abstractmethod
+    def run(self, advance: OnRegistration = lambda text: None, each: Each = one_by_one) -> Rows:
+        """Compute what is missing, unit by unit; returns all rows, those of earlier runs included.
+
+        Args:
+            each: what computes the units.
+        """
+
+    def in_words(self, unit: Any) -> str:
+        """What a unit is called where it fails."""
+        return str(unit)
 
     @staticmethod
     @abstractmethod

@@ -5,9 +5,9 @@
 DATA is the folder of hippocampi (images/, labels/); the pairs are the ordered pairs of the first
 twelve. Parts, each of which prints its numbers:
 
-- throughput: one and two workers, the same pairs; wall time, the share of it in which the workers
-  registered, CPU seconds a pair, and those of the driver. On a machine with other work the wall time
-  says little, and the product of the other two is given beside it.
+- throughput: one worker on one core, one on two, and two on two, the same pairs; wall time, the share
+  of it in which the workers registered, CPU seconds a pair, and those of the driver. On a machine with
+  other work the wall time says little, and the product of the other two is given beside it.
 - memory: the driver's own, with lists of 1,000 to 100,000 rows. The registration is a stub that
   answers at once (`support.tiny_cohort.nothing`); so there are no result folders.
 - faults: 30 workers and 10 drivers are killed (SIGKILL) at random times; every result is whole or not
@@ -44,6 +44,7 @@ from UncertainRegLib.results.reader import ResultFolder  # noqa: E402
 SUBJECTS = 12
 QUICK = {"backbone": {"affine": False, "voxels": 4000}}
 WORKERS_KILLED, DRIVERS_KILLED = 30, 10
+FOLDERS = {(1, 1): "workers1", (1, 2): "workers1of2", (2, 2): "workers2"}  # workers, cores
 
 
 def hippocampi(data: Path, out: Path, count: int, samples: int, step: int) -> Path:
@@ -71,8 +72,13 @@ def hippocampi(data: Path, out: Path, count: int, samples: int, step: int) -> Pa
     return write_list(out / "pairs.csv", rows)
 
 
-def start(pairs: Path, out: Path, *options: str) -> subprocess.Popen:
-    """The command, in a process group of its own; its events go to a file."""
+def start(pairs: Path, out: Path, *options: str, cores: int = 0) -> subprocess.Popen:
+    """The command, in a process group of its own; its events go to a file.
+
+    Args:
+        cores: that it and its workers may use; 0 is all of them.
+    """
+    mine = sorted(os.sched_getaffinity(0))[:cores] or os.sched_getaffinity(0)
     with open(out.with_suffix(".log"), "a", encoding="utf-8") as log:
         return subprocess.Popen(
             [
@@ -80,6 +86,7 @@ def start(pairs: Path, out: Path, *options: str) -> subprocess.Popen:
                 "--progress", "json", *options,
             ],
             cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, mine),
         )  # fmt: skip
 
 
@@ -91,11 +98,11 @@ def events(out: Path) -> list[dict]:
 
 
 def throughput(pairs: Path, out: Path) -> None:
-    """One and two workers."""
+    """One worker on one core and on two, and two on two: a core each has as many threads a pair."""
     found = {}
-    for workers in (1, 2):
-        folder, before = out / f"workers{workers}", sum(os.times()[2:4])
-        process = start(pairs, folder, "--workers", str(workers))
+    for workers, cores in ((1, 1), (1, 2), (2, 2)):
+        folder, before = out / FOLDERS[workers, cores], sum(os.times()[2:4])
+        process = start(pairs, folder, "--workers", str(workers), cores=cores)
         seen, driver, first, last, count = psutil.Process(process.pid), 0.0, 0.0, 0.0, 0
         while process.poll() is None:
             try:
@@ -114,17 +121,21 @@ def throughput(pairs: Path, out: Path) -> None:
         # from the first answer to the last: the start and the tables are no part of the rate
         rate = (count - workers) / (last - first)
         busy = sum(each) * rate / count / workers
-        found[workers] = (rate, busy, total, at_last_pair)
+        found[workers, cores] = (rate, busy)
         print(
-            f"{workers} workers: {count} pairs, {3600 * rate:.0f} an hour, {100 * busy:.1f} % of the "
-            f"workers' time is registration, {total:.0f} CPU s in all, of these the driver "
-            f"{at_last_pair:.1f} until the last pair ({100 * at_last_pair / total:.2f} %) and "
+            f"{workers} workers on {cores} cores: {count} pairs, {3600 * rate:.0f} an hour, "
+            f"{100 * busy:.1f} % of the workers' time is registration, {total:.0f} CPU s in all, of "
+            f"these the driver {at_last_pair:.1f} until the last pair "
+            f"({100 * at_last_pair / total:.2f} %) and "
             f"{driver:.1f} with tables and page"
         )
-    (rate1, busy1, *_), (rate2, busy2, *_) = found[1], found[2]
-    print(
-        f"1 -> 2 workers by the clock: {rate2 / rate1:.2f}; by the busy share: {2 * busy2 / busy1:.2f}"
-    )
+    rate2, busy2 = found[2, 2]
+    for cores in (1, 2):
+        rate1, busy1 = found[1, cores]
+        print(
+            f"1 worker on {cores} cores -> 2 on 2, by the clock: {rate2 / rate1:.2f}; by the busy "
+            f"share: {2 * busy2 / busy1:.2f}"
+        )
 
 
 def memory(out: Path) -> None:
@@ -287,7 +298,7 @@ def main() -> None:
     )
     calm = out / "workers2"
     again = {
-        "throughput": ("workers1", "workers2"),
+        "throughput": tuple(FOLDERS.values()),
         "faults": ("faults",),
         "scheduler": ("scheduler",),
     }

@@ -13,10 +13,10 @@ import pytest
 from support import ROOT
 from support.tiny_cohort import killed, read_table, write_images, write_list
 from UncertainRegLib.cli.main import main
-from UncertainRegLib.cohort import machine, runner
+from UncertainRegLib.cohort import runner
 from UncertainRegLib.cohort.folder import CohortFolder
 from UncertainRegLib.cohort.runner import run_cohort
-from UncertainRegLib.cohort.survey import Needs
+from UncertainRegLib.workers import machine
 
 pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")
@@ -154,7 +154,7 @@ def test_ctrl_c_is_told_from_a_failure_to_close(pairs, tmp_path, monkeypatch):
         def __exit__(self, *error):
             raise TimeoutError("Dask did not close in time")
 
-    monkeypatch.setattr(runner, "_workers", lambda *args: Late())
+    monkeypatch.setattr(machine, "local", lambda *args: Late())
     monkeypatch.setattr(runner, "_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_cohort(pairs, CohortFolder(tmp_path / "out"), lambda event, **facts: None)
@@ -267,39 +267,3 @@ def test_without_dask_the_sentence_says_what_to_install(pairs, tmp_path, monkeyp
     monkeypatch.setattr(machine, "PACKAGES", {"no_such_package": "distributed"})
     assert main(["cohort", str(pairs), "--out", str(tmp_path / "out")]) == 1
     assert "pip install 'UncertainReg[cohort]'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("asked", "gpus", "workers"), [(None, ["0", "2"], 2), (3, ["0", "2"], 2), (1, ["0", "2"], 1)]
-)
-def test_each_worker_has_a_gpu_of_its_own(monkeypatch, asked, gpus, workers):
-    monkeypatch.setattr(machine, "gpus", lambda: gpus)
-    said = []
-    found, _ = machine.plan(asked, Needs(9, 100.0, True), said.append)
-    assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == gpus[:workers]
-    assert bool(said) == (asked == 3)
-    found, _ = machine.plan(2, Needs(9, 100.0, False), said.append)
-    assert not any("CUDA_VISIBLE_DEVICES" in one for one in found), "nothing there uses one"
-
-
-def test_memory_and_threads_are_divided(monkeypatch):
-    import dask.system
-    import distributed.system
-
-    monkeypatch.setattr(dask.system, "CPU_COUNT", 8)
-    monkeypatch.setattr(distributed.system, "MEMORY_LIMIT", 10_000 * 2**20)
-    free = type("Free", (), {"available": 10_000 * 2**20})
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    said = []
-    environments, limit = machine.plan(None, Needs(5, 3000.0, False), said.append)
-    assert len(environments) == 3 and limit == 3000 and not said
-    assert {one["OMP_NUM_THREADS"] for one in environments} == {"2"}
-    environments, limit = machine.plan(5, Needs(5, 3000.0, False), said.append)
-    assert len(environments) == 5 and limit == 1800 and "take fewer workers" in said[0]
-
-
-def test_gpus_are_those_that_cuda_may_see(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, 3")
-    assert machine.gpus() == ["1", "3"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert machine.gpus() == []

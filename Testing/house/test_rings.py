@@ -36,6 +36,7 @@ ARROWS = {
     "results settings",
     "samplers": "backbones contracts gaussian geometry networks perturbations plugins randomness "
     "settings",
+    "workers": "backbones contracts plugins",
     "jobs": "backbones checksum contracts environment expected_error geometry json_text metrics "
     "posterior randomness results samplers",
     "scene": "geometry palette posterior results sample_pair",
@@ -44,11 +45,11 @@ ARROWS = {
     "results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
     "perturbations posterior randomness results samplers settings training",
-    "cohort": "backbones checksum environment geometry jobs json_text pair_list palette plugins "
-    "report results samplers",
+    "cohort": "backbones checksum environment geometry jobs json_text pair_list palette report "
+    "results samplers workers",
     "api": "geometry jobs posterior results",
     "cli": "backbones checksum cohort contracts environment geometry jobs pair_list perturbations "
-    "plugins randomness report results samplers scene studies training",
+    "plugins randomness report results samplers scene studies training workers",
     "__main__": "cli",
 }
 # Contracts name types of the rooms that fulfil them, for type checking alone.

@@ -49,7 +49,7 @@ from UncertainRegLib.studies.simulate import (
     registration_truth,
     seen,
 )
-from UncertainRegLib.studies.study import KEY, RESIDUAL, sampler_of
+from UncertainRegLib.studies.study import KEY, RESIDUAL, ImageStudy, sampler_of
 from UncertainRegLib.studies.variant import ABOUT, EXPECTED, SMOOTHED
 
 GRID = Grid.from_spacing((20, 24, 28), (1.5, 1.5, 2.0), (-10, 5, 3))
@@ -305,6 +305,32 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
     assert names[1:5] == [f"translation{ending}" for ending in endings]
     with open(tmp_path / "bins.csv", encoding="utf-8", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 9 * known_warp.BINS
+
+
+class Drawing(Demons):
+    """Stochastic: its answer depends on how often it was asked."""
+
+    calls = 0
+
+    def register(self, fixed, moving):
+        found = super().register(fixed, moving)
+        object.__setattr__(self, "calls", self.calls + 1)
+        return DisplacementField(found.vectors + np.float32(0.01 * self.calls), found.grid)
+
+
+def test_what_a_pair_gives_does_not_depend_on_the_pairs_before_it(tmp_path, monkeypatch):
+    """A stochastic method went on drawing where the pair before had ended."""
+    monkeypatch.setattr(ImageStudy, "made_backbone", lambda self: Drawing(**self.backbone_settings))
+    two = study(tmp_path, repeats=2)
+    units = two.missing(two.rows())
+    clock = {"seconds"}
+
+    def rows_of(unit):
+        rows = [row for row, _ in two.compute(unit, lambda text: None)]
+        return [{name: value for name, value in row.items() if name not in clock} for row in rows]
+
+    first, second = (rows_of(unit) for unit in units)
+    assert rows_of(units[1]) == second and rows_of(units[0]) == first
 
 
 def fails_at(monkeypatch, *calls: int) -> None:

@@ -17,7 +17,7 @@ from UncertainRegLib.checksum import sha256_of  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, write_image  # noqa: E402
 from UncertainRegLib.networks.diffusemorph import displacement_net  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
-from UncertainRegLib.studies.learned import Learned, named, unit  # noqa: E402
+from UncertainRegLib.studies.learned import Learned, named  # noqa: E402
 from UncertainRegLib.studies.learned_scores import MEASURES, Case, scores  # noqa: E402
 from UncertainRegLib.studies.learned_tables import NONE, Model, common_name, groups, in_words  # noqa: E402
 from UncertainRegLib.training.model_folder import save_model  # noqa: E402
@@ -312,5 +312,5 @@ def test_names_tell_folders_apart_and_groups_by_what_is_common(tmp_path):
         common_name(["mse-0", "mse-1"]) == "mse" and common_name(["0-AdaCS", "1-AdaCS"]) == "AdaCS"
     )
     assert common_name(["x", "y"]) == "x" and common_name(["only"]) == "only"
-    assert unit(ListedPair("f/a.nrrd", "m.nrrd", subject="s1; s2")) == "s1"
-    assert unit(ListedPair("f/a.nrrd", "m.nrrd")) == "a.nrrd"
+    assert person(ListedPair("f/a.nrrd", "m.nrrd", subject="s1; s2")) == "s1"
+    assert person(ListedPair("f/a.nrrd", "m.nrrd")) == "a.nrrd"

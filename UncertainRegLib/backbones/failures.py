@@ -12,6 +12,8 @@ from ..geometry import DisplacementField
 # What a registration raises where it cannot align two images. Lack of memory is no such case, and
 # neither is a fault in a program (TypeError and the like).
 FAILURES = (ValueError, RuntimeError, ArithmeticError)
+# Errors whose message a person understands without the name of its class.
+MEANT_FOR_PEOPLE = (*FAILURES, OSError, MemoryError)
 FEWEST = 4  # failures that are borne in any case; beyond, no more than there are successes
 
 

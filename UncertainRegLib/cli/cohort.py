@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from .exit_codes import CANCELLED, COMPLETE, FAILED, USAGE
-from .options import add_progress, count, reporter
+from .options import SCHEDULER, add_progress, count, reporter
 
 PROGRESS = "on stderr a bar, or none; or JSON lines on stdout instead of all text [bar]"
 
@@ -44,12 +44,7 @@ def _add_options(cohort) -> None:
         metavar="N",
         help="processes of this machine [by its cores, memory and GPUs]",
     )
-    where.add_argument(
-        "--scheduler",
-        default="",
-        metavar="ADDRESS",
-        help="a scheduler of Dask that is there already, like tcp://node:8786",
-    )
+    where.add_argument("--scheduler", default="", metavar="ADDRESS", help=SCHEDULER)
     add_progress(cohort, PROGRESS)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-from ..contracts import Study
+from ..contracts import Each, Study, one_by_one
 from ..plugins import classes_in
 from ..results.calibration import how_found
 from ..results.expectation import NOT_STATED, in_words, refusal
@@ -16,7 +16,7 @@ from ..results.record import Record
 from ..results.schema import FILE
 from . import evaluate_acceptance, evaluate_dose
 from .exit_codes import CANCELLED, COMPLETE, REFUSED
-from .options import add_device, add_progress, json_object, reporter
+from .options import SCHEDULER, add_device, add_progress, count, json_object, reporter
 from .presets import PRESETS
 
 PROGRESS = "on stderr a bar, or none; or JSON lines on stdout instead of all text [bar]"
@@ -75,6 +75,16 @@ def _common(parser, study: type[Study]) -> None:
         parser.add_argument("--samples", type=int, default=16, help="registrations per map [16]")
     parser.add_argument("--seed", type=int, default=1, help="of everything random [1]")
     add_device(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=count,
+        default=1,
+        metavar="N",
+        help="processes that compute its pairs, each with its share of cores and memory; more than "
+        "one need the extra cohort [1, without]",
+    )
+    where.add_argument("--scheduler", default="", metavar="ADDRESS", help=SCHEDULER)
     parser.add_argument(
         "--parquet", action="store_true", help="also write rows.parquet (needs pyarrow)"
     )
@@ -102,9 +112,13 @@ def _study(options, report) -> int:
     study = options.study.of(options, lambda sentence: report("warning", text=sentence))
     flag = CancelFlag(Path(options.out))
     try:
-        rows = study.run(Counter(report, study.registrations(), flag.check))
-    except Cancelled:
-        print("Stopped; the rows that are finished are kept.", file=sys.stderr)
+        counter = Counter(report, study.registrations(), flag.check)
+        rows = study.run(counter, _each(options, study, report))
+    except (Cancelled, KeyboardInterrupt):
+        print(
+            "Stopped; the rows that are finished are kept, and the same command goes on from there.",
+            file=sys.stderr,
+        )
         return CANCELLED
     finally:
         flag.file.unlink(missing_ok=True)
@@ -119,6 +133,16 @@ def _study(options, report) -> int:
     if files and options.progress != "json":
         print(*files, sep="\n")
     return COMPLETE
+
+
+def _each(options, study: Study, report) -> Each:
+    """What computes the units of a study: this process, or workers."""
+    if options.workers == 1 and not options.scheduler:
+        return one_by_one
+    from ..workers.study import OverWorkers
+
+    out = Path(options.out).absolute()
+    return OverWorkers(options.workers, options.scheduler, out, study.device == "cuda", report)
 
 
 def _calibrate(options, report) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from .presets import PRESETS, Preset, in_words
 
 DEVICES = ("auto", "cpu", "cuda")
+SCHEDULER = "a scheduler of Dask that is there already, like tcp://node:8786"
 
 
 class FilledParser(ArgumentParser):

@@ -6,7 +6,6 @@ pairs_file            the list of pairs (CSV): columns, ids, paths; all its prob
 finished              is a result there the one that a pair asks for?
 work                  one pair, in a worker process; what killed workers left
 survey                what a list needs, and what is wrong with its files, from their headers
-machine               the workers: those of this machine, or of a scheduler elsewhere (Dask)
 runner                all pairs, handed out and taken in
 table                 one long table of the results: CSV, Parquet
 rows                  that table, read again
@@ -37,7 +36,7 @@ A cohort folder, on which the dashboard and 3D Slicer rely:
 - ``common/``: mean and 95th percentile of the maps over the fixed image that more than half of the
   pairs share, if there is one.
 
-Names that begin with a dot belong to work in progress. Dask is needed by `machine` and `runner`
+Names that begin with a dot belong to work in progress. Dask is needed by `runner`
 alone, and imported where they use it; `folder`, `rows` and the CSV of `table` need the results
 only.
 """

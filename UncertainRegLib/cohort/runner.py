@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..backbones.failures import sentence
 from ..checksum import sha256_of
 from ..results.atomic import replace_text
-from . import machine
+from ..workers.machine import check_installed
+from ..workers.tasks import Lost, answers, started
 from .dashboard import write_dashboard
 from .folder import CohortFolder
 from .pairs_file import Pair, read_pairs
@@ -25,12 +24,6 @@ from .work import Outcome, sweep, work
 
 if TYPE_CHECKING:
     from distributed import Client
-
-# Pairs that the scheduler knows of; more than two a worker would only cost memory.
-FEWEST_AT_ONCE = 16
-LOOK_S = 0.05  # between looks whether a pair is done
-GONE = "The scheduler has gone; the same command goes on where it stopped."
-LOOK_AGAIN = 100  # pairs until the workers are counted anew
 
 
 @dataclass
@@ -100,7 +93,7 @@ def run_cohort(
         ValueError: the folder belongs to something else, or another cohort is at work in it.
         KeyboardInterrupt: after Ctrl-C, with the tables written.
     """
-    machine.check_installed()
+    check_installed()
     folder.description()  # refuses what is of another kind
     folder.pairs.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -108,18 +101,10 @@ def run_cohort(
         _keep_list(folder, pairs_file)
         report("stage", text="Reading the list of pairs and the headers of its images")
         asked = needs(read_pairs(pairs_file))
-        stopped = False
+        needed = (asked.pairs, asked.memory_mb, asked.may_use_gpu)
         try:
-            with _workers(folder, workers, scheduler, asked, report) as client:
-                try:
-                    _all(client, pairs_file, folder, asked, report, task)
-                except KeyboardInterrupt:
-                    stopped = True
-                    raise
-        except Exception as error:
-            if stopped:  # on a busy machine Dask may not close in time
-                raise KeyboardInterrupt from error
-            raise
+            with started(workers, scheduler, folder.about, *needed, report) as client:
+                _all(client, pairs_file, folder, asked, report, task)
         finally:
             sweep(folder)
             counts = finish(folder, report)
@@ -178,56 +163,16 @@ def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-@contextlib.contextmanager
-def _workers(
-    folder: CohortFolder, workers: int | None, scheduler: str, asked: Needs, report
-) -> Iterator[Client]:
-    def say(text: str) -> None:
-        report("warning", text=text)
-
-    if scheduler:
-        with machine.elsewhere(scheduler, folder.about.resolve(), say) as client:
-            yield client
-        return
-    environments, memory_mb = machine.plan(workers, asked, say)
-    report("stage", text=f"Starting {len(environments)} workers of {memory_mb} MB")
-    with machine.local(environments, memory_mb) as client:
-        yield client
-
-
 def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -> None:
-    """Hand out the pairs, a few more than there are workers, and take in what became of them."""
-    from distributed import as_completed
-
+    """Hand out the pairs, and take in what became of them."""
     progress = Progress(asked.pairs, begun=time.monotonic())
     here = CohortFolder(folder.path.resolve())
-    pairs = iter(read_pairs(pairs_file))
-    names: dict[str, str] = {}  # key of a task -> the pair's id
-    run_of = time.time_ns()
-    results = as_completed(with_results=True, raise_errors=False)
-    workers = at_once = 0
-
-    def hand_out(how_many: int) -> None:
-        for pair in islice(pairs, how_many):
-            # the id is no part of the key: Dask keeps something for each kind of name
-            key = f"pair-{run_of}-{pair.line}"
-            names[key] = pair.name
-            results.add(client.submit(task, pair, here, __version__, key=key, pure=False))
-
-    while True:
-        if (progress.done + progress.failed) % LOOK_AGAIN == 0:
-            workers = sum(client.nthreads().values())
-            at_once = max(FEWEST_AT_ONCE, 2 * workers)
-        hand_out(at_once - len(names))
-        if not names:
-            return
-        _wait(client, results)
-        future, found = next(results)
-        name = names.pop(future.key)
-        outcome = found if isinstance(found, Outcome) else _lost(client, name, future, found)
-        future.release()
+    calls = ((pair, here, __version__) for pair in read_pairs(pairs_file))
+    for (pair, *_), answer, running in answers(client, task, calls):
+        name = pair.name
+        outcome = Outcome(name, answer.why) if isinstance(answer, Lost) else answer
         progress.add(outcome)
-        progress.running = min(workers, len(names))
+        progress.running = running
         if outcome.why:
             folder.fail(name, outcome.why)
         else:
@@ -240,44 +185,3 @@ def _all(client: Client, pairs_file: Path, folder, asked: Needs, report, task) -
             seconds=outcome.seconds,
             **progress.facts(),
         )
-
-
-def _wait(client: Client, results) -> None:
-    """Until the next pair is done, or nobody is left to do it.
-
-    Raises:
-        NoWorkersError: the scheduler or all workers of this machine have gone.
-    """
-    from distributed.core import Status
-
-    ended = (Status.closed, Status.failed)
-    while not results.has_ready():
-        time.sleep(LOOK_S)
-        if client.status != "running":
-            raise machine.NoWorkersError(GONE)
-        mine = client.cluster.workers.values() if client.cluster is not None else [client]
-        if all(one.status in ended for one in mine):
-            raise machine.NoWorkersError(
-                "All workers have ended and cannot be started again; the same command goes on where "
-                "it stopped."
-            )
-
-
-def _lost(client: Client, name: str, future, found) -> Outcome:
-    """A pair without an answer of its own.
-
-    Raises:
-        NoWorkersError: the scheduler has gone.
-    """
-    from distributed import KilledWorker
-
-    if client.status != "running" or future.cancelled():
-        raise machine.NoWorkersError(GONE)
-    error = found[1] if isinstance(found, tuple) else future.exception()
-    if isinstance(error, KilledWorker):
-        return Outcome(
-            name,
-            f"{error.allowed_failures + 1} workers were killed while they had it, by lack of memory "
-            "or from outside; try fewer workers, or smaller images.",
-        )
-    return Outcome(name, f"{type(error).__name__}: {sentence(error)}")

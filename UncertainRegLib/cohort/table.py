@@ -37,7 +37,7 @@ COLUMNS = tuple(
     )
     if name not in NOT_HERE
 )
-ROWS_AT_ONCE = 10_000  # of a row group of Parquet
+ROWS_AT_ONCE = 2000  # of a row group of Parquet
 
 
 class Listed(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
-from ..backbones.failures import FAILURES, sentence
+from ..backbones.failures import MEANT_FOR_PEOPLE, sentence
 from ..environment import forget_peak_memory
 from ..jobs import run
 from ..jobs.events import Silent
@@ -21,7 +21,6 @@ from .folder import CohortFolder
 from .pairs_file import Pair
 
 DRAFT, ASIDE, RUBBISH = ".draft", ".before", ".rubbish"  # what names in progress end in
-MEANT_FOR_PEOPLE = (*FAILURES, OSError, MemoryError)
 
 
 @dataclass(frozen=True)

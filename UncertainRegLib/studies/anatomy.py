@@ -12,12 +12,12 @@ pair has the same phi and the same place, and nothing missing: there the map sho
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from .. import backbones
+from ..contracts import OnRegistration
 from ..geometry import DisplacementField, Grid, Image, compose, warp
 from ..geometry.foreground import patient
 from ..metrics.correlation import auroc
@@ -25,7 +25,7 @@ from ..perturbations import Deform
 from .disagreement import image_residual
 from .rows import Rows, summary, table
 from .simulate import deformed
-from .study import GROUP, KEY, RESIDUAL, ImageStudy
+from .study import GROUP, KEY, RESIDUAL, ImageStudy, Unit
 
 CASES = ("resection", "truncation")
 MILD = Deform(10, 0.15)
@@ -60,22 +60,51 @@ class Anatomy(ImageStudy):
         """Of every pair and its control."""
         return 2 * super().registrations()
 
-    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
-        """Compute what is missing, row by row.
-
-        Returns:
-            All rows of rows.csv, those of earlier runs included; table.txt lies beside.
+    def compute(self, unit: Unit, advance: OnRegistration) -> Iterator[dict]:
+        """One inconsistent pair and its control: a map of both for every row.
 
         Raises:
-            ValueError: a setting cannot be used.
+            ValueError: no such case.
         """
-        rows = self.rows()
-        backbone = backbones.create(self.backbone, self.device, **self.backbone_settings)
-        for case, pair, maps in self.missing(rows):
-            if case not in CASES:
-                raise ValueError(f"Unknown case {case!r}; choose from {', '.join(CASES)}.")
-            _pair(self, backbone, case, pair, maps, rows, advance)
-        return self.finish(rows)
+        case, pair, maps = unit
+        if case not in CASES:
+            raise ValueError(f"Unknown case {case!r}; choose from {', '.join(CASES)}.")
+        backbone = self.made_backbone()
+        changed, control, where, truth = simulate(self.image, case, self.generator(pair))
+        sides = []
+        for fixed_image, moving_image in (changed, control):
+            registered = self.register(backbone, pair, fixed_image, moving_image)
+            if registered is None:
+                return
+            advance(f"{pair['case']} {pair['number']}")
+            sides.append(registered)
+        grid = sides[0][2].grid
+        region = self.region(control[0], truth.resample(grid))
+        inside = Image(where.astype(np.float32), self.image.grid).resample(grid).array > 0.5
+        for name in maps:
+            found = []
+            for fixed, moving, registration in sides:
+                if name == RESIDUAL:
+                    values = image_residual(fixed, moving, registration)
+                else:
+                    one = self.disagreement(backbone, pair, name, (fixed, moving), advance)
+                    if one is None:
+                        break
+                    values = one.uncertainty_mm
+                # The control may have been registered on a grid that differs by a slice.
+                found.append(Image(values, registration.grid).resample(grid).array)
+            if len(found) < len(sides):
+                continue
+            mine, other = found
+            yield {
+                **{column: {**pair, "map": name}[column] for column in KEY},
+                "auroc": auroc(mine, inside, region),
+                "control_auroc": auroc(other, inside, region),
+                "inside_mm": float(np.median(mine[region & inside])),
+                "outside_mm": float(np.median(mine[region & ~inside])),
+                "control_inside_mm": float(np.median(other[region & inside])),
+                "inside_voxels": int((region & inside).sum()),
+            }
 
     @staticmethod
     def table(rows: Rows) -> str:
@@ -87,47 +116,6 @@ class Anatomy(ImageStudy):
                 "AUROC of the map inside against outside what has no counterpart; u in mm (the image "
                 "residual in intensities), medians; intervals: 95 % bootstrap over pairs.",
             ]
-        )
-
-
-def _pair(study: Anatomy, backbone, case, pair, maps, rows, advance) -> None:
-    """One inconsistent pair and its control: a map of both for every row."""
-    changed, control, where, truth = simulate(study.image, case, study.generator(pair))
-    sides = []
-    for fixed_image, moving_image in (changed, control):
-        registered = study.register(backbone, pair, fixed_image, moving_image)
-        if registered is None:
-            return
-        advance(f"{pair['case']} {pair['number']}")
-        sides.append(registered)
-    grid = sides[0][2].grid
-    region = study.region(control[0], truth.resample(grid))
-    inside = Image(where.astype(np.float32), study.image.grid).resample(grid).array > 0.5
-    for name in maps:
-        found = []
-        for fixed, moving, registration in sides:
-            if name == RESIDUAL:
-                values = image_residual(fixed, moving, registration)
-            else:
-                one = study.disagreement(backbone, pair, name, (fixed, moving), advance)
-                if one is None:
-                    break
-                values = one.uncertainty_mm
-            # The control may have been registered on a grid that differs by a slice.
-            found.append(Image(values, registration.grid).resample(grid).array)
-        if len(found) < len(sides):
-            continue
-        mine, other = found
-        rows.add(
-            {
-                **{column: {**pair, "map": name}[column] for column in KEY},
-                "auroc": auroc(mine, inside, region),
-                "control_auroc": auroc(other, inside, region),
-                "inside_mm": float(np.median(mine[region & inside])),
-                "outside_mm": float(np.median(mine[region & ~inside])),
-                "control_inside_mm": float(np.median(other[region & inside])),
-                "inside_voxels": int((region & inside).sum()),
-            }
         )
 
 

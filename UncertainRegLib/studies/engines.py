@@ -13,7 +13,7 @@ import json
 import math
 import shutil
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from .. import backbones
 from ..backbones.competence import ENOUGH, TOO_MUCH
 from ..backbones.registry import listing
 from ..backbones.suited import beforehand
-from ..contracts import Study
+from ..contracts import Each, OnRegistration, Study, one_by_one
 from ..environment import choose_device
 from ..geometry import DisplacementField, Image
 from ..jobs import Job
@@ -128,7 +128,7 @@ class EngineStudy(Study):
         return cls(
             inputs,
             options.name or Path(job.fixed).name.split(".")[0],
-            Path(options.out),
+            Path(options.out).absolute(),  # in whatever folder a worker is
             tuple(dict.fromkeys(engines)),
             backbone,
             settings,
@@ -166,31 +166,42 @@ class EngineStudy(Study):
         """How many pairs are still to register; the known shifts beside them do not count."""
         return len(self.missing(self.rows()))
 
-    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+    def run(self, advance: OnRegistration = lambda text: None, each: Each = one_by_one) -> Rows:
         """Compute what is missing, row by row, and write the recommendation.
 
         Raises:
             ValueError: the pair cannot be registered by the chosen method, so it has no twin.
         """
         rows = self.rows()
-        for key in self.missing(rows):
-            folder = self.out / PAIRS / str(key["number"])
+        missing = self.missing(rows)
+        for number in sorted({key["number"] for key in missing}):
+            folder = self._pair_folder(number)
             if not (folder / "truth.nrrd").exists():
-                write_pair(folder, *self.simulated(key["number"]))
-            mine = key["engine"] == self.backbone
-            settings = self.backbone_settings if mine else {}
-            task = Task(
-                key["engine"], settings, self.voxels, str(folder), self.device, key["number"] == 0
-            )
-            found = tried(task, self.out / "task.json")
-            values = {name: found.get(name, "") for name in ("wall_s", *COLUMNS, "failed")}
-            rows.add({**key, **values})
-            if found.get("failed"):
-                self.failed.append(f"{key['engine']}, pair {key['number']}: {found['failed']}")
-            advance(f"{key['engine']} {key['number']}")
+                write_pair(folder, *self.simulated(number))
+        each(self, missing, rows.add, advance)
         self._write(recommendation(rows))
         shutil.rmtree(self.out / PAIRS, ignore_errors=True)  # they can be simulated again
         return rows
+
+    def compute(self, unit: dict, advance: OnRegistration) -> Iterator[dict]:
+        """The row of a key: one method on one twin, which is there."""
+        engine, number = unit["engine"], unit["number"]
+        settings = self.backbone_settings if engine == self.backbone else {}
+        folder = self._pair_folder(number)
+        task = Task(engine, settings, self.voxels, str(folder), self.device, number == 0)
+        found = tried(task, folder / f"{engine}.json")
+        values = {name: found.get(name, "") for name in ("wall_s", *COLUMNS, "failed")}
+        if found.get("failed"):
+            self.failed.append(f"{engine}, pair {number}: {found['failed']}")
+        yield {**unit, **values}
+        advance(f"{engine} {number}")
+
+    def in_words(self, unit: dict) -> str:
+        """The method, and the number of the twin."""
+        return f"{unit['engine']}, pair {unit['number']}"
+
+    def _pair_folder(self, number: int) -> Path:
+        return self.out / PAIRS / str(number)
 
     def simulated(self, number: int) -> tuple[Image, Image, DisplacementField]:
         """The twin of a number: fixed image, moving image, and the truth in mm LPS."""

@@ -12,7 +12,7 @@ rows.csv): the true displacement under the Gaussian of mean and covariance of th
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +20,7 @@ from time import perf_counter
 import numpy as np
 from scipy import ndimage
 
-from .. import backbones
+from ..contracts import Each, OnRegistration, one_by_one
 from ..geometry import DisplacementField, Image, jacobian_determinant, read_image, write_field
 from ..geometry.arrays import to_numpy
 from ..jobs.expectation import Expecting
@@ -31,7 +31,7 @@ from ..metrics.sparsification import risk
 from .disagreement import RESIDUAL_SIGMA, Disagreement, image_residual
 from .rows import Rows, summary, table
 from .simulate import deformed, draw_truth, error_mm, registration_truth
-from .study import GROUP, KEY, RESIDUAL, ImageStudy
+from .study import GROUP, KEY, RESIDUAL, ImageStudy, Unit
 from .variant import ABOUT, EXPECTED, SMOOTHED, variant
 
 BINS = 20
@@ -91,18 +91,15 @@ class KnownWarp(ImageStudy):
         """The truths; "registration" is estimated, and a bad file refused before hours are
         spent."""
         cases = tuple(
-            _registration(options, image, say) if case == "registration" else case
+            _registration(options, image, say) if case == "registration" else _absolute(case)
             for case in options.cases
         )
         for file in (case for case in cases if Path(case).suffix):
             draw_truth(file, image.grid, None, say)
         return cases
 
-    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+    def run(self, advance: OnRegistration = lambda text: None, each: Each = one_by_one) -> Rows:
         """Compute what is missing, row by row.
-
-        Args:
-            advance: called after every registration with the name of the map.
 
         Returns:
             All rows of rows.csv, those of earlier runs included; bins.csv and table.txt lie beside.
@@ -111,10 +108,70 @@ class KnownWarp(ImageStudy):
             ValueError: a setting or a file cannot be used.
         """
         rows, bins = self.rows(), self._bins()
-        backbone = backbones.create(self.backbone, self.device, **self.backbone_settings)
-        for case, pair, maps in self.missing(rows):
-            _pair(self, backbone, case, pair, maps, rows, bins, advance)
+
+        def keep(found: tuple[dict, list[dict]]) -> None:
+            row, its_bins = found
+            if row in rows:  # a study that was interrupted here
+                return
+            key = {column: row[column] for column in KEY}
+            for one in its_bins:
+                if {**key, **one} not in bins:
+                    bins.add({**key, **one})
+            # Last, and of the variants the map itself: its row says that all is done.
+            rows.add(row)
+
+        each(self, self.missing(rows), keep, advance)
         return self.finish(rows)
+
+    def compute(self, unit: Unit, advance: OnRegistration) -> Iterator[tuple[dict, list[dict]]]:
+        """One known deformation: register once, then one map a family; its rows with their bins."""
+        case, pair, maps = unit
+        backbone = self.made_backbone()
+        truth = draw_truth(case, self.image.grid, self.generator(pair))
+        fixed_image = deformed(self.image, truth)
+        begun = perf_counter()
+        registered = self.register(backbone, pair, fixed_image, self.image)
+        if registered is None:
+            return
+        fixed, moving, registration = registered
+        seconds = perf_counter() - begun
+        advance(f"{pair['case']} {pair['number']}")
+        truth = truth.resample(registration.grid)
+        region = self.region(fixed_image, truth)
+        error = error_mm(registration, truth)
+        jacobian = to_numpy(jacobian_determinant(registration))
+        about = {
+            "true_displacement": float(np.linalg.norm(truth.vectors, axis=-1)[region].mean()),
+            "folding": float((jacobian[region] <= 0).mean()),
+        }
+        expecting = Expecting(fixed.to_numpy(), moving.to_numpy(), registration.to_numpy())
+        for name in maps:
+            begun = perf_counter()
+            if name == RESIDUAL:
+                scored = {name: (image_residual(fixed, moving, registration), "")}
+                here, mean_error, gaussian = region, "", {"nll": "", "miscalibration": ""}
+            else:
+                found = self.disagreement(backbone, pair, name, (fixed, moving), advance)
+                if found is None:
+                    continue
+                here = region & found.inside
+                scored = variants(name, found, registration, here, expecting)
+                mean_error = float(error_mm(found.mean, truth)[here].mean())
+                gaussian = gaussian_scores(found, truth, here)
+                seconds = perf_counter() - begun
+            for title, (score, repeatability) in scored.items():
+                row = {
+                    **{column: {**pair, "map": title}[column] for column in KEY},
+                    **scores(score, error, here),
+                    "repeatability": repeatability,
+                    "mean_field_error": mean_error,
+                    **gaussian,
+                    **about,
+                    "validity": float(here.sum() / region.sum()),
+                    "voxels": int(here.sum()),
+                    "seconds": seconds,
+                }
+                yield row, binned(score, error, here)
 
     def _bins(self) -> Rows:
         return Rows(self.out / "bins.csv", (*KEY, "bin"))
@@ -132,6 +189,11 @@ class KnownWarp(ImageStudy):
         return known_warp_figures(rows, self._bins(), self.out) if available() else []
 
 
+def _absolute(case: str) -> str:
+    """A file in whatever folder a worker is; any other case as it is."""
+    return str(Path(case).absolute()) if Path(case).suffix else case
+
+
 def _registration(options: Namespace, image: Image, say: Callable[[str], None]) -> str:
     """The file of the truth "registration"; it is estimated once a study."""
     if not options.truth_moving:
@@ -141,7 +203,7 @@ def _registration(options: Namespace, image: Image, say: Callable[[str], None]) 
         name += f"-{options.truth_by}"
     if options.truth_affine:
         name += "-affine"
-    file = Path(options.out) / f"{name}.nrrd"
+    file = Path(options.out).absolute() / f"{name}.nrrd"
     if options.truth_by == options.backbone:
         say(
             f"The truth {name} is made by {options.backbone}, which is also judged: its own errors "
@@ -153,63 +215,6 @@ def _registration(options: Namespace, image: Image, say: Callable[[str], None]) 
         made = registration_truth(image, moving, options.truth_by, options.truth_affine)
         write_field(made, file)
     return str(file)
-
-
-def _pair(study: KnownWarp, backbone, case, pair, maps, rows, bins, advance) -> None:
-    """One known deformation: register once, then one map a family."""
-    truth = draw_truth(case, study.image.grid, study.generator(pair))
-    fixed_image = deformed(study.image, truth)
-    begun = perf_counter()
-    registered = study.register(backbone, pair, fixed_image, study.image)
-    if registered is None:
-        return
-    fixed, moving, registration = registered
-    seconds = perf_counter() - begun
-    advance(f"{pair['case']} {pair['number']}")
-    truth = truth.resample(registration.grid)
-    region = study.region(fixed_image, truth)
-    error = error_mm(registration, truth)
-    jacobian = to_numpy(jacobian_determinant(registration))
-    about = {
-        "true_displacement": float(np.linalg.norm(truth.vectors, axis=-1)[region].mean()),
-        "folding": float((jacobian[region] <= 0).mean()),
-    }
-    expecting = Expecting(fixed.to_numpy(), moving.to_numpy(), registration.to_numpy())
-    for name in maps:
-        begun = perf_counter()
-        if name == RESIDUAL:
-            scored = {name: (image_residual(fixed, moving, registration), "")}
-            here, mean_error, gaussian = region, "", {"nll": "", "miscalibration": ""}
-        else:
-            found = study.disagreement(backbone, pair, name, (fixed, moving), advance)
-            if found is None:
-                continue
-            here = region & found.inside
-            scored = variants(name, found, registration, here, expecting)
-            mean_error = float(error_mm(found.mean, truth)[here].mean())
-            gaussian = gaussian_scores(found, truth, here)
-            seconds = perf_counter() - begun
-        for title, (score, repeatability) in scored.items():
-            key = {column: {**pair, "map": title}[column] for column in KEY}
-            if key in rows:  # a study that was interrupted here
-                continue
-            for one in binned(score, error, here):
-                if {**key, **one} not in bins:
-                    bins.add({**key, **one})
-            # Last, and of the variants the map itself: its row says that all is done.
-            rows.add(
-                {
-                    **key,
-                    **scores(score, error, here),
-                    "repeatability": repeatability,
-                    "mean_field_error": mean_error,
-                    **gaussian,
-                    **about,
-                    "validity": float(here.sum() / region.sum()),
-                    "voxels": int(here.sum()),
-                    "seconds": seconds,
-                }
-            )
 
 
 def variants(

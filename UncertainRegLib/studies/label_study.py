@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from .. import backbones
-from ..contracts import Study
+from ..contracts import Each, OnRegistration, Study, one_by_one
 from ..geometry import DisplacementField, Image, Segmentation
 from ..geometry.arrays import to_numpy
 from ..posterior.label_map import LabelMap, broadened, label_map
@@ -54,6 +54,7 @@ class LabelStudy(Study):
         samples: registrations a map.
         seed: of everything random.
         device: "cpu" or "cuda".
+        failed: empty; a pair that cannot be registered ends the study.
     """
 
     name: str
@@ -68,6 +69,7 @@ class LabelStudy(Study):
     samples: int = 16
     seed: int = 1
     device: str = "cpu"
+    failed: list[str] = field(default_factory=list, init=False)
 
     command, place = "labels", 3
     question = "does label entropy find mislabelled voxels?"
@@ -110,7 +112,7 @@ class LabelStudy(Study):
         return Rows(self.out / "rows.csv", KEY)
 
     def missing(self, rows: Rows) -> list[str]:
-        """Families without rows."""
+        """Families without rows; each begins with the registration, so that none needs another."""
         return [
             name
             for name in self.families
@@ -129,21 +131,86 @@ class LabelStudy(Study):
 
     def registrations(self) -> int:
         """How many registrations are still to do."""
-        missing = len(self.missing(self.rows()))
-        return missing and 1 + self.samples * missing
+        return (1 + self.samples) * len(self.missing(self.rows()))
 
-    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+    def run(self, advance: OnRegistration = lambda text: None, each: Each = one_by_one) -> Rows:
         """Compute what is missing; returns all rows of rows.csv, with table.txt beside.
 
         Raises:
             ValueError: a setting cannot be used, or the segmentations share no label.
         """
         rows = self.rows()
-        missing = self.missing(rows)
-        if missing:
-            _pair(self, missing, rows, advance)
+
+        def keep(row: dict) -> None:
+            if row not in rows:  # those of the registration alone come with each family
+                rows.add(row)
+
+        each(self, self.missing(rows), keep, advance)
         (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
         return rows
+
+    def compute(self, unit: str, advance: OnRegistration) -> Iterator[dict]:
+        """Maps of the registration alone, then those of a family.
+
+        Raises:
+            ValueError: the segmentations share no label.
+        """
+        backbone = backbones.create(self.backbone, self.device, **self.backbone_settings)
+        fixed, moving = backbone.prepare(self.fixed, self.moving)
+        registration = backbone.register(fixed, moving)
+        advance("registration")
+        truth, grid = self.fixed_labels, self.fixed_labels.grid
+        warped = self.moving_labels.warp(registration.to_numpy().resample(grid))
+        if not set(truth.labels) & set(warped.labels):
+            raise ValueError(
+                f"{self.name}: the two segmentations share no label after registration; "
+                "give the same values to the same structures."
+            )
+        residual = image_on(image_residual(fixed, moving, registration), registration.grid, grid)
+        maps = [baselines(layer.array, grid, residual) for layer in warped.layers]
+        yield from self._judged("", maps, warped)
+        layers = [LabelProbabilities(layer, grid) for layer in self.moving_labels.layers]
+
+        def add(field: DisplacementField, log_weight: float) -> None:
+            for probabilities in layers:
+                probabilities.add(field, log_weight)
+
+        found = disagreement(
+            sampler_of(backbone, unit),
+            fixed,
+            moving,
+            self.samples,
+            numpy_generator(self.seed, "label study", unit),
+            lambda: advance(unit),
+            add,
+        )
+        of_all = {
+            text: LabelMap(image_on(values, registration.grid, grid))
+            for text, values in (
+                ("u", found.uncertainty_mm),
+                ("displacement entropy", to_numpy(displacement_entropy(found.covariance))),
+            )
+        }
+        maps = [
+            of_all | _of_samples(probabilities, labels.array)
+            for probabilities, labels in zip(layers, warped.layers)
+        ]
+        yield from self._judged(unit, maps, warped)
+
+    def _judged(
+        self, family: str, layers: list[dict[str, LabelMap]], warped: Segmentation
+    ) -> Iterator[dict]:
+        """A row a map."""
+        maps, found, truth = pooled(layers), stacked(warped), stacked(self.fixed_labels)
+        dice = mean_dice(found, truth)
+        for name, scores in judge(maps, found, truth, ring_of(self.fixed_labels)).items():
+            row = {**self.pair(), "family": family, "map": name}
+            yield {
+                **{column: row[column] for column in KEY},
+                **{k: "" if v is None else v for k, v in scores.items()},
+                "mean": float(maps[name].score.mean()),
+                "dice": dice,
+            }
 
     @staticmethod
     def table(rows: Rows) -> str:
@@ -164,52 +231,6 @@ class LabelStudy(Study):
         return "\n".join(lines)
 
 
-def _pair(study: LabelStudy, families: list[str], rows: Rows, advance) -> None:
-    """Register once, then a family at a time."""
-    backbone = backbones.create(study.backbone, study.device, **study.backbone_settings)
-    fixed, moving = backbone.prepare(study.fixed, study.moving)
-    registration = backbone.register(fixed, moving)
-    advance("registration")
-    truth, grid = study.fixed_labels, study.fixed_labels.grid
-    warped = study.moving_labels.warp(registration.to_numpy().resample(grid))
-    if not set(truth.labels) & set(warped.labels):
-        raise ValueError(
-            f"{study.name}: the two segmentations share no label after registration; "
-            "give the same values to the same structures."
-        )
-    residual = image_on(image_residual(fixed, moving, registration), registration.grid, grid)
-    maps = [baselines(layer.array, grid, residual) for layer in warped.layers]
-    _add(study, "", maps, warped, rows)
-    for name in families:
-        layers = [LabelProbabilities(layer, grid) for layer in study.moving_labels.layers]
-
-        def add(field: DisplacementField, log_weight: float, layers=layers) -> None:
-            for probabilities in layers:
-                probabilities.add(field, log_weight)
-
-        found = disagreement(
-            sampler_of(backbone, name),
-            fixed,
-            moving,
-            study.samples,
-            numpy_generator(study.seed, "label study", name),
-            lambda name=name: advance(name),
-            add,
-        )
-        of_all = {
-            text: LabelMap(image_on(values, registration.grid, grid))
-            for text, values in (
-                ("u", found.uncertainty_mm),
-                ("displacement entropy", to_numpy(displacement_entropy(found.covariance))),
-            )
-        }
-        maps = [
-            of_all | _of_samples(probabilities, labels.array)
-            for probabilities, labels in zip(layers, warped.layers)
-        ]
-        _add(study, name, maps, warped, rows)
-
-
 def _of_samples(probabilities: LabelProbabilities, warped: np.ndarray) -> dict[str, LabelMap]:
     """The maps of label probabilities; the run's own last: its row says that a family is done."""
     return {
@@ -221,25 +242,3 @@ def _of_samples(probabilities: LabelProbabilities, warped: np.ndarray) -> dict[s
         },
         ENTROPY: label_map(probabilities, warped),
     }
-
-
-def _add(
-    study: LabelStudy,
-    family: str,
-    layers: list[dict[str, LabelMap]],
-    warped: Segmentation,
-    rows: Rows,
-) -> None:
-    maps, found, truth = pooled(layers), stacked(warped), stacked(study.fixed_labels)
-    dice = mean_dice(found, truth)
-    for name, scores in judge(maps, found, truth, ring_of(study.fixed_labels)).items():
-        row = {**study.pair(), "family": family, "map": name}
-        if row not in rows:
-            rows.add(
-                {
-                    **{column: row[column] for column in KEY},
-                    **{k: "" if v is None else v for k, v in scores.items()},
-                    "mean": float(maps[name].score.mean()),
-                    "dice": dice,
-                }
-            )

@@ -20,7 +20,7 @@ import numpy as np
 from ..backbones.models import MANIFEST
 from ..backbones.trained import TrainedModel, class_of
 from ..checksum import sha256_of
-from ..contracts import Study
+from ..contracts import Each, OnRegistration, Study, one_by_one
 from ..environment import choose_device
 from ..geometry import Image, read_image, read_labels
 from ..randomness import numpy_generator
@@ -33,6 +33,7 @@ from .rows import Rows
 
 KEY = ("model", "weights", "pair", "files", "labels_from", "slices", "passes", "seed")
 PAIR, ATLAS = "the pair", "the nearest atlas"
+Unit = tuple[str, str, ListedPair, dict]  # see `Learned.wanted`
 PASSES = 8  # members of an ensemble, in Gong et al.
 
 
@@ -61,6 +62,7 @@ class Learned(Study):
     slices: str = ""
     passes: int = PASSES
     seed: int = 1
+    device: str = "cpu"
     failed: list[str] = field(default_factory=list, init=False)
     _sums: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _lenders: dict = field(default_factory=dict, init=False, repr=False)
@@ -152,7 +154,14 @@ class Learned(Study):
         for name, folder in named([Path(one) for one in options.models]).items():
             models[name] = class_of(folder)(seed=options.seed, device=device)
         study = cls(
-            models, pairs, Path(options.out), atlases, options.slices, options.passes, options.seed
+            models,
+            pairs,
+            Path(options.out),
+            atlases,
+            options.slices,
+            options.passes,
+            options.seed,
+            device,
         )
         for name, count in study.seen().items():
             say(
@@ -179,7 +188,7 @@ class Learned(Study):
         self.out.mkdir(parents=True, exist_ok=True)
         return Rows(self.out / "rows.csv", KEY)
 
-    def wanted(self) -> Iterator[tuple[str, str, ListedPair, dict]]:
+    def wanted(self) -> Iterator[Unit]:
         """Every row: which model prepares the images, what the row is called, pair, its key."""
         for pair in self.pairs:
             common = {
@@ -202,38 +211,43 @@ class Learned(Study):
         rows = self.rows()
         return sum(key not in rows for *_, key in self.wanted())
 
-    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+    def run(self, advance: OnRegistration = lambda text: None, each: Each = one_by_one) -> Rows:
         """Compute what is missing; returns all rows of rows.csv, with the tables beside.
 
         Raises:
             ValueError: a file cannot be read, or no pair could be judged.
         """
         rows = self.rows()
-        for prepares, name, pair, key in self.wanted():
-            if key in rows:
-                continue
-            model, begun = self.models[prepares], perf_counter()
-            reseed(model, numpy_generator(self.seed, "learned", pair.name))
-            try:
-                found = self._mean(model, pair, name != NONE)
-            except ValueError as error:
-                self.failed.append(f"{name}, {pair.name}: {error}")
-                continue
-            rows.add(
-                {
-                    **{column: key[column] for column in KEY},
-                    "subject": unit(pair),
-                    **self.rows_of[prepares].columns(name != NONE),
-                    **found,
-                    "seconds": perf_counter() - begun,
-                }
-            )
-            advance(f"{name}, {pair.name}")
+        missing = [unit for unit in self.wanted() if unit[-1] not in rows]
+        each(self, missing, rows.add, advance)
         mine = self._mine(rows)
         if not mine:
             raise ValueError(f"No pair could be judged. {(self.failed or [''])[-1]}")
         write_tables(mine, list(self.rows_of.values()), self.out, self._about())
         return rows
+
+    def compute(self, unit: Unit, advance: OnRegistration) -> Iterator[dict]:
+        """The row of one model and pair."""
+        prepares, name, pair, key = unit
+        model, begun = self.models[prepares], perf_counter()
+        reseed(model, numpy_generator(self.seed, "learned", pair.name))
+        try:
+            found = self._mean(model, pair, name != NONE)
+        except ValueError as error:
+            self.failed.append(f"{name}, {pair.name}: {error}")
+            return
+        advance(f"{name}, {pair.name}")
+        yield {
+            **{column: key[column] for column in KEY},
+            "subject": person(pair),
+            **self.rows_of[prepares].columns(name != NONE),
+            **found,
+            "seconds": perf_counter() - begun,
+        }
+
+    def in_words(self, unit: Unit) -> str:
+        """The model and the pair."""
+        return f"{unit[1]}, {unit[2].name}"
 
     def table(self, rows: Rows) -> str:
         """The tables in Markdown."""
@@ -326,7 +340,7 @@ def sources(pairs: list[ListedPair]) -> list[Source]:
     return list(dict.fromkeys(found))
 
 
-def unit(pair: ListedPair) -> str:
+def person(pair: ListedPair) -> str:
     """Whom a pair counts for: its (first) subject, or else its fixed image."""
     first = pair.subject.split(";")[0].strip()
     return first or Path(pair.fixed).name

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..backbones.failures import FAILURES, TooManyFailedError, check_finite, out_of_memory, sentence
-from ..backbones.registry import backbone_class
-from ..contracts import Backbone, Sampler, Study
+from ..backbones.registry import backbone_class, create
+from ..contracts import Backbone, Each, OnRegistration, Sampler, Study, one_by_one
 from ..environment import choose_device
 from ..geometry import DisplacementField, Image, read_image, read_segmentation, warp_labels
 from ..geometry.files import check_overlap
@@ -23,6 +23,7 @@ from .disagreement import Disagreement, disagreement
 from .rows import Rows
 from .simulate import seen
 
+Unit = tuple[str, dict, list[str]]  # of `ImageStudy.missing`
 KEY = ("image", "backbone", "case", "number", "map", "samples", "seed")
 GROUP = ("image", "backbone", "case", "map")
 RESIDUAL = "image residual"  # the one-pass baseline beside the maps of the families
@@ -141,7 +142,7 @@ class ImageStudy(Study):
         self.out.mkdir(parents=True, exist_ok=True)
         return Rows(self.out / "rows.csv", KEY)
 
-    def missing(self, rows: Rows) -> list[tuple[str, dict, list[str]]]:
+    def missing(self, rows: Rows) -> list[Unit]:
         """Pairs that lack a row: the case, the columns that name the pair, and its maps."""
         settings = json.dumps(self.backbone_settings) if self.backbone_settings else ""
         todo = []
@@ -169,6 +170,25 @@ class ImageStudy(Study):
             1 + self.samples * len(set(maps) - {RESIDUAL})
             for _, _, maps in self.missing(self.rows())
         )
+
+    def run(self, advance: OnRegistration = lambda text: None, each: Each = one_by_one) -> Rows:
+        """Compute what is missing; returns all rows of rows.csv, with table.txt beside.
+
+        Raises:
+            ValueError: a setting or a file cannot be used.
+        """
+        rows = self.rows()
+        each(self, self.missing(rows), rows.add, advance)
+        return self.finish(rows)
+
+    def in_words(self, unit: Unit) -> str:
+        """The pair, as in ``failed``."""
+        return named(unit[1])
+
+    def made_backbone(self) -> Backbone:
+        """The registration method, anew for each unit: what a stochastic one draws depends on how
+        often it was asked before."""
+        return create(self.backbone, self.device, **self.backbone_settings)
 
     def generator(self, pair: dict, name: str = "") -> np.random.Generator:
         """The random numbers of a pair, or of one map of it: the same in whatever order."""
@@ -207,7 +227,7 @@ class ImageStudy(Study):
             return None
 
     def _fails(self, pair: dict, what: str) -> None:
-        self.failed.append(f"{pair['image']}, {pair['case']} {pair['number']}: {what}")
+        self.failed.append(f"{named(pair)}: {what}")
 
     def finish(self, rows: Rows) -> Rows:
         """Write ``table.txt`` of the rows.
@@ -241,6 +261,11 @@ class ImageStudy(Study):
                 "labels of this image."
             )
         return region
+
+
+def named(pair: dict) -> str:
+    """A pair as people read it."""
+    return f"{pair['image']}, {pair['case']} {pair['number']}"
 
 
 def sampler_of(backbone: Backbone, family: str) -> Sampler:

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import csv
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..backbones.failures import FAILURES, out_of_memory, sentence
-from ..contracts import Study
+from ..contracts import Each, OnRegistration, Study, one_by_one
 from ..expected_error.fit import KnownErrors, fit
 from ..expected_error.model import ErrorModel, checked, shipped
-from ..geometry.errors import Say, unsaid
 from ..jobs import Job
 from .judged import judge
 from .known_errors import known_errors, read_known, write_known
@@ -79,7 +78,7 @@ class TruthStudy(Study):
         fitted_on: what those pairs are, one sentence.
         backbone, backbone_settings, families, samples, seed, device: as in the other studies; the
             first family is taken.
-        say: hears of pairs that are left out.
+        failed: a sentence for each pair that is left out.
     """
 
     pairs: list[Pair]
@@ -92,7 +91,7 @@ class TruthStudy(Study):
     samples: int = 16
     seed: int = 1
     device: str = "cpu"
-    say: Say = unsaid
+    failed: list[str] = field(default_factory=list, init=False)
 
     command, place = "truth", 4
     question = "do the stated bounds hold on real pairs with known structures or landmarks?"
@@ -129,7 +128,6 @@ class TruthStudy(Study):
             Path(options.fit) if options.fit else None,
             options.fitted_on,
             **settings_of(options),
-            say=say,
         )
 
     def missing(self) -> list[Pair]:
@@ -141,49 +139,62 @@ class TruthStudy(Study):
         same for its twin."""
         return sum((2 + self.samples) * (1 + pair.has_twin) for pair in self.missing())
 
-    def run(self, advance: Callable[[str], None] = lambda text: None) -> Rows:
+    def run(self, advance: OnRegistration = lambda text: None, each: Each = one_by_one) -> Rows:
         """Compute what is missing, fit if asked to, and judge all pairs.
 
         Raises:
             ValueError: a file or a setting cannot be used, or too few development pairs to fit.
         """
-        for pair in self.missing():
-            (self.out / "known").mkdir(parents=True, exist_ok=True)
-            job = Job(
-                **pair.files,
-                backbone=self.backbone,
-                perturbation=self.families[0],
-                samples=self.samples,
-                seed=self.seed,
-                device=self.device,
-                parameters={"backbone": self.backbone_settings},
-            )
-            try:
-                found = known_errors(
-                    job, pair.subjects, pair.has_twin, lambda name=pair.name: advance(name)
-                )
-            except FAILURES as error:
-                if out_of_memory(error):
-                    raise
-                self.say(f"{pair.name} is left out, it could not be registered: {sentence(error)}")
-                continue
-            for errors, file in reversed([*zip(found, self._files(pair))]):
-                write_known(errors, file)  # the pair's own last: it says that both are there
+        each(self, self.missing(), self._keep, advance)
         known = {
             pair: [read_known(file) for file in self._files(pair) if file.exists()]
             for pair in self.pairs
             if pair not in self.missing()
         }
         if not known:
-            raise ValueError("No pair could be registered; see what was said of each.")
+            raise ValueError(f"No pair could be registered. {self.failed[-1]}")
         model = shipped()
         if self.fit_to is not None:
-            mine = [e for pair, each in known.items() if pair.split == DEVELOPMENT for e in each]
+            mine = [one for pair, of in known.items() if pair.split == DEVELOPMENT for one in of]
             model = fit(mine, self.fitted_on, checked(self.backbone, self.families[0]))
             model.write(self.fit_to)
         rows = self._judged(known, model)
         (self.out / "table.txt").write_text(self.table(rows) + "\n", encoding="utf-8")
         return rows
+
+    def compute(
+        self, unit: Pair, advance: OnRegistration
+    ) -> Iterator[tuple[Pair, list[KnownErrors]]]:
+        """A pair with its errors, and those of its twin; nothing where it cannot be registered."""
+        job = Job(
+            **unit.files,
+            backbone=self.backbone,
+            perturbation=self.families[0],
+            samples=self.samples,
+            seed=self.seed,
+            device=self.device,
+            parameters={"backbone": self.backbone_settings},
+        )
+        try:
+            found = known_errors(job, unit.subjects, unit.has_twin, lambda: advance(unit.name))
+        except FAILURES as error:
+            if out_of_memory(error):
+                raise
+            self.failed.append(
+                f"{unit.name} is left out, it could not be registered: {sentence(error)}"
+            )
+            return
+        yield unit, found
+
+    def in_words(self, unit: Pair) -> str:
+        """Its name."""
+        return unit.name
+
+    def _keep(self, found: tuple[Pair, list[KnownErrors]]) -> None:
+        pair, errors = found
+        (self.out / "known").mkdir(parents=True, exist_ok=True)
+        for one, file in reversed([*zip(errors, self._files(pair))]):
+            write_known(one, file)  # the pair's own last: it says that both are there
 
     def _files(self, pair: Pair) -> tuple[Path, Path]:
         """What is known of a pair, and of its twin."""
@@ -245,7 +256,9 @@ def read_pairs(path: Path) -> list[Pair]:
         raise ValueError(f"{path}: needs the columns {', '.join(needed)}; lacks {lacking[0]}.")
     pairs, problems = [], []
     for line in lines:
-        files = {name: str(path.parent / line[name]) for name in FILES if line.get(name)}
+        files = {  # in whatever folder a worker is
+            name: str(path.parent.absolute() / line[name]) for name in FILES if line.get(name)
+        }
         problems += [
             f"{line['pair']}: no such file {f}" for f in files.values() if not Path(f).exists()
         ]

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..plugins import not_installed
-from .survey import Needs
 
 if TYPE_CHECKING:
     from distributed import Client
 
 PACKAGES = {"distributed": "distributed", "psutil": "psutil"}
-KILLED = 5  # workers that a pair may take with it before it counts as failed
+KILLED = 5  # workers that a task may take with it before it counts as failed
 SHARE = 0.9  # of the free memory for the workers
 WAIT_S = 30.0  # for a scheduler to answer
-LEAST_MB = 600.0  # of a worker: what it has loaded, and a small pair
+LEAST_MB = 600.0  # of a worker: what it has loaded, and a small task
 SETTINGS = {
     "distributed.scheduler.allowed-failures": KILLED - 1,
-    "distributed.scheduler.worker-saturation": 1.0,  # a pair waits where its worker cannot be killed
+    "distributed.scheduler.worker-saturation": 1.0,  # a task waits where its worker cannot be killed
     "distributed.scheduler.work-stealing": False,
     "distributed.deploy.lost-worker-timeout": "30d",  # a busy machine restarts a killed one slowly
     "distributed.scheduler.worker-ttl": None,  # a registration may not let go of the process for long
@@ -57,8 +56,8 @@ def check_installed() -> None:
     """
     if not_installed(PACKAGES):
         raise NoWorkersError(
-            "A cohort needs the package distributed (Dask): pip install 'UncertainReg[cohort]', or "
-            "pip install distributed pyarrow."
+            "Workers need the package distributed (Dask): pip install 'UncertainReg[cohort]', or pip "
+            "install distributed pyarrow."
         )
 
 
@@ -76,16 +75,19 @@ def gpus() -> list[str]:
 
 
 def plan(
-    asked: int | None, needs: Needs, say: Callable[[str], None]
+    asked: int | None, tasks: int, need_mb: float, may_use_gpu: bool, say: Callable[[str], None]
 ) -> tuple[list[dict[str, str]], int]:
     """The environment of each worker of this machine, and the memory of each in MB.
 
-    As many workers as there are cores and the largest pair leaves memory for; where networks run on
-    GPUs, one a GPU.
+    As many workers as there are tasks, cores, and memory for the largest task: one thread each is
+    quickest, as a registration uses a second one badly; with fewer workers than cores each has more.
+    Where networks run on GPUs, one worker a GPU.
 
     Args:
         asked: number of workers; None leaves it to the machine.
-        needs: of the largest pair.
+        tasks: how many there are.
+        need_mb: memory of the largest task; 0 where it is not known.
+        may_use_gpu: a task may run a network on one.
         say: hears what differs from what was asked, or may not suffice.
     """
     import psutil
@@ -93,8 +95,8 @@ def plan(
     from distributed.system import MEMORY_LIMIT
 
     free = SHARE * min(psutil.virtual_memory().available, MEMORY_LIMIT) / 2**20
-    need = max(LEAST_MB, needs.memory_mb)
-    found = gpus() if needs.may_use_gpu else []
+    need = max(LEAST_MB, need_mb)
+    found = gpus() if may_use_gpu else []
     workers = asked or max(1, min(CPU_COUNT, int(free / need)))
     if found and asked is None:
         workers = len(found)
@@ -104,11 +106,12 @@ def plan(
             f"there {'is' if len(found) == 1 else 'are'} {len(found)}."
         )
         workers = len(found)
+    workers = max(1, min(workers, tasks))
     limit = int(free / workers)
     if need > limit:
         say(
-            f"The largest pair is expected to need {need:.0f} MB, and each of {workers} workers has "
-            f"{limit} MB; take fewer workers where pairs fail by lack of memory."
+            f"A worker is expected to need {need:.0f} MB, and each of {workers} has {limit} MB; take "
+            "fewer workers where they run out of memory."
         )
     threads = str(max(1, CPU_COUNT // workers))
     common = dict.fromkeys(THREADS, threads)
@@ -128,7 +131,7 @@ def local(environments: list[dict[str, str]], memory_mb: int) -> Iterator[Client
             n: {
                 "cls": Nanny,
                 "options": {
-                    "nthreads": 1,  # a pair at a time; its own threads are in the environment
+                    "nthreads": 1,  # a task at a time; its own threads are in the environment
                     "memory_limit": memory_mb * 2**20,
                     "env": environment,
                     "host": "127.0.0.1",
@@ -167,11 +170,11 @@ def elsewhere(address: str, shared: Path, say: Callable[[str], None]) -> Iterato
 
     Args:
         address: of the scheduler, like tcp://node:8786.
-        shared: a file that they must see, too.
+        shared: a file or folder that they must see, too.
         say: hears that they are waited for.
 
     Raises:
-        NoWorkersError: no scheduler there; or workers without this version, or without the file.
+        NoWorkersError: no scheduler there; or workers without this version, or that do not see it.
     """
     from distributed import Client
 
@@ -208,11 +211,11 @@ def _check_workers(client: Client, shared: Path, say: Callable[[str], None]) -> 
     several = [address for address, threads in client.nthreads().items() if threads > 1]
     if several:
         say(
-            f"The worker {several[0]} takes several pairs at a time; start workers with --nthreads 1, "
-            "so that one that runs out of memory takes no other pair with it."
+            f"The worker {several[0]} takes several tasks at a time; start workers with --nthreads 1, "
+            "so that one that runs out of memory takes no other with it."
         )
 
 
 def look(shared: str) -> dict:
     """What a worker has and sees; runs there."""
-    return {"version": __version__, "sees": Path(shared).is_file()}
+    return {"version": __version__, "sees": Path(shared).exists()}
