@@ -17,7 +17,7 @@ from UncertainRegLib.checksum import sha256_of  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, write_image  # noqa: E402
 from UncertainRegLib.networks.diffusemorph import displacement_net  # noqa: E402
 from UncertainRegLib.networks.unet import UNet  # noqa: E402
-from UncertainRegLib.studies.learned import Learned, named  # noqa: E402
+from UncertainRegLib.studies.learned import Learned, named, person  # noqa: E402
 from UncertainRegLib.studies.learned_scores import MEASURES, Case, scores  # noqa: E402
 from UncertainRegLib.studies.learned_tables import NONE, Model, common_name, groups, in_words  # noqa: E402
 from UncertainRegLib.training.model_folder import save_model  # noqa: E402
