@@ -1,5 +1,7 @@
 """Lists of pairs to train with: what is in them, and that no subject is on two sides."""
 
+import os
+
 import pytest
 
 from UncertainRegLib.pair_list import PairsError
@@ -40,6 +42,28 @@ def test_a_line_becomes_a_pair(tmp_path):
         str(tmp_path / "b.nii"),
     )
     assert (pair.name, pair.subject, pair.split, pair.frames) == ("P1", "one", "train", (0, 11))
+
+
+def test_files_are_found_from_anywhere_and_have_one_spelling(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    written(tmp_path, "fixed,moving", "a.nii,b.nii")
+    (pair,) = read_pair_list("pairs.csv")
+    assert (pair.fixed, pair.moving) == (str(tmp_path / "a.nii"), str(tmp_path / "b.nii"))
+    written(tmp_path, "fixed,moving,split", "a.nii,b.nii,train", "x/../a.nii,c.nii,test")
+    with pytest.raises(PairsError, match="Line 3: .*a.nii is for test, but for train in line 2"):
+        read_pair_list("pairs.csv")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_a_list_that_is_written_names_links_and_not_where_they_lead(tmp_path):
+    written(tmp_path, "fixed,moving", "blob1,blob2")  # such as those of a data store
+    for name, blob in (("a.nii", "blob1"), ("b.nii", "blob2")):
+        (tmp_path / name).symlink_to(tmp_path / blob)
+    pairs = read_pair_list(written(tmp_path, "fixed,moving", "a.nii,b.nii"))
+    write_pair_list(pairs, tmp_path / "copy.csv")
+    (copy,) = read_pair_list(tmp_path / "copy.csv")
+    assert copy.fixed == str(tmp_path / "a.nii") and copy.name == "a-from-b"
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -138,7 +139,7 @@ def write_pair_list(pairs: Sequence[ListedPair], path: Path) -> None:
     lines.writerow(("id", *FILES, "subject", "split", *FRAMES))
     for pair in pairs:
         files = [getattr(pair, name) for name in FILES]
-        paths = ["" if file is None else str(Path(file).resolve()) for file in files]
+        paths = ["" if file is None else os.path.abspath(file) for file in files]
         frames = ["" if frame is None else frame for frame in pair.frames]
         lines.writerow((pair.name, *paths, pair.subject, pair.split, *frames))
     replace_text(path, text.getvalue())
@@ -153,7 +154,9 @@ def _pair(folder: Path, line: Line) -> ListedPair:
     cells, wrong = line.cells, []
     if line.is_too_long:
         wrong.append("has more cells than the heading.")
-    files = {name: str(folder / cells[name]) for name in FILES if name in cells}
+    files = {  # absolute, in whatever folder a worker is; one spelling each, to be compared
+        name: os.path.abspath(folder / cells[name]) for name in FILES if name in cells
+    }
     wrong += [
         f"{name}: {file}: no such file." for name, file in files.items() if not Path(file).exists()
     ]
