@@ -5,9 +5,10 @@ import pytest
 
 from support.phantoms import smooth_field, textured
 from UncertainRegLib.geometry import Grid, read_image, warp, write_image
-from UncertainRegLib.jobs import Job, run
+from UncertainRegLib.jobs import Job, run, warnings
 from UncertainRegLib.jobs.events import Silent
 from UncertainRegLib.results.reader import read_record
+from UncertainRegLib.results.record import Samples
 
 GRID = Grid.from_spacing((24, 28, 32), (1.5, 1.5, 1.5), (10, 20, -5), np.diag([-1.0, -1.0, 1.0]))
 
@@ -58,3 +59,26 @@ def test_the_disagreement_is_that_within_and_that_between_the_methods(result):
 def test_no_bound_is_stated_as_none_was_checked(result):
     _, record = result
     assert "demons + committee" in str(record.expected_error)
+
+
+def test_members_without_a_sample_are_named():
+    def said(*gave, left_out=()):
+        return warnings.of_committee(
+            Samples(
+                finished=len(gave),
+                status=[{"member": name} for name in gave],
+                members=["demons", "greedy", "ants"],
+                left_out=dict(left_out),
+            )
+        )
+
+    assert said("demons", "demons", "greedy", "greedy", "ants") == []
+    (few,) = said("demons", "demons", "greedy")
+    assert few == (
+        "ants gave none of the 3 samples, as members take turns of 2: take 6 samples or more."
+    )
+    out, few, alone = said("demons", "demons", left_out={"net": "No overlap."}.items())
+    assert out == "net is not in the committee, whose samples are those of demons: No overlap."
+    assert few.startswith("greedy and ants gave none of the 2 samples")
+    assert alone.startswith("All samples are of demons")
+    assert warnings.of_committee(Samples(finished=2, status=[{}, {}])) == []

@@ -368,6 +368,10 @@ def test_answers_that_depend_on_it_are_not():
     assert warnings.of_unnoticed(blind[:1]) == []  # nothing to compare
     assert warnings.of_unnoticed([{}, {}]) == []  # of another way of sampling
     assert warnings.of_unnoticed([{"moved_mm": 0.0, "changed_mm": 0.0}] * 3) == []
+    seeing = {"moved_mm": 4.0, "changed_mm": 4.0, "member": "demons"}
+    blind = [{**one, "member": "net"} for one in blind]
+    (said,) = warnings.of_unnoticed([*blind, seeing, seeing])  # of a committee: each by itself
+    assert said.startswith("net gives the same answer")
 
 
 def test_perturbations_say_how_far_they_move_the_image():

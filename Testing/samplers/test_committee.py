@@ -10,6 +10,7 @@ import pytest
 from support.phantoms import GRID_PAIRS, blob
 from UncertainRegLib import backbones
 from UncertainRegLib.backbones.facts import Facts
+from UncertainRegLib.backbones.failures import TooManyFailedError
 from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import DisplacementField, identity
 from UncertainRegLib.perturbations import Translation, family
@@ -123,6 +124,47 @@ def test_settings_name_the_members():
         with pytest.raises(ValueError, match=said):
             create_sampler("committee", demons, "deform", {"method": {"members": members}})
     assert create_sampler("committee", demons, "deform", {}).others
+    for members, said in (
+        ("bspline, bspline", "bspline is one already"),
+        (["bspline"], "give their names in one text, separated by commas"),
+        (None, "members is None"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            create_sampler("committee", demons, "deform", {"method": {"members": members}})
+
+
+def test_images_that_need_no_alignment_need_it_for_no_member():
+    for affine in (True, False):
+        demons = backbones.create("demons", affine=affine)
+        sampler = create_sampler("committee", demons, "deform", {"method": {"members": "bspline"}})
+        assert sampler.others[0].affine is affine
+
+
+def test_a_stochastic_member_sees_the_same_perturbations():
+    class Stochastic(Biased):
+        @property
+        def facts(self):
+            return Facts(self.name, self.name, stochastic=True)
+
+        def __setattr__(self, name, value):  # what it draws from, see `reseed`
+            object.__setattr__(self, name, value)
+
+    samples = samples_of(Stochastic("second", 3.0), n=4)
+    assert samples[0].facts["shift_mm"] == samples[2].facts["shift_mm"]
+
+
+def test_a_member_that_fails_later_is_named():
+    asked = []
+
+    class Tired(Biased):
+        def register(self, fixed, moving):
+            asked.append(1)
+            if len(asked) > 2:
+                raise ValueError("No overlap.")
+            return super().register(fixed, moving)
+
+    with pytest.raises(TooManyFailedError, match=r"^tired, of the committee, cannot go on: 4 of 4"):
+        samples_of(Tired("tired"))
 
 
 def test_it_is_listed_with_its_perturbation():

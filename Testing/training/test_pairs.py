@@ -51,7 +51,7 @@ def test_files_are_found_from_anywhere_and_have_one_spelling(tmp_path, monkeypat
     (pair,) = read_pair_list("pairs.csv")
     assert (pair.fixed, pair.moving) == (str(tmp_path / "a.nii"), str(tmp_path / "b.nii"))
     written(tmp_path, "fixed,moving,split", "a.nii,b.nii,train", "x/../a.nii,c.nii,test")
-    with pytest.raises(PairsError, match="Line 3: .*a.nii is for test, but for train in line 2"):
+    with pytest.raises(PairsError, match=r"Line 3: .*a\.nii is for test, but for train in line 2"):
         read_pair_list("pairs.csv")
 
 

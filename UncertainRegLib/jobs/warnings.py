@@ -6,6 +6,7 @@ from ..contracts import Backbone
 from ..geometry import Grid
 from ..results.record import Samples
 from ..samplers import Sample
+from ..samplers.committee import TURN
 from .inputs import some_of
 
 SMALLEST_LOSS = 0.005  # of the Dice of one structure that is worth a word
@@ -131,17 +132,20 @@ def of_unnoticed(status: list[dict]) -> list[str]:
     Args:
         status: the facts of all samples.
     """
-    told = [one for one in status if "changed_mm" in one]
-    changed, moved = (
-        max((one[key] for one in told), default=0.0) for key in ("changed_mm", "moved_mm")
-    )
-    if len(told) < 2 or moved == 0 or changed > UNNOTICED * moved:
-        return []
-    return [
-        f"The registration gives the same answer whatever is done to the moving image, which was "
-        f"moved by up to {moved:.1f} mm: it does not look at it, and the disagreement is that of the "
-        "perturbations. Check the method (`backbones verify`)."
-    ]
+    members: dict[str, list[dict]] = {}  # of a committee; else one without a name
+    for one in status:
+        if "changed_mm" in one:
+            members.setdefault(one.get("member", ""), []).append(one)
+    found = []
+    for name, told in members.items():
+        changed, moved = (max(one[key] for one in told) for key in ("changed_mm", "moved_mm"))
+        if len(told) > 1 and moved > 0 and changed <= UNNOTICED * moved:
+            found.append(
+                f"{name or 'The registration'} gives the same answer whatever is done to the moving "
+                f"image, which was moved by up to {moved:.1f} mm: it does not look at it, and the "
+                "disagreement is that of the perturbations. Check the method (`backbones verify`)."
+            )
+    return found
 
 
 def of_view(outside: float) -> list[str]:
@@ -198,12 +202,25 @@ def of_failures(samples: Samples) -> list[str]:
 
 
 def of_committee(samples: Samples) -> list[str]:
-    """Members that were not admitted."""
-    return [
-        f"{name} is not in the committee, whose samples are those of {' and '.join(samples.members)}: "
-        f"{reason}"
+    """Members that were not admitted, and those whose turn did not come."""
+    if not samples.members:
+        return []
+    gave = dict.fromkeys(one["member"] for one in samples.status)
+    silent = [name for name in samples.members if name not in gave]
+    found = [
+        f"{name} is not in the committee, whose samples are those of {' and '.join(gave)}: {reason}"
         for name, reason in samples.left_out.items()
     ]
+    if silent:
+        found.append(
+            f"{' and '.join(silent)} gave none of the {samples.finished} samples, as members take "
+            f"turns of {TURN}: take {TURN * len(samples.members)} samples or more."
+        )
+    if len(gave) == 1:
+        found.append(
+            f"All samples are of {' '.join(gave)}, so the disagreement between methods says nothing."
+        )
+    return found
 
 
 def of_weights(samples: Samples) -> list[str]:

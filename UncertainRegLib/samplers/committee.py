@@ -10,11 +10,11 @@ from itertools import cycle, islice
 import numpy as np
 
 from ..backbones.competence import probe
-from ..backbones.failures import FAILURES, out_of_memory, sentence
-from ..backbones.registry import create, entry
+from ..backbones.failures import FAILURES, TooManyFailedError, out_of_memory, sentence
+from ..backbones.registry import backbone_class, create, entry
 from ..contracts import Backbone, Family, OnProgress, Sampler
 from ..geometry import Image
-from ..settings import check_settings
+from ..settings import check_settings, defaults
 from .equivariance import Equivariance
 from .sample import Sample, ignore
 
@@ -77,13 +77,22 @@ class Committee(Sampler):
         """
         check_settings(f"Sampling method {cls.name!r}", settings, {"members": ""})
         mine = backbone.facts.name
-        named = [name.strip() for name in settings.get("members", "").split(",") if name.strip()]
+        listed = settings.get("members", "")
+        if not isinstance(listed, str):
+            raise ValueError(
+                f"Sampling method {cls.name!r}: members is {listed!r}; give their names in one text, "
+                'separated by commas, such as "greedy, bspline".'
+            )
+        named = [name.strip() for name in listed.split(",") if name.strip()]
         if not named:
             installed = [name for name in PREFERRED if name != mine and entry(name).available]
             named = installed[:OTHERS] or [WITHOUT_PACKAGES]
-        if mine in named or len(set(named)) < len(named):
-            raise ValueError(f"A committee has each member once, and {mine} is one already.")
-        return cls(backbone, family, tuple(create(name, device) for name in named), on_progress)
+        others = tuple(_created(name, device, backbone) for name in named)
+        counted = Counter([mine, *(one.facts.name for one in others)])
+        (often, count), *_ = counted.most_common(1)
+        if count > 1:
+            raise ValueError(f"A committee has each member once, and {often} is one already.")
+        return cls(backbone, family, others, on_progress)
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, as if each member took as long as the first one."""
@@ -117,10 +126,7 @@ class Committee(Sampler):
         of_all = {"members": [member.facts.name for member, _ in members], "left_out": left_out}
         seed = int(generator.integers(2**63))
         turns = [
-            (
-                member.facts.name,
-                Equivariance(member, self.family).sample(*images, n, np.random.default_rng(seed)),
-            )
+            (member.facts.name, _turns_of(member, self.family, images, n, seed))
             for member, images in members
         ]
         grid, failed, finished = None, {}, 0
@@ -139,6 +145,34 @@ class Committee(Sampler):
                 finished += 1
             if finished == n:
                 return
+
+
+def _created(name: str, device: str, first: Backbone) -> Backbone:
+    """A member; where the first one is told that the images are aligned, the others are, too."""
+    aligned = defaults(type(first)).get("affine") is True and not first.affine
+    if aligned and "affine" in defaults(backbone_class(name)):
+        return create(name, device, affine=False)
+    return create(name, device)
+
+
+def _turns_of(
+    member: Backbone, family: Family, images: tuple[Image, Image], n: int, seed: int
+) -> Iterator[Sample]:
+    """The samples of one member; the seed gives every member the same perturbations.
+
+    Raises:
+        TooManyFailedError: most of its registrations fail; the sentence names it.
+    """
+    generator = np.random.default_rng(seed)
+    if not member.facts.stochastic:
+        generator.integers(2**63)  # what a stochastic one draws for itself, see `reseed`
+    try:
+        yield from Equivariance(member, family).sample(*images, n, generator)
+    except TooManyFailedError as error:
+        raise TooManyFailedError(
+            f"{member.facts.name}, of the committee, cannot go on: {error} Or leave it out of the "
+            "members."
+        ) from error
 
 
 def _admitted(member: Backbone, fixed: Image, moving: Image) -> tuple[tuple[Image, Image], str]:
