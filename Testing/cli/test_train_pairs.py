@@ -124,3 +124,23 @@ def test_a_2d_network_registers_2d_images_and_run_says_that_it_cannot(tmp_path, 
     command = ["run", "--fixed", pair.fixed, "--moving", pair.moving, "--backbone", str(out)]
     assert main([*command, "--out", str(tmp_path / "result"), "--progress", "none"]) == 1
     assert "has 2 dimensions; give a single 3D volume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--shift", "-1"),
+        ("--rate", "-0.1"),
+        ("--smoothness", "-1"),
+        ("--uncertainty-weight", "nan"),
+        ("--integration-steps", "-1"),
+        ("--downsize", "0"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_before_any_work(tmp_path, capsys, option, value):
+    out = tmp_path / "model"
+    words = ["train", "voxelmorph", "--images", str(tmp_path), "--out", str(out)]
+    with pytest.raises(SystemExit) as end:
+        main([*words, f"{option}={value}"])
+    assert end.value.code == 2 and not out.exists()
+    assert f"argument {option}: {value} is no" in capsys.readouterr().err

@@ -83,6 +83,21 @@ def count(text: str) -> int:
     return value
 
 
+def count_or_none(text: str) -> int:
+    """A whole number from 0, of an option (argparse type)."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text} is no whole number from 0")
+    return int(text)
+
+
+def weight(text: str) -> float:
+    """A number from 0, of an option (argparse type)."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ArgumentTypeError(f"{text} is no number from 0")
+    return value
+
+
 def positive(text: str) -> float:
     """A number above 0, of an option (argparse type)."""
     value = float(text)

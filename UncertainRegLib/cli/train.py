@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import count, positive
+from .options import count, count_or_none, positive
 from .train_data import (
     add_shape,
     add_source,
@@ -36,7 +36,7 @@ def add_command(commands) -> None:
     add_shape(train, (48, 64, 48), "voxels of the network's images, multiples of 8")
     train.add_argument(
         "--shifts",
-        type=int,
+        type=count_or_none,
         nargs=2,
         default=(8, 2),
         metavar=("BOTH", "EACH"),
@@ -49,7 +49,7 @@ def add_command(commands) -> None:
     add_steps(train, 50_000)
     train.add_argument(
         "--mean-steps",
-        type=int,
+        type=count_or_none,
         default=2_000,
         help="how many of them first train the mean alone [2000]",
     )

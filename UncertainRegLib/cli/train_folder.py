@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import count
+from .options import count, count_or_none, positive, weight
 from .train_data import (
     add_shape,
     add_source,
@@ -29,13 +29,13 @@ def add_gong(methods) -> None:
     }.items():
         train = folder_options(methods, name, text)
         train.add_argument("--labels", help="folder of segmentations with the images' file names")
-        train.add_argument("--rate", type=float, default=1e-4, help="of Adam [0.0001]")
+        train.add_argument("--rate", type=positive, default=1e-4, help="of Adam [0.0001]")
         train.add_argument("--window", type=count, default=5, help="of NLCC, voxels [5]")
-        train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
+        train.add_argument("--smoothness", type=weight, default=0.01, help="weight [0.01]")
         add_norm(train)
         train.add_argument(
             "--uncertainty-weight",
-            type=float,
+            type=weight,
             default=0.1,
             help="of the predicted uncertainty, where there is one [0.1]",
         )
@@ -58,7 +58,10 @@ def add_gong(methods) -> None:
         if name == "snapshot":
             train.add_argument("--cycles", type=count, default=20, help="of the learning rate [20]")
             train.add_argument(
-                "--first-cycle", type=int, default=0, help="choose no snapshot before it [0]"
+                "--first-cycle",
+                type=count_or_none,
+                default=0,
+                help="choose no snapshot before it [0]",
             )
             train.add_argument(
                 "--snapshot-rate",
@@ -135,7 +138,7 @@ def folder_options(
     )
     train.add_argument(
         "--shift",
-        type=int,
+        type=count_or_none,
         default=2,
         help="augmentation: voxels that images are moved at most [2]",
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
+from .options import count, count_or_none
+
 SIZES = ("small", "published")
 
 
@@ -19,14 +21,14 @@ def add_network(train) -> None:
     )
     train.add_argument(
         "--integration-steps",
-        type=int,
+        type=count_or_none,
         default=0,
         help="squarings that integrate the output as a velocity; VoxelMorph has 7 "
         "[0: it is the displacement]",
     )
     train.add_argument(
         "--downsize",
-        type=int,
+        type=count,
         default=1,
         help="integrate at 1 / so much of the resolution; VoxelMorph has 2 [1]",
     )

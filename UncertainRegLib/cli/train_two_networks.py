@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import BooleanOptionalAction
 
-from .options import count
+from .options import count, count_or_none, positive, weight
 from .train_data import finished, on_step
 from .train_folder import add_norm, folder_options, folder_settings
 from .train_network import network_settings, unet_settings
@@ -66,12 +66,15 @@ def add_two_networks(methods) -> None:
     )
     train.add_argument(
         "--motion-steps",
-        type=int,
+        type=count_or_none,
         default=2000,
         help="first steps, of the displacement alone [2000]",
     )
     train.add_argument(
-        "--scoring-steps", type=int, default=2000, help="next steps, of the score alone [2000]"
+        "--scoring-steps",
+        type=count_or_none,
+        default=2000,
+        help="next steps, of the score alone [2000]",
     )
     train.add_argument("--epoch-steps", type=count, default=100, help="steps of an epoch [100]")
     train.add_presets("adacs")
@@ -79,8 +82,8 @@ def add_two_networks(methods) -> None:
 
 
 def _common(train) -> None:
-    train.add_argument("--rate", type=float, default=1e-4, help="of both Adams [0.0001]")
-    train.add_argument("--smoothness", type=float, default=0.01, help="weight [0.01]")
+    train.add_argument("--rate", type=positive, default=1e-4, help="of both Adams [0.0001]")
+    train.add_argument("--smoothness", type=weight, default=0.01, help="weight [0.01]")
     add_norm(train)
     train.add_argument(
         "--both-ways",
