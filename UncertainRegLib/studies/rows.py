@@ -28,6 +28,7 @@ class Rows:
     def __init__(self, path: Path, key: tuple[str, ...]) -> None:
         self.path, self.key, self.all = path, key, []
         if path.exists():
+            _drop_torn_line(path)
             with open(path, newline="", encoding="utf-8") as stream:
                 self.all = list(csv.DictReader(stream))
         if self.all and not set(key) <= set(self.all[0]):
@@ -55,6 +56,15 @@ class Rows:
 
     def _key(self, row: dict) -> tuple:
         return tuple(str(row[name]) for name in self.key)
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Take away a last line that a power cut left unfinished; its row is computed again."""
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        with open(path, "r+b") as stream:
+            stream.truncate(len(whole))
 
 
 def write_parquet(rows: list[dict], path: Path) -> None:
