@@ -14,6 +14,7 @@ from ..backbones.failures import FAILURES, out_of_memory, sentence
 from ..backbones.registry import create, entry
 from ..contracts import Backbone, Family, OnProgress, Sampler
 from ..geometry import Image
+from ..randomness import numpy_generator
 from ..settings import check_settings
 from .equivariance import Equivariance
 from .sample import Sample, ignore
@@ -119,7 +120,9 @@ class Committee(Sampler):
         turns = [
             (
                 member.facts.name,
-                Equivariance(member, self.family).sample(*images, n, np.random.default_rng(seed)),
+                Equivariance(member, self.family).sample(
+                    *images, n, numpy_generator(seed, "perturbations")
+                ),
             )
             for member, images in members
         ]
