@@ -15,7 +15,7 @@ from support.known_pair import (
 from support.phantoms import GRID_PAIRS, textured
 from UncertainRegLib.backbones import create, entry
 from UncertainRegLib.backbones.prepare import are_ct, prepared
-from UncertainRegLib.geometry import Grid, Image
+from UncertainRegLib.geometry import Grid, Image, interpolate
 
 SETTINGS = {"bspline": {"iterations": 15, "control_mm": 24.0}, "elastix": {"iterations": 100}}
 # The stochastic or coarse ones answer a shift of their grid with a little of their own.
@@ -138,3 +138,23 @@ def test_a_much_larger_moving_image_keeps_its_detail():
     corners = second.grid.to_index(first.grid.corners())
     assert corners.min() > 0
     assert (corners < second.grid.size).all()
+
+
+def test_a_background_within_the_range_of_the_anatomy_does_not_hide_the_scale():
+    """Of the voxels where two images vary least most were background, and their line was lost: a
+    skull-stripped brain ended 0.25 of Dice lower one way than the other."""
+    grid = GRID_PAIRS["identity"][0]
+    image, away = textured(grid, seed=5).array, grid.points() - grid.center
+    anatomy = np.linalg.norm(away, axis=-1) < 0.45 * grid.extent_mm.min()
+    anatomy &= np.abs(away[..., 0] - away[..., 1]) < 8.0  # fills little of its box
+    vessel = np.linalg.norm(away[..., 1:] - 6.0, axis=-1) < 1.5  # moves the highest percentiles
+    other = np.where(vessel, 180.0, 0.5 * image + 100.0)
+    background = np.percentile(image[anatomy], 20)
+    images = [
+        Image(np.where(anatomy, values, outside).astype(np.float32), grid)
+        for values, outside in ((image, background), (other, 0.0))
+    ]
+    first, second = prepared(*images, 10**6, affine=False)
+    place = grid.to_world(np.argwhere(anatomy & ~vessel)[:, ::-1])
+    there = (interpolate(each.array, each.grid.to_index(place)) for each in (first, second))
+    assert np.abs(np.subtract(*there)).mean() < 0.01

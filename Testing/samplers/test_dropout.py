@@ -32,12 +32,12 @@ class Noisy(Backbone):
         return DisplacementField((noise + [1.0, 0, 0]).astype(np.float32), GRID)
 
 
-def summary_of(sampler, n, nested):
+def summary_of(sampler, n, parts=None):
     image = textured(GRID)
     summary = Summary(
         Inputs(image, image),
         next(sampler.sample(image, image, 1, np.random.default_rng(0))).field,
-        nested,
+        parts,
     )
     for sample in sampler.sample(image, image, n, np.random.default_rng(1)):
         summary.add(sample)
@@ -45,7 +45,7 @@ def summary_of(sampler, n, nested):
 
 
 def test_repeated_draws_have_the_spread_of_the_backbone():
-    u = summary_of(Dropout(Noisy()), 24, False)["uncertainty_mm"]
+    u = summary_of(Dropout(Noisy()), 24)["uncertainty_mm"]
     assert np.sqrt((u**2).mean()) == pytest.approx(np.sqrt(0.34 * 23 / 24), rel=0.01)
 
 
@@ -60,7 +60,7 @@ def test_a_deterministic_backbone_is_refused():
 def test_spread_and_jitter_of_a_blind_noisy_backbone():
     """Spread is the known noise; jitter the known variance of the shifts, without the noise."""
     sampler = Equivariance(Noisy(), Translation(0.02), 4)
-    maps = summary_of(sampler, 48, True)
+    maps = summary_of(sampler, 48, sampler.parts)
     spread2 = (maps["spread_mm"] ** 2).mean()
     assert spread2 == pytest.approx(0.34, rel=0.02)
     shifts = [

@@ -91,7 +91,7 @@ def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
     elif masked:
         windows = of_masks
     else:
-        windows[1] = _matched(images, windows, affine)
+        windows[1] = _matched(images, shown, windows, affine)
     return tuple(_scaled(*each) for each in zip(images, windows))
 
 
@@ -138,14 +138,18 @@ def _alike(values, windows) -> bool:
     return bool(np.abs(first - second).max() <= ALIKE * span)
 
 
-def _matched(images, windows, affine: bool) -> tuple[float, float]:
+def _matched(images, shown, windows, affine: bool) -> tuple[float, float]:
     """The moving image's window for which its intensities, after affine alignment, are those of
     the fixed image in the fixed image's window; its own window where no line relates the two.
 
     The line is that of equal standard deviations, through the more homogeneous half of the voxels:
-    there it matters little that the images do not lie over each other exactly.
+    there it matters little that the images do not lie over each other exactly. The background says
+    nothing of the scale, whatever its value.
     """
-    fixed, moving = (_scaled(*each) for each in zip(images, windows))
+    fixed, moving = (
+        Image(np.where(here, _scaled(image, window).array, 0.0), image.grid, image.mask)
+        for image, here, window in zip(images, shown, windows)
+    )
     fixed = fixed.resample(fixed.grid.at_most(COARSE_VOXELS))
     low, high = windows[1]
     try:

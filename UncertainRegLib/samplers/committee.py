@@ -14,6 +14,7 @@ from ..backbones.failures import FAILURES, TooManyFailedError, out_of_memory, se
 from ..backbones.registry import backbone_class, create, entry
 from ..contracts import Backbone, Family, OnProgress, Sampler
 from ..geometry import Image
+from ..randomness import numpy_generator
 from ..settings import check_settings, defaults
 from .equivariance import Equivariance
 from .sample import Sample, ignore
@@ -163,7 +164,7 @@ def _turns_of(
     Raises:
         TooManyFailedError: most of its registrations fail; the sentence names it.
     """
-    generator = np.random.default_rng(seed)
+    generator = numpy_generator(seed, "perturbations")
     if not member.facts.stochastic:
         generator.integers(2**63)  # what a stochastic one draws for itself, see `reseed`
     try:
