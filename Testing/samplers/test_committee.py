@@ -170,3 +170,10 @@ def test_a_member_that_fails_later_is_named():
 def test_it_is_listed_with_its_perturbation():
     assert Committee.perturbs({})
     assert Committee(Biased(), family("deform")).expected_seconds(4, 2.0) == 8.0
+
+
+def test_without_further_packages_each_method_finds_another(monkeypatch):
+    monkeypatch.setattr("UncertainRegLib.samplers.committee.PREFERRED", ())
+    for name, other in (("demons", "bspline"), ("bspline", "demons")):
+        sampler = create_sampler("committee", backbones.create(name), "deform", {})
+        assert [one.facts.name for one in sampler.others] == [other]

@@ -21,7 +21,7 @@ from .sample import Sample, ignore
 
 # Who joins unless told otherwise, the nearest to the truth first: see engines_results.md.
 PREFERRED = ("greedy", "convexadam", "elastix", "ants")
-WITHOUT_PACKAGES = "bspline"
+WITHOUT_PACKAGES = ("bspline", "demons")
 OTHERS = 2  # beside the registration that is shown
 TURN = 2  # samples of a member in a row: enough to tell apart what is within it and between all
 SHIFT_MM = (4.0,)  # that a member must follow
@@ -71,7 +71,7 @@ class Committee(Sampler):
         on_progress: OnProgress,
     ) -> Committee:
         """A committee of the backbone and of those named, separated by commas, in ``members``; by
-        default of two that are installed, else of the B-splines that come with SimpleITK.
+        default of two that are installed, else of another that comes with SimpleITK.
 
         Raises:
             ValueError: no such setting or registration method, or it is not installed.
@@ -87,7 +87,7 @@ class Committee(Sampler):
         named = [name.strip() for name in listed.split(",") if name.strip()]
         if not named:
             installed = [name for name in PREFERRED if name != mine and entry(name).available]
-            named = installed[:OTHERS] or [WITHOUT_PACKAGES]
+            named = installed[:OTHERS] or [name for name in WITHOUT_PACKAGES if name != mine][:1]
         others = tuple(_created(name, device, backbone) for name in named)
         counted = Counter([mine, *(one.facts.name for one in others)])
         (often, count), *_ = counted.most_common(1)
