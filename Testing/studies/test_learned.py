@@ -264,6 +264,8 @@ def test_the_command_writes_the_tables_and_says_what_is_missing(tmp_path, listed
     assert before["af-from-am"] > 70 and before["af-from-am"] < 100
     assert main([*arguments, str(out), "--split", "validation", "--progress", "none"]) == 1
     assert "no pair is for validation" in capsys.readouterr().err
+    assert main([*arguments, str(out), "--slices", "z", "--progress", "none"]) == 1
+    assert "all of these are three-dimensional" in capsys.readouterr().err
     assert main([*arguments[:3], str(folder), *arguments[2:], str(out), "--progress", "none"]) == 1
     assert "twice" in capsys.readouterr().err
 

@@ -153,6 +153,11 @@ class Learned(Study):
         models = {}
         for name, folder in named([Path(one) for one in options.models]).items():
             models[name] = class_of(folder)(seed=options.seed, device=device)
+        if options.slices and all(one.manifest["grid"]["shape"][0] > 1 for one in models.values()):
+            raise ValueError(
+                f"--slices {options.slices} is for two-dimensional models, and all of these are "
+                "three-dimensional; leave it out."
+            )
         study = cls(
             models,
             pairs,
