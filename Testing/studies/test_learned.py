@@ -316,3 +316,17 @@ def test_names_tell_folders_apart_and_groups_by_what_is_common(tmp_path):
     assert common_name(["x", "y"]) == "x" and common_name(["only"]) == "only"
     assert person(ListedPair("f/a.nrrd", "m.nrrd", subject="s1; s2")) == "s1"
     assert person(ListedPair("f/a.nrrd", "m.nrrd")) == "a.nrrd"
+
+
+def test_workers_find_the_rows_of_one_process(tmp_path, listed):
+    """The class of a trained model is made anew from its folder, and has to reach a worker."""
+    pytest.importorskip("distributed")
+    folder = model(tmp_path / "m")
+    rows = []
+    for workers in ("1", "2"):
+        out = tmp_path / workers
+        arguments = ["evaluate", "learned", str(folder), "--pairs", str(listed), "--out", str(out)]
+        assert main([*arguments, "--workers", workers, "--progress", "none"]) == 0
+        found = csv.DictReader((out / "rows.csv").open(encoding="utf-8"))
+        rows.append(sorted(tuple(v for k, v in row.items() if k != "seconds") for row in found))
+    assert rows[0] == rows[1] and len(rows[0]) == 4
