@@ -19,7 +19,8 @@ PERCENTILES = (0.5, 99.5)  # of the content of a mask
 OF_HALVES = (1, 99)  # of the dark and of the bright part of an image: as much, if they are halves
 AIR_HU = -500.0  # Hounsfield units; the darkest percent of a CT with air or lung lies below
 COMPARED = (25, 50, 75)  # percentiles of two images; the rim of a mask moves the outer ones
-ALIKE = 0.035  # of the range of intensities: quartiles that differ by less are one scale
+ALIKE = 0.035  # of the range of intensities: quartiles that differ by less are one scale,
+SAME = 0.03  # of the range: unless aligned voxels differ by more at one of its ends
 BEYOND = 0.25  # of the range of the content: how far from it the background may lie
 RELATED = 0.9  # correlation of intensities above which a line relates those of two images
 COMPARED_VOXELS = 200_000
@@ -70,7 +71,8 @@ def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
     Where the two images have alike intensities (two CTs, two scans of one protocol) one window
     holds for both: windows fitted to each would differ by a little, which a method that compares
     intensities follows by millimetres in homogeneous organs. Intensities of another unit or offset
-    are first brought to those of the fixed image (see `_matched`); those of another contrast, and
+    are first brought to those of the fixed image (see `_matched`), also where only few voxels are
+    bright and the two therefore look alike; those of another contrast, and
     masked organs that differ (a lung changes its density with every breath), have a window each.
     Two masks say which voxels are compared; one alone would compare an organ with a whole image.
     """
@@ -88,6 +90,10 @@ def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
         alike = _alike(whole, windows) or _alike(_overlap(images, shown), windows)
     if alike:
         windows = [(min(low for low, _ in windows), max(high for _, high in windows))] * 2
+        if not masked:
+            matched = _matched(images, shown, windows, affine)
+            if np.abs(np.subtract(matched, windows[1])).max() > SAME * np.ptp(windows[1]):
+                windows[1] = matched
     elif masked:
         windows = of_masks
     else:
