@@ -147,6 +147,7 @@ def test_killed_at_a_random_step_it_resumes_to_the_same_bits(tmp_path, change):
 
 def test_the_joint_loss_sends_its_gradient_through_the_variance_too():
     """As in the papers of NLL and beta-NLL: against differences of the loss itself."""
+    torch.manual_seed(0)
     net = TINY.networks()["variance"].double()
     torch.nn.init.normal_(net.out.weight, std=0.3)
     config = replace(TINY, loss="nll", joint=True)
