@@ -144,7 +144,7 @@ def test_dropout_draws_anew_and_repeats_with_its_seed(trained):
 
 
 def test_methods_appear_where_the_model_has_them(trained):
-    common = ["equivariance", "sir"]
+    common = ["equivariance", "committee", "sir"]
     for kind, more in {
         "voxelmorph": [],
         "predictive": ["predictive"],

@@ -934,7 +934,7 @@ def test_the_film_is_seen_without_the_map(shown):
 def test_methods_are_listed_with_what_to_install(widget, inputs, monkeypatch):
     combo = widget.ui.methodComboBox
     names = [combo.itemData(n) for n in range(combo.count)]
-    assert names == ["equivariance", "sir"]  # what demons can be asked by
+    assert names == ["equivariance", "committee", "sir"]  # what demons can be asked by
     parameters = widget.logic.getParameterNode()
     parameters.method = "something else"
     assert widget.ui.applyButton.text == "Choose how uncertainty is found"
