@@ -330,3 +330,18 @@ def test_workers_find_the_rows_of_one_process(tmp_path, listed):
         found = csv.DictReader((out / "rows.csv").open(encoding="utf-8"))
         rows.append(sorted(tuple(v for k, v in row.items() if k != "seconds") for row in found))
     assert rows[0] == rows[1] and len(rows[0]) == 4
+
+
+def test_a_volume_of_a_series_has_its_own_segmentation_or_that_of_the_file(tmp_path):
+    """As in the training: a segmentation that is no series is that of the one volume."""
+    sitk = pytest.importorskip("SimpleITK")
+    for name, x in (("f", 7), ("m", 9)):
+        image, labels = ball((8, 8, x))
+        volumes = [sitk.GetImageFromArray(one) for one in (np.flip(image.array), image.array)]
+        sitk.WriteImage(sitk.JoinSeries(volumes), str(tmp_path / f"{name}.nii.gz"))
+        sitk.WriteImage(sitk.GetImageFromArray(labels.array), str(tmp_path / f"{name}-l.nii.gz"))
+    heading = "fixed,moving,fixed_labels,moving_labels,fixed_frame,moving_frame,split"
+    line = "f.nii.gz,m.nii.gz,f-l.nii.gz,m-l.nii.gz,1,1,test"
+    (tmp_path / "pairs.csv").write_text(f"{heading}\n{line}\n", "utf-8")
+    rows = study(tmp_path / "pairs.csv", model(tmp_path / "m")).run().all
+    assert {row["model"]: float(row["dice"]) for row in rows}["m"] == 100

@@ -9,7 +9,7 @@ baseline of another smoothness are further models of the list.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,11 +22,11 @@ from ..backbones.trained import TrainedModel, class_of
 from ..checksum import sha256_of
 from ..contracts import Each, OnRegistration, Study, one_by_one
 from ..environment import choose_device
-from ..geometry import Image, read_image, read_labels
+from ..geometry import Image
 from ..randomness import numpy_generator
 from ..samplers.sample import reseed
 from ..training.pairs import FILES, SPLITS, ListedPair, of_split, read_pair_list
-from ..training.prepared import SLICES, Source, slices_of
+from ..training.prepared import SLICES, Source, read_source, slices_of
 from .learned_scores import MEASURES, Case, scores
 from .learned_tables import NONE, Model, in_words, write_tables
 from .rows import Rows
@@ -282,16 +282,7 @@ class Learned(Study):
 
     def _cases(self, model: TrainedModel, pair: ListedPair) -> list[Case]:
         flat = model.manifest["grid"]["shape"][0] == 1
-        images = [
-            read_image(file, frame=frame, flat=flat)
-            for file, frame in zip((pair.fixed, pair.moving), pair.frames)
-        ]
-        labels = [
-            None if file is None else labels_of(image, file, frame, flat)
-            for image, file, frame in zip(
-                images, (pair.fixed_labels, pair.moving_labels), pair.frames
-            )
-        ]
+        images, labels = zip(*(read_source(one, flat) for one in sources_of(pair)))
         if self.slices and flat:
             return cases_of_slices(images, labels, SLICES[self.slices])
         atlas = self._nearest(model, images[0], flat) if self.atlases else (None, None)
@@ -305,8 +296,7 @@ class Learned(Study):
         if grid not in self._lenders:
             lenders = []
             for one in self.atlases:
-                image = read_image(one.file, frame=one.frame, flat=flat)
-                labels = labels_of(image, one.labels, one.frame, flat)
+                image, labels = read_source(one, flat)
                 lenders.append((image, labels, model.prepare(image, image)[1].array))
             self._lenders[grid] = lenders
         lenders = self._lenders[grid]
@@ -331,17 +321,17 @@ class Learned(Study):
         return self._sums[file]
 
 
+def sources_of(pair: ListedPair) -> tuple[Source, Source]:
+    """Its fixed and its moving image."""
+    return (
+        Source(pair.fixed, pair.fixed_labels, pair.frames[0]),
+        Source(pair.moving, pair.moving_labels, pair.frames[1]),
+    )
+
+
 def sources(pairs: list[ListedPair]) -> list[Source]:
     """The images with labels of a list, each once."""
-    found = [
-        Source(file, labels, frame)
-        for pair in pairs
-        for file, labels, frame in (
-            (pair.fixed, pair.fixed_labels, pair.frames[0]),
-            (pair.moving, pair.moving_labels, pair.frames[1]),
-        )
-        if labels is not None
-    ]
+    found = [one for pair in pairs for one in sources_of(pair) if one.labels is not None]
     return list(dict.fromkeys(found))
 
 
@@ -366,7 +356,9 @@ def named(folders: list[Path]) -> dict[str, Path]:
     return {"/".join(folder.parts[-depth:]): folder for folder in folders}
 
 
-def cases_of_slices(images: list[Image], labels: list[Image | None], axis: int) -> list[Case]:
+def cases_of_slices(
+    images: Sequence[Image], labels: Sequence[Image | None], axis: int
+) -> list[Case]:
     """A case for each slice across an array axis, of the same number in both images; those without
     a label in one of the segmentations are left out.
 
@@ -388,18 +380,3 @@ def cases_of_slices(images: list[Image], labels: list[Image | None], axis: int) 
         for part in zip(*parts)
         if all(labels is None or labels.array.any() for labels in part[2:])
     ]
-
-
-def labels_of(image: Image, file: str, frame: int | None, flat: bool) -> Image:
-    """The segmentation of an image, voxel by voxel.
-
-    Raises:
-        ValueError: it has other voxels.
-    """
-    labels = read_labels(file, frame=frame, flat=flat)
-    if labels.array.shape != image.array.shape:
-        raise ValueError(
-            f"{file}: has {labels.array.shape} voxels, and its image {image.array.shape}; give the "
-            "segmentation of that image."
-        )
-    return Image(labels.array, image.grid)

@@ -77,19 +77,7 @@ class Preparation:
         Raises:
             InputError: a file cannot be used.
         """
-        flat = self.shape[0] == 1
-        image = read_image(source.file, self.say, frame=source.frame, flat=flat)
-        labels = None
-        if source.labels is not None:
-            series = len(open_volume(source.labels, unsaid).size) == 4
-            frame = source.frame if series else None
-            found = read_labels(source.labels, self.say, frame=frame, flat=flat)
-            if found.array.shape != image.array.shape:
-                raise InputError(
-                    f"{source.labels}: has {found.array.shape} voxels, and its image "
-                    f"{source.file} {image.array.shape}; give the segmentation of that image."
-                )
-            labels = Image(found.array, image.grid)
+        image, labels = read_source(source, self.shape[0] == 1, self.say)
         if not self.slices:
             return [self._prepared(image, labels)]
         axis = SLICES[self.slices]
@@ -110,6 +98,29 @@ class Preparation:
         return Prepared(
             array.astype(np.float32), mask, axes_of(grid), None if inside.all() else inside
         )
+
+
+def read_source(source: Source, flat: bool, say: Say = unsaid) -> tuple[Image, Image | None]:
+    """An image, and its segmentation voxel by voxel, or None.
+
+    Args:
+        flat: see `read_volume`.
+
+    Raises:
+        InputError: a file cannot be used, or the segmentation has other voxels.
+    """
+    image = read_image(source.file, say, frame=source.frame, flat=flat)
+    if source.labels is None:
+        return image, None
+    series = len(open_volume(source.labels, unsaid).size) == 4
+    frame = source.frame if series else None
+    found = read_labels(source.labels, say, frame=frame, flat=flat)
+    if found.array.shape != image.array.shape:
+        raise InputError(
+            f"{source.labels}: has {found.array.shape} voxels, and its image "
+            f"{source.file} {image.array.shape}; give the segmentation of that image."
+        )
+    return image, Image(found.array, image.grid)
 
 
 def slices_of(image: Image, axis: int) -> list[Image]:
