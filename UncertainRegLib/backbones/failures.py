@@ -88,6 +88,12 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+def told(error: BaseException) -> str:
+    """The sentence of an error, with the name of its class where people would miss it."""
+    text = sentence(error)
+    return text if isinstance(error, MEANT_FOR_PEOPLE) else f"{type(error).__name__}: {text}"
+
+
 def sentence(error: BaseException) -> str:
     """The message of an error as one line; of the system's: which file, and what is wrong."""
     if isinstance(error, OSError) and error.filename and error.strerror:

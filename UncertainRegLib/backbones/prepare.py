@@ -72,8 +72,8 @@ def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
     holds for both: windows fitted to each would differ by a little, which a method that compares
     intensities follows by millimetres in homogeneous organs. Intensities of another unit or offset
     are first brought to those of the fixed image (see `_matched`), also where only few voxels are
-    bright and the two therefore look alike; those of another contrast, and
-    masked organs that differ (a lung changes its density with every breath), have a window each.
+    bright and the two therefore look alike; those of another contrast, and masked organs that
+    differ (a lung changes its density with every breath), have a window each.
     Two masks say which voxels are compared; one alone would compare an organ with a whole image.
     """
     shown = [~none for none in empty]
@@ -90,14 +90,13 @@ def _normalised(images, empty, affine: bool) -> tuple[Image, Image]:
         alike = _alike(whole, windows) or _alike(_overlap(images, shown), windows)
     if alike:
         windows = [(min(low for low, _ in windows), max(high for _, high in windows))] * 2
-        if not masked:
-            matched = _matched(images, shown, windows, affine)
-            if np.abs(np.subtract(matched, windows[1])).max() > SAME * np.ptp(windows[1]):
-                windows[1] = matched
     elif masked:
         windows = of_masks
-    else:
-        windows[1] = _matched(images, shown, windows, affine)
+    if not masked:
+        matched = _matched(images, shown, windows, affine)
+        gap = np.abs(np.subtract(matched, windows[1])).max()
+        if not alike or gap > SAME * np.ptp(windows[1]):
+            windows[1] = matched
     return tuple(_scaled(*each) for each in zip(images, windows))
 
 

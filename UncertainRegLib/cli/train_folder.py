@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .options import count, count_or_none, positive, weight
 from .train_data import (
     add_shape,
@@ -87,7 +89,7 @@ def _train_gong(options, report) -> int:
         predictive=options.kind == "predictive" or options.predictive,
         ensemble="" if plain else options.kind,
         batch=options.batch,
-        network=network_settings(options, 2 if options.shape[0] == 1 else 3),
+        network=network_settings(options),
         learning_rate=options.rate,
         window=options.window,
         smoothness=options.smoothness,
@@ -96,10 +98,14 @@ def _train_gong(options, report) -> int:
         **common,
         **given,
     )
+    return trained(options, train_gong, config, pairs, validation)
+
+
+def trained(options, train: Callable, config, pairs, validation) -> int:
+    """Run the training of a displacement network; the exit code, see `finished`."""
     bar, log = options.progress == "bar", on_step(options)
     return finished(
-        options,
-        lambda: train_gong(config, pairs, options.out, bar, log, options.licence, validation),
+        options, lambda: train(config, pairs, options.out, bar, log, options.licence, validation)
     )
 
 

@@ -57,7 +57,12 @@ def widths(text: str) -> str | tuple[tuple[int, ...], tuple[int, ...]]:
     return encoder, decoder
 
 
-def network_settings(options, ndim: int) -> dict:
+def dimensions(options) -> int:
+    """2 for images of one slice, else 3."""
+    return 2 if options.shape[0] == 1 else 3
+
+
+def network_settings(options) -> dict:
     """Settings of the displacement network that were asked for, see `displacement_net`."""
     from ..training.published import PUBLISHED
 
@@ -69,7 +74,7 @@ def network_settings(options, ndim: int) -> dict:
     if options.blocks != 1:
         found["blocks"] = options.blocks
     if options.widths == "published":
-        found |= PUBLISHED[options.backbone](ndim)
+        found |= PUBLISHED[options.backbone](dimensions(options))
     elif options.widths != "small":
         if options.backbone == "transmorph":
             raise ValueError("TransMorph has no U-Net whose widths could be given.")

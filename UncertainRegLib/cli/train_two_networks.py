@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import BooleanOptionalAction
 
 from .options import count, count_or_none, positive, weight
-from .train_data import finished, on_step
-from .train_folder import add_norm, folder_options, folder_settings
-from .train_network import network_settings, unet_settings
+from .train_folder import add_norm, folder_options, folder_settings, trained
+from .train_network import dimensions, network_settings, unet_settings
 
 BACKBONES = ("voxelmorph", "transmorph", "diffusemorph")
 
@@ -96,14 +95,14 @@ def _common(train) -> None:
 def _settings(options) -> tuple[object, object, dict]:
     """The pairs, those for validation or None, and what both trainings share."""
     pairs, validation, common = folder_settings(options)
-    ndim = 2 if options.shape[0] == 1 else 3
+    ndim = dimensions(options)
     return (
         pairs,
         validation,
         {
             **common,
             **unet_settings(options),
-            "network": {**network_settings(options, ndim), "ndim": ndim},
+            "network": {**network_settings(options), "ndim": ndim},
             "ndim": ndim,
             "learning_rate": options.rate,
             "smoothness": options.smoothness,
@@ -128,13 +127,7 @@ def _train_heteroscedastic(options, report) -> int:
         alpha=options.sigma_z,
         **common,
     )
-    bar, log = options.progress == "bar", on_step(options)
-    return finished(
-        options,
-        lambda: train_heteroscedastic(
-            config, pairs, options.out, bar, log, options.licence, validation
-        ),
-    )
+    return trained(options, train_heteroscedastic, config, pairs, validation)
 
 
 def _train_adacs(options, report) -> int:
@@ -151,8 +144,4 @@ def _train_adacs(options, report) -> int:
         epoch_steps=options.epoch_steps,
         **common,
     )
-    bar, log = options.progress == "bar", on_step(options)
-    return finished(
-        options,
-        lambda: train_adacs(config, pairs, options.out, bar, log, options.licence, validation),
-    )
+    return trained(options, train_adacs, config, pairs, validation)

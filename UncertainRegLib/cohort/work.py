@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
-from ..backbones.failures import MEANT_FOR_PEOPLE, sentence
+from ..backbones.failures import told
 from ..environment import forget_peak_memory
 from ..jobs import run
 from ..jobs.events import Silent
@@ -63,10 +63,7 @@ def work(pair: Pair, folder: CohortFolder, version: str) -> Outcome:
             return Outcome(pair.name, "Its run was stopped.", seconds=time.perf_counter() - started)
         _put(draft, target, pair)
     except Exception as error:
-        text = sentence(error)
-        if not isinstance(error, MEANT_FOR_PEOPLE):
-            text = f"{type(error).__name__}: {text}"
-        return Outcome(pair.name, text, seconds=time.perf_counter() - started)
+        return Outcome(pair.name, told(error), seconds=time.perf_counter() - started)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return Outcome(pair.name, seconds=time.perf_counter() - started)

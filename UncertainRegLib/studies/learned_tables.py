@@ -237,12 +237,11 @@ def write_tables(rows: list[dict], models: list[Model], out: Path, about: str) -
         for m in MEASURES
     ]
     _write(out / "summary.csv", ["model", "lambda", "measure", *numbers, *ends], lines)
-    lines = [
-        [ours.name, theirs.name, m, *_cells(difference(ours.values[m], theirs.values[m]), numbers)]
-        + [_number(difference(ours.values[m], theirs.values[m]).p)]
-        for ours, theirs in compared(found)
-        for m in MEASURES
-    ]
+    lines = []
+    for ours, theirs in compared(found):
+        for m in MEASURES:
+            gap = difference(ours.values[m], theirs.values[m])
+            lines.append([ours.name, theirs.name, m, *_cells(gap, numbers), _number(gap.p)])
     head = ["model", "reference", "measure", *numbers, *ends, "p"]
     _write(out / "differences.csv", head, lines)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import and_
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,10 @@ import torch
 from ..checksum import sha256_of
 from ..geometry.errors import Say, unsaid
 from ..randomness import numpy_generator
-from .prepared import Preparation, Source, label_values, one_for_many
+from .prepared import Preparation, Prepared, Source, label_values, one_for_many
 from .synthetic import Pair
 
+UNMOVED = ((0, 0, 0), (0, 0, 0))
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".png")
 
 
@@ -51,7 +54,7 @@ class FolderPairs:
     say: Say = field(default=unsaid, repr=False, compare=False)
     files: list[Path] = field(default_factory=list, init=False, repr=False)
     axes: str | None = field(default=None, init=False)
-    _images: list = field(default_factory=list, init=False, repr=False)
+    _images: list[Prepared] = field(default_factory=list, init=False, repr=False)
     _sums: list[tuple[str, str | None]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +74,7 @@ class FolderPairs:
             labels = None if self.labels is None else str(Path(self.labels) / file.name)
             (image,) = preparation.images(Source(str(file), labels))
             axes.add(image.axes)
-            self._images.append((image.array, image.labels, image.inside))
+            self._images.append(image)
             self._sums.append((sha256_of(file), labels and sha256_of(labels)))
         speak()
         self.axes = axes.pop() if len(axes) == 1 else None
@@ -102,37 +105,40 @@ class FolderPairs:
 
     def label_values(self) -> tuple[int, ...]:
         """Every label that occurs, without 0; empty without segmentations."""
-        return label_values([labels for _, labels, _ in self._images])
+        return label_values([image.labels for image in self._images])
 
     def pair(self, seed: int, device: str = "cpu") -> Pair:
         """A pair and its shifts, drawn with a seed."""
         rng = numpy_generator(seed, "folder pair")
         moving, fixed = rng.choice(len(self), 2, replace=False)
-        common = rng.integers(-self.together, self.together + 1, 3)
-        shifts = [common + rng.integers(-self.apart, self.apart + 1, 3) for _ in range(2)]
-        return self.of(moving, fixed, device, shifts)
+        return self.of(moving, fixed, device, drawn_shifts(rng, self.together, self.apart))
 
-    def of(
-        self, moving: int, fixed: int, device: str = "cpu", shifts=((0, 0, 0), (0, 0, 0))
-    ) -> Pair:
+    def of(self, moving: int, fixed: int, device: str = "cpu", shifts=UNMOVED) -> Pair:
         """The pair of two images by number (in order of file names), moved by whole voxels."""
-        tensors = [
-            [None if a is None else shifted(a, shift, device) for a in self._images[index]]
-            for index, shift in zip((moving, fixed), shifts)
+        return shifted_pair(self._images[moving], self._images[fixed], device, shifts)
+
+
+def drawn_shifts(rng: np.random.Generator, together: int, apart: int) -> list[np.ndarray]:
+    """Whole voxels that the moving and the fixed image are moved by, see `FolderPairs`."""
+    common = rng.integers(-together, together + 1, 3)
+    return [common + rng.integers(-apart, apart + 1, 3) for _ in range(2)]
+
+
+def shifted_pair(moving: Prepared, fixed: Prepared, device: str, shifts=UNMOVED) -> Pair:
+    """Two images, each moved by whole voxels, its border repeated."""
+    tensors = [
+        [
+            None if array is None else _shifted(array, shift, device)
+            for array in (image.array, image.labels, image.inside)
         ]
-        (moving, moving_labels, _), (fixed, fixed_labels, _) = tensors
-        inside = both_inside(*(masks for _, _, masks in tensors))
-        return Pair(moving, fixed, moving_labels, fixed_labels, inside)
+        for image, shift in zip((moving, fixed), shifts)
+    ]
+    (moved, moved_labels, _), (still, still_labels, _) = tensors
+    masks = [mask for *_, mask in tensors if mask is not None]
+    return Pair(moved, still, moved_labels, still_labels, reduce(and_, masks) if masks else None)
 
 
-def both_inside(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor | None:
-    """Where neither image is padded; None: everywhere."""
-    if first is None or second is None:
-        return second if first is None else first
-    return first & second
-
-
-def shifted(array: np.ndarray, shift, device: str) -> torch.Tensor:
+def _shifted(array: np.ndarray, shift, device: str) -> torch.Tensor:
     """(1, 1, Z, Y, X): the array moved by whole voxels, its border repeated."""
     index = [np.clip(np.arange(n) - s, 0, n - 1) for n, s in zip(array.shape, shift)]
     return torch.as_tensor(array[np.ix_(*index)], device=device)[None, None]

@@ -15,7 +15,7 @@ import numpy as np
 from ..checksum import sha256_of
 from ..geometry.errors import Say, unsaid
 from ..randomness import numpy_generator
-from .folder import both_inside, shifted
+from .folder import UNMOVED, drawn_shifts, shifted_pair
 from .pairs import ListedPair
 from .prepared import Preparation, Prepared, Source, label_values, one_for_many
 from .synthetic import Pair
@@ -128,26 +128,11 @@ class ListedPairs:
         """A pair and its shifts, drawn with a seed."""
         rng = numpy_generator(seed, "listed pair")
         number = int(rng.integers(len(self)))
-        common = rng.integers(-self.together, self.together + 1, 3)
-        shifts = [common + rng.integers(-self.apart, self.apart + 1, 3) for _ in range(2)]
-        return self.of(number, device, shifts)
+        return self.of(number, device, drawn_shifts(rng, self.together, self.apart))
 
-    def of(self, number: int, device: str = "cpu", shifts=((0, 0, 0), (0, 0, 0))) -> Pair:
+    def of(self, number: int, device: str = "cpu", shifts=UNMOVED) -> Pair:
         """A pair by number, its images moved by whole voxels."""
-        moving, fixed = self._pairs[number]
-        return Pair(
-            *(shifted(i.array, s, device) for i, s in zip((moving, fixed), shifts)),
-            *(
-                None if i.labels is None else shifted(i.labels, s, device)
-                for i, s in zip((moving, fixed), shifts)
-            ),
-            both_inside(
-                *(
-                    None if i.inside is None else shifted(i.inside, s, device)
-                    for i, s in zip((moving, fixed), shifts)
-                )
-            ),
-        )
+        return shifted_pair(*self._pairs[number], device, shifts)
 
 
 def _shows_something(pair: Sequence[Prepared]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..backbones.failures import MEANT_FOR_PEOPLE, sentence
+from ..backbones.failures import told
 from ..contracts import OnRegistration, Study
 from .tasks import Lost, answers, started
 
@@ -115,10 +115,7 @@ def compute(name: str, unit: Any, version: str) -> Found:
     try:
         items = list(study.compute(unit, registered.append))
     except Exception as error:
-        text = sentence(error)
-        if not isinstance(error, MEANT_FOR_PEOPLE):
-            text = f"{type(error).__name__}: {text}"
-        return Found(why=text)
+        return Found(why=told(error))
     return Found(items, registered, study.failed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,14 +94,8 @@ class Trained(ProposalSource):
         )
         grid = grid.resized([-(-n // MULTIPLE) * MULTIPLE for n in grid.shape])
         half = grid.resized([n // 2 for n in grid.shape])
-        proposal = Proposal(
-            None,
-            half,
-            self._start(fixed, moving),
-            grid,
-            *self._sigma_and_smoothness(),
-            read_model(proposal_folder(self.weights))["provenance"].get("sigma_alpha"),
-        )
+        start, average = self._start(fixed, moving), self._made_of.get("sigma_alpha")
+        proposal = Proposal(None, half, start, grid, *self._sigma_and_smoothness(), average)
         moved, seen = (
             torch.as_tensor(image.resample(grid).array, dtype=torch.float32, device=self.device)[
                 None, None
@@ -117,9 +112,13 @@ class Trained(ProposalSource):
         )
         return replace(proposal, gaussian=StructuredGaussian(mean, stable(q.factor), q.low_rank))
 
+    @cached_property
+    def _made_of(self) -> dict:
+        """How the network was trained, as its model folder says."""
+        return read_model(proposal_folder(self.weights))["provenance"]
+
     def _sigma_and_smoothness(self) -> tuple[float, float]:
-        made_of = read_model(proposal_folder(self.weights))["provenance"]
-        trained = {**TRAINED_WITH, **made_of.get("settings", {})}
+        trained = {**TRAINED_WITH, **self._made_of.get("settings", {})}
         given = {"sigma": self.sigma, "smoothness": self.smoothness}
         return tuple(trained[name] if own is None else own for name, own in given.items())
 
