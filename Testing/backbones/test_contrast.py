@@ -203,6 +203,34 @@ def test_real_pairs_of_one_contrast_raise_no_alarm_and_others_do(shared_data):
 BRIGHT = {2: 110, 41: 110, 3: 75, 42: 75, 4: 20, 43: 20, 7: 105, 46: 105, 8: 70, 47: 70, 16: 95}
 
 
+def test_a_background_above_zero_is_no_anatomy():
+    """One window for two images may leave the background of one at 3 % of the range."""
+    array = np.zeros(GRID.shape, np.float32)
+    inside = textured(GRID).array[8:-8, 8:-8, 8:-8]
+    array[8:-8, 8:-8, 8:-8] = 0.3 + 0.7 * (inside - inside.min()) / np.ptp(inside)
+    raised = np.where(array > 0, array, 0.03).astype(np.float32)
+    assert contrast.distance(array, raised) < 0.02
+    assert contrast.distance(raised, array) < 0.02
+    everywhere = np.ones(GRID.shape, bool)
+    pair = Image(array, GRID), Image(raised, GRID)
+    assert contrast.explained(*pair, everywhere) == pytest.approx(
+        contrast.explained(*pair[::-1], everywhere), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("pair", ["subA subC_aligned", "subC_aligned subA", "subA subC"])
+def test_two_registered_brains_of_one_contrast_raise_no_alarm(shared_data, pair):
+    """The background of one is 3 % of the range, which was taken for anatomy."""
+    folder = shared_data / "brain_t1_inter"
+    backbone = backbones.create("demons", "cpu", voxels=100_000)
+    prepared = backbone.prepare(
+        *(read_image(folder / f"{name}_t1.nii.gz") for name in pair.split())
+    )
+    found = contrast.signs(*prepared, backbone.register(*prepared))
+    assert found.words == ""
+    assert found.apart < 0.06
+
+
 def drawn(file, inverse: bool) -> Image:
     """A head in T1 or in its inverse, at half the resolution of its label map."""
     labels = read_labels(file)

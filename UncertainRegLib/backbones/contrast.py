@@ -47,8 +47,7 @@ def explained(fixed: Image, moved: Image, where: np.ndarray) -> float:
         NaN where there is too little anatomy, or it has one grey value only.
     """
     first, second = _smooth(fixed.array), _smooth(moved.array)
-    floor = _floor(fixed.array)
-    where = where & ((first > floor) | (second > floor))
+    where = where & ((first > _floor(fixed.array)) | (second > _floor(moved.array)))
     if where.sum() < FEWEST_VOXELS or first[where].var() <= 0:
         return float("nan")
     return float(1 - np.square(first[where] - second[where]).mean() / first[where].var())
@@ -83,10 +82,10 @@ def distance(fixed: np.ndarray, moving: np.ndarray) -> float:
     Returns:
         NaN where there is too little anatomy.
     """
-    floor, found = _floor(fixed), []
+    found = []
     for array in (fixed, moving):
         values = _smooth(array)
-        values = values[values > floor]
+        values = values[values > _floor(array)]
         if values.size < FEWEST_VOXELS:
             return float("nan")
         found.append(np.quantile(values, np.linspace(0.005, 0.995, 100)))
@@ -159,7 +158,7 @@ def signs(fixed: Image, moving: Image, registration: DisplacementField) -> Signs
     seen = inside_index(moving.grid.shape, index)
     if fixed.mask is not None:
         seen &= fixed.mask > 0
-    moved = warp(moving, field)
+    moved = warp(moving, field, outside=float(moving.array.min()))
     return Signs(
         explained(fixed, moved, seen),
         related(fixed, moved, seen),
@@ -197,4 +196,6 @@ def _smooth(array: np.ndarray) -> np.ndarray:
 
 
 def _floor(array: np.ndarray) -> float:
+    """What is darker is background: of this image alone, as one window for two images may leave the
+    background of one of them above zero."""
     return float(array.min() + BACKGROUND * np.ptp(array))
