@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 Array = Any  # numpy.ndarray or torch.Tensor
+ROUNDED = 1e-9  # of the largest number of a matrix: less is rounding
+COUNTED = 1 << 16  # labels below are counted rather than sorted
 
 
 def is_torch(array: Array) -> bool:
@@ -42,11 +44,32 @@ def axis_range(n: int, reference: Array) -> Array:
     return as_like(np.arange(n), reference)
 
 
+def labels_in(array: np.ndarray) -> np.ndarray:
+    """The different values of an array of whole numbers, ascending.
+
+    Counted where they are small, as those of most segmentations: sorting an image takes a second.
+    """
+    whole = array.dtype.kind in "iub"
+    if whole and array.size and array.min() >= 0 and array.max() < COUNTED:
+        return np.flatnonzero(np.bincount(array.ravel())).astype(array.dtype)
+    return np.unique(array)
+
+
 def turned(vectors: Array, matrix: np.ndarray) -> Array:
     """``vectors`` (..., 3) times a (3, 3) ``matrix`` from the right, in their library and type.
 
-    Matrix products are slow on matrices of three columns: four vectors a row cost a third.
+    Where the axes only change places (grids that lie parallel) each number is multiplied once.
+    Otherwise four vectors are one row: products with matrices of three columns are slow.
     """
-    count = 4 if vectors.shape[-2] % 4 == 0 else 1
-    rows = vectors.reshape(-1, 3 * count) @ as_like(np.kron(np.eye(count), matrix), vectors)
-    return rows.reshape(vectors.shape)
+    flat = vectors.reshape(-1, 3)
+    found = namespace(flat).empty_like(flat)
+    most = np.abs(matrix).max()
+    beside = np.abs(matrix) > ROUNDED * most
+    if most > 0 and (beside.sum(axis=0) == 1).all():
+        for column, row in enumerate(beside.argmax(axis=0).tolist()):
+            found[:, column] = flat[:, row] * as_like(matrix[row, column], flat)
+        return found.reshape(vectors.shape)
+    four, whole = as_like(np.kron(np.eye(4), matrix), flat), len(flat) // 4 * 4
+    found[:whole] = (flat[:whole].reshape(-1, 12) @ four).reshape(-1, 3)
+    found[whole:] = flat[whole:] @ four[:3, :3]
+    return found.reshape(vectors.shape)

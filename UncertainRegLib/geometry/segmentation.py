@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .arrays import labels_in
 from .field import DisplacementField
 from .grid import Grid
 from .image import Image
@@ -35,7 +36,7 @@ class Segmentation:
     @cached_property
     def labels_of_layers(self) -> list[list[int]]:
         """The labels of each layer, ascending."""
-        return [[int(v) for v in np.unique(layer.array) if v] for layer in self.layers]
+        return [[int(v) for v in labels_in(layer.array) if v] for layer in self.layers]
 
     @property
     def labels(self) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image, Segmentation, identity, inside_index, warp
+from ..geometry.arrays import labels_in
 from ..geometry.image import mask_of
 from ..metrics.landmarks import distances
 from ..metrics.overlap import dice_per_label
@@ -123,7 +124,7 @@ def dice_of_structures(
     """
     warped, found = moving.warp(field.resample(true.grid)), {}
     for ours, theirs, possible in zip(warped.layers, true.layers, moving.labels_of_layers):
-        labels = sorted({*possible} & {*np.unique(theirs.array).tolist()})
+        labels = sorted({*possible} & {*labels_in(theirs.array).tolist()})
         found |= dice_per_label(ours.array, theirs.array, labels)
     return found
 

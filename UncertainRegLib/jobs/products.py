@@ -30,15 +30,44 @@ from .summary import Summary
 MOVING_VOXELS = 300_000  # of the disagreement in the moving space
 
 
-def maps(summary: Summary) -> dict[str, np.ndarray]:
-    """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (`results.maps`)."""
+def maps(summary: Summary, all_of_them: bool = True) -> dict[str, np.ndarray]:
+    """Scalar maps (Z, Y, X) float32 on the fixed grid, by name (`results.maps`).
+
+    Args:
+        all_of_them: False leaves those alone that are looked at while samples arrive: expected
+            error, disagreement, where they hold, how a given transform stands, and what a network
+            predicts.
+    """
+    found = _first_maps(summary)
+    return found | _further_maps(summary) if all_of_them else found
+
+
+def _first_maps(summary: Summary) -> dict[str, np.ndarray]:
+    stream, fixed = summary.stream, summary.inputs.fixed.grid
+    found = {"validity": _on(fixed, stream.validity.share, stream.grid)}
+    found["validity"][~computed(fixed, stream.grid)] = 0.0
+    if stream.has_spread:
+        found[DISAGREEMENT] = _on(fixed, uncertainty(stream.moments.covariance), stream.grid)
+    if summary.given is not None:
+        found["validity"][~summary.given.covered] = 0.0
+        if stream.has_spread:
+            among, _ = stands(summary.given, stream, summary.inputs.fixed)
+            found |= {name: _on(fixed, values, stream.grid) for name, values in among.items()}
+    if summary.expected_error is not None:
+        expected = summary.expected_error
+        found[EXPECTED] = _on(fixed, expected.length_mm, expected.grid)
+    for name, predicted in summary.predicted.items():
+        found[name] = _on(fixed, predicted.image.array, predicted.image.grid)
+    return found
+
+
+def _further_maps(summary: Summary) -> dict[str, np.ndarray]:
     stream, registration = summary.stream, summary.registration
-    of_samples = {"validity": stream.validity.share}
+    of_samples = {}
     if stream.has_spread:
         covariance = stream.moments.covariance
         axes = axis_sd(covariance)
         of_samples |= {
-            "uncertainty_mm": uncertainty(covariance),
             "largest_axis_mm": largest_axis(covariance),
             "axis_rl_mm": axes[..., 0],
             "axis_ap_mm": axes[..., 1],
@@ -50,17 +79,8 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
         of_samples |= {within: uncertainty(parts.spread), between: uncertainty(parts.jitter)}
     fixed = summary.inputs.fixed.grid
     found = {name: _on(fixed, values, stream.grid) for name, values in of_samples.items()}
-    found["validity"][~computed(fixed, stream.grid)] = 0.0
-    if summary.given is not None:
-        found["validity"][~summary.given.covered] = 0.0
-        if stream.has_spread:
-            among, _ = stands(summary.given, stream, summary.inputs.fixed)
-            found |= {name: _on(fixed, values, stream.grid) for name, values in among.items()}
     if summary.consistency is not None:
         found["inverse_consistency_mm"] = summary.consistency
-    if summary.expected_error is not None:
-        expected = summary.expected_error
-        found[EXPECTED] = _on(fixed, expected.length_mm, expected.grid)
     found["displacement_mm"] = _on(
         fixed, np.linalg.norm(registration.to_numpy().vectors, axis=-1), registration.grid
     )
@@ -76,8 +96,6 @@ def maps(summary: Summary) -> dict[str, np.ndarray]:
         information = [layer.information() for layer in stream.labels]
         found["label_entropy"] = _on(fixed, np.max(entropy, axis=0), grid)
         found["label_information"] = _on(fixed, np.max(information, axis=0), grid)
-    for name, predicted in summary.predicted.items():
-        found[name] = _on(fixed, predicted.image.array, predicted.image.grid)
     return found
 
 
@@ -182,7 +200,13 @@ def warped_moving(summary: Summary) -> Image:
 
 def warped_labels(summary: Summary, grid: Grid) -> Segmentation:
     """The moving segmentation on ``grid``, by the unperturbed registration; where the backbone
-    corrects it, corrected."""
+    corrects it, corrected. The last one is kept: every table of a run begins with it."""
+    if summary.warped is None or summary.warped.grid != grid:
+        summary.warped = _warped_labels(summary, grid)
+    return summary.warped
+
+
+def _warped_labels(summary: Summary, grid: Grid) -> Segmentation:
     warped = summary.inputs.moving_labels.warp(summary.registration.to_numpy().resample(grid))
     refined = summary.refined
     if refined is None:

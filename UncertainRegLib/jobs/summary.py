@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..geometry import DisplacementField, Image
+from ..geometry import DisplacementField, Image, Segmentation
 from ..posterior.coarse import CoarseSamples
 from ..posterior.labels import LabelProbabilities
 from ..posterior.stream import SampleStream
@@ -50,6 +50,7 @@ class Summary:
             (`backbones.trained.PredictedMap`).
         refined: labels on the grid of the prepared fixed image, where the backbone corrects what
             warping alone gives.
+        warped: the moving segmentation by the registration, kept by `products.warped_labels`.
         given: the registration, if it was made elsewhere.
         consistency: (Z, Y, X) its inverse consistency in mm on the fixed grid, None where there is
             no inverse.
@@ -62,6 +63,7 @@ class Summary:
         self.inputs, self.registration, self.parts = inputs, registration, parts
         self.predicted: dict = {}
         self.refined: Image | None = None
+        self.warped: Segmentation | None = None
         self.given: Given | None = inputs.given
         self.consistency: np.ndarray | None = None
         self.expecting: Expecting | None = None

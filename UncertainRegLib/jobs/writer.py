@@ -81,7 +81,7 @@ class RunWriter(ResultWriter):
         kept = [index for index in range(summary.stream.count) if index not in strays]
         others = Summary(summary.inputs, summary.registration, summary.parts)
         others.before_after = summary.before_after  # of the registration: the same
-        others.expecting = summary.expecting
+        others.expecting, others.warped = summary.expecting, summary.warped
         for index in kept:
             facts = samples.status[index]
             others.add(
@@ -112,7 +112,7 @@ class RunWriter(ResultWriter):
             names.add(name)
             return self.path / name
 
-        maps, fixed = products.maps(summary), summary.inputs.fixed.grid
+        maps, fixed = products.maps(summary, final), summary.inputs.fixed.grid
         listed, entries = {}, {}
         for name, values in maps.items():
             if name in OF_REGISTRATION and numbers is not None:

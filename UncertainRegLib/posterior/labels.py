@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..geometry.arrays import Array, namespace, to_numpy
+from ..geometry.arrays import Array, labels_in, namespace, to_numpy
 from ..geometry.field import DisplacementField
 from ..geometry.grid import Grid
 from ..geometry.image import Image
@@ -42,14 +42,15 @@ class LabelProbabilities:
     """
 
     def __init__(self, segmentation: Image, grid: Grid) -> None:
-        values, compact = np.unique(to_numpy(segmentation.array), return_inverse=True)
+        array = to_numpy(segmentation.array)
+        values = labels_in(array)
         self.labels = [int(v) for v in values if v != 0]
         if not self.labels:
             raise ValueError("the moving segmentation has no label: every voxel is background (0)")
         # Label l is known inside as its place 1 … L in ``labels``.
         place = np.zeros(values.size, np.int16)
         place[values != 0] = np.arange(1, len(self.labels) + 1)
-        compact = np.pad(place[compact.reshape(segmentation.grid.shape)], (0, 1), mode="edge")
+        compact = np.pad(place[np.searchsorted(values, array)], (0, 1), mode="edge")
         self.grid = grid
         labelled = np.argwhere(compact > 0)[:, ::-1]
         self._seen_within = labelled.min(axis=0) - 1, labelled.max(axis=0) + 1  # (i, j, k)
