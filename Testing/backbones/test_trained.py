@@ -233,6 +233,7 @@ def test_a_predictive_run_has_one_field_and_no_map_of_zeros(trained, tmp_path):
     assert "predictive_uncertainty" in record["maps"]
     assert not {"uncertainty_mm", "label_entropy", "axis_rl_mm"} & set(record["maps"])
     assert record["covariance"] is None
+    assert not any("samples: the map is noisy" in text for text in record["warnings"])
     (row,) = record["labels"]
     assert row["volume_ml"] > 0 and row["voxels"] > 0
     assert [row[name] for name in ("volume_sd_ml", "u_p95_mm", "mean_entropy")] == [None] * 3

@@ -135,11 +135,28 @@ def test_a_2d_network_registers_2d_images_and_run_says_that_it_cannot(tmp_path, 
         ("--uncertainty-weight", "nan"),
         ("--integration-steps", "-1"),
         ("--downsize", "0"),
+        ("--window", "4"),
+        ("--dropout", "1"),
+        ("--snapshot-rate", "0"),
+        ("--gamma", "-0.5"),
+        ("--variance-window", "2"),
+        ("--kappa", "inf"),
+        ("--decay-steps", "0"),
+        ("--spread-average", "1"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused_before_any_work(tmp_path, capsys, option, value):
     out = tmp_path / "model"
-    words = ["train", "voxelmorph", "--images", str(tmp_path), "--out", str(out)]
+    of = {
+        "--dropout": "dropout",
+        "--snapshot-rate": "snapshot",
+        "--gamma": "heteroscedastic",
+        "--variance-window": "heteroscedastic",
+        "--kappa": "adacs",
+        "--decay-steps": "sir",
+        "--spread-average": "sir",
+    }
+    words = ["train", of.get(option, "voxelmorph"), "--images", str(tmp_path), "--out", str(out)]
     with pytest.raises(SystemExit) as end:
         main([*words, f"{option}={value}"])
     assert end.value.code == 2 and not out.exists()

@@ -106,6 +106,21 @@ def positive(text: str) -> float:
     return value
 
 
+def part_of_one(text: str) -> float:
+    """A number from 0, below 1, of an option (argparse type)."""
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ArgumentTypeError(f"{text} is no number from 0 and below 1")
+    return value
+
+
+def odd(text: str) -> int:
+    """The edge of a window around a voxel, of an option (argparse type)."""
+    if count(text) % 2 == 0:
+        raise ArgumentTypeError(f"{text} is not odd, so a window of it has no middle")
+    return int(text)
+
+
 def add_device(parser) -> None:
     """``--device``: where to compute."""
     parser.add_argument("--device", default="auto", choices=DEVICES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import count, count_or_none, positive
+from .options import count, count_or_none, part_of_one, positive, weight
 from .train_data import (
     add_shape,
     add_source,
@@ -55,7 +55,7 @@ def add_command(commands) -> None:
     )
     train.add_argument(
         "--decay-steps",
-        type=int,
+        type=count,
         default=30_000,
         help="steps in which the learning rate falls [30000]",
     )
@@ -66,7 +66,7 @@ def add_command(commands) -> None:
     )
     train.add_argument(
         "--spread-average",
-        type=float,
+        type=part_of_one,
         default=0.0,
         metavar="GAMMA",
         help="temper by a moving average of the log-weights' spread over the steps [0: each pair "
@@ -83,13 +83,13 @@ def add_command(commands) -> None:
     )
     train.add_argument(
         "--mean-smoothness",
-        type=float,
+        type=weight,
         default=0.0,
         help="lambda_mu of the mean, in the loss alone [0; paper: 2.5]",
     )
     train.add_argument(
         "--bound",
-        type=float,
+        type=weight,
         default=2.0,
         help="largest sum of off-diagonals of L over the diagonal; 0: none, as in the paper [2]",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .options import count, count_or_none, positive, weight
+from .options import count, count_or_none, odd, part_of_one, positive, weight
 from .train_data import (
     add_shape,
     add_source,
@@ -32,7 +32,7 @@ def add_gong(methods) -> None:
         train = folder_options(methods, name, text)
         train.add_argument("--labels", help="folder of segmentations with the images' file names")
         train.add_argument("--rate", type=positive, default=1e-4, help="of Adam [0.0001]")
-        train.add_argument("--window", type=count, default=5, help="of NLCC, voxels [5]")
+        train.add_argument("--window", type=odd, default=5, help="of NLCC, voxels [5]")
         train.add_argument("--smoothness", type=weight, default=0.01, help="weight [0.01]")
         add_norm(train)
         train.add_argument(
@@ -43,11 +43,14 @@ def add_gong(methods) -> None:
         )
         if name == "dropout":
             train.add_argument(
-                "--dropout", type=float, default=0.1, help="probability, after the encoder [0.1]"
+                "--dropout",
+                type=part_of_one,
+                default=0.1,
+                help="probability, after the encoder [0.1]",
             )
         if name == "bootstrap":
             train.add_argument(
-                "--share", type=float, default=0.9, help="of the images that a member sees [0.9]"
+                "--share", type=positive, default=0.9, help="of the images that a member sees [0.9]"
             )
         if name != "predictive":
             train.add_argument(
@@ -67,7 +70,7 @@ def add_gong(methods) -> None:
             )
             train.add_argument(
                 "--snapshot-rate",
-                type=float,
+                type=positive,
                 default=0.1,
                 help="of SGD at the begin of a cycle [0.1]",
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import BooleanOptionalAction
 
-from .options import count, count_or_none, positive, weight
+from .options import count, count_or_none, odd, positive, weight
 from .train_folder import add_norm, folder_options, folder_settings, trained
 from .train_network import dimensions, network_settings, unet_settings
 
@@ -24,9 +24,9 @@ def add_two_networks(methods) -> None:
     train.add_argument(
         "--loss", default="snr", help="mse, nll, beta-nll, adaframe, adareg or snr [snr]"
     )
-    train.add_argument("--gamma", type=float, default=0.5, help="confidence in the noise [0.5]")
+    train.add_argument("--gamma", type=weight, default=0.5, help="confidence in the noise [0.5]")
     train.add_argument("--snr", default="paper", help="paper, or code: the authors' [paper]")
-    train.add_argument("--beta", type=float, default=0.5, help="of beta-NLL [0.5]")
+    train.add_argument("--beta", type=weight, default=0.5, help="of beta-NLL [0.5]")
     train.add_argument(
         "--joint",
         action="store_true",
@@ -34,13 +34,13 @@ def add_two_networks(methods) -> None:
     )
     train.add_argument(
         "--variance-window",
-        type=count,
+        type=odd,
         default=1,
         help="voxels over which residuals are averaged for the variance [1]",
     )
     train.add_argument(
         "--sigma-z",
-        type=float,
+        type=weight,
         default=0.0,
         metavar="ALPHA",
         help="weight of the displacement's own variance [0: none]",
@@ -55,9 +55,9 @@ def add_two_networks(methods) -> None:
         34_000,
     )
     _common(train)
-    train.add_argument("--alpha", type=float, default=0.02, help="against scores of zero [0.02]")
-    train.add_argument("--beta", type=float, default=1.5, help="smoothness of the score [1.5]")
-    train.add_argument("--kappa", type=float, default=50.0, help="of the momentum [50]")
+    train.add_argument("--alpha", type=weight, default=0.02, help="against scores of zero [0.02]")
+    train.add_argument("--beta", type=weight, default=1.5, help="smoothness of the score [1.5]")
+    train.add_argument("--kappa", type=weight, default=50.0, help="of the momentum [50]")
     train.add_argument(
         "--momentum",
         default="paper",

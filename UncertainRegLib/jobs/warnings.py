@@ -252,7 +252,10 @@ def of_effective(effective: float, count: int) -> list[str]:
 
 
 def of_mean(apart_mm: float, spread_mm: float, count: int) -> list[str]:
-    """Samples around another place than the registration (medians in mm), or very few of them."""
+    """Samples around another place than the registration (medians in mm), or very few of them; one
+    alone is the registration of a network that predicts its maps."""
+    if count == 1:
+        return []
     if count < FEW_SAMPLES:
         return [f"Only {count} samples: the map is noisy; use 16 or more."]
     if not apart_mm > spread_mm > 0:
