@@ -529,7 +529,7 @@ SENTENCES = (
     translate("UncertainRegLib", "with its vectors the other way round: their sign is reversed. Multiply them by -1."),
     translate("UncertainRegLib", "with its vectors times {0}: they are in {1} instead of mm. Multiply them by {2}."),
     translate("UncertainRegLib", "with its vectors turned from RAS to LPS: they are in RAS although the file says LPS. Change the sign of x and y, or state RAS in the header (NIfTI intent 1006)."),
-    translate("UncertainRegLib", "{0} % of the fixed image lie outside the moving image in most samples: the map says nothing there."),
+    translate("UncertainRegLib", "{0} % of the anatomy in the fixed image lie outside the moving image in most samples: the map says nothing there."),
     translate("UncertainRegLib", "{0} % of {1} lie outside the dose, and count as 0 Gy."),
     translate("UncertainRegLib", "{0} % of {1} lie outside the fixed image, where the vectors of its border are used."),
     translate("UncertainRegLib", "{0} % of {1} lie outside the fixed image; the numbers are those of the rest."),

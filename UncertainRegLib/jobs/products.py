@@ -112,6 +112,14 @@ def not_computed(fixed: Image, working: Grid) -> float:
     return float((~computed(fixed.grid, working)[anatomy]).mean()) if anatomy.any() else 0.0
 
 
+def not_seen(summary: Summary) -> float:
+    """Share of the anatomy in the fixed image, or of its mask, that lies outside the moving image in
+    most samples."""
+    stream = summary.stream
+    anatomy = above_mean(summary.inputs.fixed.resample(stream.grid))
+    return float((~stream.validity.inside)[anatomy].mean()) if anatomy.any() else 0.0
+
+
 def over_anatomy(summary: Summary, maps: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Expected error and disagreement in two numbers each, "mean" and "p95", by the map's name.
 

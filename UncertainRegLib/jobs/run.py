@@ -33,7 +33,7 @@ from .ladder import Step
 from .landmarks import lost_samples
 from .misreadings import suspicions
 from .preflight import predict_memory_mb, predict_seconds
-from .products import not_computed
+from .products import not_computed, not_seen
 from .summary import FEWEST, Summary
 from .writer import RunWriter
 
@@ -376,9 +376,8 @@ class _Run:
         """Of what only many samples show."""
         summary, samples = self.summary, self.folder.samples
         stream = summary.stream
-        outside = float((~stream.validity.inside).mean())
         self._warn(
-            *warnings.of_view(outside),
+            *warnings.of_view(not_seen(summary)),
             *warnings.of_unnoticed(samples.status),
             *warnings.of_failures(samples),
             *warnings.of_committee(samples),

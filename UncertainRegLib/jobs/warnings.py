@@ -149,11 +149,11 @@ def of_unnoticed(status: list[dict]) -> list[str]:
 
 
 def of_view(outside: float) -> list[str]:
-    """A share of the fixed image that lies outside the moving one."""
+    """A share of the anatomy in the fixed image that lies outside the moving one."""
     if outside <= 0.05:
         return []
     return [
-        f"{100 * outside:.0f} % of the fixed image lie outside the moving image in "
+        f"{100 * outside:.0f} % of the anatomy in the fixed image lie outside the moving image in "
         "most samples: the map says nothing there."
     ]
 
