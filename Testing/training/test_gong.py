@@ -197,6 +197,20 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(tmp_path, set_thread
     assert [json.loads(line)["step"] for line in logs[0]] == list(range(40))
 
 
+@pytest.mark.parametrize(("rate", "lost"), [("0.001", False), ("1", True)])
+def test_a_training_that_ends_worse_than_it_began_says_so(tmp_path, rate, lost):
+    images, labels = write_images(tmp_path)
+    options = ["--images", str(images), "--labels", str(labels), "--steps", "8", "--rate", rate]
+    words = ["train", "predictive", *options, *TINY, "--out", str(tmp_path / "out")]
+    if lost:
+        with pytest.warns(UserWarning, match="The training was lost"):
+            main(words)
+    else:
+        assert main(words) == 0
+    last = json.loads((tmp_path / "out/log.jsonl").read_text("utf-8").splitlines()[-1])
+    assert ("warning" in last) == lost
+
+
 def test_members_of_a_bootstrap_see_different_images_and_more_can_be_added(tmp_path):
     images, labels = write_images(tmp_path, 4)
     command = [

@@ -7,6 +7,7 @@ WACV 2022.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from .synthetic import Pair
 from .validation import validate
 
 ENSEMBLES = ("", "bootstrap", "dropout", "snapshot")
+LOST = 0.75  # of the overlap of the images as they lie: no training that works ends below
 # between a checkpoint and going on
 MAY_CHANGE = (
     "steps",
@@ -282,6 +284,15 @@ def _train_one(
             found = network.predict(moving, fixed, moving_labels)
         loss, log = gong_loss(config, found, fixed, truth, _inside(drawn))
         log["loss"] = descend(loss, optimiser)
+        if values and n + 1 == config.steps:
+            before = float(soft_dice(moving_labels, truth))
+            if log["dice"] < LOST * before:
+                log["warning"] = (
+                    f"The training was lost: in its last step structures overlap in {log['dice']:.2f}, "
+                    f"and in {before:.2f} where the images lie. Lower the learning rate (of snapshots: "
+                    "--snapshot-rate), or take another seed."
+                )
+                warnings.warn(log["warning"], stacklevel=2)
         if cyclic and ((n + 1) % length == 0 or n + 1 == config.steps):
             snapshots.take(network)
         return log
