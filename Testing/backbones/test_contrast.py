@@ -155,7 +155,9 @@ def test_a_gamma_is_nothing_to_a_method_that_compares_locally(found, demons, gre
     if not demons:
         names = [entry.name for entry in suited.suited(found)]
         assert ("greedy" in names, "bspline" in names, "demons" in names) == (greedy, True, False)
-        assert not greedy or not backbones.entry("greedy").available or names[0] == "greedy"
+        first = ["greedy", "convexadam"] if greedy else ["convexadam"]
+        here = [name for name in first if backbones.entry(name).available]
+        assert names[: len(here)] == here
 
 
 def test_what_cannot_be_aligned_tells_nothing_beforehand(monkeypatch):
@@ -178,9 +180,9 @@ def test_what_to_choose_instead_is_what_says_so_of_itself(monkeypatch):
             return identity(fixed.grid)
 
     monkeypatch.setitem(backbones.registry.known(), "mine", Mine)
-    assert contrast.for_any_contrast() == ["bspline", "convexadam", "elastix", "mine"]
+    assert contrast.for_any_contrast() == ["convexadam", "bspline", "elastix", "mine"]
     (said,) = contrast.warnings(backbones.create("demons"), "are not alike")
-    assert "choose one of bspline, convexadam, elastix, mine" in said
+    assert "choose one of convexadam, bspline, elastix, mine" in said
 
 
 def test_real_pairs_of_one_contrast_raise_no_alarm_and_others_do(shared_data):

@@ -152,6 +152,7 @@ SENTENCES = (
     translate("UncertainRegLib", "Fitted to the two images, no training"),
     translate("UncertainRegLib", "Fixed and moving are the same file; choose two images."),
     translate("UncertainRegLib", "Folding"),
+    translate("UncertainRegLib", "For different contrasts: five heads of two contrasts ended 2.4 to 4.9 mm off (4 to 18 mm as they lay), three prostates in MR and ultrasound 1.6 to 2.4 mm (3 to 6 mm)."),
     translate("UncertainRegLib", "For research use only. Not a medical device."),
     translate("UncertainRegLib", "Give either --fixed and --moving, or --result."),
     translate("UncertainRegLib", "Given transform: distance from the samples (mm)"),

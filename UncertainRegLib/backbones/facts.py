@@ -36,6 +36,7 @@ class Facts:
         name: what the command line calls it; title: what a person reads.
         anatomy, modality: what it was made for.
         any_brightness: of one contrast, but a gamma or a bias field between the images do not matter.
+        compares_structure: and not intensities; between contrasts the nearest of what was tried.
         needs_affine: expects affinely aligned images.
         stochastic: two calls on the same pair differ (dropout, sampled velocity).
         equivariant_to: perturbation families under which its disagreement vanishes by
@@ -57,6 +58,7 @@ class Facts:
     anatomy: str = "any"
     modality: str = "any"
     any_brightness: bool = False
+    compares_structure: bool = False
     needs_affine: bool = False
     stochastic: bool = False
     equivariant_to: tuple[str, ...] = ()

@@ -70,7 +70,14 @@ def suited(found: Signs) -> list[Entry]:
         if (one.facts.anatomy, one.facts.weights) == ("any", None)
         and not _minds(one.facts.one_contrast, one.facts, found)
     ]
-    return sorted(entries, key=lambda one: (not one.available, not one.facts.any_brightness))
+    return sorted(
+        entries,
+        key=lambda one: (
+            not one.available,
+            not one.facts.any_brightness,
+            not one.facts.compares_structure,
+        ),
+    )
 
 
 def _minds(one_contrast: bool, facts: Facts, found: Signs) -> bool:
