@@ -4,8 +4,13 @@ Also runs as a plain script (``python .../UncertainRegLib/__main__.py``), which 
 starts its worker.
 """
 
+import os
 import sys
 from pathlib import Path
+
+# numpy multiplies small matrices here, and the second thread of OpenBLAS turns idly meanwhile: a
+# twelfth of the time of a run. Before numpy is loaded; torch and ITK have threads of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if __package__ in (None, ""):  # started as a script: the folder above must be found, not this one
     sys.path[0] = str(Path(__file__).resolve().parent.parent)

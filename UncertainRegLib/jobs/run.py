@@ -21,6 +21,7 @@ from ..expected_error.model import checked, shipped
 from ..geometry import DisplacementField, Grid, folding_fraction
 from ..geometry.transform_file import GivenTransform
 from ..metrics.consistency import inverse_consistency
+from ..networks.memory import keep_freed_memory
 from ..randomness import numpy_generator
 from ..results.schema import new_record
 from . import plausible, warnings
@@ -61,6 +62,7 @@ def run(job: Job, report, preflight_only: bool = False) -> dict:
         with contextlib.suppress(PermissionError):  # leads its group already
             os.setsid()  # so that the parent can end this process with all its children
     job.check()
+    keep_freed_memory()
     needed = {*backbone_class(job.backbone).facts.packages, *samplers.entry(job.method).packages}
     device = choose_device(job.device, "torch" in needed)
     backbone = backbones.create(job.backbone, device, **_settings(job))

@@ -1,4 +1,4 @@
-"""How the C library handles the networks' large tensors."""
+"""How the C library handles large arrays and tensors."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Let glibc reuse freed tensors instead of returning them to the system, for this process.
+    """Let glibc reuse freed memory instead of returning it to the system, for this process.
 
     Every layer of a network at 160 x 192 x 224 frees and allocates hundreds of megabytes; fetching
-    them anew from the system each time costs up to half of a pass. Does nothing outside Linux.
+    them anew from the system each time costs up to half of a pass, and a twentieth of a run by
+    demons. Does nothing outside Linux.
     """
     if sys.platform.startswith("linux"):
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
