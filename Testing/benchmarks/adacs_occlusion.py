@@ -32,8 +32,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
 
 from support.known_pairs import OCCLUDERS, KnownPairs  # noqa: E402
 from support.seeds_and_pairs import INTERVALS, differences  # noqa: E402
+from UncertainRegLib.memory import keep_freed_memory  # noqa: E402
 from UncertainRegLib.metrics.correlation import auroc  # noqa: E402
-from UncertainRegLib.networks.memory import keep_freed_memory  # noqa: E402
 from UncertainRegLib.networks.warp import warp  # noqa: E402
 from UncertainRegLib.randomness import seed_of  # noqa: E402
 from UncertainRegLib.studies.rows import Rows, summary  # noqa: E402

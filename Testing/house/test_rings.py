@@ -17,6 +17,7 @@ ARROWS = {
     "checksum": "",
     "environment": "",
     "json_text": "",
+    "memory": "",
     "pair_list": "",
     "palette": "",
     "plugins": "",
@@ -32,16 +33,16 @@ ARROWS = {
     "metrics": "geometry",
     "expected_error": "geometry",
     "posterior": "geometry metrics randomness",
-    "backbones": "checksum contracts geometry json_text networks plugins posterior randomness "
+    "backbones": "checksum contracts geometry json_text memory networks plugins posterior randomness "
     "results settings",
-    "samplers": "backbones contracts gaussian geometry networks perturbations plugins randomness "
-    "settings",
+    "samplers": "backbones contracts gaussian geometry memory networks perturbations plugins "
+    "randomness settings",
     "workers": "backbones contracts plugins",
-    "jobs": "backbones checksum contracts environment expected_error geometry json_text metrics "
+    "jobs": "backbones checksum contracts environment expected_error geometry json_text memory metrics "
     "posterior randomness results samplers",
     "scene": "geometry palette posterior results sample_pair",
     "report": "geometry palette results",
-    "training": "backbones checksum environment gaussian geometry networks pair_list randomness "
+    "training": "backbones checksum environment gaussian geometry memory networks pair_list randomness "
     "results",
     "studies": "backbones checksum contracts environment expected_error geometry jobs metrics "
     "perturbations posterior randomness results samplers settings training",

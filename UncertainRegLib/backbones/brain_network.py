@@ -59,7 +59,7 @@ def ready(network, device: str):
     """A loaded network for inference, in the layout that is fastest on its device."""
     import torch
 
-    from ..networks.memory import keep_freed_memory
+    from ..memory import keep_freed_memory
 
     keep_freed_memory()
     return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last_3d)

@@ -88,7 +88,7 @@ class UniGradICON(Backbone):
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
         import torch
 
-        from ..networks.memory import release_freed_memory
+        from ..memory import release_freed_memory
 
         with torch.inference_mode():
             voxels = self.network(moving.array[None, None], fixed.array[None, None])

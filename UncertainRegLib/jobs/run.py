@@ -20,8 +20,8 @@ from ..environment import available_memory_mb, choose_device, peak_memory_mb, ve
 from ..expected_error.model import checked, shipped
 from ..geometry import DisplacementField, Grid, folding_fraction
 from ..geometry.transform_file import GivenTransform
+from ..memory import keep_freed_memory
 from ..metrics.consistency import inverse_consistency
-from ..networks.memory import keep_freed_memory
 from ..randomness import numpy_generator
 from ..results.schema import new_record
 from . import plausible, warnings

@@ -135,7 +135,7 @@ class SIR(Sampler):
         """
         import torch
 
-        from ..networks.memory import keep_freed_memory
+        from ..memory import keep_freed_memory
 
         keep_freed_memory()  # a fifth of the time of a proposal
         with torch.no_grad():

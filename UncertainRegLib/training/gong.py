@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..memory import keep_freed_memory
 from ..networks.displacement import DisplacementNet, Prediction
-from ..networks.memory import keep_freed_memory
 from ..randomness import numpy_generator, seed_of, torch_seeded
 from .loop import descend, fixed_threads, mixed_precision, run_steps
 from .losses import check_norm, laplace_nll, nlcc, one_hot, smoothness, soft_dice

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..networks.memory import keep_freed_memory
+from ..memory import keep_freed_memory
 from ..randomness import seed_of
 from .loop import run_steps
 from .model_folder import provenance, save_model
