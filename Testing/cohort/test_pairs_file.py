@@ -151,3 +151,16 @@ def test_a_result_is_of_another_setting(tmp_path):
     assert pair.differs(Record({}, job=made)) == ""
     assert pair.differs(Record({}, job=made | {"samples": 4})) == "was made with samples 4, not 16"
     assert "older version" in pair.differs(Record({}))
+
+
+@pytest.mark.parametrize("action", ["check", "report"])
+def test_an_action_without_its_list_says_what_is_missing(capsys, action):
+    with pytest.raises(SystemExit) as end:
+        main(["cohort", action])
+    assert end.value.code == 2 and f"give a list or a folder: {action}" in capsys.readouterr().err
+
+
+def test_a_report_of_no_cohort_says_nothing_of_writing(tmp_path, capsys):
+    assert main(["cohort", "report", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "not the folder of a cohort" in said and "Writing" not in said

@@ -54,6 +54,8 @@ def _cohort(options, report) -> int:
             return _check(Path(file))
         case ["report", folder]:
             return _report(Path(folder), report)
+        case ["check" | "report" as action]:
+            options.usage_error(f"give a list or a folder: {action} …")
         case [file]:
             if not options.out:
                 options.usage_error("the following arguments are required: --out")
@@ -78,7 +80,8 @@ def _check(file: Path) -> int:
         print(error, file=sys.stderr)
         return USAGE
     if found:
-        print(f"{found} problems in {pairs} pairs.", file=sys.stderr)
+        said = "1 problem" if found == 1 else f"{found} problems"
+        print(f"{said} in {pairs} pair{'' if pairs == 1 else 's'}.", file=sys.stderr)
         return USAGE
     print(f"{pairs} pairs, and nothing is wrong as far as the headers of their files say.")
     return COMPLETE
@@ -122,9 +125,10 @@ def _run(file: Path, options, report) -> int:
 
 def _report(path: Path, report) -> int:
     from ..cohort.folder import CohortFolder
-    from ..cohort.runner import finish
+    from ..cohort.runner import finish, listed_in
 
     folder = CohortFolder(path)
+    listed_in(folder)  # refuses what is no cohort, before anything is said to be written
     finish(folder, report)
     print(folder.dashboard)
     return COMPLETE

@@ -102,7 +102,8 @@ def write_dashboard(folder: str | Path, report: Reporter = lambda event, **about
         row["thumbnail"] = int(file is not None)
         if file is not None and len(pictures) < EMBEDDED:
             pictures[number] = base64.b64encode(file.read_bytes()).decode()
-    report("stage", text=f"Writing the reports of the {len(pictures)} worst pairs")
+    if pictures:
+        report("stage", text=f"Writing the reports of the worst pairs, {len(pictures)} of them")
     for number, row in enumerate(rows):
         row["report"] = int(_report(cohort.result(row["id"]), number in pictures))
     report("stage", text="Adding up the maps on the common fixed image")
@@ -306,7 +307,7 @@ def _scale(score: str, scale: float) -> str:
         f'<span class="ramp" style="background:{css_gradient("inferno")}"></span> in all pairs; '
         f"not drawn below {thumbnails.HIDDEN * scale:.3g} mm; axial, the patient's right on the left, "
         "through the boundary point of the largest disagreement, or the largest value; of the "
-        f"{DRAWN} pairs that come first. Click one for "
+        f"first {DRAWN} pairs at most. Click one for "
         "the report of its pair; where there is none: <code>python -m UncertainRegLib report "
         "pairs/ID</code>.</p>"
     )
