@@ -280,7 +280,10 @@ def recommendation(rows: Rows) -> dict:
         if one["engine"] != chosen["engine"]
     ]
     text += f"; {', '.join(others)}." if others else "."
-    text += " The deformations are simulated; look at the registered images, too."
+    text += (
+        " The deformations are simulated, and such smooth ones suit B-splines; look at the registered "
+        "images, too."
+    )
     return {"engine": chosen["engine"], "text": text, "table": lines}
 
 
