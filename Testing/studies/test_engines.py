@@ -61,6 +61,24 @@ def test_the_quickest_of_those_that_are_as_good_is_recommended(tmp_path):
     json.dumps(found, allow_nan=False)
 
 
+def test_what_makes_the_pair_most_alike_is_recommended_and_no_fold_is(tmp_path):
+    rows = rows_of(
+        tmp_path,
+        near=(1.0, 1.0, 1.0, ""),
+        alike=(3.0, 9.0, 1.0, ""),
+        nearly=(3.0, 2.0, 1.0, ""),
+        folded=(2.0, 1.0, 1.0, ""),
+        deaf=(0.1, 1.0, 0.2, ""),
+    )
+    for row in rows.all:
+        likeness = {"near": 0.3, "alike": 0.50, "nearly": 0.494, "folded": 0.8, "deaf": 0.9}
+        row |= {"alike": likeness[row["engine"]], "folds": 0.1 * (row["engine"] == "folded")}
+    found = recommendation(rows)
+    assert found["engine"] == "nearly"  # the quickest of two that are as good
+    assert "most alike (squared local correlation 0.49)" in found["text"]
+    assert "off by 3.00 mm" in found["text"]
+
+
 def test_where_none_follows_a_shift_none_is_recommended(tmp_path):
     found = recommendation(rows_of(tmp_path, deaf=(0.1, 1.0, 0.2, ""), b=("", "", "", "failed")))
     assert found["engine"] == "" and "none fits" in found["text"]
@@ -85,6 +103,7 @@ def test_of_two_contrasts_the_fixed_image_stands_in(tmp_path, monkeypatch):
 
 def test_a_method_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatch):
     def tried(task: Task, file) -> dict:
+        assert bool(task.real) == task.competence  # the pair itself is registered once a method
         if task.engine == "bspline":
             return {"failed": "It lost its way."}
         return {**dict.fromkeys(COLUMNS, 1.0), "followed": 1.0}
@@ -137,4 +156,5 @@ def test_each_is_measured_in_a_process_of_its_own_and_one_stop_keeps_the_rows(tm
     assert [row["engine"] for row in rows] == ["demons", "bspline"]
     assert all(0 < float(row["error_mm"]) < 1.5 and float(row["cpu_s"]) > 0 for row in rows), rows
     assert all(50 < float(row["peak_mb"]) < 2000 for row in rows)
+    assert all(0.1 < float(row["alike"]) <= 1 for row in rows), rows
     assert "is recommended" in said

@@ -21,6 +21,7 @@ from .. import backbones
 from ..backbones.competence import probe
 from ..backbones.failures import FAILURES, check_finite, sentence
 from ..backbones.registry import backbone_class
+from ..contracts import Backbone
 from ..environment import peak_memory_mb
 from ..geometry import (
     DisplacementField,
@@ -29,14 +30,17 @@ from ..geometry import (
     read_field,
     read_image,
     read_segmentation,
+    warp,
     write_field,
     write_image,
 )
 from ..geometry.errors import unsaid
+from ..metrics.similarity import local_ncc
 from ..settings import defaults
 from .calibration import region_of
 from .simulate import error_mm, seen
 
+WINDOW = 5  # voxels, edge of the cube that a correlation is taken in
 SHIFTS_MM = (1.0, 4.0)  # a crop of an organ may not be wide enough for more
 LIBRARY = Path(__file__).resolve().parents[2]
 
@@ -51,6 +55,8 @@ class Task:
         pair: folder of the simulated pair, see `write_pair`.
         device: "cpu" or "cuda".
         competence: also find which known shifts it follows.
+        real: folder of the pair itself, registered as well to see how alike it becomes; "" where
+            that is known already, or intensities do not tell.
     """
 
     engine: str
@@ -59,6 +65,7 @@ class Task:
     pair: str
     device: str
     competence: bool
+    real: str = ""
 
 
 def tried(task: Task, file: Path) -> dict:
@@ -92,8 +99,9 @@ def measured(task: Task) -> dict:
 
     Returns:
         "error_mm" and "p95_mm" in the region of interest, "folds" (the share of it that folds),
-        "cpu_s" of this process and of the programs that it ran, "peak_mb", and "followed", the
-        part of a known shift that it follows, of several the worst; or "failed".
+        "cpu_s" of this process and of the programs that it ran, "peak_mb", "followed", the
+        part of a known shift that it follows, of several the worst, and "alike", see `alike`; or
+        "failed".
     """
     fixed, moving, truth = read_pair(Path(task.pair))
     settings = dict(task.settings)
@@ -109,6 +117,8 @@ def measured(task: Task) -> dict:
         if task.competence:
             parts = probe(backbone, *prepared, SHIFTS_MM, registration).followed.values()
             found["followed"] = max(parts, key=lambda part: abs(part - 1.0), default=0.0)
+        if task.real:
+            found["alike"] = alike(backbone, *read_pair(Path(task.real))[:2])
     except FAILURES as error:
         return {"failed": sentence(error)}
     registration = registration.to_numpy()
@@ -122,6 +132,17 @@ def measured(task: Task) -> dict:
         "folds": float(folded.mean()),
         "peak_mb": peak_mb(),
     }
+
+
+def alike(backbone: Backbone, fixed: Image, moving: Image) -> float:
+    """How alike a registration makes two images: mean squared local correlation in the region of
+    interest, 0 to 1."""
+    prepared = backbone.prepare(fixed, moving)
+    found = backbone.register(*prepared).to_numpy()
+    here, there = (image.to_numpy() for image in prepared)
+    here = here.resample(found.grid)
+    moved = warp(there, found, outside=None)
+    return local_ncc(here.array, moved.array, region_of(here), WINDOW)
 
 
 def peak_mb() -> float:
