@@ -79,6 +79,14 @@ def test_what_makes_the_pair_most_alike_is_recommended_and_no_fold_is(tmp_path):
     assert "off by 3.00 mm" in found["text"]
 
 
+def test_rows_of_before_the_pair_was_registered_are_still_read(tmp_path):
+    rows = rows_of(tmp_path, near=(1.0, 1.0, 1.0, ""), far=(2.0, 1.0, 1.0, ""))
+    for row in rows.all:
+        del row["alike"]
+    found = recommendation(rows)
+    assert found["engine"] == "near" and found["table"][0]["alike"] is None
+
+
 def test_where_none_follows_a_shift_none_is_recommended(tmp_path):
     found = recommendation(rows_of(tmp_path, deaf=(0.1, 1.0, 0.2, ""), b=("", "", "", "failed")))
     assert found["engine"] == "" and "none fits" in found["text"]

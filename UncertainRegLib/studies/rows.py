@@ -96,6 +96,7 @@ def summary(rows: Iterable[dict], group: tuple[str, ...], columns: tuple[str, ..
     Returns:
         A dictionary a group: the group's columns, ``pairs``, and for every column its mean and,
         with several pairs, ``(low, high)``: the 95 % percentile bootstrap interval of the mean.
+        Empty cells do not count, nor rows of before a column was there.
     """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
@@ -104,7 +105,7 @@ def summary(rows: Iterable[dict], group: tuple[str, ...], columns: tuple[str, ..
     for key, members in groups.items():
         entry = {**dict(zip(group, key)), "pairs": len(members)}
         for name in columns:
-            values = np.array([float(row[name]) for row in members if row[name] != ""])
+            values = np.array([float(row[name]) for row in members if row.get(name, "") != ""])
             values = values[np.isfinite(values)]
             entry[name] = float(values.mean()) if values.size else float("nan")
             entry[f"{name}_interval"] = bootstrap_interval(values)
