@@ -170,13 +170,13 @@ def for_any_contrast() -> list[str]:
     """The backbones for images of different contrasts, of any anatomy and without weights; those
     that compare structure first."""
     found = [
-        (not cls.facts.compares_structure, name)
+        name
         for name, cls in known().items()
         if cls.listed
         and not cls.facts.one_contrast
         and (cls.facts.anatomy, cls.facts.weights) == ("any", None)
     ]
-    return [name for _, name in sorted(found, key=lambda one: one[0])]
+    return sorted(found, key=lambda name: not known()[name].facts.compares_structure)
 
 
 def _corresponding(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import Array, as_like, axis_range, is_torch
+from .arrays import Array, as_like, axis_range, is_torch, namespace
 from .trilinear import SLAB_VOXELS
 
 SHEAR_VOXELS = 0.1  # less, anywhere in the field of view, is rounding of a header
@@ -142,8 +142,8 @@ class Grid:
         plane = i[:, None] * m[:, 0] + (j[:, None] * m[:, 1])[:, None, :]
         steps = k[:, None] * m[:, 2] + m[:, 3]
         # whole rows are added at a time: three numbers at a time take four times as long
-        rows = steps[:, None, :] + 0 * plane[:1]
         nz, ny, nx = self.shape
+        rows = namespace(like).broadcast_to(steps[:, None, :], (nz, nx, 3))
         index = plane.reshape(1, ny, 3 * nx) + rows.reshape(nz, 1, 3 * nx)
         return index.reshape(nz, ny, nx, 3)
 

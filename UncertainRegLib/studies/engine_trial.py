@@ -40,7 +40,6 @@ from ..settings import defaults
 from .calibration import region_of
 from .simulate import error_mm, seen
 
-WINDOW = 5  # voxels, edge of the cube that a correlation is taken in
 SHIFTS_MM = (1.0, 4.0)  # a crop of an organ may not be wide enough for more
 LIBRARY = Path(__file__).resolve().parents[2]
 
@@ -118,7 +117,7 @@ def measured(task: Task) -> dict:
             parts = probe(backbone, *prepared, SHIFTS_MM, registration).followed.values()
             found["followed"] = max(parts, key=lambda part: abs(part - 1.0), default=0.0)
         if task.real:
-            found["alike"] = alike(backbone, *read_pair(Path(task.real))[:2])
+            found["alike"] = alike(backbone, *_images(Path(task.real)))
     except FAILURES as error:
         return {"failed": sentence(error)}
     registration = registration.to_numpy()
@@ -142,7 +141,7 @@ def alike(backbone: Backbone, fixed: Image, moving: Image) -> float:
     here, there = (image.to_numpy() for image in prepared)
     here = here.resample(found.grid)
     moved = warp(there, found, outside=None)
-    return local_ncc(here.array, moved.array, region_of(here), WINDOW)
+    return local_ncc(here.array, moved.array, region_of(here))
 
 
 def peak_mb() -> float:

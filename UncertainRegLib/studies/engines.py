@@ -182,9 +182,9 @@ class EngineStudy(Study):
         for number in sorted({key["number"] for key in missing}):
             folder = self._pair_folder(number)
             if not (folder / "truth.nrrd").exists():
+                if number == 0 and self._registered[2] is not None:
+                    write_pair(self._real_folder, *self._registered)
                 write_pair(folder, *self.simulated(number))
-            if number == 0 and self._registered[2] is not None:
-                write_pair(self._real_folder, *self._registered)
         each(self, missing, rows.add, advance)
         self._write(recommendation(rows))
         shutil.rmtree(self.out / PAIRS, ignore_errors=True)  # they can be simulated again
@@ -276,29 +276,25 @@ def recommendation(rows: Rows) -> dict:
     if not sound:
         text = "No method registers these known deformations and follows known shifts: none fits."
         return {"engine": "", "text": text, "table": lines}
-    text = f"Of {len(lines)} methods, "
+    best = min(one["error_mm"] for one in sound)
     seen = [one for one in sound if one["alike"] is not None and one["folds"] <= FOLDED]
     if seen:
         most = max(one["alike"] for one in seen)
-        chosen = min(
-            (one for one in seen if one["alike"] >= most - AS_ALIKE), key=lambda one: one["cpu_s"]
-        )
-        text += (
-            f"{chosen['engine']} is recommended: it makes the two images most alike (squared local "
-            f"correlation {chosen['alike']:.2f}); on known deformations of this pair it was off by "
-            f"{chosen['error_mm']:.2f} mm on average"
-        )
+        good = [one for one in seen if one["alike"] >= most - AS_ALIKE]
     else:
-        best = min(one["error_mm"] for one in sound)
         good = [one for one in sound if one["error_mm"] <= AS_GOOD * best]
-        chosen = min(good, key=lambda one: one["cpu_s"])
-        text += (
-            f"{chosen['engine']} is recommended: on known deformations of this pair it was off by "
-            f"{chosen['error_mm']:.2f} mm on average"
-        )
-        if chosen["error_mm"] > best:
-            nearest = min(sound, key=lambda one: one["error_mm"])
-            text += f" ({nearest['engine']}, the nearest, by {best:.2f} mm in more time)"
+    chosen = min(good, key=lambda one: one["cpu_s"])
+    why = ""
+    if seen:
+        alike = chosen["alike"]
+        why = f"it makes the two images most alike (squared local correlation {alike:.2f}); "
+    text = (
+        f"Of {len(lines)} methods, {chosen['engine']} is recommended: {why}on known deformations of "
+        f"this pair it was off by {chosen['error_mm']:.2f} mm on average"
+    )
+    if not seen and chosen["error_mm"] > best:
+        nearest = min(sound, key=lambda one: one["error_mm"])
+        text += f" ({nearest['engine']}, the nearest, by {best:.2f} mm in more time)"
     others = [
         f"{one['engine']} " + ("failed" if one["engine"] in broken else f"{one['error_mm']:.2f} mm")
         for one in lines

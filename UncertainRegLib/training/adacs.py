@@ -9,7 +9,6 @@ moving image does not have. There the displacement is led by its neighbours, not
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,7 +207,6 @@ def train_adacs(
             descend(of_score, optimisers["score"])
             if log["score"] < COLLAPSED:
                 log["warning"] = "The score has collapsed to zero: give a larger alpha."
-                warnings.warn(log["warning"], stacklevel=2)
         return log
 
     loss = f"S (B - A o phi)^2 + {config.smoothness} smoothness"

@@ -7,7 +7,6 @@ WACV 2022.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -292,7 +291,6 @@ def _train_one(
                     f"and in {before:.2f} where the images lie. Lower the learning rate (of snapshots: "
                     "--snapshot-rate), or take another seed."
                 )
-                warnings.warn(log["warning"], stacklevel=2)
         if cyclic and ((n + 1) % length == 0 or n + 1 == config.steps):
             snapshots.take(network)
         return log

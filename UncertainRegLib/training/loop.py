@@ -7,6 +7,7 @@ import math
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,7 +125,8 @@ def run_steps(
     same versions of the software. Another number of threads gives other last digits.
 
     Args:
-        step: step(n) does training step n (from 0) and returns what to log, with "loss" in it.
+        step: step(n) does training step n (from 0) and returns what to log, with "loss" in it;
+            "warning" is said, too.
         state: all that a step changes: networks, optimisers, schedules, by name; each has
             ``state_dict()`` and ``load_state_dict()``.
         steps: number of the last step; a finished training can be prolonged.
@@ -165,6 +167,8 @@ def run_steps(
         for n in bar:
             with torch_seeded(seed, "training step", n):
                 log = {"step": n, **step(n)}
+            if "warning" in log:
+                warnings.warn(log["warning"], stacklevel=1)
             if not math.isfinite(log["loss"]):
                 raise FloatingPointError(
                     f"The loss of step {n} is {log['loss']}; lower the "
