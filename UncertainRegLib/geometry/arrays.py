@@ -45,14 +45,21 @@ def axis_range(n: int, reference: Array) -> Array:
 
 
 def labels_in(array: np.ndarray) -> np.ndarray:
-    """The different values of an array of whole numbers, ascending.
+    """The different values of an array of whole numbers, ascending."""
+    return np.array(list(counts_of(array)), array.dtype)
+
+
+def counts_of(array: np.ndarray) -> dict[int, int]:
+    """How often each value of an array of whole numbers occurs, by value, ascending.
 
     Counted where they are small, as those of most segmentations: sorting an image takes a second.
     """
     whole = array.dtype.kind in "iub"
     if whole and array.size and array.min() >= 0 and array.max() < COUNTED:
-        return np.flatnonzero(np.bincount(array.ravel())).astype(array.dtype)
-    return np.unique(array)
+        counts = np.bincount(array.ravel())
+        values = np.flatnonzero(counts)
+        return dict(zip(values.tolist(), counts[values].tolist()))
+    return dict(zip(*(found.tolist() for found in np.unique(array, return_counts=True))))
 
 
 def turned(vectors: Array, matrix: np.ndarray) -> Array:

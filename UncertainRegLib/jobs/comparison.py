@@ -17,12 +17,16 @@ BEFORE = "the images as they lie"
 CENTRED = "the centres of the two masks brought together"
 MEASURE = "mean squared local correlation of intensities, 0 to 1"
 WINDOW = 5  # voxels, edge of the cube that a correlation is taken in
-SIMILARITY_VOXELS = 500_000  # images are compared on a grid of about so many
 FEWEST_VOXELS = 1000  # seen before and after; of fewer no similarity is stated
 PERCENTILES = (0.5, 99.5)  # of intensities, to scale them
 
 
-def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Grid) -> dict:
+def before_after(
+    inputs: Inputs,
+    registration: DisplacementField,
+    label_grid: Grid,
+    warped: Segmentation | None = None,
+) -> dict:
     """The "before_after" entry of ``result.json``.
 
     Before is the identity: the images as they lie. A registration of two masked images may start
@@ -32,6 +36,7 @@ def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Gr
         inputs: the pair, with its segmentations and landmarks where given.
         registration: mm LPS.
         label_grid: where segmentations are compared, that of the table of structures.
+        warped: the moving segmentation after the registration, on that grid, if it is there already.
 
     Returns:
         - before, centred: what the two words mean; centred is None without two masks
@@ -52,10 +57,13 @@ def before_after(inputs: Inputs, registration: DisplacementField, label_grid: Gr
         maps["centred"] = DisplacementField(vectors.copy(), registration.grid)
     labels = inputs.fixed_labels
     true = None if labels is None else labels.resample(label_grid)
-    overlaps = {
-        name: {} if true is None else dice_of_structures(inputs.moving_labels, true, field)
-        for name, field in maps.items()
-    }
+    overlaps = {name: {} for name in maps}
+    if true is not None:
+        moving = inputs.moving_labels
+        moved = {"before": moving.resample(label_grid), "after": warped}
+        for name, field in maps.items():
+            seen = moved.get(name) or moving.warp(field.resample(label_grid))
+            overlaps[name] = dice_of_structures(seen, true, moving)
     structures = {
         label: {name: overlaps[name][label] for name in ("before", "after")}
         for label in overlaps["before"]
@@ -86,10 +94,8 @@ def _between_masks(inputs: Inputs) -> np.ndarray | None:
 
 
 def _similarity(inputs: Inputs, maps: dict[str, DisplacementField]) -> dict | None:
-    grid = inputs.fixed.grid.at_most(SIMILARITY_VOXELS)
-    fixed = inputs.fixed.resample(grid)
-    moving = inputs.moving.resample(inputs.moving.grid.at_most(SIMILARITY_VOXELS))
-    here, warped = mask_of(fixed), {}
+    fixed, moving = inputs.small
+    grid, here, warped = fixed.grid, mask_of(fixed), {}
     for name, field in maps.items():
         field = field.resample(grid)
         here = here & inside_index(moving.grid.shape, field.mapped_index(moving.grid))
@@ -114,15 +120,15 @@ def scaled(array: np.ndarray, window=None) -> np.ndarray:
 
 
 def dice_of_structures(
-    moving: Segmentation, true: Segmentation, field: DisplacementField
+    warped: Segmentation, true: Segmentation, moving: Segmentation
 ) -> dict[int, float]:
-    """Dice of every structure that both segmentations have, on the grid of the true one.
+    """Dice of every structure that both segmentations have, 0 of one that warping lost.
 
     Args:
-        moving, true: with the same structures in the same layers, see ``Inputs``.
-        field: mm LPS, on any grid of the fixed space.
+        warped, true: on one grid, with the same structures in the same layers, see ``Inputs``.
+        moving: what was warped.
     """
-    warped, found = moving.warp(field.resample(true.grid)), {}
+    found = {}
     for ours, theirs, possible in zip(warped.layers, true.layers, moving.labels_of_layers):
         labels = sorted({*possible} & {*labels_in(theirs.array).tolist()})
         found |= dice_per_label(ours.array, theirs.array, labels)

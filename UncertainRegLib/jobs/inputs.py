@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from .given import Given, on_fixed
 from .job import Job
 from .pairs import pair_points, pair_structures, some_of
 
+SMALL_VOXELS = 500_000
 FEWEST_MASKED = 64  # voxels, those of the smallest image: fewer say nothing of where an organ lies
 
 
@@ -55,6 +57,13 @@ class Inputs:
     inverse: GivenTransform | None = None
     record: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def small(self) -> tuple[Image, Image]:
+        """Both images on grids of at most about `SMALL_VOXELS`, to compare their intensities on."""
+        return tuple(
+            one.resample(one.grid.at_most(SMALL_VOXELS)) for one in (self.fixed, self.moving)
+        )
 
     @property
     def known_points(self) -> np.ndarray:

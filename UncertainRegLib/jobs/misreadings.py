@@ -276,7 +276,8 @@ class Trial:
     def _dice(self, field: DisplacementField) -> float | None:
         if self._labels is None:
             return None
-        found = dice_of_structures(self.inputs.moving_labels, self._labels, field).values()
+        true, moving = self._labels, self.inputs.moving_labels
+        found = dice_of_structures(moving.warp(field.resample(true.grid)), true, moving).values()
         return float(np.mean(list(found))) if found else None
 
 

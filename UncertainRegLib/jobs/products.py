@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..geometry import (
+    DisplacementField,
     Grid,
     Image,
     Segmentation,
@@ -161,12 +162,13 @@ def uncertainty_moving(summary: Summary) -> Image:
 
 
 def label_rows(
-    summary: Summary, uncertainty_mm: np.ndarray | None, validity: np.ndarray
+    summary: Summary, uncertainty_mm: np.ndarray | None, validity: np.ndarray, judged: bool = True
 ) -> list[dict]:
     """The per-label table; places that mostly leave the moving image are not judged.
 
     Args:
         uncertainty_mm: disagreement, None of a single sample; validity: both on the fixed grid.
+        judged: False leaves out what compares the structures with the true ones.
     """
     layers, inputs = summary.stream.labels, summary.inputs
     if not layers:
@@ -178,7 +180,7 @@ def label_rows(
         Image(values, inputs.fixed.grid).resample(grid).array
         for values in (uncertainty_mm, validity)
     )
-    judged = np.where(validity >= INSIDE, uncertainty_mm, np.nan)
+    uncertainty_mm = np.where(validity >= INSIDE, uncertainty_mm, np.nan)
     expected = summary.expected_error
     across = None
     if expected is not None:
@@ -186,37 +188,29 @@ def label_rows(
         across = np.where(validity >= INSIDE, across, np.nan)
     warped, moving = warped_labels(summary, grid), inputs.moving_labels
     true = [None] * len(layers)
-    if inputs.fixed_labels is not None:
+    if judged and inputs.fixed_labels is not None:
         true = [layer.array for layer in inputs.fixed_labels.resample(grid).layers]
     structures = summary.before_after["structures"]
     rows = [
         {**row, "dice_before": structures.get(row["label"], {}).get("before")}
         for layer, found, truth in zip(layers, warped.layers, true)
         for row in label_table(
-            layer, judged, found.array, truth, moving.names, moving.colors, across
+            layer, uncertainty_mm, found.array, truth, moving.names, moving.colors, across
         )
     ]
     return most_uncertain_first(rows)
 
 
-def warped_moving(summary: Summary) -> Image:
-    """The moving image on the fixed grid, by the unperturbed registration."""
+def warped_moving(summary: Summary, field: DisplacementField) -> Image:
+    """The moving image on the grid of ``field``, the unperturbed registration in mm LPS."""
     moving = summary.inputs.moving
-    field = summary.registration.to_numpy().resample(summary.inputs.fixed.grid)
     return warp(Image(moving.array, moving.grid), field, outside=float(moving.array.min()))
 
 
 def warped_labels(summary: Summary, grid: Grid) -> Segmentation:
     """The moving segmentation on ``grid``, by the unperturbed registration; where the backbone
-    corrects it, corrected. The last one is kept: every table of a run begins with it."""
-    if summary.warped is None or summary.warped.grid != grid:
-        summary.warped = _warped_labels(summary, grid)
-    return summary.warped
-
-
-def _warped_labels(summary: Summary, grid: Grid) -> Segmentation:
-    warped = summary.inputs.moving_labels.warp(summary.registration.to_numpy().resample(grid))
-    refined = summary.refined
+    corrects it, corrected."""
+    warped, refined = summary.warped_on(grid), summary.refined
     if refined is None:
         return warped
     corrected = np.where(

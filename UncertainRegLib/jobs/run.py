@@ -158,21 +158,22 @@ class _Run:
             asked = min(asked, sampler.at_most)
         self.folder.update_samples(asked=asked)
         self.flag.check()
-        for index, sample in enumerate(sampler.sample(fixed, moving, asked, generator)):
-            kept = self.summary.add(sample)
-            self._warn_of_sample(index, sample)
-            self.folder.write_sample(index, kept, sample)
-            finished, now = index + 1, perf_counter()
-            eta = (now - self.sampling_since) / finished * (asked - finished)
-            self.report("sample", finished=finished, asked=asked, eta_s=round(eta, 1))
-            due = now - last_summary > max(1.0, SUMMARY_SHARE * summary_cost)
-            if FIRST_SUMMARY <= finished < asked and due:
-                self.folder.write_summary(self.summary, final=False)
-                last_summary = perf_counter()
-                summary_cost = last_summary - now
-                self.report("snapshot", result=str(self.folder.file))
-            if finished < asked:
-                self.flag.check()
+        with contextlib.closing(sampler.sample(fixed, moving, asked, generator)) as samples:
+            for index, sample in enumerate(samples):
+                kept = self.summary.add(sample)
+                self._warn_of_sample(index, sample)
+                self.folder.write_sample(index, kept, sample)
+                finished, now = index + 1, perf_counter()
+                eta = (now - self.sampling_since) / finished * (asked - finished)
+                self.report("sample", finished=finished, asked=asked, eta_s=round(eta, 1))
+                due = now - last_summary > max(1.0, SUMMARY_SHARE * summary_cost)
+                if FIRST_SUMMARY <= finished < asked and due:
+                    self.folder.write_summary(self.summary, final=False)
+                    last_summary = perf_counter()
+                    summary_cost = last_summary - now
+                    self.report("snapshot", result=str(self.folder.file))
+                if finished < asked:
+                    self.flag.check()
         self.timings["samples_s"] = perf_counter() - begun
         self.finish("complete")
 
@@ -184,7 +185,7 @@ class _Run:
         if not backbone.one_contrast:
             return False
         self.report("stage", text="Comparing the intensities of the two images")
-        found = suited.beforehand(self.inputs.fixed, self.inputs.moving)
+        found = suited.beforehand(*self.inputs.small)
         self.flag.check()
         if suited.suits(backbone, found):
             return False

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..geometry import DisplacementField, Image, Segmentation
+from ..geometry import DisplacementField, Grid, Image, Segmentation
 from ..posterior.coarse import CoarseSamples
 from ..posterior.labels import LabelProbabilities
 from ..posterior.stream import SampleStream
@@ -50,7 +50,7 @@ class Summary:
             (`backbones.trained.PredictedMap`).
         refined: labels on the grid of the prepared fixed image, where the backbone corrects what
             warping alone gives.
-        warped: the moving segmentation by the registration, kept by `products.warped_labels`.
+        warped: the moving segmentation after the registration, that was last asked of `warped_on`.
         given: the registration, if it was made elsewhere.
         consistency: (Z, Y, X) its inverse consistency in mm on the fixed grid, None where there is
             no inverse.
@@ -106,7 +106,17 @@ class Summary:
     @cached_property
     def before_after(self) -> dict:
         """What the registration improved, see `comparison.before_after`."""
-        return before_after(self.inputs, self.registration, self.label_grid)
+        labels = self.inputs.fixed_labels
+        warped = None if labels is None else self.warped_on(self.label_grid)
+        return before_after(self.inputs, self.registration, self.label_grid, warped)
+
+    def warped_on(self, grid: Grid) -> Segmentation:
+        """The moving segmentation on ``grid``, by the unperturbed registration; the last one is
+        kept, since every table of a run begins with it."""
+        if self.warped is None or self.warped.grid != grid:
+            field = self.registration.to_numpy().resample(grid)
+            self.warped = self.inputs.moving_labels.warp(field)
+        return self.warped
 
     def strays(self) -> dict[int, float]:
         """Samples far from the others: number from 0 -> distance in mm. None where every voxel has

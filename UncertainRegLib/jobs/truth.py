@@ -63,7 +63,9 @@ class Truth:
             return distances(carried[known], inputs.fixed_points[known])
         if inputs.fixed_labels is None:
             return None
-        overlap = dice_of_structures(inputs.moving_labels, self._labels, field.to_numpy())
+        true, moving = self._labels, inputs.moving_labels
+        warped = moving.warp(field.to_numpy().resample(true.grid))
+        overlap = dice_of_structures(warped, true, moving)
         return 1.0 - np.array(list(overlap.values()))
 
     @cached_property

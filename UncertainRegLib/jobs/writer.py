@@ -39,8 +39,10 @@ class RunWriter(ResultWriter):
         """The unperturbed registration, the warped moving image and its labels; then commit."""
         fixed = summary.inputs.fixed.grid
         registration = summary.registration.to_numpy()
-        write_field(registration.resample(fixed), self.path / "transform.nrrd")
-        write_image(products.warped_moving(summary), self.path / "warped_moving.nrrd")
+        on_fixed = registration.resample(fixed)
+        write_field(on_fixed, self.path / "transform.nrrd")
+        warped = products.warped_moving(summary, on_fixed)
+        write_image(warped, self.path / "warped_moving.nrrd")
         self.update(
             transform="transform.nrrd", transform_meaning=MEANING, warped="warped_moving.nrrd"
         )
@@ -132,7 +134,7 @@ class RunWriter(ResultWriter):
         if final:
             entries.update(over_anatomy=products.over_anatomy(summary, maps))
         entries.update(
-            labels=products.label_rows(summary, maps.get(DISAGREEMENT), maps["validity"]),
+            labels=products.label_rows(summary, maps.get(DISAGREEMENT), maps["validity"], final),
             landmarks=landmark_rows(summary),
         )
         if summary.stream.has_spread:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ..geometry.arrays import counts_of
+
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:
     """Dice coefficient 2 |A ∩ B| / (|A| + |B|) of two masks; NaN when both are empty.
@@ -36,10 +38,8 @@ def dice_per_label(
     first, second = np.asarray(first), np.asarray(second)
     if first.shape != second.shape:
         raise ValueError(f"label maps have shapes {first.shape} and {second.shape}: resample one")
-    count_first = dict(zip(*(v.tolist() for v in np.unique(first, return_counts=True))))
-    count_second = dict(zip(*(v.tolist() for v in np.unique(second, return_counts=True))))
-    shared = first[first == second]
-    count_shared = dict(zip(*(v.tolist() for v in np.unique(shared, return_counts=True))))
+    count_first, count_second = counts_of(first), counts_of(second)
+    count_shared = counts_of(first[first == second])
     if labels is None:
         labels = sorted((count_first.keys() | count_second.keys()) - {0})
     result = {}
