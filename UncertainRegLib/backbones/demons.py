@@ -36,7 +36,7 @@ class Demons(Backbone):
     smoothing_voxels: float = 1.15
     voxels: int = 1_000_000
 
-    place = 1
+    place, one_core = 1, True
     facts = Facts(
         name="demons",
         title="Demons (SimpleITK)",

@@ -168,7 +168,7 @@ def _turns_of(
     if not member.facts.stochastic:
         generator.integers(2**63)  # what a stochastic one draws for itself, see `reseed`
     try:
-        yield from Equivariance(member, family).sample(*images, n, generator)
+        yield from Equivariance(member, family, at_once=False).sample(*images, n, generator)
     except TooManyFailedError as error:
         raise TooManyFailedError(
             f"{member.facts.name}, of the committee, cannot go on: {error} Or leave it out of the "

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 from time import perf_counter
 
 import numpy as np
 
-from ..backbones.failures import Failures
-from ..contracts import Backbone, Family, OnProgress, Sampler
-from ..geometry import Image
+from ..backbones.failures import Failures, check_finite
+from ..contracts import Backbone, Family, OnProgress, Perturbation, Sampler
+from ..geometry import DisplacementField, Image
 from ..geometry.arrays import to_numpy
 from ..settings import check_settings, defaults
 from .sample import Sample, reseed
+from .side_by_side import side_by_side
 
 THINNED = (slice(None, None, 4),) * 3  # of a field: enough to see whether it changes
 MEDIAN_VOXELS = 100_000  # enough for the median displacement by a perturbation
+HIDDEN = ("backbone", "family", "at_once")  # no settings
 OF_STOCHASTIC = 2  # draws per perturbation: enough to tell spread and jitter apart
 
 
@@ -32,11 +37,14 @@ class Equivariance(Sampler):
         family: the perturbation family of tau.
         draws_per_perturbation: calls of a stochastic backbone per tau (nested sampling), so that
             intrinsic spread and bias jitter can be told apart (Lemma 4.1); 1 otherwise.
+        at_once: several registrations at the same time, where the backbone lends itself to it; not
+            for samples that may not all be asked for.
     """
 
     backbone: Backbone
     family: Family
     draws_per_perturbation: int = 1
+    at_once: bool = True
 
     name, title, place = "equivariance", "Equivariance under perturbations", 1
     tip = (
@@ -63,9 +71,7 @@ class Equivariance(Sampler):
         Raises:
             ValueError: no such setting, or a value that does not fit.
         """
-        check_settings(
-            f"Sampling method {cls.name!r}", settings, defaults(cls, hidden=("backbone", "family"))
-        )
+        check_settings(f"Sampling method {cls.name!r}", settings, defaults(cls, hidden=HIDDEN))
         if backbone.facts.stochastic:
             settings = {"draws_per_perturbation": OF_STOCHASTIC, **settings}
         return cls(backbone, family, **settings)
@@ -94,29 +100,71 @@ class Equivariance(Sampler):
             TooManyFailedError: most registrations fail.
         """
         reseed(self.backbone, generator)
-        perturbations = self.family.draws(moving.grid, generator)
+        draws = self._draws(moving, generator)
         backbone = self.backbone.for_samples(fixed, moving)
         failures = Failures("registrations of the perturbed image")
-        group, left, first = -1, 0, None
-        while failures.finished < n:
-            started = perf_counter()
-            if left == 0:
-                group, left, tau = group + 1, self.draws_per_perturbation, next(perturbations)
-                perturbed = tau.perturbed(moving, self.backbone.facts.outside)
-                moved_mm = median_mm(tau.field(moving.grid.at_most(MEDIAN_VOXELS)).vectors)
-            field = failures.attempt(backbone.register, fixed, perturbed)
-            left = 0 if field is None else left - 1
-            if field is not None:
-                answer = to_numpy(field.vectors)[THINNED]
-                first = answer.copy() if first is None else first
+        lost, first = -1, None
+        with side_by_side(self.at_once and backbone.one_core) as calls:
+            begun: deque[tuple[_Draw, Callable]] = deque()
+            while failures.finished < n:
+                while len(begun) < min(calls.ahead, n - failures.finished):
+                    draw = next(draw for draw in draws if draw.group != lost)
+                    begun.append((draw, calls.begin(_registered, backbone, fixed, draw)))
+                draw, result = begun.popleft()
+                found = failures.attempt(result)
+                if found is None:
+                    lost = draw.group
+                    continue
+                field, answer, seconds = found
+                first = answer if first is None else first
                 facts = {
-                    **tau.facts,
-                    "moved_mm": moved_mm,
+                    **draw.tau.facts,
+                    "moved_mm": draw.moved_mm,
                     "changed_mm": float(np.percentile(np.linalg.norm(answer - first, axis=-1), 95)),
-                    "group": group,
-                    "seconds": perf_counter() - started,
+                    "group": draw.group,
+                    "seconds": seconds,
                 }
-                yield Sample(tau.push(field), 0.0, group, facts, {"failed": failures.record()})
+                yield Sample(field, 0.0, draw.group, facts, {"failed": failures.record()})
+
+    def _draws(self, moving: Image, generator: np.random.Generator) -> Iterator[_Draw]:
+        """Without end; those of one perturbation follow each other."""
+        outside = self.backbone.facts.outside
+        for group, tau in enumerate(self.family.draws(moving.grid, generator)):
+            yield from repeat(_Draw(group, tau, moving, outside), self.draws_per_perturbation)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """A perturbation and the images it is drawn for; several registrations can share it."""
+
+    group: int
+    tau: Perturbation
+    moving: Image
+    outside: float | None
+
+    @cached_property
+    def perturbed(self) -> Image:
+        return self.tau.perturbed(self.moving, self.outside)
+
+    @cached_property
+    def moved_mm(self) -> float:
+        return median_mm(self.tau.field(self.moving.grid.at_most(MEDIAN_VOXELS)).vectors)
+
+
+def _registered(
+    backbone: Backbone, fixed: Image, draw: _Draw
+) -> tuple[DisplacementField, np.ndarray, float]:
+    """The registration of a perturbed image in original space, a few vectors of what the backbone
+    answered, and the seconds it took."""
+    started = perf_counter()
+    field = backbone.register(fixed, draw.perturbed)
+    check_finite(field)
+    answer = to_numpy(field.vectors)[THINNED].copy()
+    sample = draw.tau.push(field)
+    if backbone.refinement is not None:
+        whole = sample.vectors + backbone.refinement.vectors
+        sample = DisplacementField(whole, sample.grid)
+    return sample, answer, perf_counter() - started
 
 
 def median_mm(vectors: np.ndarray) -> float:
