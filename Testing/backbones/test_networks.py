@@ -11,6 +11,8 @@ from UncertainRegLib.backbones.brain_network import ready  # noqa: E402
 from UncertainRegLib.backbones.working_grid import field_from_voxels, reordered, trained_grid  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, interpolate, warp  # noqa: E402
 from UncertainRegLib.networks.warp import warp as warp_voxels  # noqa: E402
+from UncertainRegLib.perturbations import Translation  # noqa: E402
+from UncertainRegLib.samplers import Equivariance  # noqa: E402
 
 OBLIQUE = np.array([[0.95, -0.2, 0.24], [0.3, 0.65, -0.7], [-0.02, 0.73, 0.68]])
 OBLIQUE = np.linalg.qr(OBLIQUE)[0] * [1, 1, -1]  # columns: oblique and left-handed
@@ -277,3 +279,33 @@ def test_a_keras_file_of_something_else_is_named(tmp_path):
         file["a"] = [1.0]
     with pytest.raises(ValueError, match="holds no layers of a Keras VoxelMorph"):
         _ = create("voxelmorph", weights=str(tmp_path / "other.h5")).network
+
+
+def test_coarse_samples_are_the_registration_where_nothing_is_disturbed(pair):
+    """What the finest level adds is in each sample, and what it adds is of this pair alone."""
+    backbone = dict(small_brains())["clapirn"]
+    fixed, moving = backbone.prepare(*pair)
+    whole = backbone.register(fixed, moving)
+    sampler = Equivariance(backbone, Translation(0.0))
+    (sample,) = sampler.sample(fixed, moving, 1, np.random.default_rng(0))
+    assert sample.field.grid == fixed.grid.resized([n // 2 for n in SHAPE])
+    assert torch.allclose(sample.field.vectors, whole.resample(sample.field.grid).vectors, atol=1e-5)
+    coarse = backbone.for_samples(fixed, moving)
+    assert float(coarse.refinement.vectors.abs().max()) > 0.01
+    shifted = Translation(0.1).draw(moving.grid, np.random.default_rng(1))
+    answer = coarse.register(fixed, shifted.perturbed(moving, 0.0))
+    (disturbed,) = Equivariance(backbone, Translation(0.1)).sample(
+        fixed, moving, 1, np.random.default_rng(1)
+    )
+    expected = shifted.push(answer).vectors + coarse.refinement.vectors
+    assert torch.allclose(disturbed.field.vectors, expected, atol=1e-5)
+
+
+def test_samples_of_the_whole_network_can_be_had(pair):
+    backbone = dict(small_brains())["clapirn"]
+    backbone.coarse_samples = False
+    fixed, moving = backbone.prepare(*pair)
+    sampler = Equivariance(backbone, Translation(0.0))
+    (sample,) = sampler.sample(fixed, moving, 1, np.random.default_rng(0))
+    assert sample.field.grid == fixed.grid
+    assert torch.allclose(sample.field.vectors, backbone.register(fixed, moving).vectors, atol=1e-5)

@@ -26,7 +26,7 @@ def pair():
     return [torch.rand(1, 1, 16, 24, 32, generator=generator) for _ in range(2)]
 
 
-def twin(state, moving, fixed, smoothness):
+def twin(state, moving, fixed, smoothness, levels=3):
     """The network once more, straight from the names and shapes of its weights."""
 
     def block(x, name):
@@ -72,7 +72,7 @@ def twin(state, moving, fixed, smoothness):
         return image
 
     field, embedding = level(torch.cat((halved(moving, 2), halved(fixed, 2)), 1), None, "levels.0")
-    for index in (1, 2):
+    for index in range(1, levels):
         source, target = halved(moving, 2 - index), halved(fixed, 2 - index)
         field = F.interpolate(field, scale_factor=2, mode="trilinear", align_corners=False)
         axes = [torch.linspace(-1, 1, n) for n in target.shape[2:]]
@@ -93,6 +93,15 @@ def test_field_equals_the_plain_twin(network, pair, layout):
     expected = twin(network.state_dict(), *pair, 0.3)
     field = network.to(memory_format=layout)(*pair, 0.3)
     assert float(expected.abs().max()) > 1e-3
+    assert torch.allclose(field, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+@torch.no_grad()
+def test_fewer_levels_are_those_before_the_finest(network, pair, levels):
+    expected = twin(network.state_dict(), *pair, 0.3, levels)
+    field = network(*pair, 0.3, levels)
+    assert field.shape[2:] == tuple(n >> 3 - levels for n in pair[0].shape[2:])
     assert torch.allclose(field, expected, atol=1e-5)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..contracts import Backbone
+from ..geometry import DisplacementField, Image
 from .brain_network import BrainNetwork, ready
 from .facts import Facts, Weights
 from .weights import checked_path
+from .working_grid import field_from_voxels
 
 FILE = "LDR_OASIS_NCC_unit_disp_add_fea4_reg01_10_lite_stagelvl3_60000.pth"
 
@@ -19,12 +22,16 @@ class ConditionalLapIRN(BrainNetwork):
     Attributes:
         smoothness: lambda in [0, 1]: 0 follows the images, 1 is smoothest.
         affine: estimate an affine map first.
+        coarse_samples: perturbed images are registered by the two coarser of its three levels, for
+            a quarter of the time, and what the finest one adds for the pair is added to each
+            sample. Their disagreement is that of the whole network (speed_results.md).
         weights: file of weights, instead of the store's.
         device: "cpu" or a torch device.
     """
 
     smoothness: float = 0.1
     affine: bool = True
+    coarse_samples: bool = True
     weights: str = ""
     device: str = "cpu"
 
@@ -64,9 +71,40 @@ class ConditionalLapIRN(BrainNetwork):
 
     def displacement_voxels(self, moving, fixed):
         """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
+        return _voxels(self.network(moving, fixed, self.smoothness), fixed.shape[2:])
+
+    def for_samples(self, fixed: Image, moving: Image) -> Backbone:
+        """The two coarser levels, unless told otherwise."""
+        return _Coarse(self, fixed, moving) if self.coarse_samples else self
+
+
+class _Coarse(Backbone):
+    """The network without its finest level: fields on half the grid of the prepared images."""
+
+    learned = True
+
+    def __init__(self, whole: ConditionalLapIRN, fixed: Image, moving: Image) -> None:
+        self.whole, self.facts = whole, whole.facts
+        coarse = self.register(fixed, moving)
+        finest = whole.register(fixed, moving).resample(coarse.grid).vectors - coarse.vectors
+        self.refinement = DisplacementField(finest, coarse.grid)
+
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """Displacement field (mm LPS) on a grid of half the size."""
         import torch
 
-        unit = self.network(moving, fixed, self.smoothness)
-        return torch.stack(
-            [unit[:, 2 - axis] * ((size - 1) / 2) for axis, size in enumerate(unit.shape[2:])], 1
-        )
+        whole, sizes = self.whole, fixed.array.shape
+        with torch.inference_mode():
+            unit = whole.network(
+                moving.array[None, None], fixed.array[None, None], whole.smoothness, levels=2
+            )
+        half = [grid.resized([size // 2 for size in sizes]) for grid in (fixed.grid, moving.grid)]
+        return field_from_voxels(_voxels(unit, sizes)[0].permute(1, 2, 3, 0) / 2, *half)
+
+
+def _voxels(unit, sizes):
+    """(1, 3, ...) in voxels of a grid of ``sizes``, channel c along array axis c, from unit
+    coordinates."""
+    import torch
+
+    return torch.stack([unit[:, 2 - c] * ((size - 1) / 2) for c, size in enumerate(sizes)], 1)

@@ -128,12 +128,16 @@ class ConditionalLapIRN(nn.Module):
             renamed[f"levels.{level}.{name[len(prefix) :]}"] = value
         load_state(self, renamed, "the light Conditional LapIRN")
 
-    def forward(self, moving: Tensor, fixed: Tensor, smoothness: float) -> Tensor:
+    def forward(
+        self, moving: Tensor, fixed: Tensor, smoothness: float, levels: int = 3
+    ) -> Tensor:
         """Displacement in unit coordinates.
 
         Args:
             moving, fixed: (B, 1, Z, Y, X) in [0, 1]; each size a multiple of 8.
             smoothness: lambda in [0, 1]; 0 follows the images, 1 is smoothest.
+            levels: how many resolutions to use, from the coarsest; each one less halves the sizes
+                of the answer.
 
         Returns:
             (B, 3, Z, Y, X); channel 0 is along the LAST axis; [-1, 1] spans the corner voxel
@@ -154,7 +158,7 @@ class ConditionalLapIRN(nn.Module):
             pyramid.append(F.avg_pool3d(pyramid[-1], 3, 2, 1, count_include_pad=False))
 
         displacement, embedding = self.levels[0](pyramid[2], code, None)
-        for level, images in zip(self.levels[1:], (pyramid[1], pyramid[0]), strict=True):
+        for level, images in zip(self.levels[1:levels], (pyramid[1], pyramid[0])):
             displacement = F.interpolate(displacement, scale_factor=2, mode="trilinear")
             points = displacement.permute(0, 2, 3, 4, 1).contiguous().clone()
             warped = sample(images[:, :1], add_identity(points), "border")
