@@ -135,6 +135,7 @@ def map_uncertainty(
     method: str = "equivariance",
     perturbation: str = "deform",
     samples: int = 16,
+    agreement: float = 0.0,
     seed: int = 1,
     device: str = "auto",
     fixed_mask: Volume | None = None,
@@ -163,6 +164,8 @@ def map_uncertainty(
         method: way of sampling, a name of ``methods list``.
         perturbation: family of perturbations, for methods that perturb.
         samples: how many registrations.
+        agreement: make fewer as soon as the map of as many others would rank places alike to this,
+            such as 0.9; 0 makes all.
         seed: of everything random.
         device: "auto", "cpu" or "cuda".
         fixed_mask, moving_mask: above 0 where the images may be used; an image of
@@ -208,6 +211,7 @@ def map_uncertainty(
             method=method,
             perturbation=perturbation,
             samples=samples,
+            agreement=agreement,
             seed=seed,
             device=device,
             competence=competence,

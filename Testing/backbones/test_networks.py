@@ -289,7 +289,9 @@ def test_coarse_samples_are_the_registration_where_nothing_is_disturbed(pair):
     sampler = Equivariance(backbone, Translation(0.0))
     (sample,) = sampler.sample(fixed, moving, 1, np.random.default_rng(0))
     assert sample.field.grid == fixed.grid.resized([n // 2 for n in SHAPE])
-    assert torch.allclose(sample.field.vectors, whole.resample(sample.field.grid).vectors, atol=1e-5)
+    assert torch.allclose(
+        sample.field.vectors, whole.resample(sample.field.grid).vectors, atol=1e-5
+    )
     coarse = backbone.for_samples(fixed, moving)
     assert float(coarse.refinement.vectors.abs().max()) > 0.01
     shifted = Translation(0.1).draw(moving.grid, np.random.default_rng(1))

@@ -89,6 +89,8 @@ def test_all_problems_of_the_lines_are_said(tmp_path):
             {"id": "../b", "fixed": "f", "moving": "f"},
             {"id": "c", "fixed": "", "moving": "m", "parameters": "{"},
             {"id": "d", "fixed": "f", "moving": "m", "parameters": '{"warp": {}}'},
+            {"id": "e", "fixed": "f", "moving": "m", "agreement": "much"},
+            {"id": "g", "fixed": "f", "moving": "m", "agreement": "0.3"},
         ],
     )
     found = "\n".join(problems(file))
@@ -101,6 +103,8 @@ def test_all_problems_of_the_lines_are_said(tmp_path):
         "Line 5: parameters: is not valid JSON",
         "Line 5: The job does not say 'fixed'",
         "Line 6: parameters has unknown entries warp",
+        "Line 7: agreement: 'much' is no number",
+        "Line 8: agreement is 0.3; choose a number from 0.5 to below 1",
     ):
         assert said in found
     assert list(problems(write_list(tmp_path / "none.csv", [{"fixed": "f", "moving": "m"}]))) == []

@@ -707,6 +707,16 @@ def test_the_verdict_on_the_run_as_a_whole(shown):
     assert "exponent 0.012" in ui.verdictLabel.text and "600" in ui.verdictLabel.text
 
 
+def test_how_steady_the_map_is_stands_with_the_verdict(shown):
+    folder = Path(shown.results.result.folder)
+    samples = json.loads((folder / "result.json").read_text("utf-8"))["samples"]
+    edit_result(shown, samples=samples | {"finished": 16, "agreement": 0.784})
+    assert shown.ui.verdictLabel.text.endswith("to 0.90.")
+    assert "A map of 16 other samples would rank the places like this one to 0.78" in (
+        shown.ui.verdictLabel.text
+    )
+
+
 def test_numbers_before_the_registration_stand_beside_those_after_it(shown):
     assert "TRE before\n(mm)" in [
         shown.ui.landmarksTable.horizontalHeaderItem(c).text()
@@ -818,7 +828,8 @@ def test_settings_of_sir_reach_the_job(widget, inputs, host):
     apply_and_wait(host, widget)
     job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert job["parameters"] == {"method": {"source": "optimised", "proposals": 300}}
-    assert job["competence"] is True
+    assert job["competence"] is True and job["agreement"] == 0
+    ui.endEarlyCheckBox.checked = True
     ui.setupButton.click()  # folded by the run
     ui.sirSourceComboBox.currentIndex = ui.sirSourceComboBox.findData("trained")
     assert ui.sirWeightsPathLineEdit.visible
@@ -826,6 +837,7 @@ def test_settings_of_sir_reach_the_job(widget, inputs, host):
     apply_and_wait(host, widget)
     job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))
     assert job["parameters"]["method"]["weights"] == "/models/sir.pt"
+    assert job["agreement"] == 0.9
     ui.methodComboBox.currentIndex = ui.methodComboBox.findData("equivariance")
     apply_and_wait(host, widget)
     job = json.loads((widget.logic.run.out.parent / "job.json").read_text("utf-8"))

@@ -36,7 +36,7 @@ def test_a_sample_does_not_depend_on_the_number_of_cores(threads, affine):
     found = []
     for count in (1, 2, 5):
         threads(count)
-        images = [image for image in backbone.prepare(textured(GRID, 1), textured(GRID, 1))]
+        images = backbone.prepare(textured(GRID, 1), textured(GRID, 1))
         samples = Equivariance(backbone, Deform()).sample(*images, 4, np.random.default_rng(3))
         found.append([sample.field.vectors for sample in samples])
     for other in found[1:]:

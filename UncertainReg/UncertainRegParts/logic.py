@@ -67,6 +67,8 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         Returns:
             False if it could not be started; ``error`` then says why.
         """
+        from UncertainRegLib.results.steadiness import WANTED
+
         self.kill()
         found = chosen(parameters)
         self.run, self.error = None, self.missing(parameters, found)
@@ -92,6 +94,7 @@ class UncertainRegLogic(ScriptedLoadableModuleLogic):
         settings["inverse_consistency"] = (
             parameters.inverseConsistency and parameters.transform is None
         )
+        settings["agreement"] = WANTED if parameters.endEarly else 0.0
         ofMethod = methodSettings(parameters)
         if ofMethod:
             settings["parameters"] = {"method": ofMethod}

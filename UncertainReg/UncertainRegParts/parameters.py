@@ -38,6 +38,7 @@ class UncertainRegParameterNode:
     sirWeights: str = ""
     competence: bool = False
     samples: Annotated[int, WithinRange(2, 256)] = 16
+    endEarly: bool = False
     seed: Annotated[int, WithinRange(0, 999999)] = 1
     device: str = "auto"
     resultsFolder: str = ""

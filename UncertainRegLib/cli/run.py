@@ -66,6 +66,13 @@ def add_command(commands) -> None:
         help=f"perturbation family: {', '.join([*FAMILIES, *PAPER])} [deform]",
     )
     run.add_argument("--samples", type=int, help="number of registrations [16]")
+    run.add_argument(
+        "--agreement",
+        type=float,
+        metavar="R",
+        help="make fewer samples: end as soon as the map of as many others would rank places alike to "
+        "this, such as 0.9 (rank correlation) [0: make all]",
+    )
     run.add_argument("--seed", type=int, help="of everything random [1]")
     run.add_argument("--device", choices=DEVICES, help="where to compute [auto]")
     run.add_argument(

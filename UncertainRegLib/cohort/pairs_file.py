@@ -143,6 +143,11 @@ def _value(name: str, text: str, folder: Path) -> object:
             return int(text)
         except ValueError:
             raise ValueError(f"{text!r} is no whole number.") from None
+    if KINDS[name] == "float":
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is no number.") from None
     if KINDS[name] == "bool":
         if text.lower() not in YES + NO:
             raise ValueError(f"{text!r} is neither yes nor no.")

@@ -50,21 +50,26 @@ class Bar:
         elif event in ("warning", "refused"):
             self._say(_in_words(event, facts))
         elif event == "sample":
-            self._advance(facts["finished"], facts["asked"], facts["eta_s"])
+            self._advance(facts)
         elif event == "pair":
             self._advance_cohort(facts)
         elif event in ("finished", "failed") and self._bar is not None:
             self._bar.close()
             self._bar = None
 
-    def _advance(self, finished: int, asked: int, eta_s: float) -> None:
+    def _advance(self, facts: dict) -> None:
+        finished, asked = facts["finished"], facts["asked"]
+        agreement = facts.get("agreement")  # of a run; a study has none
+        steady = "" if agreement is None else f"map agrees to {agreement:.2f}"
         try:
             from tqdm import tqdm
         except ImportError:
-            self._say(f"sample {finished} of {asked}, about {eta_s:.0f} s left")
+            left = f"about {facts['eta_s']:.0f} s left"
+            self._say(", ".join(filter(None, (f"sample {finished} of {asked}", left, steady))))
             return
         if self._bar is None:
             self._bar = tqdm(total=asked, desc="samples", file=sys.stderr)
+        self._bar.set_postfix_str(steady, refresh=False)
         self._bar.update(finished - self._bar.n)
 
     def _advance_cohort(self, facts: dict) -> None:

@@ -26,6 +26,7 @@ KINDS = {
     "str": (str, "text"),
     "dict": (dict, "an object, like {}"),
     "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
     "bool": (bool, "true or false"),
     "list": (list, "a list of texts"),
 }
@@ -56,6 +57,8 @@ class Job:
         label_names: names of label values, e.g. {"10": "Thalamus"}.
         backbone, method, perturbation: by name.
         samples: how many registrations.
+        agreement: end before all of them are made, as soon as the disagreement would rank places
+            like that of as many other samples to this (rank correlation); 0: make all.
         seed: of everything random.
         device: "auto", "cpu" or "cuda".
         scene: an .mrb file to write as well, or empty.
@@ -83,6 +86,7 @@ class Job:
     method: str = "equivariance"
     perturbation: str = "deform"
     samples: int = 16
+    agreement: float = 0.0
     seed: int = 1
     device: str = "auto"
     scene: str = ""
@@ -104,6 +108,11 @@ class Job:
             raise JobError("Fixed and moving are the same file; choose two images.")
         if not 2 <= self.samples <= 10_000:
             raise JobError(f"samples is {self.samples}; choose a whole number from 2 to 10000.")
+        if self.agreement and not 0.5 <= self.agreement < 1:
+            raise JobError(
+                f"agreement is {self.agreement}; choose a number from 0.5 to below 1, or 0 to make "
+                "all samples."
+            )
         if self.seed < 0:
             raise JobError(f"seed is {self.seed}; choose a whole number from 0.")
         if self.device not in ("auto", "cpu", "cuda"):
@@ -133,7 +142,7 @@ class Job:
         """
         for entry in fields(self):
             value, (kind, words) = getattr(self, entry.name), KINDS[entry.type]
-            if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
                 raise JobError(f"{entry.name} is {value!r}; give {words}.")
         for name in LISTS:
             if not all(isinstance(value, str) and value for value in getattr(self, name)):

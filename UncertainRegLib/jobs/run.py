@@ -164,8 +164,17 @@ class _Run:
                 self._warn_of_sample(index, sample)
                 self.folder.write_sample(index, kept, sample)
                 finished, now = index + 1, perf_counter()
+                agreement = self.summary.agreement()
                 eta = (now - self.sampling_since) / finished * (asked - finished)
-                self.report("sample", finished=finished, asked=asked, eta_s=round(eta, 1))
+                self.report(
+                    "sample",
+                    finished=finished,
+                    asked=asked,
+                    eta_s=round(eta, 1),
+                    agreement=None if agreement is None else round(agreement, 3),
+                )
+                if self._is_steady(agreement, finished):
+                    break
                 due = now - last_summary > max(1.0, SUMMARY_SHARE * summary_cost)
                 if FIRST_SUMMARY <= finished < asked and due:
                     self.folder.write_summary(self.summary, final=False)
@@ -176,6 +185,13 @@ class _Run:
                     self.flag.check()
         self.timings["samples_s"] = perf_counter() - begun
         self.finish("complete")
+
+    def _is_steady(self, agreement: float | None, finished: int) -> bool:
+        """Would as many other samples make the same map, as far as the job asks for?"""
+        if not self.job.agreement or agreement is None or agreement < self.job.agreement:
+            return False
+        self.folder.update_samples(asked=finished)
+        return True
 
     def _compare_contrasts(self, backbone) -> bool:
         """Say before anything is registered that the method is not made for these two images.
@@ -388,6 +404,7 @@ class _Run:
             *plausible.warnings(summary),
             *warnings.of_lost_samples(*lost_samples(summary), stream.count),
             *warnings.of_effective(stream.effective(), stream.count),
+            *warnings.of_agreement(summary.agreement(), stream.count, self.job.agreement),
             *warnings.of_mean(
                 *(summary.offset_and_spread_mm() if summary.given is None else (0.0, 0.0)),
                 stream.count,

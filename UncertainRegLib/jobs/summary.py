@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry import DisplacementField, Grid, Image, Segmentation
+from ..geometry.foreground import above_mean
 from ..posterior.coarse import CoarseSamples
 from ..posterior.labels import LabelProbabilities
 from ..posterior.stream import SampleStream
@@ -22,6 +23,7 @@ LABEL_VOXELS = 8_000_000  # label probabilities live on the fixed grid, or a coa
 ANIMATION_VOXELS = 300_000  # samples are kept on this grid: 64³ to 70³, 3.6 MB each
 MODE_VOXELS = 5_000  # modes are found on a coarse copy of the samples, 60 KB each
 
+ROUNDING = 1e-3  # of an effective number
 FEWEST = 4  # samples that an expected error is made of
 
 OF_REGISTRATION = (
@@ -80,6 +82,7 @@ class Summary:
         )
         self.coarse = CoarseSamples(self.animation_grid.at_most(MODE_VOXELS), registration, moving)
         self.truth = Truth(inputs)
+        self._groups: list[int] = []
 
     def add(self, sample: Sample) -> DisplacementField:
         """Take in one sample; returns it on the animation grid (float32 numpy)."""
@@ -88,6 +91,7 @@ class Summary:
             field, sample.log_weight, sample.group, sample.voxel_log_weight, facts.get("proposal")
         )
         self.truth.add(field, self.stream.positions[-1] if self.stream.positions else None)
+        self._groups.append(sample.group)
         kept = field.resample(self.animation_grid).to_numpy()
         self.coarse.add(kept, float(sample.log_weight), facts.get("log_weight", sample.log_weight))
         return kept
@@ -117,6 +121,15 @@ class Summary:
             field = self.registration.to_numpy().resample(grid)
             self.warped = self.inputs.moving_labels.warp(field)
         return self.warped
+
+    def agreement(self) -> float | None:
+        """Rank correlation of the disagreement with that of as many other samples, see
+        `posterior.agreement`; None of few, and of samples that do not all count the same."""
+        stream = self.stream
+        if stream.weighs_voxels or stream.effective() < stream.count - ROUNDING:
+            return None
+        anatomy = above_mean(self.inputs.fixed.resample(self.coarse.grid))
+        return self.coarse.agreement(anatomy, None if self.parts is None else self._groups)
 
     def strays(self) -> dict[int, float]:
         """Samples far from the others: number from 0 -> distance in mm. None where every voxel has

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..contracts import Backbone
 from ..geometry import Grid
+from ..posterior.agreement import FEWEST
 from ..results.record import Samples
+from ..results.steadiness import needed
 from ..samplers import Sample
 from ..samplers.committee import TURN
 from .inputs import some_of
@@ -16,7 +18,7 @@ UNDISTURBED_SHARE = 0.05  # of the extent of the fixed image: how far off a samp
 # comes from no perturbation
 NOISE_VOXELS = 2  # what a registration may jitter by itself
 UNNOTICED = 0.05  # of a perturbation: answers that change by less do not depend on it
-FEW_SAMPLES = 8  # below them the map is noisy
+STEADY = 0.8  # rank correlation of maps of different samples; 16 of demons reach 0.8 to 0.9
 
 
 def of_method(backbone: Backbone, family: str | None) -> list[str]:
@@ -241,6 +243,25 @@ def of_weights(samples: Samples) -> list[str]:
     return [f"{text}: the samples show the spread of the proposals more than what the images say."]
 
 
+def of_agreement(found: float | None, count: int, wanted: float = 0.0) -> list[str]:
+    """A map of disagreement that other samples would not repeat, or of which that is not known.
+
+    Args:
+        wanted: at which agreement the run was to end; 0 where it was to make all samples.
+    """
+    if found is None and wanted and count >= FEWEST:
+        return [
+            "All samples were made: how well the map agrees with one of other samples is not known "
+            "where samples have different weights."
+        ]
+    if found is None or found >= STEADY:
+        return []
+    return [
+        f"The map of disagreement is noisy: another of as many samples would agree with it to "
+        f"{found:.2f} only (rank correlation). Take about {needed(found, count)} samples."
+    ]
+
+
 def of_effective(effective: float, count: int) -> list[str]:
     """Samples that are mostly copies of each other."""
     if effective >= min(4, count / 2):
@@ -256,7 +277,7 @@ def of_mean(apart_mm: float, spread_mm: float, count: int) -> list[str]:
     alone is the registration of a network that predicts its maps."""
     if count == 1:
         return []
-    if count < FEW_SAMPLES:
+    if count < FEWEST:
         return [f"Only {count} samples: the map is noisy; use 16 or more."]
     if not apart_mm > spread_mm > 0:
         return []

@@ -71,7 +71,7 @@ class RunWriter(ResultWriter):
         suffix = "" if final else f"-{summary.stream.count:04d}"
         entries, names = self._write(summary, suffix, final)
         self.update(**entries)
-        self.update_samples(effective=summary.stream.effective())
+        self.update_samples(effective=summary.stream.effective(), agreement=summary.agreement())
         self.commit(names)
 
     def write_without(self, summary: Summary, strays: list[int]) -> Summary:

@@ -128,9 +128,7 @@ class ConditionalLapIRN(nn.Module):
             renamed[f"levels.{level}.{name[len(prefix) :]}"] = value
         load_state(self, renamed, "the light Conditional LapIRN")
 
-    def forward(
-        self, moving: Tensor, fixed: Tensor, smoothness: float, levels: int = 3
-    ) -> Tensor:
+    def forward(self, moving: Tensor, fixed: Tensor, smoothness: float, levels: int = 3) -> Tensor:
         """Displacement in unit coordinates.
 
         Args:

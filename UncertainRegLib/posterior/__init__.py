@@ -20,6 +20,7 @@ standing            where a registration made elsewhere stands among the samples
 dose                maps of a dose seen through the samples, what structures receive
 modes               principal components of the samples, modes, component sweep
 coarse              copies of all samples, small enough to compare: modes, best one, strays
+agreement           would as many other samples make the same map?
 strays              single samples far from what the others agree on
 surfaces            where 5 / 50 / 95 % of the samples put a label
 margins             between which surfaces 95 % of its true boundary is expected

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import DisplacementField, Grid, inside_index
+from .agreement import agreement
 from .modes import find_modes, principal_components
 from .strays import stray_samples
 
 SAMPLES_FOR_MODES = 4
+FEWEST_PLACES = 100  # of the grid; fewer rank nothing
 
 
 class CoarseSamples:
-    """Copies of samples on a coarse grid: modes, best sample, strays.
+    """Copies of samples on a coarse grid: modes, best sample, strays, how steady they are.
 
     Args:
         grid: of the copies, in the fixed space.
@@ -69,6 +71,19 @@ class CoarseSamples:
         stays inside the moving image."""
         offset = np.linalg.norm(self.fields[-1] - self._registration, axis=-1)
         return float(np.median(offset[self._seen]))
+
+    def agreement(self, inside: np.ndarray, groups: list[int] | None) -> float | None:
+        """How steady their disagreement is (`agreement.agreement`), where the registration stays
+        inside the moving image.
+
+        Args:
+            inside: (Z, Y, X) booleans on the grid, the anatomy.
+            groups: of each sample, or None.
+        """
+        here = inside & self._seen
+        if np.count_nonzero(here) < FEWEST_PLACES:
+            return None
+        return agreement([field[here] for field in self.fields], groups)
 
     def strays(self, smallest_mm: float) -> dict[int, float]:
         """Samples far from the others: number from 0 -> distance in mm (`stray_samples`)."""

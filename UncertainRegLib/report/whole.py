@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import mean, median
 
-from ..results import expectation, given
+from ..results import expectation, given, steadiness
 from ..results.improvement import in_words
 from ..results.record import Record
 
@@ -33,6 +33,7 @@ def whole(record: Record) -> list[str]:
             "overlap and landmark errors, and the check with known shifts are those of "
             f"{record.backbone.title}."
         )
+    found += steadiness.in_words(samples)
     if samples.ess_raw is not None:
         found.append(
             f"Of {samples.proposals} weighed alternatives the weight lies on "

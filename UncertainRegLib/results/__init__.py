@@ -15,6 +15,7 @@ validation          the comparison with a truth
 acceptance          the verdict: rows, tolerances, states
 decision            what a person decided, in a file of its own
 given               a registration that was made elsewhere, among the samples
+steadiness          would other samples make the same map? its one sentence
 improvement         the numbers before and after the registration, and their one sentence
 atomic              files that are whole or not there
 ==================  ==============================================================================

@@ -55,6 +55,8 @@ class Samples:
     Attributes:
         asked, finished: how many were wanted, and are there.
         effective: number of different ones, with their weights.
+        agreement: rank correlation of their disagreement with that of as many others, as halves of
+            them foretell it; None of few, or of samples of different weights.
         files: displacement fields, relative to the folder; log_weights, status: of each.
         weighting: of Structured SIR, "voxel" where each sample has a weight of its own at every
             voxel; voxel_log_weights: then their logarithms, scalar images, relative to the folder.
@@ -68,6 +70,7 @@ class Samples:
     asked: int = 0
     finished: int = 0
     effective: float = 0.0
+    agreement: float | None = None
     files: list[str] = field(default_factory=list)
     log_weights: list[float] = field(default_factory=list)
     status: list[dict] = field(default_factory=list)

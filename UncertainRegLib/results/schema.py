@@ -46,6 +46,7 @@ def new_record(
             "asked": asked,
             "finished": 0,
             "effective": 0.0,
+            "agreement": None,
             "files": [],
             "log_weights": [],
             "status": [],

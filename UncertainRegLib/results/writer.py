@@ -74,7 +74,7 @@ class ResultWriter:
         self.record["warnings"].append(sentence)
 
     def update_samples(self, **entries) -> None:
-        """Set entries of the samples: "asked" or "effective"."""
+        """Set entries of the samples: "asked", "effective" or "agreement"."""
         self.record["samples"].update(entries)
 
     def mark_strays(self, strays_mm: dict[int, float]) -> None:

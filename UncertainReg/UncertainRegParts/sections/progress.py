@@ -34,8 +34,8 @@ def showProgress(task, bar, cancelButton, text: str) -> None:
     cancelButton.enabled = task.state == "running"
     cancelButton.text = _("Cancelling") if task.state == "cancelling" else _("Cancel")
     bar.maximum, bar.value = task.asked, task.finished
-    bar.format = text.format(finished=task.finished, asked=task.asked) + (
-        ""
-        if task.secondsLeft is None
-        else _(", {time} left").format(time=duration(task.secondsLeft))
-    )
+    bar.format = text.format(finished=task.finished, asked=task.asked)
+    if task.agreement is not None:
+        bar.format += _(", map agrees to {agreement}").format(agreement=f"{task.agreement:.2f}")
+    if task.secondsLeft is not None:
+        bar.format += _(", {time} left").format(time=duration(task.secondsLeft))

@@ -249,6 +249,7 @@ class ResultsPanel:
 def verdict(result) -> list[str]:
     """What is known about a run as a whole, one line of HTML each."""
     from UncertainRegLib.backbones.competence import ENOUGH
+    from UncertainRegLib.results import steadiness
     from UncertainRegLib.results.given import in_words
 
     lines = []
@@ -278,6 +279,7 @@ def verdict(result) -> list[str]:
             else _("Follows a known shift: {followed}.").format(followed=followed)
         )
     sampling = result.sampling
+    lines += map(translated, steadiness.in_words(sampling))
     if sampling.ess_raw is not None:
         lines.append(
             _(

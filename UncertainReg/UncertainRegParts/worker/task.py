@@ -20,6 +20,7 @@ class Task:
         state: running, cancelling, loading, complete, partial, cancelled or failed.
         finished, asked, secondsLeft: progress; asked is 0 and secondsLeft None as long as they
             are unknown.
+        agreement: how well a map of as many other samples would agree, or None.
         error: one sentence from the worker when it failed.
         names: path of a file -> what people call it; the worker's sentences name paths.
         worker: the process; ``worker.log`` has its last words.
@@ -31,7 +32,7 @@ class Task:
             onChanged: called whenever an attribute changed.
         """
         self.state, self.error = "running", ""
-        self.finished, self.asked, self.secondsLeft = 0, 0, None
+        self.finished, self.asked, self.secondsLeft, self.agreement = 0, 0, None, None
         self.names: dict[str, str] = {}
         self.worker = Worker(self._onEvent, self._onWorkerEnd)
         self._onChanged = onChanged
@@ -77,7 +78,7 @@ class Task:
         """One JSON line of the worker."""
         if event.get("event") == "sample":
             self.finished, self.asked = event["finished"], event["asked"]
-            self.secondsLeft = event.get("eta_s")
+            self.secondsLeft, self.agreement = event.get("eta_s"), event.get("agreement")
             self._onChanged()
         elif event.get("event") == "failed":
             self.error = self.told(event["error"])
