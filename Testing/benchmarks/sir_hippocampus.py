@@ -4,10 +4,11 @@
         [--seeds 3] [--mean-steps 1500] [--steps 120] [--pairs 12] [--minutes 30]
 
 16 subjects train, 8 test. For every seed one mean-only network is trained, and each variant goes
-on from it for the same number of steps. Baselines around the mean-only network: no spread, and
-smooth noise that sees no image. Every model is judged with its own spread and with its spread
-scaled by one number so that its label entropy on training pairs equals that of 0.5 mm of smooth
-noise ("matched"; V+D matched is the "rescaled V+D"), since ECE and AUSE mostly follow the spread.
+on from it for the same number of steps. Baselines around the mean-only network: no spread, smooth
+noise that sees no image, and one blur of the registered labels everywhere, which has no samples.
+Every model is judged with its own spread and with its spread scaled by one number so that its label
+entropy on training pairs equals that of 0.5 mm of smooth noise ("matched"; V+D matched is the
+"rescaled V+D"), since ECE and AUSE mostly follow the spread.
 
 The oracle is the best of a model's samples in Dice, its gap what that gains over the mean: of 16
 proposals, and of 16 *different* ones of 48 drawn by their weights. The paper draws with replacement,
@@ -24,10 +25,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from sir_scores import (
     TEMPERATURE,
     Model,
@@ -40,6 +43,7 @@ from sir_scores import (
     write_tables,
 )
 from sir_scores import judge as judge_tables
+from torch import Tensor
 
 from UncertainRegLib.backbones.models import read_model
 from UncertainRegLib.gaussian import effective_sample_size, resample, temper_by_spread
@@ -55,11 +59,11 @@ from UncertainRegLib.training.sir import SirTraining, train_sir
 SHAPE, TRAIN, RANK, LABELS = (32, 48, 32), 16, 12, (1, 2)
 VARIANTS = ("S+LC", "V+D", "V+LC", "S+LD", "S+D", "V+LD", "S+C", "V+C")
 NOISES_MM = (0.5, 1.0)  # standard deviations of smooth noise
+BLURS_MM = (0.5, 1.0)  # of labels
 REFERENCE = "smooth 0.5 mm"
 VOXEL_BETA = 10.0
 MATCHING_PAIRS, MATCHING_DRAWS = 4, 8
-PUBLISHED_KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps", "judged")
-KEY = (*PUBLISHED_KEY, "noise")  # rows before the column had one noise for all models and pairs
+KEY = ("seed", "model", "spread", "moving", "fixed", "mean_steps", "steps", "judged", "noise")
 NOISE = "by model and pair"
 COLUMNS = {
     "dice_mean": "Dice mean",
@@ -83,17 +87,40 @@ COLUMNS = {
     "auroc_weighted": "AUROC weighted",
     "auroc_voxel": "AUROC by voxel",
 }
-FURTHER = {  # not in the rows that are published
+FURTHER = {  # beside them
     "oracle_paper": "oracle of the paper",
     "different": "different samples of it",
 }
 COMPARED = ("gap", "gap_resampled", "ece", "ause", "auroc", "dice_resampled")
 
 
+@dataclass
+class Blur:
+    """The labels that a network's mean registers, blurred alike everywhere; sd_mm: Gaussian sigma;
+    scale: of it, one number."""
+
+    net: torch.nn.Module
+    sd_mm: float
+    scale: float = 1.0
+
+    @torch.no_grad()
+    def labels_of(self, pair) -> Tensor:
+        """(labels + 1, Z, Y, X) memberships before they are blurred."""
+        return memberships(pair, self.net(pair.moving, pair.fixed).mean[:, None], LABELS)[0]
+
+    def blurred(self, soft: Tensor) -> Tensor:
+        """Memberships (labels + 1, Z, Y, X) of voxels of 1 mm, blurred."""
+        sd = self.scale * self.sd_mm
+        return torch.from_numpy(gaussian_filter(soft.numpy(), (0, sd, sd, sd), mode="nearest"))
+
+
 def ring_entropy(model, pair, seeds) -> float:
-    fields = model.draw(pair, seeds)[0]
     ring = SIR.mask(pair.fixed_labels[0, 0].long().numpy())
-    return float(entropy_of(memberships(pair, fields, LABELS).mean(0)).numpy()[ring].mean())
+    if isinstance(model, Blur):
+        p = model.blurred(model.labels_of(pair))
+    else:
+        p = memberships(pair, model.draw(pair, seeds)[0], LABELS).mean(0)
+    return float(entropy_of(p).numpy()[ring].mean())
 
 
 def match(model, pairs, wanted: float) -> None:
@@ -160,6 +187,23 @@ def judge(model, pair, seeds: list[int]) -> dict[str, float]:
     return row
 
 
+def judge_blur(model: Blur, pair) -> dict[str, float]:
+    """The scores of a blur on a test pair; NaN where it takes samples or weights."""
+    soft, truth = model.labels_of(pair), pair.fixed_labels[0, 0].long().numpy()
+    of_mean, p = soft.argmax(0).numpy(), model.blurred(soft)
+    ring, entropy, top = SIR.mask(truth), entropy_of(p).numpy(), p.argmax(0).numpy()
+    confidence = p.amax(0).clamp(0, 1).numpy()
+    return {
+        **dict.fromkeys(COLUMNS | FURTHER, float("nan")),
+        "dice_mean": dice_of(of_mean, truth, LABELS),
+        "scale": model.scale,
+        "ece": reliability(confidence, top == truth, ring, SIR.ece_bins).ece,
+        "ause": ause(entropy, of_mean != truth, ring),
+        "auroc": auroc(entropy, of_mean != truth, ring),
+        "entropy": float(entropy[ring].mean()),
+    }
+
+
 def study(args) -> Rows:
     """Whatever fits into the minutes."""
     deadline = time.monotonic() + 60 * args.minutes
@@ -195,6 +239,10 @@ def study(args) -> Rows:
                 continue
             if spread == "matched":
                 match(model, matching, wanted)
+            if isinstance(model, Blur):
+                for key in (key for key in keys if key not in rows):
+                    rows.add({**key, **judge_blur(model, test.of(key["moving"], key["fixed"]))})
+                continue
             for key in keys:
                 if key in rows:
                     continue
@@ -247,6 +295,8 @@ def study(args) -> Rows:
         evaluate(seed, "mean only", Model(start, 0.0))
         for sd in NOISES_MM:
             evaluate(seed, f"smooth {sd:g} mm", Model(start, sd))
+        for sd in BLURS_MM:
+            evaluate(seed, f"blur {sd:g} mm", Blur(start, sd))
         for variant in args.variants:
             if time.monotonic() > deadline:
                 return rows
@@ -268,7 +318,7 @@ def study(args) -> Rows:
 
 def in_words(rows: Rows) -> str:
     """Means over pairs and seeds, then paired differences."""
-    columns = COLUMNS | (FURTHER if all(name in rows.all[0] for name in FURTHER) else {})
+    columns = COLUMNS | FURTHER
     parts = [
         table(summary(rows.all, ("model", "spread"), tuple(columns)), ("model", "spread"), columns)
     ]
@@ -302,6 +352,8 @@ def differences(rows: Rows, spread: str, reference: str):
         if model == reference or not common:
             continue
         for name in COMPARED:
+            if any(np.isnan(float(one[common[0]][name])) for one in (mine, theirs)):
+                continue  # a blur has no samples
             groups = {}
             for key in common:
                 groups.setdefault(key[2], []).append(

@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from sir_hippocampus import COLUMNS, COMPARED, PUBLISHED_KEY, differences
+from sir_hippocampus import COLUMNS, COMPARED, KEY, differences
 
 from UncertainRegLib.studies.rows import Rows
 
@@ -51,7 +51,9 @@ def means(rows: Rows) -> list[list[str]]:
 
 
 def written(name: str, value: float) -> str:
-    """A mean, with the digits of its measure."""
+    """A mean, with the digits of its measure; nothing where there is none."""
+    if np.isnan(value):
+        return ""
     return f"{value:.2f}" if "ess" in name or name == "folds" else f"{value:.4f}"
 
 
@@ -87,7 +89,11 @@ def report(rows: Rows) -> str:
             [[*row[:2], *(row[i] for i in place)] for row in means(rows)],
         ),
     ]
-    found = [row for row in all_differences(rows) if row[:2] == ["matched", BLIND]]
+    found = {
+        (model, name): f"{mean} [{low}, {high}]"
+        for spread, reference, model, name, mean, low, high in all_differences(rows)
+        if (spread, reference) == ("matched", BLIND)
+    }
     lines += [
         "",
         f"Differences to {BLIND}, matched spread (mean over pairs, 95 % bootstrap "
@@ -97,15 +103,8 @@ def report(rows: Rows) -> str:
         *table(
             ["model", *(COLUMNS[name] for name in COMPARED)],
             [
-                [
-                    model,
-                    *(
-                        f"{mean} [{low}, {high}]"
-                        for *_, other, _, mean, low, high in found
-                        if other == model
-                    ),
-                ]
-                for model in dict.fromkeys(row[2] for row in found)
+                [model, *(found.get((model, name), "") for name in COMPARED)]
+                for model in dict.fromkeys(model for model, _ in found)
             ],
         ),
     ]
@@ -131,7 +130,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.rows.resolve() != ROWS:
         shutil.copyfile(args.rows, ROWS)
-    rows = Rows(ROWS, PUBLISHED_KEY)
+    rows = Rows(ROWS, KEY)
     common_pairs(rows)
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]

@@ -143,48 +143,52 @@ class _Run:
         parts = sampler.parts if sampler.draws_per_perturbation > 1 else None
         self.summary = Summary(self.inputs, registration, parts)
         self._predict_maps(sampler.backbone, fixed, moving)
-        self._expect(fixed, moving, registration.resample(own.grid), differ)
         if self.inputs.given is not None:
             self._try_given(own.to_numpy())
         self._check_inverse(sampler.backbone)
-        self.folder.update(before_after=self.summary.before_after)
-        self.folder.write_registration(self.summary)
-        self._warn_early(sampler, own.grid)
         generator = numpy_generator(self.job.seed, "samples")
-        begun = last_summary = self.sampling_since = perf_counter()
-        summary_cost = 0.0
-        asked = self.job.samples
-        if sampler.at_most is not None:
-            asked = min(asked, sampler.at_most)
+        asked = min(self.job.samples, sampler.at_most or self.job.samples)
         self.folder.update_samples(asked=asked)
         self.flag.check()
+        self.sampling_since = perf_counter()
         with contextlib.closing(sampler.sample(fixed, moving, asked, generator)) as samples:
-            for index, sample in enumerate(samples):
-                kept = self.summary.add(sample)
-                self._warn_of_sample(index, sample)
-                self.folder.write_sample(index, kept, sample)
-                finished, now = index + 1, perf_counter()
-                agreement = self.summary.agreement()
-                eta = (now - self.sampling_since) / finished * (asked - finished)
-                self.report(
-                    "sample",
-                    finished=finished,
-                    asked=asked,
-                    eta_s=round(eta, 1),
-                    agreement=None if agreement is None else round(agreement, 3),
-                )
-                if self._is_steady(agreement, finished):
-                    break
-                due = now - last_summary > max(1.0, SUMMARY_SHARE * summary_cost)
-                if FIRST_SUMMARY <= finished < asked and due:
-                    self.folder.write_summary(self.summary, final=False)
-                    last_summary = perf_counter()
-                    summary_cost = last_summary - now
-                    self.report("snapshot", result=str(self.folder.file))
-                if finished < asked:
-                    self.flag.check()
-        self.timings["samples_s"] = perf_counter() - begun
+            # the first ones may be in work by now: what else there is to do takes no longer for it
+            self._expect(fixed, moving, registration.resample(own.grid), differ)
+            self.folder.update(before_after=self.summary.before_after)
+            self.folder.write_registration(self.summary)
+            self._warn_early(sampler, own.grid)
+            self._add_up(samples, asked)
         self.finish("complete")
+
+    def _add_up(self, samples, asked: int) -> None:
+        """Take in the samples as they arrive; now and then write what they say so far."""
+        begun = last_summary = perf_counter()
+        summary_cost = 0.0
+        for index, sample in enumerate(samples):
+            kept = self.summary.add(sample)
+            self._warn_of_sample(index, sample)
+            self.folder.write_sample(index, kept, sample)
+            finished, now = index + 1, perf_counter()
+            agreement = self.summary.agreement()
+            eta = (now - self.sampling_since) / finished * (asked - finished)
+            self.report(
+                "sample",
+                finished=finished,
+                asked=asked,
+                eta_s=round(eta, 1),
+                agreement=None if agreement is None else round(agreement, 3),
+            )
+            if self._is_steady(agreement, finished):
+                break
+            due = now - last_summary > max(1.0, SUMMARY_SHARE * summary_cost)
+            if FIRST_SUMMARY <= finished < asked and due:
+                self.folder.write_summary(self.summary, final=False)
+                last_summary = perf_counter()
+                summary_cost = last_summary - now
+                self.report("snapshot", result=str(self.folder.file))
+            if finished < asked:
+                self.flag.check()
+        self.timings["samples_s"] = perf_counter() - begun
 
     def _is_steady(self, agreement: float | None, finished: int) -> bool:
         """Would as many other samples make the same map, as far as the job asks for?"""

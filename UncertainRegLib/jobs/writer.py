@@ -25,7 +25,7 @@ from ..samplers import Sample
 from . import products
 from .cancel import CANCEL_FILE
 from .landmarks import landmark_rows
-from .summary import OF_REGISTRATION, Summary
+from .summary import FEWEST, OF_REGISTRATION, Summary
 
 
 class RunWriter(ResultWriter):
@@ -133,10 +133,9 @@ class RunWriter(ResultWriter):
             entries.update(expected_error=summary.expected_error.said.as_dict())
         if final:
             entries.update(over_anatomy=products.over_anatomy(summary, maps))
-        entries.update(
-            labels=products.label_rows(summary, maps.get(DISAGREEMENT), maps["validity"], final),
-            landmarks=landmark_rows(summary),
-        )
+        if final or summary.stream.count >= FEWEST:  # of two samples a table says nothing
+            rows = products.label_rows(summary, maps.get(DISAGREEMENT), maps["validity"], final)
+            entries.update(labels=rows, landmarks=landmark_rows(summary))
         if summary.stream.has_spread:
             covariance = f"covariance_mm2{suffix}.nrrd"
             values, grid = products.covariance(summary)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -99,6 +100,14 @@ class Equivariance(Sampler):
         Raises:
             TooManyFailedError: most registrations fail.
         """
+        samples = self._samples(fixed, moving, n, generator)
+        next(samples)  # the first registrations begin
+        return samples
+
+    def _samples(
+        self, fixed: Image, moving: Image, n: int, generator: np.random.Generator
+    ) -> Iterator[Any]:
+        """None, when the first registrations have begun, and then the samples."""
         reseed(self.backbone, generator)
         draws = self._draws(moving, generator)
         backbone = self.backbone.for_samples(fixed, moving)
@@ -106,10 +115,16 @@ class Equivariance(Sampler):
         lost, first = -1, None
         with side_by_side(self.at_once and backbone.one_core) as calls:
             begun: deque[tuple[_Draw, Callable]] = deque()
-            while failures.finished < n:
+
+            def begin() -> None:
                 while len(begun) < min(calls.ahead, n - failures.finished):
                     draw = next(draw for draw in draws if draw.group != lost)
                     begun.append((draw, calls.begin(_registered, backbone, fixed, draw)))
+
+            begin()
+            yield None
+            while failures.finished < n:
+                begin()
                 draw, result = begun.popleft()
                 found = failures.attempt(result)
                 if found is None:
