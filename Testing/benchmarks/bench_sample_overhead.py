@@ -134,6 +134,7 @@ def measure(name: str, mean: str, samples: int) -> dict:
     import numpy as np
     import torch
 
+    from UncertainRegLib.geometry import DisplacementField
     from UncertainRegLib.perturbations import Deform
     from UncertainRegLib.posterior.moments import Moments
     from UncertainRegLib.samplers import Equivariance
@@ -149,19 +150,22 @@ def measure(name: str, mean: str, samples: int) -> dict:
         return answer
 
     backbone.__dict__["network"] = timed
-    moments, seconds, peaks = Moments(), [], []
+    moments, passes, seconds, peaks = Moments(), [], [], []
     start = process_time()
     sampler = Equivariance(backbone, Deform())
     for sample in sampler.sample(fixed, moving, 3 * samples, np.random.default_rng(1)):
         moments.add(sample.field.vectors)
         seconds.append(process_time() - start)
+        passes.append(sum(inside))  # what is computed once for all samples is in the first one
+        inside.clear()
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         start = process_time()
-    np.save(mean, np.asarray(moments.mean)[::4, ::4, ::4])
+    field = DisplacementField(np.asarray(moments.mean), sample.field.grid).resample(fixed.grid)
+    np.save(mean, field.vectors[::4, ::4, ::4])
     return {
-        "pass_s": inside,
+        "pass_s": passes,
         "sample_s": seconds,
-        "outside_s": [whole - part for whole, part in zip(seconds, inside)],
+        "outside_s": [whole - part for whole, part in zip(seconds, passes)],
         "peak_n_mb": [peaks[samples - 1]],
         "peak_3n_mb": [peaks[-1]],
     }

@@ -36,6 +36,7 @@ class ConditionalLapIRN(BrainNetwork):
     device: str = "cpu"
 
     place = 6
+    _last = None  # fixed and moving image that were registered last, and their registration
     facts = Facts(
         name="clapirn",
         title="Conditional LapIRN (brain MRI)",
@@ -73,9 +74,20 @@ class ConditionalLapIRN(BrainNetwork):
         """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
         return _voxels(self.network(moving, fixed, self.smoothness), fixed.shape[2:])
 
+    def register(self, fixed: Image, moving: Image) -> DisplacementField:
+        """Displacement field (mm LPS) on the grid of the prepared fixed image."""
+        field = super().register(fixed, moving)
+        self._last = fixed, moving, field
+        return field
+
     def for_samples(self, fixed: Image, moving: Image) -> Backbone:
         """The two coarser levels, unless told otherwise."""
-        return _Coarse(self, fixed, moving) if self.coarse_samples else self
+        if not self.coarse_samples:
+            return self
+        known = self._last is not None and self._last[0] is fixed and self._last[1] is moving
+        return _Coarse(
+            self, fixed, moving, self._last[2] if known else self.register(fixed, moving)
+        )
 
 
 class _Coarse(Backbone):
@@ -83,10 +95,16 @@ class _Coarse(Backbone):
 
     learned = True
 
-    def __init__(self, whole: ConditionalLapIRN, fixed: Image, moving: Image) -> None:
+    def __init__(
+        self, whole: ConditionalLapIRN, fixed: Image, moving: Image, field: DisplacementField
+    ) -> None:
+        """
+        Args:
+            field: the registration of the two by the whole network.
+        """
         self.whole, self.facts = whole, whole.facts
         coarse = self.register(fixed, moving)
-        finest = whole.register(fixed, moving).resample(coarse.grid).vectors - coarse.vectors
+        finest = field.resample(coarse.grid).vectors - coarse.vectors
         self.refinement = DisplacementField(finest, coarse.grid)
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
