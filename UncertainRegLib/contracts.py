@@ -40,6 +40,7 @@ class Backbone(Protocol):
         affine: it estimates an affine map first.
         learned: a network gives the answer, and an affine map before it is none of its making.
         voxels: size of its working grid, about, where that is a setting; else 0.
+        coarse_samples: `for_samples` gives a coarser method than its own.
         refinement: of what `for_samples` gives, where it registers more coarsely: what the whole
             method adds to its answer for the pair itself, in mm LPS; it is added to each sample.
         one_core: several of its registrations at the same time, a core each, are quicker than all
@@ -54,6 +55,7 @@ class Backbone(Protocol):
     affine: bool = False
     learned: ClassVar[bool] = False
     voxels: int = 0
+    coarse_samples: bool = False
     refinement: DisplacementField | None = None
     one_core: ClassVar[bool] = False
     notes: Sequence[str] = ()

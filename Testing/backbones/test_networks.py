@@ -10,6 +10,7 @@ from UncertainRegLib.backbones import clapirn, create, transmorph, unigradicon, 
 from UncertainRegLib.backbones.brain_network import ready  # noqa: E402
 from UncertainRegLib.backbones.working_grid import field_from_voxels, reordered, trained_grid  # noqa: E402
 from UncertainRegLib.geometry import Grid, Image, interpolate, warp  # noqa: E402
+from UncertainRegLib.jobs.warnings import of_method  # noqa: E402
 from UncertainRegLib.networks.warp import warp as warp_voxels  # noqa: E402
 from UncertainRegLib.perturbations import Translation  # noqa: E402
 from UncertainRegLib.samplers import Equivariance  # noqa: E402
@@ -305,7 +306,10 @@ def test_coarse_samples_are_the_registration_where_nothing_is_disturbed(pair):
 
 def test_samples_of_the_whole_network_can_be_had(pair):
     backbone = dict(small_brains())["clapirn"]
+    (said,) = (text for text in of_method(backbone, "deform") if "coarse_samples: false" in text)
+    assert said not in of_method(backbone, None)  # nothing is perturbed
     backbone.coarse_samples = False
+    assert said not in of_method(backbone, "deform")
     fixed, moving = backbone.prepare(*pair)
     sampler = Equivariance(backbone, Translation(0.0))
     (sample,) = sampler.sample(fixed, moving, 1, np.random.default_rng(0))

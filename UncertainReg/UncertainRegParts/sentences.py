@@ -591,6 +591,7 @@ SENTENCES = (
     translate("UncertainRegLib", "{0} of {1} simulated deformations could not be registered and were left out: no bound holds where the registration fails."),
     translate("UncertainRegLib", "{0} of {1} {2} failed, the last one with: {3}. Try other settings, another registration or another perturbation."),
     translate("UncertainRegLib", "{0} real and {1} simulated pairs are too few to fit a model to; give at least 3 and 1."),
+    translate("UncertainRegLib", "{0} registers the perturbed images by its coarser levels alone; what the finest one adds to the registration is added to each sample (coarse_samples: false uses all)."),
     translate("UncertainRegLib", "{0} registrations failed and were drawn again, so the samples are those that succeeded: {1}."),
     translate("UncertainRegLib", "{0} was not trained for the method {1}; choose a model made by {2}."),
     translate("UncertainRegLib", "{0} was trained with images of {1} of the {2} pairs: what it gets there says nothing of others; judge by pairs of other subjects."),

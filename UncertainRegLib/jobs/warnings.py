@@ -32,6 +32,12 @@ def of_method(backbone: Backbone, family: str | None) -> list[str]:
         )
     if facts.needs_affine and not backbone.affine:
         found.append(f"{facts.title} expects affinely aligned images.")
+    if family is not None and backbone.coarse_samples:
+        found.append(
+            f"{facts.title} registers the perturbed images by its coarser levels alone; what the "
+            "finest one adds to the registration is added to each sample (coarse_samples: false "
+            "uses all)."
+        )
     return found + list(backbone.notes)
 
 
