@@ -7,7 +7,8 @@ Conditional LapIRN with its published weights on the two brains (``--turned``: t
 The answers and the drawn displacements are kept in OUT at every second voxel, so a second call only
 prints. Spearman over the head of the maps of two disjoint sets of n samples, for each n; and of the
 map of one set with the plain map of all samples that are not in it, in brackets. Pooled maps are
-those of ``response_pooling.py``; widths are Gaussian sigmas in mm.
+those of ``response_pooling.py``; widths are Gaussian sigmas in mm. Then the same draws registered by
+the two coarser levels alone: is it the same map?
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from response_pooling import plain, pooled, smooth
 
-from UncertainRegLib.geometry import read_image
+from UncertainRegLib.geometry import DisplacementField, read_image
 from UncertainRegLib.geometry.arrays import to_numpy
 from UncertainRegLib.metrics.correlation import spearman
 from UncertainRegLib.perturbations import family
@@ -30,7 +31,8 @@ SPLITS = 4  # of the samples into two sets, for each n
 
 
 def drawn(data: Path, name: str, samples: int, turned: bool) -> dict[str, np.ndarray]:
-    """Answers and drawn displacements (N, Z, Y, X, 3) in mm less the registration, and the head."""
+    """Answers, those of the coarser levels, and drawn displacements (N, Z, Y, X, 3) in mm less the
+    registration, and the head."""
     from UncertainRegLib.backbones.clapirn import ConditionalLapIRN
 
     weights = next((data / "weights" / "clapirn").glob("*.pth"))
@@ -38,15 +40,19 @@ def drawn(data: Path, name: str, samples: int, turned: bool) -> dict[str, np.nda
     folder = data / "brain_t1_inter"
     pair = [read_image(folder / file) for file in ("subA_t1.nii.gz", "subC_aligned_t1.nii.gz")]
     fixed, moving = backbone.prepare(*pair[:: -1 if turned else 1])
-    phi = backbone.register(fixed, moving)
+    phi, levels = backbone.register(fixed, moving), backbone.for_samples(fixed, moving)
+    whole = {"answers": (backbone, phi), "coarse": (levels, levels.register(fixed, moving))}
     generator = numpy_generator(1, "agreement", name)
-    found: dict[str, list] = {"answers": [], "drawn": []}
+    found: dict[str, list] = {"answers": [], "coarse": [], "drawn": []}
     for _ in range(samples):
         tau = family(name).draw(moving.grid, generator)
         perturbed = tau.perturbed(moving, backbone.facts.outside)
-        answer = tau.push(backbone.register(fixed, perturbed))
-        for key, field in (("answers", answer), ("drawn", tau.push(phi))):
-            found[key].append(thinned(field.vectors - phi.vectors).astype(np.float16))
+        changes = {"drawn": tau.push(phi).vectors - phi.vectors}
+        for key, (method, undisturbed) in whole.items():
+            change = tau.push(method.register(fixed, perturbed)).vectors - undisturbed.vectors
+            changes[key] = DisplacementField(change, undisturbed.grid).resample(phi.grid).vectors
+        for key, change in changes.items():
+            found[key].append(thinned(change).astype(np.float16))
     return {key: np.array(all_) for key, all_ in found.items()} | {"head": thinned(fixed.array) > 0}
 
 
@@ -93,6 +99,29 @@ def table(kept: dict[str, np.ndarray]) -> None:
         print(f"| {n} | {' | '.join(cells)} |", flush=True)
 
 
+def of_levels(kept: dict[str, np.ndarray]) -> None:
+    """Print whether the two coarser levels make the map of the whole network."""
+    whole, coarse = (kept[key].astype(np.float32)[:, kept["head"]] for key in ("answers", "coarse"))
+    count = len(whole)
+    maps_ = plain(whole), plain(coarse)
+    print(
+        f"\nThe same {count} draws by two levels and by all: Spearman {spearman(*maps_):.3f}, mean "
+        f"{maps_[1].mean() / maps_[0].mean():.3f} of it"
+    )
+    generator, half = numpy_generator(3, "halves"), count // 2
+    rows = []
+    for _ in range(SPLITS):
+        order = generator.permutation(count)
+        one, other = order[:half], order[half : 2 * half]
+        pairs = ((whole, whole), (coarse, coarse), (coarse, whole))
+        rows.append([spearman(plain(a[one]), plain(b[other])) for a, b in pairs])
+    alone, beside, across = np.mean(rows, axis=0)
+    print(
+        f"Halves of {half}: whole and whole {alone:.3f}, coarse and coarse {beside:.3f}, coarse and "
+        f"whole {across:.3f}"
+    )
+
+
 def main() -> None:
     """Draw what is missing; print a table for each family."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -108,7 +137,9 @@ def main() -> None:
         if not file.exists():
             np.savez(file, **drawn(given.data, name, given.samples, given.turned))
         print(f"\n{name}\n")
-        table(dict(np.load(file)))
+        kept = dict(np.load(file))
+        table(kept)
+        of_levels(kept)
 
 
 if __name__ == "__main__":
