@@ -225,6 +225,10 @@ class Sampler(Protocol):
         )
         return cls(backbone, **settings)  # type: ignore[call-arg]  # a dataclass
 
+    def beside_mb(self, voxels: int) -> float:
+        """Memory of registrations at the same time, beside one on a grid of so many voxels."""
+        return 0.0
+
     @abstractmethod
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, from the time of one registration."""

@@ -285,6 +285,7 @@ def test_a_keras_file_of_something_else_is_named(tmp_path):
 def test_coarse_samples_are_the_registration_where_nothing_is_disturbed(pair):
     """What the finest level adds is in each sample, and what it adds is of this pair alone."""
     backbone = dict(small_brains())["clapirn"]
+    backbone.coarse_samples = True
     fixed, moving = backbone.prepare(*pair)
     whole = backbone.register(fixed, moving)
     sampler = Equivariance(backbone, Translation(0.0))
@@ -304,8 +305,9 @@ def test_coarse_samples_are_the_registration_where_nothing_is_disturbed(pair):
     assert torch.allclose(disturbed.field.vectors, expected, atol=1e-5)
 
 
-def test_samples_of_the_whole_network_can_be_had(pair):
+def test_samples_are_of_the_whole_network_unless_asked_for(pair):
     backbone = dict(small_brains())["clapirn"]
+    backbone.coarse_samples = True
     (said,) = (text for text in of_method(backbone, "deform") if "coarse_samples: false" in text)
     assert said not in of_method(backbone, None)  # nothing is perturbed
     backbone.coarse_samples = False

@@ -23,9 +23,11 @@ from UncertainRegLib.geometry import DisplacementField, read_image
 from UncertainRegLib.geometry.arrays import to_numpy
 from UncertainRegLib.metrics.correlation import spearman
 from UncertainRegLib.perturbations import family
+from UncertainRegLib.posterior.agreement import agreement
 from UncertainRegLib.randomness import numpy_generator
 
 EVERY = 2  # voxels of 1 mm
+EVERY_PLACE = 100  # of the head, to foretell the agreement by (`posterior.agreement`)
 SETS = (4, 6, 8, 12, 16, 24)
 SPLITS = 4  # of the samples into two sets, for each n
 
@@ -36,7 +38,7 @@ def drawn(data: Path, name: str, samples: int, turned: bool) -> dict[str, np.nda
     from UncertainRegLib.backbones.clapirn import ConditionalLapIRN
 
     weights = next((data / "weights" / "clapirn").glob("*.pth"))
-    backbone = ConditionalLapIRN(weights=str(weights), affine=False)
+    backbone = ConditionalLapIRN(weights=str(weights), affine=False, coarse_samples=True)
     folder = data / "brain_t1_inter"
     pair = [read_image(folder / file) for file in ("subA_t1.nii.gz", "subC_aligned_t1.nii.gz")]
     fixed, moving = backbone.prepare(*pair[:: -1 if turned else 1])
@@ -80,11 +82,13 @@ def table(kept: dict[str, np.ndarray]) -> None:
     covariance = np.einsum("n...i,n...j->...ij", shifts, shifts) / count
     generator = numpy_generator(2, "splits")
     names = ("plain", "smoothed 4 mm", "pooled 2 mm", "pooled 4 mm")
-    print(f"| samples | {' | '.join(names)} |\n|---|" + "---|" * len(names))
+    print(f"| samples | foretold | {' | '.join(names)} |\n|---|---|" + "---|" * len(names))
     for n in (n for n in SETS if 2 * n <= count):
-        rows = []
+        rows, foretold = [], []
         for _ in range(SPLITS):
             order = generator.permutation(count)
+            of_some = answers[order[:n]][:, inside][:, ::EVERY_PLACE]
+            foretold.append(agreement(of_some) or np.nan)
             first, second = (
                 maps(answers[of], shifts[of], covariance) for of in (order[:n], order[n : 2 * n])
             )
@@ -96,7 +100,8 @@ def table(kept: dict[str, np.ndarray]) -> None:
                 ]
             )
         cells = (f"{agree:.2f} ({known:.2f})" for agree, known in np.mean(rows, axis=0))
-        print(f"| {n} | {' | '.join(cells)} |", flush=True)
+        said = "" if np.isnan(foretold).any() else f"{np.mean(foretold):.2f}"
+        print(f"| {n} | {said} | {' | '.join(cells)} |", flush=True)
 
 
 def of_levels(kept: dict[str, np.ndarray]) -> None:

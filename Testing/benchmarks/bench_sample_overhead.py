@@ -3,14 +3,15 @@
     git archive fd2682a | tar -x --one-top-level=OLD_SOURCE
     pip install --no-deps --target OLD OLD_SOURCE
     python Testing/benchmarks/bench_sample_overhead.py --against OLD [--samples 3] [--repeats 2]
-                                                       [--only clapirn,unigradicon,voxelmorph]
+                                        [--only clapirn,clapirn-coarse,unigradicon,voxelmorph]
 
 For each network a process of its own, on one thread, alternately with the earlier build and with
 this one: 3 N samples (perturb, register, undo, sum up; deform). Printed are medians over the samples
 and repeats of the CPU seconds of the network and of the whole sample, the ratios of the two builds,
 the share of a sample outside the network, samples in forward passes, and peak memory after N and
 after 3 N. cLapIRN has its published weights and two brains, the others drawn weights at their
-grids. The last line of a network says by how much the means of the samples of the two builds differ.
+grids; clapirn-coarse samples with its two coarser levels. The last line of a network says by how much
+the means of the samples of the two builds differ.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--against", type=Path, help="folder of an installed earlier build")
     parser.add_argument("--samples", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--only", default="clapirn,unigradicon,voxelmorph")
+    parser.add_argument("--only", default="clapirn,clapirn-coarse,unigradicon,voxelmorph")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -180,9 +181,10 @@ def made(name: str):
     from UncertainRegLib.backbones.brain_network import ready
     from UncertainRegLib.geometry import Grid, Image, read_image
 
-    if name == "clapirn":
+    if name.startswith("clapirn"):
         weights = next((DATA / "weights" / "clapirn").glob("*.pth"))
         backbone = clapirn.ConditionalLapIRN(weights=str(weights), affine=False)
+        backbone.coarse_samples = name == "clapirn-coarse"  # an earlier build has no such setting
         folder = DATA / "brain_t1_inter"
         pair = [read_image(folder / file) for file in ("subA_t1.nii.gz", "subC_aligned_t1.nii.gz")]
         return backbone, *backbone.prepare(*pair)

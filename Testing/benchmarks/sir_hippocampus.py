@@ -96,12 +96,10 @@ COMPARED = ("gap", "gap_resampled", "ece", "ause", "auroc", "dice_resampled")
 
 @dataclass
 class Blur:
-    """The labels that a network's mean registers, blurred alike everywhere; sd_mm: Gaussian sigma;
-    scale: of it, one number."""
+    """The labels that a network's mean registers, blurred alike everywhere; sd_mm: Gaussian sigma."""
 
     net: torch.nn.Module
     sd_mm: float
-    scale: float = 1.0
 
     @torch.no_grad()
     def labels_of(self, pair) -> Tensor:
@@ -110,17 +108,14 @@ class Blur:
 
     def blurred(self, soft: Tensor) -> Tensor:
         """Memberships (labels + 1, Z, Y, X) of voxels of 1 mm, blurred."""
-        sd = self.scale * self.sd_mm
-        return torch.from_numpy(gaussian_filter(soft.numpy(), (0, sd, sd, sd), mode="nearest"))
+        sd = (0, *3 * [self.sd_mm])
+        return torch.from_numpy(gaussian_filter(soft.numpy(), sd, mode="nearest"))
 
 
 def ring_entropy(model, pair, seeds) -> float:
+    fields = model.draw(pair, seeds)[0]
     ring = SIR.mask(pair.fixed_labels[0, 0].long().numpy())
-    if isinstance(model, Blur):
-        p = model.blurred(model.labels_of(pair))
-    else:
-        p = memberships(pair, model.draw(pair, seeds)[0], LABELS).mean(0)
-    return float(entropy_of(p).numpy()[ring].mean())
+    return float(entropy_of(memberships(pair, fields, LABELS).mean(0)).numpy()[ring].mean())
 
 
 def match(model, pairs, wanted: float) -> None:
@@ -196,7 +191,6 @@ def judge_blur(model: Blur, pair) -> dict[str, float]:
     return {
         **dict.fromkeys(COLUMNS | FURTHER, float("nan")),
         "dice_mean": dice_of(of_mean, truth, LABELS),
-        "scale": model.scale,
         "ece": reliability(confidence, top == truth, ring, SIR.ece_bins).ece,
         "ause": ause(entropy, of_mean != truth, ring),
         "auroc": auroc(entropy, of_mean != truth, ring),
@@ -235,7 +229,9 @@ def study(args) -> Rows:
                 }
                 for m, f in ordered
             ]
-            if all(key in rows for key in keys) or (spread == "matched" and model.sd_mm == 0):
+            if all(key in rows for key in keys):
+                continue
+            if spread == "matched" and (isinstance(model, Blur) or model.sd_mm == 0):
                 continue
             if spread == "matched":
                 match(model, matching, wanted)

@@ -11,8 +11,11 @@ from UncertainRegLib.backbones.facts import Facts
 from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import DisplacementField, Grid, warp, write_image
 from UncertainRegLib.jobs import Job, run, warnings
+from UncertainRegLib.jobs.inputs import Inputs
+from UncertainRegLib.jobs.summary import Summary
 from UncertainRegLib.report.whole import whole
 from UncertainRegLib.results.record import Record
+from UncertainRegLib.samplers import Sample
 
 GRID = Grid.from_spacing((24, 28, 32), (2.0, 2.0, 2.0))
 TRUTH = smooth_field(GRID, 2.0)
@@ -85,6 +88,16 @@ def test_unless_asked_to_a_run_makes_all_samples(job):
 def test_where_samples_have_different_weights_it_is_not_known():
     assert warnings.of_agreement(None, 12, 0.9)[0].startswith("All samples were made")
     assert warnings.of_agreement(None, 12) == warnings.of_agreement(None, 4, 0.9) == []
+
+
+def test_members_of_a_committee_share_their_perturbations():
+    image = textured(GRID, seed=1)
+    summary = Summary(Inputs(image, image), TRUTH, ("within_mm", "between_mm"))
+    for group in range(6):
+        for _ in range(2):
+            member = "greedy" if group % 2 else "demons"
+            summary.add(Sample(TRUTH, 0.0, group, {"member": member}))
+    assert summary._perturbations == [1, 2, 1, 2, 3, 4, 3, 4, 5, 6, 5, 6]
 
 
 @pytest.mark.parametrize("value", [0.2, 1.0, -1])

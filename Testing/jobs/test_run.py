@@ -429,9 +429,7 @@ def test_a_network_that_runs_out_of_gpu_memory_goes_on_on_the_cpu(pair, tmp_path
         def register(self, fixed, moving):
             return identity(fixed.grid)
 
-    monkeypatch.setattr(
-        backbones, "create", lambda name, device, **_: Network(device=device, coarse_samples=False)
-    )
+    monkeypatch.setattr(backbones, "create", lambda name, device, **_: Network(device=device))
     monkeypatch.setattr(sys.modules[of_run.__module__], "choose_device", lambda *_: "cuda")
     record = run(job_of(pair[0], tmp_path / "out", samples=2, parameters={}), Silent())
     assert (record["status"], record["device"]) == ("complete", "cpu")

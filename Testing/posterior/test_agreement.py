@@ -41,6 +41,15 @@ def test_samples_of_one_group_stay_together():
     assert apart > agreement(fields, groups.tolist()) + 0.1
 
 
+def test_one_stray_sample_never_makes_the_map_steady():
+    """It lies in one half alone, off where the others agree: the halves rank the places the other
+    way round."""
+    fields = samples(8, 0.3, 1)
+    off = np.exp(-np.random.default_rng(0).normal(0, 0.3, PLACES))[:, None]
+    fields[3] = 50.0 * off * np.ones(3)
+    assert agreement(fields) == 0.0
+
+
 def test_the_same_samples_say_the_same():
     fields = samples(12, 0.3, 1)
     assert agreement(fields) == agreement(fields)

@@ -1,5 +1,8 @@
 """Registrations side by side give what they give one after the other, and leave nothing behind."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,7 +15,8 @@ from UncertainRegLib.contracts import Backbone
 from UncertainRegLib.geometry import Grid, identity
 from UncertainRegLib.perturbations import Deform, Translation
 from UncertainRegLib.samplers import Equivariance
-from UncertainRegLib.samplers.side_by_side import side_by_side
+from UncertainRegLib.samplers.equivariance import _Draw
+from UncertainRegLib.samplers.side_by_side import at_once, registration_mb, side_by_side
 
 GRID = Grid.from_spacing((24, 26, 28), (2.0, 2.0, 2.0))
 
@@ -97,14 +101,53 @@ def test_the_number_of_threads_is_put_back(threads):
     with pytest.raises(TooManyFailedError, match="too dark"):
         drawn(Picky(99.0), Translation(0.1))
     assert now() == 3
-    with pytest.raises(KeyError), side_by_side(True):
+    with pytest.raises(KeyError), side_by_side(3):
         raise KeyError
     assert now() == 3
 
 
+def test_the_threads_are_put_back_when_the_waiting_is_interrupted(threads, monkeypatch):
+    threads(3)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.shutdown", interrupted)
+    with pytest.raises(KeyboardInterrupt), side_by_side(3):
+        pass
+    assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == 3
+
+
+def test_memory_limits_how_many_are_computed_at_the_same_time(threads, monkeypatch):
+    threads(16)
+    one = registration_mb(1_000_000)
+    for free, count in ((None, 8), (100 * one, 8), (8 * one, 4), (one, 1)):
+        monkeypatch.setattr(
+            "UncertainRegLib.samplers.side_by_side.available_memory_mb", lambda free=free: free
+        )
+        assert at_once(1_000_000) == count
+        sampler = Equivariance(backbones.create("demons"), Deform())
+        assert sampler.beside_mb(1_000_000) == pytest.approx((count - 1) * one)
+    assert Equivariance(Picky(0.0), Deform(), at_once=False).beside_mb(1_000_000) == 0
+
+
+def test_several_perturb_at_the_same_time():
+    """On Python 3.11 a cached_property would let one thread wait for the other."""
+    both = threading.Barrier(2, timeout=20)
+
+    class Slow(Translation):
+        def perturbed(self, image, outside):
+            both.wait()
+            return image
+
+    draws = [_Draw(n, Slow(), textured(GRID, 1), None) for n in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(pool.map(_Draw.perturbed, draws))) == 2
+
+
 def test_what_lasts_one_at_a_time_begins_when_it_is_asked_for(threads):
     threads(4)
-    with side_by_side(False) as calls:
+    with side_by_side(1) as calls:
         begun = []
         result = calls.begin(begun.append, 1)
         assert begun == [] and result() is None and begun == [1]

@@ -41,7 +41,7 @@ class BSpline(Backbone):
     sampled: float = 0.05
     voxels: int = 500_000
 
-    place, one_core = 2, True
+    place = 2
     facts = Facts(
         name="bspline",
         title="B-spline (SimpleITK, slow)",

@@ -150,7 +150,7 @@ class _Run:
         asked = min(self.job.samples, sampler.at_most or self.job.samples)
         self.folder.update_samples(asked=asked)
         self.flag.check()
-        self.sampling_since = perf_counter()
+        begun = self.sampling_since = perf_counter()
         with contextlib.closing(sampler.sample(fixed, moving, asked, generator)) as samples:
             # the first ones may be in work by now: what else there is to do takes no longer for it
             self._expect(fixed, moving, registration.resample(own.grid), differ)
@@ -158,11 +158,12 @@ class _Run:
             self.folder.write_registration(self.summary)
             self._warn_early(sampler, own.grid)
             self._add_up(samples, asked)
+        self.timings["samples_s"] = perf_counter() - begun
         self.finish("complete")
 
     def _add_up(self, samples, asked: int) -> None:
         """Take in the samples as they arrive; now and then write what they say so far."""
-        begun = last_summary = perf_counter()
+        last_summary = perf_counter()
         summary_cost = 0.0
         for index, sample in enumerate(samples):
             kept = self.summary.add(sample)
@@ -188,7 +189,6 @@ class _Run:
                 self.report("snapshot", result=str(self.folder.file))
             if finished < asked:
                 self.flag.check()
-        self.timings["samples_s"] = perf_counter() - begun
 
     def _is_steady(self, agreement: float | None, finished: int) -> bool:
         """Would as many other samples make the same map, as far as the job asks for?"""
@@ -272,6 +272,7 @@ class _Run:
             self.inputs.fixed.grid.shape, self.inputs.moving.grid.shape, voxels
         )
         memory = max(memory, peak_memory_mb() or 0.0) + sampler.memory_mb
+        memory += sampler.beside_mb(voxels)
         needed = {
             "device": step.device,
             "memory_mb": memory,

@@ -82,7 +82,8 @@ class Summary:
         )
         self.coarse = CoarseSamples(self.animation_grid.at_most(MODE_VOXELS), registration, moving)
         self.truth = Truth(inputs)
-        self._groups: list[int] = []
+        self._perturbations: list[int] = []  # which one each sample was disturbed by
+        self._members: list[str] = []
 
     def add(self, sample: Sample) -> DisplacementField:
         """Take in one sample; returns it on the animation grid (float32 numpy)."""
@@ -91,7 +92,7 @@ class Summary:
             field, sample.log_weight, sample.group, sample.voxel_log_weight, facts.get("proposal")
         )
         self.truth.add(field, self.stream.positions[-1] if self.stream.positions else None)
-        self._groups.append(sample.group)
+        self._perturbations.append(self._perturbation_of(sample))
         kept = field.resample(self.animation_grid).to_numpy()
         self.coarse.add(kept, float(sample.log_weight), facts.get("log_weight", sample.log_weight))
         return kept
@@ -129,7 +130,15 @@ class Summary:
         if stream.weighs_voxels or stream.effective() < stream.count - ROUNDING:
             return None
         anatomy = above_mean(self.inputs.fixed.resample(self.coarse.grid))
-        return self.coarse.agreement(anatomy, None if self.parts is None else self._groups)
+        return self.coarse.agreement(anatomy, self._perturbations)
+
+    def _perturbation_of(self, sample: Sample) -> int:
+        """A number that samples of the same perturbation share; each has its own without any."""
+        member = sample.facts.get("member")
+        if member is not None:  # the members of a committee go through the same perturbations
+            self._members.append(member)
+            return self._members.count(member)
+        return sample.group if self.parts is not None else len(self._perturbations)
 
     def strays(self) -> dict[int, float]:
         """Samples far from the others: number from 0 -> distance in mm. None where every voxel has

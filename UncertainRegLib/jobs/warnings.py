@@ -35,8 +35,8 @@ def of_method(backbone: Backbone, family: str | None) -> list[str]:
     if family is not None and backbone.coarse_samples:
         found.append(
             f"{facts.title} registers the perturbed images by its coarser levels alone; what the "
-            "finest one adds to the registration is added to each sample (coarse_samples: false "
-            "uses all)."
+            "finest one adds to the registration is added to each sample. Structures so differ more "
+            "between the samples than with coarse_samples: false."
         )
     return found + list(backbone.notes)
 
@@ -257,8 +257,8 @@ def of_agreement(found: float | None, count: int, wanted: float = 0.0) -> list[s
     """
     if found is None and wanted and count >= FEWEST:
         return [
-            "All samples were made: how well the map agrees with one of other samples is not known "
-            "where samples have different weights."
+            "All samples were made: how well the map agrees with one of other samples is not known of "
+            "weighted or repeated samples, of fewer than eight perturbations, and of little anatomy."
         ]
     if found is None or found >= STEADY:
         return []

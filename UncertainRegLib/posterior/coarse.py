@@ -72,13 +72,13 @@ class CoarseSamples:
         offset = np.linalg.norm(self.fields[-1] - self._registration, axis=-1)
         return float(np.median(offset[self._seen]))
 
-    def agreement(self, inside: np.ndarray, groups: list[int] | None) -> float | None:
+    def agreement(self, inside: np.ndarray, groups: list[int]) -> float | None:
         """How steady their disagreement is (`agreement.agreement`), where the registration stays
         inside the moving image.
 
         Args:
             inside: (Z, Y, X) booleans on the grid, the anatomy.
-            groups: of each sample, or None.
+            groups: of each sample; those of one stay together.
         """
         here = inside & self._seen
         if np.count_nonzero(here) < FEWEST_PLACES:

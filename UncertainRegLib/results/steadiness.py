@@ -19,7 +19,7 @@ def in_words(samples: Samples) -> list[str]:
         f"A map of {count} other samples would rank the places like this one to {found:.2f} (rank "
         "correlation of the disagreement, foretold from halves of the samples"
     )
-    if found >= WANTED:
+    if round(found, 2) >= WANTED:
         return [f"{text})."]
     return [f"{text}); about {needed(found, count)} samples bring it to {WANTED:.2f}."]
 

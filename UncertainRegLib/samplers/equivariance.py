@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import repeat
 from time import perf_counter
 from typing import Any
@@ -18,7 +17,7 @@ from ..geometry import DisplacementField, Image
 from ..geometry.arrays import to_numpy
 from ..settings import check_settings, defaults
 from .sample import Sample, reseed
-from .side_by_side import side_by_side
+from .side_by_side import at_once, registration_mb, side_by_side
 
 THINNED = (slice(None, None, 4),) * 3  # of a field: enough to see whether it changes
 MEDIAN_VOXELS = 100_000  # enough for the median displacement by a perturbation
@@ -77,6 +76,11 @@ class Equivariance(Sampler):
             settings = {"draws_per_perturbation": OF_STOCHASTIC, **settings}
         return cls(backbone, family, **settings)
 
+    def beside_mb(self, voxels: int) -> float:
+        """Memory of the registrations that are computed beside one, on a grid of so many voxels."""
+        can = self.at_once and self.backbone.one_core
+        return (at_once(voxels) - 1) * registration_mb(voxels) if can else 0.0
+
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, from the time of one registration."""
         return n * register_s
@@ -113,7 +117,8 @@ class Equivariance(Sampler):
         backbone = self.backbone.for_samples(fixed, moving)
         failures = Failures("registrations of the perturbed image")
         lost, first = -1, None
-        with side_by_side(self.at_once and backbone.one_core) as calls:
+        can = self.at_once and backbone.one_core
+        with side_by_side(at_once(fixed.array.size) if can else 1) as calls:
             begun: deque[tuple[_Draw, Callable]] = deque()
 
             def begin() -> None:
@@ -134,7 +139,7 @@ class Equivariance(Sampler):
                 first = answer if first is None else first
                 facts = {
                     **draw.tau.facts,
-                    "moved_mm": draw.moved_mm,
+                    "moved_mm": draw.moved_mm(),
                     "changed_mm": float(np.percentile(np.linalg.norm(answer - first, axis=-1), 95)),
                     "group": draw.group,
                     "seconds": seconds,
@@ -148,7 +153,7 @@ class Equivariance(Sampler):
             yield from repeat(_Draw(group, tau, moving, outside), self.draws_per_perturbation)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Draw:
     """A perturbation and the images it is drawn for; several registrations can share it."""
 
@@ -156,13 +161,16 @@ class _Draw:
     tau: Perturbation
     moving: Image
     outside: float | None
+    _perturbed: Image | None = None
 
-    @cached_property
     def perturbed(self) -> Image:
-        return self.tau.perturbed(self.moving, self.outside)
+        """Kept for the next one; a cached_property would let no two threads compute, before 3.12."""
+        if self._perturbed is None:
+            self._perturbed = self.tau.perturbed(self.moving, self.outside)
+        return self._perturbed
 
-    @cached_property
     def moved_mm(self) -> float:
+        """Median displacement by the perturbation."""
         return median_mm(self.tau.field(self.moving.grid.at_most(MEDIAN_VOXELS)).vectors)
 
 
@@ -172,7 +180,7 @@ def _registered(
     """The registration of a perturbed image in original space, a few vectors of what the backbone
     answered, and the seconds it took."""
     started = perf_counter()
-    field = backbone.register(fixed, draw.perturbed)
+    field = backbone.register(fixed, draw.perturbed())
     check_finite(field)
     answer = to_numpy(field.vectors)[THINNED].copy()
     sample = draw.tau.push(field)

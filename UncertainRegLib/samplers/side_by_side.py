@@ -15,7 +15,11 @@ from typing import Any
 
 import SimpleITK as sitk
 
-AT_MOST = 8  # at the same time: each takes memory, and one thread sums up what all of them find
+from ..environment import available_memory_mb
+
+AT_MOST = 8  # at the same time: one thread sums up what all of them find
+BYTES_PER_VOXEL = 320  # of the working grid, of one demons registration (300 measured)
+SHARE = 0.5  # of the free memory that they may take
 
 
 class Calls:
@@ -35,21 +39,35 @@ class Calls:
         return self._pool.submit(work, *arguments).result
 
 
+def at_once(voxels: int) -> int:
+    """How many registrations on a grid of so many voxels cores and free memory allow for."""
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    free = available_memory_mb()
+    room = AT_MOST if free is None else int(SHARE * free / registration_mb(voxels))
+    return max(1, min(threads, AT_MOST, room))
+
+
+def registration_mb(voxels: int) -> float:
+    """What one more registration at the same time takes."""
+    return BYTES_PER_VOXEL * voxels / 2**20
+
+
 @contextmanager
-def side_by_side(can: bool) -> Iterator[Calls]:
-    """Calls that register: at the same time where they ``can``, and there are several cores.
+def side_by_side(count: int) -> Iterator[Calls]:
+    """Calls that register, ``count`` at the same time.
 
     What has begun is finished at the end, and what has not is dropped.
     """
-    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    if not can or threads == 1:
+    if count == 1:
         yield Calls()
         return
-    at_once = min(threads, AT_MOST)
-    pool = ThreadPoolExecutor(at_once)
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    pool = ThreadPoolExecutor(count)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
-        yield Calls(pool, at_once)
+        yield Calls(pool, count)
     finally:
-        pool.shutdown(cancel_futures=True)
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+        try:
+            pool.shutdown(cancel_futures=True)
+        finally:  # also when the waiting is interrupted
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
