@@ -35,8 +35,8 @@ ARROWS = {
     "posterior": "geometry metrics randomness",
     "backbones": "checksum contracts geometry json_text memory networks plugins posterior randomness "
     "results settings",
-    "samplers": "backbones contracts gaussian geometry memory networks perturbations plugins "
-    "randomness settings",
+    "samplers": "backbones contracts environment gaussian geometry memory networks perturbations "
+    "plugins randomness settings",
     "workers": "backbones contracts plugins",
     "jobs": "backbones checksum contracts environment expected_error geometry json_text memory metrics "
     "posterior randomness results samplers",

@@ -76,6 +76,20 @@ def test_failures_are_drawn_again_in_the_same_order(threads):
     assert alone[-1][2]["reasons"] == {"too dark": alone[-1][0] - 11}
 
 
+def test_a_stochastic_registration_draws_in_turn(threads):
+    """Threads would draw in the order in which they happen to run."""
+    threads(4)
+
+    class Random(Picky):
+        facts = Facts("random", "Random", stochastic=True)
+
+        def register(self, fixed, moving):
+            assert threading.current_thread() is threading.main_thread()
+            return super().register(fixed, moving)
+
+    assert len(drawn(Random(-1.0), Translation(0.1), 5)) == 5
+
+
 def test_no_more_is_registered_than_asked_for(threads):
     threads(4)
     for n in (1, 3, 9):

@@ -310,7 +310,7 @@ def test_a_study_is_resumed_and_rows_are_not_computed_again(tmp_path, monkeypatc
 class Drawing(Demons):
     """Stochastic: its answer depends on how often it was asked."""
 
-    calls = 0
+    calls, one_core = 0, False
 
     def register(self, fixed, moving):
         found = super().register(fixed, moving)

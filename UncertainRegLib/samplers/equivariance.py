@@ -78,8 +78,14 @@ class Equivariance(Sampler):
 
     def beside_mb(self, voxels: int) -> float:
         """Memory of the registrations that are computed beside one, on a grid of so many voxels."""
-        can = self.at_once and self.backbone.one_core
-        return (at_once(voxels) - 1) * registration_mb(voxels) if can else 0.0
+        return (self._at_once(voxels) - 1) * registration_mb(voxels)
+
+    def _at_once(self, voxels: int) -> int:
+        """How many registrations are computed at the same time; a stochastic backbone goes on drawing
+        from one to the next."""
+        backbone = self.backbone
+        can = self.at_once and backbone.one_core and not backbone.facts.stochastic
+        return at_once(voxels) if can else 1
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, from the time of one registration."""
@@ -117,8 +123,7 @@ class Equivariance(Sampler):
         backbone = self.backbone.for_samples(fixed, moving)
         failures = Failures("registrations of the perturbed image")
         lost, first = -1, None
-        can = self.at_once and backbone.one_core
-        with side_by_side(at_once(fixed.array.size) if can else 1) as calls:
+        with side_by_side(self._at_once(fixed.array.size)) as calls:
             begun: deque[tuple[_Draw, Callable]] = deque()
 
             def begin() -> None:
