@@ -44,7 +44,7 @@ class Backbone(Protocol):
         refinement: of what `for_samples` gives, where it registers more coarsely: what the whole
             method adds to its answer for the pair itself, in mm LPS; it is added to each sample.
         one_core: several of its registrations at the same time, a core each, are quicker than all
-            cores for one after the other.
+            cores for one after the other, and none depends on those before it.
         notes: what had to be decided about the images last prepared, in sentences.
         stream, calls: of a stochastic one: which sampling draws, and how often it did.
     """
