@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backbones.suited import READ_VOXELS
 from ..checksum import sha256_of
 from ..geometry import (
     Grid,
@@ -26,7 +27,6 @@ from .given import Given, on_fixed
 from .job import Job
 from .pairs import pair_points, pair_structures, some_of
 
-SMALL_VOXELS = 500_000
 FEWEST_MASKED = 64  # voxels, those of the smallest image: fewer say nothing of where an organ lies
 
 
@@ -60,9 +60,9 @@ class Inputs:
 
     @cached_property
     def small(self) -> tuple[Image, Image]:
-        """Both images on grids of at most about `SMALL_VOXELS`, to compare their intensities on."""
+        """Both images on grids of at most about `READ_VOXELS`, to compare their intensities on."""
         return tuple(
-            one.resample(one.grid.at_most(SMALL_VOXELS)) for one in (self.fixed, self.moving)
+            one.resample(one.grid.at_most(READ_VOXELS)) for one in (self.fixed, self.moving)
         )
 
     @property

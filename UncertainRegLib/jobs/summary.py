@@ -129,8 +129,12 @@ class Summary:
         stream = self.stream
         if stream.weighs_voxels or stream.effective() < stream.count - ROUNDING:
             return None
-        anatomy = above_mean(self.inputs.fixed.resample(self.coarse.grid))
-        return self.coarse.agreement(anatomy, self._perturbations)
+        return self.coarse.agreement(self._anatomy, self._perturbations)
+
+    @cached_property
+    def _anatomy(self) -> np.ndarray:
+        """(Z, Y, X) booleans on the grid of the coarse copies."""
+        return above_mean(self.inputs.fixed.resample(self.coarse.grid))
 
     def _perturbation_of(self, sample: Sample) -> int:
         """A number that samples of the same perturbation share; each has its own without any."""

@@ -24,8 +24,8 @@ def in_words(samples: Samples) -> list[str]:
     return [f"{text}); about {needed(found, count)} samples bring it to {WANTED:.2f}."]
 
 
-def needed(found: float, samples: int, wanted: float = WANTED) -> int:
-    """About how many samples agree to ``wanted`` where ``samples`` agree to ``found``: what they
-    lack falls as their number grows (Spearman and Brown, 1910)."""
+def needed(found: float, samples: int) -> int:
+    """About how many samples agree to `WANTED` where ``samples`` agree to ``found``: what they lack
+    falls as their number grows (Spearman and Brown, 1910)."""
     found = max(found, 0.1)
-    return math.ceil(1 + (samples - 1) * wanted / (1 - wanted) * (1 - found) / found)
+    return math.ceil(1 + (samples - 1) * WANTED / (1 - WANTED) * (1 - found) / found)
