@@ -1,7 +1,7 @@
 """Values of a voxel array between its voxels, or on another grid: a primitive with two bodies.
 
-numpy arrays go through scipy, torch tensors through torch on their device. Both clamp the position
-to the outermost voxel centres, so that both give the same values everywhere.
+On a CPU both go the same way, torch tensors on a graphics card through torch. All clamp the position
+to the outermost voxel centres, so that all give the same values everywhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from .grid import Grid
 from .trilinear import trilinear
 
 PARALLEL_VOXELS = 1e-3  # axes that differ by less over the whole grid are parallel
+SLAB_POINTS = 1 << 16  # of numpy, which goes through its slab once for each sum and product
 ON_VOXEL = 1e-6  # voxels: a place so near to a voxel centre is on it
 
 
@@ -73,20 +74,40 @@ def _scalar(value: float, like: Array) -> Array:
 
 
 def _numpy(values: np.ndarray, index: np.ndarray, mode: str) -> np.ndarray:
-    order = 0 if mode == "nearest" else 1
-    if order == 1 and not np.issubdtype(values.dtype, np.floating):
-        values = values.astype(np.float32)
-    coordinates = np.moveaxis(index.reshape(-1, 3)[:, ::-1], -1, 0)
+    places, channels = index.reshape(-1, 3), values.reshape(*values.shape[:3], -1)
+    if mode == "nearest":
+        return _nearest(channels, places).reshape(*index.shape[:-1], *values.shape[3:])
+    if not np.issubdtype(values.dtype, np.floating):
+        channels = channels.astype(np.float32)
+    rows, step = _rows_of(channels)
+    found = np.empty((len(places), len(rows)), channels.dtype)
+    for first in range(0, len(places), SLAB_POINTS):
+        here = slice(first, first + SLAB_POINTS)
+        for c, row in enumerate(trilinear(rows, values.shape[:3], places[here], step)):
+            found[here, c] = row
+    return found.reshape(*index.shape[:-1], *values.shape[3:])
 
-    def channel(one: np.ndarray) -> np.ndarray:
-        found = ndimage.map_coordinates(
-            one, coordinates, order=order, mode="nearest", prefilter=False
+
+def _nearest(channels: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(P, C) values of the nearest voxels; halves are rounded up."""
+    found = [
+        ndimage.map_coordinates(
+            channels[..., c], places[:, ::-1].T, order=0, mode="nearest", prefilter=False
         )
-        return found.reshape(index.shape[:-1])
+        for c in range(channels.shape[-1])
+    ]
+    return np.stack(found, -1)
 
-    if values.ndim == 3:
-        return channel(values)
-    return np.stack([channel(values[..., c]) for c in range(values.shape[-1])], axis=-1)
+
+def _rows_of(channels: np.ndarray) -> tuple[list[np.ndarray], int]:
+    """The channels of an array (Z, Y, X, C) as rows, and the step from a voxel to the next, see
+    `trilinear`; views, whether the channels lie beside each other in memory or apart."""
+    if channels.flags.c_contiguous:
+        flat, count = channels.reshape(-1), channels.shape[-1]
+        return [flat[c:] for c in range(count)], count
+    return [
+        np.ascontiguousarray(channels[..., c]).reshape(-1) for c in range(channels.shape[-1])
+    ], 1
 
 
 def _torch(values, index, mode: str):
@@ -95,8 +116,8 @@ def _torch(values, index, mode: str):
     values = values if values.is_floating_point() else values.float()
     if mode == "linear" and values.device.type == "cpu":
         channels = [values] if values.ndim == 3 else values.unbind(-1)
-        channels = [one.contiguous() for one in channels]
-        found = trilinear(channels, index.to(values.dtype))
+        rows = [one.contiguous().view(-1) for one in channels]
+        found = trilinear(rows, values.shape[:3], index.to(values.dtype))
         return found[0] if values.ndim == 3 else torch.stack(found, -1)
     channels = values[None, None] if values.ndim == 3 else values.permute(3, 0, 1, 2)[None]
     size = torch.as_tensor(values.shape[:3][::-1], dtype=index.dtype, device=index.device)

@@ -46,10 +46,11 @@ def _sampled_by_slabs(image: Tensor, points: Tensor) -> Tensor:
         memory_format=torch.channels_last_3d
     )
     for b in range(batch):
-        channels = [channel.contiguous() for channel in image[b]]
+        rows = [channel.contiguous().view(-1) for channel in image[b]]
         for first in range(0, shape[0], planes):
             here = slice(first, first + planes)
-            for c, values in enumerate(trilinear(channels, (points[b, here] + 1) * half)):
+            index = (points[b, here] + 1) * half
+            for c, values in enumerate(trilinear(rows, image.shape[2:], index)):
                 found[b, c, here] = values
     return found
 
