@@ -11,7 +11,7 @@ from ..contracts import Backbone
 from ..geometry import DisplacementField, Image, interpolate
 from ..geometry.image import set_geometry, to_sitk
 from .facts import Facts
-from .linear import affine_again, affine_alignment, rough_alignment
+from .linear import affine_again, affine_alignment, coarse, rough_alignment
 from .prepare import prepared
 
 LEVELS = ((4.0, 30), (2.0, 20), (1.0, 10))  # coarsening of the working grid, iterations
@@ -55,11 +55,8 @@ class Demons(Backbone):
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
         start = self._affine(fixed, moving) if self.affine else np.eye(4)
         found = None
-        for factor, iterations in LEVELS:
-            grid = fixed.grid.at_spacing(factor * float(np.cbrt(np.prod(fixed.grid.spacing))))
-            grid = fixed.grid if factor == 1.0 else grid
-            if factor > 1.0 and min(grid.shape) < MIN_LEVEL_VOXELS:
-                continue
+        for level, iterations in self._pyramid(fixed):
+            grid = level.grid
             moved = Image(
                 interpolate(
                     moving.array,
@@ -72,7 +69,7 @@ class Demons(Backbone):
             demons.SetStandardDeviations(self.smoothing_voxels)
             demons.SetMaximumUpdateStepLength(STEP)
             demons.SetUseFirstOrderExp(True)  # a quarter faster; the fields differ by 0.05 mm
-            images = [to_sitk(fixed.resample(grid)), to_sitk(moved)]
+            images = [to_sitk(level), to_sitk(moved)]
             if found is not None:
                 images.append(_to_sitk_vector(found.resample(grid)))
             result = sitk.GetArrayFromImage(demons.Execute(*images)).astype(np.float32)
@@ -85,10 +82,26 @@ class Demons(Backbone):
         )
 
     def for_samples(self, fixed: Image, moving: Image) -> Backbone:
-        """The same; the affine map of a perturbed image is searched from that of the original."""
+        """The same; the fixed image is coarsened once, and the affine map of a perturbed image is
+        searched from that of the original."""
         if not self.affine:
             return self
-        return _Again(**asdict(self), original=rough_alignment(fixed, moving))
+        return _Again(
+            **asdict(self),
+            pyramid=self._pyramid(fixed),
+            fixed=coarse(fixed),
+            original=rough_alignment(fixed, moving),
+        )
+
+    def _pyramid(self, fixed: Image) -> list[tuple[Image, int]]:
+        """The fixed image at each level, and the number of iterations there."""
+        levels = []
+        for factor, iterations in LEVELS:
+            grid = fixed.grid.at_spacing(factor * float(np.cbrt(np.prod(fixed.grid.spacing))))
+            grid = fixed.grid if factor == 1.0 else grid
+            if factor == 1.0 or min(grid.shape) >= MIN_LEVEL_VOXELS:
+                levels.append((fixed.resample(grid), iterations))
+        return levels
 
     def _affine(self, fixed: Image, moving: Image) -> np.ndarray:
         return affine_alignment(fixed, moving)
@@ -96,12 +109,23 @@ class Demons(Backbone):
 
 @dataclass(frozen=True)
 class _Again(Demons):
-    """Registers perturbed images; ``original``: (4, 4) affine map of the one that was perturbed."""
+    """Registers perturbed images to one fixed image.
 
+    Attributes:
+        pyramid: of the fixed image, see `Demons._pyramid`.
+        fixed: the same, for the search of an affine map.
+        original: (4, 4) affine map of the moving image that was perturbed.
+    """
+
+    pyramid: list[tuple[Image, int]] = field(default_factory=list)
+    fixed: Image | None = None
     original: np.ndarray = field(default_factory=lambda: np.eye(4))
 
+    def _pyramid(self, fixed: Image) -> list[tuple[Image, int]]:
+        return self.pyramid
+
     def _affine(self, fixed: Image, moving: Image) -> np.ndarray:
-        return affine_again(fixed, moving, self.original)
+        return affine_again(self.fixed, moving, self.original)
 
 
 def _to_sitk_vector(field: DisplacementField) -> sitk.Image:

@@ -11,6 +11,7 @@ from .arrays import Array, as_like, is_torch, namespace, to_numpy, turned
 from .grid import Grid
 from .interpolate import interpolate, regrid
 
+SEEN = 64  # places along an axis that an affine map is fitted to
 FLATTEST = 0.01  # determinant of an affine map that is still undone by its inverse
 
 
@@ -141,7 +142,11 @@ def invert_at(
 
 def affine_part(field: DisplacementField) -> np.ndarray:
     """(4, 4) the affine map nearest to phi over the grid, LPS mm; a shift where that one folds."""
-    vectors, grid = to_numpy(field.vectors), field.grid
+    every = [max(1, n // SEEN) for n in field.grid.shape]
+    vectors = to_numpy(field.vectors[tuple(slice(None, None, step) for step in every)])
+    affine = field.grid.affine.copy()
+    affine[:3, :3] *= every[::-1]
+    grid = Grid(vectors.shape[:3], affine)
     slopes = np.zeros((3, 3))  # of the displacement in mm, along (i, j, k) per voxel, as columns
     for a, n in enumerate(grid.size):
         offset = np.arange(n) - (n - 1) / 2.0  # a regular grid: its three axes fit apart

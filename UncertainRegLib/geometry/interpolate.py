@@ -7,7 +7,6 @@ to the outermost voxel centres, so that all give the same values everywhere.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from .arrays import Array, as_like, is_torch, namespace
 from .grid import Grid
@@ -75,28 +74,29 @@ def _scalar(value: float, like: Array) -> Array:
 
 def _numpy(values: np.ndarray, index: np.ndarray, mode: str) -> np.ndarray:
     places, channels = index.reshape(-1, 3), values.reshape(*values.shape[:3], -1)
-    if mode == "nearest":
-        return _nearest(channels, places).reshape(*index.shape[:-1], *values.shape[3:])
-    if not np.issubdtype(values.dtype, np.floating):
+    if mode == "linear" and not np.issubdtype(values.dtype, np.floating):
         channels = channels.astype(np.float32)
     rows, step = _rows_of(channels)
     found = np.empty((len(places), len(rows)), channels.dtype)
     for first in range(0, len(places), SLAB_POINTS):
         here = slice(first, first + SLAB_POINTS)
-        for c, row in enumerate(trilinear(rows, values.shape[:3], places[here], step)):
+        if mode == "nearest":
+            at = _nearest(values.shape[:3], places[here]) * step
+            found_here = (row.take(at) for row in rows)
+        else:
+            found_here = trilinear(rows, values.shape[:3], places[here], step)
+        for c, row in enumerate(found_here):
             found[here, c] = row
     return found.reshape(*index.shape[:-1], *values.shape[3:])
 
 
-def _nearest(channels: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(P, C) values of the nearest voxels; halves are rounded up."""
-    found = [
-        ndimage.map_coordinates(
-            channels[..., c], places[:, ::-1].T, order=0, mode="nearest", prefilter=False
-        )
-        for c in range(channels.shape[-1])
-    ]
-    return np.stack(found, -1)
+def _nearest(shape, places: np.ndarray) -> np.ndarray:
+    """Which voxels of a flat array are the nearest; halves are rounded up."""
+    at = np.zeros(len(places), np.intp)
+    for axis, n in enumerate(shape):
+        along = np.floor(places[:, 2 - axis].astype(np.float64) + 0.5)
+        at = at * n + np.fmin(np.fmax(along, 0), n - 1).astype(np.intp)  # 0: what is not a number
+    return at
 
 
 def _rows_of(channels: np.ndarray) -> tuple[list[np.ndarray], int]:
