@@ -43,6 +43,7 @@ class Backbone(Protocol):
         coarse_samples: `for_samples` gives a coarser method than its own.
         refinement: of what `for_samples` gives, where it registers more coarsely: what the whole
             method adds to its answer for the pair itself, in mm LPS; it is added to each sample.
+        in_one_pass: `register_many` computes several registrations together.
         one_core: several of its registrations at the same time, a core each, are quicker than all
             cores for one after the other, and none depends on those before it.
         notes: what had to be decided about the images last prepared, in sentences.
@@ -57,6 +58,7 @@ class Backbone(Protocol):
     voxels: int = 0
     coarse_samples: bool = False
     refinement: DisplacementField | None = None
+    in_one_pass: ClassVar[bool] = False
     one_core: ClassVar[bool] = False
     notes: Sequence[str] = ()
     stream: int = 0
@@ -73,6 +75,10 @@ class Backbone(Protocol):
         Returns:
             A displacement field in mm LPS, from fixed to moving space, on the working grid.
         """
+
+    def register_many(self, fixed: Image, moving: Sequence[Image]) -> list[DisplacementField]:
+        """`register` for several moving images; a network looks at all of them in one pass."""
+        return [self.register(fixed, one) for one in moving]
 
     def for_samples(self, fixed: Image, moving: Image) -> Backbone:
         """The same, to register perturbed copies of a prepared moving image: what does not depend

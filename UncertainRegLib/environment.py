@@ -35,6 +35,18 @@ def available_memory_mb() -> float | None:
     return _said_by_linux("/proc/meminfo", "MemAvailable")
 
 
+def times_in_free_memory(device: str) -> float:
+    """How many times what this process has needed at most on a graphics card fits into the memory
+    that it can have there now; 1 on a CPU."""
+    if not device.startswith("cuda"):
+        return 1.0
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free / max(torch.cuda.max_memory_allocated(device), 1)
+
+
 def peak_memory_mb() -> float | None:
     """Largest resident memory of this process so far in MB; None where it is not known."""
     said = _said_by_linux("/proc/self/status", "VmHWM")  # the other would count a large parent

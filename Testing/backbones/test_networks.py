@@ -12,7 +12,9 @@ from UncertainRegLib.backbones.working_grid import field_from_voxels, reordered,
 from UncertainRegLib.geometry import Grid, Image, interpolate, warp  # noqa: E402
 from UncertainRegLib.jobs.warnings import of_method  # noqa: E402
 from UncertainRegLib.networks.warp import warp as warp_voxels  # noqa: E402
-from UncertainRegLib.perturbations import Translation  # noqa: E402
+from UncertainRegLib.perturbations import Deform, Translation  # noqa: E402
+from UncertainRegLib.posterior.labels import LabelProbabilities  # noqa: E402
+from UncertainRegLib.posterior.stream import SampleStream  # noqa: E402
 from UncertainRegLib.samplers import Equivariance  # noqa: E402
 
 OBLIQUE = np.array([[0.95, -0.2, 0.24], [0.3, 0.65, -0.7], [-0.02, 0.73, 0.68]])
@@ -280,6 +282,43 @@ def test_a_keras_file_of_something_else_is_named(tmp_path):
         file["a"] = [1.0]
     with pytest.raises(ValueError, match="holds no layers of a Keras VoxelMorph"):
         _ = create("voxelmorph", weights=str(tmp_path / "other.h5")).network
+
+
+@pytest.mark.parametrize("name", ["clapirn", "dense", "pairwise", "transmorph", "coarse", "icon"])
+def test_several_images_in_one_pass_are_registered_as_each_alone(name, pair, small_icon):
+    """Also a network that normalises its features looks at each image by itself."""
+    backbone = (
+        small_icon if name == "icon" else dict(small_brains())[name.replace("coarse", "clapirn")]
+    )
+    fixed, moving = backbone.prepare(*pair)
+    if name == "coarse":
+        backbone.coarse_samples = True
+        backbone = backbone.for_samples(fixed, moving)
+    assert backbone.in_one_pass
+    generator = np.random.default_rng(2)
+    images = [
+        Translation(0.1).draw(moving.grid, generator).perturbed(moving, 0.0) for _ in range(3)
+    ]
+    alone = [backbone.register(fixed, one).vectors for one in images]
+    together = [field.vectors for field in backbone.register_many(fixed, images)]
+    assert float((alone[0] - alone[1]).abs().max()) > 0.01
+    for one, other in zip(alone, together, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_of_a_sample_little_leaves_the_device(pair, monkeypatch):
+    """From the perturbation to the sums a field stays where the network made it."""
+    backbone = dict(small_brains())["dense"]
+    fixed, moving = backbone.prepare(*pair)
+    labels = Image((moving.to_numpy().array > 0.5).astype(np.uint8), moving.grid)
+    stream = SampleStream(moving.grid, [LabelProbabilities(labels, fixed.grid)])
+    left, cpu = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: left.append(self.numel()) or cpu(self))
+    sampler = Equivariance(backbone, Deform())
+    for sample in sampler.sample(fixed, moving, 3, np.random.default_rng(0)):
+        stream.add(sample.field)
+    assert left and max(left) <= 3 * np.prod(SHAPE) / 50
+    assert stream.count == 3 and torch.is_tensor(stream.moments.mean)
 
 
 def test_coarse_samples_are_the_registration_where_nothing_is_disturbed(pair):

@@ -163,5 +163,5 @@ def test_what_lasts_one_at_a_time_begins_when_it_is_asked_for(threads):
     threads(4)
     with side_by_side(1) as calls:
         begun = []
-        result = calls.begin(begun.append, 1)
-        assert begun == [] and result() is None and begun == [1]
+        result = calls.begin(lambda things: begun.extend(things) or things, 1)
+        assert begun == [] and result() == 1 and begun == [1]

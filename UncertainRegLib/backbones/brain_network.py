@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..contracts import Backbone
@@ -18,11 +20,11 @@ class BrainNetwork(Backbone):
     """Base of backbones whose network was trained on affinely aligned, skull-stripped brains.
 
     A subclass has ``affine``, ``device``, a ``network`` (a loaded torch module) and
-    ``displacement_voxels(moving, fixed)``, which calls it: (1, 1, Z, Y, X) tensors to the
-    displacement (1, 3, Z, Y, X) in voxels, channel c along array axis c.
+    ``displacement_voxels(moving, fixed)``, which calls it: (B, 1, Z, Y, X) tensors to the
+    displacement (B, 3, Z, Y, X) in voxels, channel c along array axis c.
     """
 
-    learned = True
+    learned = in_one_pass = True
     shape = SHAPE
     axes = AXES
     divide_by = 0.0  # of the intensities; 0: their minimum becomes 0, their maximum 1
@@ -48,11 +50,32 @@ class BrainNetwork(Backbone):
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
+        return self.register_many(fixed, [moving])[0]
+
+    def register_many(self, fixed: Image, moving: Sequence[Image]) -> list[DisplacementField]:
+        """`register` in one pass; of a stochastic network they are one draw."""
         import torch
 
         with torch.inference_mode():
-            voxels = self.displacement_voxels(moving.array[None, None], fixed.array[None, None])
-        return field_from_voxels(voxels[0].permute(1, 2, 3, 0), fixed.grid, moving.grid)
+            voxels = self.displacement_voxels(*stacked(moving, fixed))
+        return fields_of(voxels, fixed, moving)
+
+
+def stacked(moving: Sequence[Image], fixed: Image):
+    """Moving images, and the fixed one for each of them: (B, 1, Z, Y, X) tensors."""
+    import torch
+
+    images = torch.stack([one.array for one in moving])[:, None]
+    return images, fixed.array[None, None].expand_as(images)
+
+
+def fields_of(voxels, fixed: Image, moving: Sequence[Image]) -> list[DisplacementField]:
+    """Fields (mm LPS) on the grid of the fixed image, of displacements (B, 3, Z, Y, X) in voxels,
+    channel c along array axis c."""
+    return [
+        field_from_voxels(one.permute(1, 2, 3, 0), fixed.grid, image.grid)
+        for one, image in zip(voxels, moving)
+    ]
 
 
 def ready(network, device: str):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
-from .brain_network import BrainNetwork, ready
+from .brain_network import BrainNetwork, ready, stacked
 from .facts import Facts, Weights
 from .weights import checked_path
 from .working_grid import field_from_voxels
@@ -72,7 +73,7 @@ class ConditionalLapIRN(BrainNetwork):
         return ready(network, self.device)
 
     def displacement_voxels(self, moving, fixed):
-        """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
+        """Displacement in voxels, (B, 3, Z, Y, X), channel c along array axis c."""
         return _voxels(self.network(moving, fixed, self.smoothness), fixed.shape[2:])
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
@@ -95,7 +96,7 @@ class ConditionalLapIRN(BrainNetwork):
 class _Coarse(Backbone):
     """The network without its finest level: fields on half the grid of the prepared images."""
 
-    learned = True
+    learned = in_one_pass = True
 
     def __init__(
         self, whole: ConditionalLapIRN, fixed: Image, moving: Image, field: DisplacementField
@@ -111,19 +112,26 @@ class _Coarse(Backbone):
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on a grid of half the size."""
+        return self.register_many(fixed, [moving])[0]
+
+    def register_many(self, fixed: Image, moving: Sequence[Image]) -> list[DisplacementField]:
+        """`register` in one pass."""
         import torch
 
         whole, sizes = self.whole, fixed.array.shape
         with torch.inference_mode():
-            unit = whole.network(
-                moving.array[None, None], fixed.array[None, None], whole.smoothness, levels=2
+            unit = whole.network(*stacked(moving, fixed), whole.smoothness, levels=2)
+        half = [size // 2 for size in sizes]
+        return [
+            field_from_voxels(
+                one.permute(1, 2, 3, 0) / 2, fixed.grid.resized(half), image.grid.resized(half)
             )
-        half = [grid.resized([size // 2 for size in sizes]) for grid in (fixed.grid, moving.grid)]
-        return field_from_voxels(_voxels(unit, sizes)[0].permute(1, 2, 3, 0) / 2, *half)
+            for one, image in zip(_voxels(unit, sizes), moving)
+        ]
 
 
 def _voxels(unit, sizes):
-    """(1, 3, ...) in voxels of a grid of ``sizes``, channel c along array axis c, from unit
+    """(B, 3, ...) in voxels of a grid of ``sizes``, channel c along array axis c, from unit
     coordinates."""
     import torch
 

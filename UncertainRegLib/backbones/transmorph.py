@@ -58,7 +58,7 @@ class TransMorph(BrainNetwork):
         return ready(network, self.device)
 
     def displacement_voxels(self, moving, fixed):
-        """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
+        """Displacement in voxels, (B, 3, Z, Y, X), channel c along array axis c."""
         return self.network(moving, fixed)
 
 
@@ -94,7 +94,7 @@ class TransMorphBayes(TransMorph):
             self.facts = replace(self.facts, stochastic=False)
 
     def displacement_voxels(self, moving, fixed):
-        """One draw of the displacement in voxels, (1, 3, Z, Y, X)."""
+        """One draw of the displacement in voxels, (B, 3, Z, Y, X)."""
         self.calls += 1
         with torch_seeded(self.seed, "dropout", self.stream, self.calls):
             return self.network(moving, fixed, self.rate)

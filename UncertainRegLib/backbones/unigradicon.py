@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +11,11 @@ import numpy as np
 from ..contracts import Backbone
 from ..geometry import DisplacementField, Image
 from ..geometry.image import mask_of
-from .brain_network import ready
+from .brain_network import fields_of, ready, stacked
 from .facts import Facts, Weights
 from .prepare import are_ct
 from .weights import checked_path
-from .working_grid import field_from_voxels, reordered
+from .working_grid import reordered
 
 RELEASES = "https://github.com/uncbiag/uniGradICON/releases/download"
 SHAPE = (175, 175, 175)
@@ -35,7 +36,7 @@ class UniGradICON(Backbone):
     weights: str = ""
     device: str = "cpu"
 
-    learned = True
+    learned = in_one_pass = True
     place = 4
     facts = Facts(
         name="unigradicon",
@@ -86,14 +87,18 @@ class UniGradICON(Backbone):
 
     def register(self, fixed: Image, moving: Image) -> DisplacementField:
         """Displacement field (mm LPS) on the grid of the prepared fixed image."""
+        return self.register_many(fixed, [moving])[0]
+
+    def register_many(self, fixed: Image, moving: Sequence[Image]) -> list[DisplacementField]:
+        """`register` in one pass."""
         import torch
 
         from ..memory import release_freed_memory
 
         with torch.inference_mode():
-            voxels = self.network(moving.array[None, None], fixed.array[None, None])
+            voxels = self.network(*stacked(moving, fixed))
         release_freed_memory()
-        return field_from_voxels(voxels[0].permute(1, 2, 3, 0), fixed.grid, moving.grid)
+        return fields_of(voxels, fixed, moving)
 
 
 class MultiGradICON(UniGradICON):

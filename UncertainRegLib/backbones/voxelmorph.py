@@ -83,7 +83,7 @@ class VoxelMorph(BrainNetwork):
         return ready(network, self.device)
 
     def displacement_voxels(self, moving, fixed):
-        """Displacement in voxels, (1, 3, Z, Y, X), channel c along array axis c."""
+        """Displacement in voxels, (B, 3, Z, Y, X), channel c along array axis c."""
         if not self.facts.stochastic:
             mean = {} if not hasattr(self.network, "log_sigma") else {"draw": False}
             return self.network(moving, fixed, **mean)

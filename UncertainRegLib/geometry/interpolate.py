@@ -82,10 +82,10 @@ def _numpy(values: np.ndarray, index: np.ndarray, mode: str) -> np.ndarray:
         here = slice(first, first + SLAB_POINTS)
         if mode == "nearest":
             at = _nearest(values.shape[:3], places[here]) * step
-            found_here = (row.take(at) for row in rows)
+            slab = [row.take(at) for row in rows]
         else:
-            found_here = trilinear(rows, values.shape[:3], places[here], step)
-        for c, row in enumerate(found_here):
+            slab = trilinear(rows, values.shape[:3], places[here], step)
+        for c, row in enumerate(slab):
             found[here, c] = row
     return found.reshape(*index.shape[:-1], *values.shape[3:])
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from time import perf_counter
 from typing import Any
@@ -16,8 +18,9 @@ from ..contracts import Backbone, Family, OnProgress, Perturbation, Sampler
 from ..geometry import DisplacementField, Image
 from ..geometry.arrays import to_numpy
 from ..settings import check_settings, defaults
+from .in_one_pass import Passes, batch_size
 from .sample import Sample, reseed
-from .side_by_side import at_once, registration_mb, side_by_side
+from .side_by_side import Calls, at_once, registration_mb, side_by_side
 
 THINNED = (slice(None, None, 4),) * 3  # of a field: enough to see whether it changes
 MEDIAN_VOXELS = 100_000  # enough for the median displacement by a perturbation
@@ -37,8 +40,8 @@ class Equivariance(Sampler):
         family: the perturbation family of tau.
         draws_per_perturbation: calls of a stochastic backbone per tau (nested sampling), so that
             intrinsic spread and bias jitter can be told apart (Lemma 4.1); 1 otherwise.
-        at_once: several registrations at the same time, where the backbone lends itself to it; not
-            for samples that may not all be asked for.
+        at_once: several registrations at the same time or in one pass, where the backbone lends
+            itself to it; not for samples that may not all be asked for.
     """
 
     backbone: Backbone
@@ -81,11 +84,25 @@ class Equivariance(Sampler):
         return (self._at_once(voxels) - 1) * registration_mb(voxels)
 
     def _at_once(self, voxels: int) -> int:
-        """How many registrations are computed at the same time; a stochastic backbone goes on drawing
-        from one to the next."""
-        backbone = self.backbone
-        can = self.at_once and backbone.one_core and not backbone.facts.stochastic
-        return at_once(voxels) if can else 1
+        """How many registrations are computed at the same time, a core each."""
+        return at_once(voxels) if self._several and self.backbone.one_core else 1
+
+    def _calls(self, fixed: Image) -> AbstractContextManager[Calls | Passes]:
+        """What computes the registrations: one after the other, side by side, or in one pass."""
+        size = (
+            batch_size(str(fixed.array.device))
+            if self._several and self.backbone.in_one_pass
+            else 1
+        )
+        return (
+            nullcontext(Passes(size)) if size > 1 else side_by_side(self._at_once(fixed.array.size))
+        )
+
+    @property
+    def _several(self) -> bool:
+        """Not one registration after the other: a stochastic backbone goes on drawing from one to
+        the next."""
+        return self.at_once and not self.backbone.facts.stochastic
 
     def expected_seconds(self, n: int, register_s: float) -> float:
         """Rough time of n samples, from the time of one registration."""
@@ -123,13 +140,14 @@ class Equivariance(Sampler):
         backbone = self.backbone.for_samples(fixed, moving)
         failures = Failures("registrations of the perturbed image")
         lost, first = -1, None
-        with side_by_side(self._at_once(fixed.array.size)) as calls:
+        register = partial(_registered, backbone, fixed)
+        with self._calls(fixed) as calls:
             begun: deque[tuple[_Draw, Callable]] = deque()
 
             def begin() -> None:
                 while len(begun) < min(calls.ahead, n - failures.finished):
                     draw = next(draw for draw in draws if draw.group != lost)
-                    begun.append((draw, calls.begin(_registered, backbone, fixed, draw)))
+                    begun.append((draw, calls.begin(register, draw)))
 
             begin()
             yield None
@@ -180,19 +198,27 @@ class _Draw:
 
 
 def _registered(
-    backbone: Backbone, fixed: Image, draw: _Draw
-) -> tuple[DisplacementField, np.ndarray, float]:
-    """The registration of a perturbed image in original space, a few vectors of what the backbone
-    answered, and the seconds it took."""
+    backbone: Backbone, fixed: Image, draws: Sequence[_Draw]
+) -> list[tuple[DisplacementField, np.ndarray, float]]:
+    """For each perturbed image its registration in original space, a few vectors of what the
+    backbone answered, and the seconds it took."""
     started = perf_counter()
-    field = backbone.register(fixed, draw.perturbed())
-    check_finite(field)
-    answer = to_numpy(field.vectors)[THINNED].copy()
-    sample = draw.tau.push(field)
-    if backbone.refinement is not None:
-        whole = sample.vectors + backbone.refinement.vectors
-        sample = DisplacementField(whole, sample.grid)
-    return sample, answer, perf_counter() - started
+    moving = [draw.perturbed() for draw in draws]
+    if len(moving) == 1:
+        fields = [backbone.register(fixed, moving[0])]
+    else:
+        fields = backbone.register_many(fixed, moving)
+    found = []
+    for draw, field in zip(draws, fields, strict=True):
+        check_finite(field)
+        answer = to_numpy(field.vectors[THINNED]).copy()  # little: it leaves a graphics card
+        sample = draw.tau.push(field)
+        if backbone.refinement is not None:
+            whole = sample.vectors + backbone.refinement.vectors
+            sample = DisplacementField(whole, sample.grid)
+        found.append((sample, answer))
+    seconds = (perf_counter() - started) / len(found)
+    return [(sample, answer, seconds) for sample, answer in found]
 
 
 def median_mm(vectors: np.ndarray) -> float:

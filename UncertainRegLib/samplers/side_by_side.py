@@ -7,10 +7,9 @@ the number of cores: threads add up in another order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import SimpleITK as sitk
@@ -32,11 +31,16 @@ class Calls:
     def __init__(self, pool: ThreadPoolExecutor | None = None, threads: int = 0) -> None:
         self._pool, self.ahead = pool, threads + 1
 
-    def begin(self, work: Callable, *arguments) -> Callable[[], Any]:
-        """A function that gives the result of ``work``, or raises what it raised."""
+    def begin(self, work: Callable[[Sequence], list], thing: Any) -> Callable[[], Any]:
+        """A function that gives the result of ``work`` for ``thing``, or raises its error.
+
+        Args:
+            work: takes things, returns a result for each; here it is given one.
+        """
         if self._pool is None:
-            return partial(work, *arguments)
-        return self._pool.submit(work, *arguments).result
+            return lambda: work([thing])[0]
+        future = self._pool.submit(work, [thing])
+        return lambda: future.result()[0]
 
 
 def at_once(voxels: int) -> int:
