@@ -14,7 +14,7 @@ from UncertainRegLib.jobs.warnings import of_method  # noqa: E402
 from UncertainRegLib.networks.warp import warp as warp_voxels  # noqa: E402
 from UncertainRegLib.perturbations import Deform, Translation  # noqa: E402
 from UncertainRegLib.posterior.labels import LabelProbabilities  # noqa: E402
-from UncertainRegLib.posterior.stream import SampleStream  # noqa: E402
+from UncertainRegLib.posterior.stream import SampleStream, Validity  # noqa: E402
 from UncertainRegLib.samplers import Equivariance  # noqa: E402
 
 OBLIQUE = np.array([[0.95, -0.2, 0.24], [0.3, 0.65, -0.7], [-0.02, 0.73, 0.68]])
@@ -284,12 +284,17 @@ def test_a_keras_file_of_something_else_is_named(tmp_path):
         _ = create("voxelmorph", weights=str(tmp_path / "other.h5")).network
 
 
+def network_called(name, request):
+    """The small network of a name; "coarse" is Conditional LapIRN, which can leave out a level."""
+    if name == "icon":
+        return request.getfixturevalue("small_icon")
+    return dict(small_brains())[name.replace("coarse", "clapirn")]
+
+
 @pytest.mark.parametrize("name", ["clapirn", "dense", "pairwise", "transmorph", "coarse", "icon"])
-def test_several_images_in_one_pass_are_registered_as_each_alone(name, pair, small_icon):
+def test_several_images_in_one_pass_are_registered_as_each_alone(name, pair, request):
     """Also a network that normalises its features looks at each image by itself."""
-    backbone = (
-        small_icon if name == "icon" else dict(small_brains())[name.replace("coarse", "clapirn")]
-    )
+    backbone = network_called(name, request)
     fixed, moving = backbone.prepare(*pair)
     if name == "coarse":
         backbone.coarse_samples = True
@@ -297,13 +302,36 @@ def test_several_images_in_one_pass_are_registered_as_each_alone(name, pair, sma
     assert backbone.in_one_pass
     generator = np.random.default_rng(2)
     images = [
-        Translation(0.1).draw(moving.grid, generator).perturbed(moving, 0.0) for _ in range(3)
+        Translation(0.1).draw(moving.grid, generator).perturbed(moving, 0.0) for _ in range(2)
     ]
     alone = [backbone.register(fixed, one).vectors for one in images]
     together = [field.vectors for field in backbone.register_many(fixed, images)]
     assert float((alone[0] - alone[1]).abs().max()) > 0.01
     for one, other in zip(alone, together, strict=True):
         assert torch.allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["clapirn", "dense", "pairwise", "transmorph", "coarse", "icon"])
+@pytest.mark.parametrize("family", [Deform(), Translation(0.1)], ids=["deform", "translation"])
+def test_on_a_device_of_its_own_nothing_meets_a_cpu(name, family, request):
+    """Torch's device without memory stands for a graphics card: it refuses tensors of another
+    device, and a copy to the CPU."""
+    backbone = network_called(name, request)
+    grid = Grid.from_spacing((72, 70, 74) if name == "icon" else SHAPE)
+    backbone.network.to("meta")
+    fixed = Image(torch.empty(grid.shape, device="meta"), grid)
+    moving = Image(fixed.array, grid, torch.ones(grid.shape, dtype=torch.uint8, device="meta"))
+    if name == "coarse":
+        backbone.coarse_samples = True
+        backbone = backbone.for_samples(fixed, moving)
+    draws = [family.draw(grid, np.random.default_rng(seed)) for seed in range(2)]
+    images = [tau.perturbed(moving, 0.0) for tau in draws]
+    for tau, field in zip(draws, backbone.register_many(fixed, images), strict=True):
+        sample = tau.push(field)
+        validity = Validity(grid)
+        validity.add(sample)
+        assert {sample.vectors.device.type, validity.share.device.type} == {"meta"}
+        assert sample.resample(grid.resized((8, 9, 10))).vectors.device.type == "meta"
 
 
 def test_of_a_sample_little_leaves_the_device(pair, monkeypatch):
