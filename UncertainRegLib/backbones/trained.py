@@ -11,6 +11,7 @@ import numpy as np
 
 from ..contracts import Backbone
 from ..geometry import DisplacementField, Grid, Image
+from ..geometry.arrays import labels_in
 from ..geometry.image import mask_of
 from ..randomness import torch_seeded
 from ..results.maps import MAPS
@@ -180,7 +181,7 @@ class TrainedModel(Backbone):
         return (0, *self.manifest["provenance"].get("labels", ()))
 
     def _knows(self, labels: Image) -> bool:
-        return set(np.unique(labels.array).tolist()) <= set(self._values)
+        return set(labels_in(labels.to_numpy().array).tolist()) <= set(self._values)
 
     def _combined(self, fixed: Image, moving: Image, labels: Image):
         """Memberships and their uncertainty u, (C, Z, Y, X) each, by Eq. 9 of Gong et al."""
@@ -219,7 +220,7 @@ class TrainedModel(Backbone):
                     " alone; the segmentation has others."
                 )
             here = labels.to_numpy().resample(moving.grid, "nearest", 0).array
-            others = (0, *(int(v) for v in np.unique(labels.to_numpy().array) if v))
+            others = (0, *(int(v) for v in labels_in(labels.to_numpy().array) if v))
             values = self._values if trained else others
             masks = np.stack([here == value for value in values]).astype(np.float32)
             masks = torch.as_tensor(masks, device=self.device)[None]

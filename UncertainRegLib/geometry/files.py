@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .arrays import labels_in
 from .errors import InputError, Say, unsaid
 from .grid import Grid
 from .image import Image, to_sitk
@@ -99,12 +100,14 @@ def check_labels(image: Image, path: str | Path) -> Image:
             f"{path}: has the label {array.max():.0f}; labels go up to "
             f"{np.iinfo(np.int32).max}, so number the structures anew."
         )
-    if len(np.unique(array)) > 2000:
+    array = array.astype(np.int32)
+    count = len(labels_in(array))
+    if count > 2000:
         raise InputError(
-            f"{path}: has {len(np.unique(array))} distinct values; this looks like an "
-            "intensity image. Give a segmentation instead."
+            f"{path}: has {count} distinct values; this looks like an intensity image. Give a "
+            "segmentation instead."
         )
-    return Image(array.astype(np.int32), image.grid)
+    return Image(array, image.grid)
 
 
 def write_image(image: Image, path: str | Path, compress: bool = True) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Image, Segmentation
+from ..geometry.arrays import labels_in
 from ..geometry.files import InputError, Say
 from ..geometry.segmentation import packed
 
@@ -135,10 +136,10 @@ def _in_layers(moving: Segmentation, fixed: Segmentation) -> tuple[Segmentation,
         truth = packed(fixed.relabelled({label: label for label in labels}).layers)
         for number, part in enumerate(truth):
             if number == 0:  # the first has those without a truth, too
-                later = [label for other in truth[1:] for label in np.unique(other.array)]
+                later = [label for other in truth[1:] for label in labels_in(other.array)]
                 here = np.where(np.isin(layer.array, later), 0, layer.array)
             else:
-                here = np.where(np.isin(layer.array, np.unique(part.array)), layer.array, 0)
+                here = np.where(np.isin(layer.array, labels_in(part.array)), layer.array, 0)
             pairs.append((Image(here, layer.grid), part))
     return tuple(
         Segmentation(tuple(layers), one.names, one.colors)

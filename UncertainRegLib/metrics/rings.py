@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
+from ..geometry.arrays import labels_in
+
 
 def boundary_shell(labels: np.ndarray) -> np.ndarray:
     """Foreground voxels with a face neighbour of another label (or of the background).
@@ -49,7 +51,8 @@ def boxes_of(labels: np.ndarray) -> dict[int, tuple[slice, slice, slice]]:
 
     Labels may be large: the annotation of an atlas has some of hundreds of millions.
     """
-    values = np.unique(labels[labels > 0])
+    values = labels_in(labels)
+    values = values[values > 0]
     place = np.searchsorted(values, labels) + 1
     place[labels <= 0] = 0
     return dict(zip(values.tolist(), ndimage.find_objects(place)))

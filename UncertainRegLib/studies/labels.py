@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Grid, Image, Segmentation
+from ..geometry.arrays import labels_in
 from ..metrics.calibration import reliability
 from ..metrics.correlation import auroc
 from ..metrics.overlap import dice_per_label
@@ -97,7 +98,7 @@ def baselines(
 
 def mean_dice(warped: np.ndarray, truth: np.ndarray) -> float:
     """Mean Dice over the labels that both images have."""
-    values = dice_per_label(warped, truth, sorted(set(np.unique(truth)) - {0})).values()
+    values = dice_per_label(warped, truth, sorted(set(labels_in(truth).tolist()) - {0})).values()
     return float(np.nanmean(list(values)))
 
 

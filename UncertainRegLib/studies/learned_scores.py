@@ -23,7 +23,7 @@ from ..geometry import (
     warp,
     warp_one_hot,
 )
-from ..geometry.arrays import to_numpy
+from ..geometry.arrays import labels_in, to_numpy
 from ..metrics.folding import folding_fraction, sd_log_jacobian
 from ..metrics.overlap import dice_per_label, surface_distance
 from ..metrics.predicted import Predicted, gaussian_fit, laplace_fit
@@ -176,7 +176,7 @@ def unmoved(
     inside = _inside(a.grid, fixed.grid) & _inside(b.grid, moving.grid)
     if labels is None:
         return Found(a, b, field, inside)
-    values = (0, *(int(v) for v in np.unique(labels.array) if v))
+    values = (0, *(int(v) for v in labels_in(labels.array) if v))
     soft = np.stack([warp_one_hot(labels, field, value) for value in values])
     return Found(a, b, field, inside, values, soft[None])
 
@@ -267,7 +267,7 @@ def _of_labels(found: Found, truth: np.ndarray) -> dict:
 
 def _overlap(predicted: np.ndarray, truth: np.ndarray, grid: Grid) -> dict:
     """Means over the true labels; distances over those that are left in both."""
-    labels = [int(v) for v in np.unique(truth) if v]
+    labels = [int(v) for v in labels_in(truth) if v]
     if not labels:
         return {}
     dice = dice_per_label(predicted, truth, labels)

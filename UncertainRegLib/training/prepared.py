@@ -10,6 +10,7 @@ import numpy as np
 from ..backbones.prepare import PERCENTILES
 from ..backbones.working_grid import axes_of, centred_grid
 from ..geometry import Grid, Image, inside_index, read_image, read_labels
+from ..geometry.arrays import labels_in
 from ..geometry.errors import InputError, Say, unsaid
 from ..geometry.volume import open_volume
 
@@ -161,5 +162,5 @@ def one_for_many(say: Say) -> tuple[Say, Callable[[], None]]:
 
 def label_values(labels: list[np.ndarray | None]) -> tuple[int, ...]:
     """Every label that occurs, without 0; empty without segmentations."""
-    found = [np.unique(one) for one in labels if one is not None]
+    found = [labels_in(one) for one in labels if one is not None]
     return tuple(int(v) for v in np.unique(np.concatenate(found)) if v) if found else ()
