@@ -80,6 +80,12 @@ def test_an_image_needs_a_unit(tmp_path):
     for unit, words in (("", "Gy or in cGy"), ("Gy", "no treatment"), ("rad", "no unit")):
         with pytest.raises(InputError, match=words):
             read_dose(tmp_path / "dose.nrrd", unit)
+    write_image(Image(gray(AXIAL), AXIAL), tmp_path / "gray.nrrd")
+    said = []
+    read_dose(tmp_path / "gray.nrrd", "Gy", said.append)
+    assert not said
+    read_dose(tmp_path / "gray.nrrd", "cGy", said.append)
+    assert len(said) == 1 and "goes up to 0.6 Gy only, if its values are in cGy" in said[0]
     write_image(Image(gray(AXIAL) - 30, AXIAL), tmp_path / "change.nrrd")
     with pytest.raises(InputError, match="negative"):
         read_dose(tmp_path / "change.nrrd", "Gy")

@@ -14,6 +14,7 @@ from .image import Image
 
 UNITS = {"Gy": 1.0, "cGy": 0.01}  # name: one of it in Gy
 LARGEST_GY = 200.0  # no treatment gives more: the unit is another one
+LEAST_GY = 1.0  # the largest dose of a treatment; less is seldom meant
 NEAR_MM = 0.1  # slice offsets count from 0 or are positions: which one is seen to that
 
 
@@ -38,7 +39,13 @@ def read_dose(path: str | Path, unit: str = "", say: Say = unsaid) -> Image:
     if not unit:
         raise InputError(f"{path}: has no unit of its own; say whether it is in Gy or in cGy.")
     image = read_image(path, say)
-    return _checked(Image(image.array * np.float32(UNITS[unit]), image.grid), path)
+    dose = _checked(Image(image.array * np.float32(UNITS[unit]), image.grid), path)
+    if dose.array.max() < LEAST_GY:
+        say(
+            f"{path}: goes up to {dose.array.max():.2g} Gy only, if its values are in {unit}; is its "
+            "unit another one?"
+        )
+    return dose
 
 
 def _checked(dose: Image, path: Path) -> Image:
