@@ -43,7 +43,6 @@ class Backbone(Protocol):
         coarse_samples: `for_samples` gives a coarser method than its own.
         refinement: of what `for_samples` gives, where it registers more coarsely: what the whole
             method adds to its answer for the pair itself, in mm LPS; it is added to each sample.
-        in_one_pass: `register_many` computes several registrations together.
         one_core: several of its registrations at the same time, a core each, are quicker than all
             cores for one after the other, and none depends on those before it.
         notes: what had to be decided about the images last prepared, in sentences.
@@ -58,7 +57,6 @@ class Backbone(Protocol):
     voxels: int = 0
     coarse_samples: bool = False
     refinement: DisplacementField | None = None
-    in_one_pass: ClassVar[bool] = False
     one_core: ClassVar[bool] = False
     notes: Sequence[str] = ()
     stream: int = 0
@@ -77,7 +75,9 @@ class Backbone(Protocol):
         """
 
     def register_many(self, fixed: Image, moving: Sequence[Image]) -> list[DisplacementField]:
-        """`register` for several moving images; a network looks at all of them in one pass."""
+        """`register` for several moving images; a network looks at all of them in one pass. A
+        subclass that changes how it registers changes this with it, or it is not asked for many.
+        """
         return [self.register(fixed, one) for one in moving]
 
     def for_samples(self, fixed: Image, moving: Image) -> Backbone:

@@ -35,9 +35,17 @@ def available_memory_mb() -> float | None:
     return _said_by_linux("/proc/meminfo", "MemAvailable")
 
 
+def forget_peak_on(device: str) -> None:
+    """Let the peak of `times_in_free_memory` begin anew."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def times_in_free_memory(device: str) -> float:
-    """How many times what this process has needed at most on a graphics card fits into the memory
-    that it can have there now; 1 on a CPU."""
+    """How many times what this process needed at most on a graphics card, since it was told to
+    forget that, fits into the memory that it can have there now; 1 on a CPU."""
     if not device.startswith("cuda"):
         return 1.0
     import torch

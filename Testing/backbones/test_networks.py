@@ -16,6 +16,7 @@ from UncertainRegLib.perturbations import Deform, Translation  # noqa: E402
 from UncertainRegLib.posterior.labels import LabelProbabilities  # noqa: E402
 from UncertainRegLib.posterior.stream import SampleStream, Validity  # noqa: E402
 from UncertainRegLib.samplers import Equivariance  # noqa: E402
+from UncertainRegLib.samplers.in_one_pass import registers_many  # noqa: E402
 
 OBLIQUE = np.array([[0.95, -0.2, 0.24], [0.3, 0.65, -0.7], [-0.02, 0.73, 0.68]])
 OBLIQUE = np.linalg.qr(OBLIQUE)[0] * [1, 1, -1]  # columns: oblique and left-handed
@@ -299,7 +300,7 @@ def test_several_images_in_one_pass_are_registered_as_each_alone(name, pair, req
     if name == "coarse":
         backbone.coarse_samples = True
         backbone = backbone.for_samples(fixed, moving)
-    assert backbone.in_one_pass
+    assert registers_many(backbone)
     generator = np.random.default_rng(2)
     images = [
         Translation(0.1).draw(moving.grid, generator).perturbed(moving, 0.0) for _ in range(2)

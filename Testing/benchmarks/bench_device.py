@@ -4,12 +4,12 @@
         [--only unigradicon,voxelmorph,clapirn] [--families deform,translation,shear,scale]
         [--batches 1,auto]
 
-Networks and images are those of `bench_sample_overhead.py`. Printed are, for each family and batch,
-medians of the wall seconds of N samples (perturb, register, undo, sum up) with the network on the
-device already, the peak of the device's memory, and how far the means lie from those of one image
-a pass; before them, the seconds that the network takes to reach the device. The aim for uniGradICON
-on a card of the last generations: 2 s for 50 samples with loading, in each family. A batch takes
-memory and time of a CPU to no avail: ``--device cpu --samples 4 --batches 1,2`` shows it.
+Networks and images are those of `bench_sample_overhead.py`; "auto" is what a run does. Printed are,
+for each family and batch, medians of the wall seconds of N samples (perturb, register, undo, sum up)
+with the network on the device already, the peak of the device's memory, and how far the means lie
+from those of one image a pass; before them, the seconds that the network takes to reach the device.
+The aim for uniGradICON on a card of the last generations: 2 s for 50 samples with loading, in each
+family. ``--device cpu --samples 4 --batches 1,2`` shows what two images a pass are to a CPU.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from UncertainRegLib.environment import peak_memory_mb
 from UncertainRegLib.geometry.arrays import to_numpy
 from UncertainRegLib.perturbations import PAPER
 from UncertainRegLib.posterior.moments import Moments
-from UncertainRegLib.samplers import Equivariance, equivariance
-from UncertainRegLib.samplers.in_one_pass import batch_size
+from UncertainRegLib.samplers import Equivariance, equivariance, in_one_pass
+from UncertainRegLib.samplers.in_one_pass import AT_MOST, SHARE
 
 
 def main() -> None:
@@ -59,15 +59,16 @@ def main() -> None:
         for family in given.families.split(","):
             alone = None
             for batch in given.batches.split(","):
-                size = batch_size(given.device) if batch == "auto" else int(batch)
-                equivariance.batch_size = lambda device, size=size: size
+                equivariance.pays_on = lambda device, batch=batch: batch != "1"
+                in_one_pass.AT_MOST = AT_MOST if batch == "auto" else int(batch)
+                in_one_pass.SHARE = SHARE if batch == "auto" else float(batch)
                 if given.device != "cpu":
                     torch.cuda.reset_peak_memory_stats()
                 seconds, mean = timed(backbone, family, fixed, moving, given)
                 alone = (seconds, mean) if alone is None else alone
                 apart = np.linalg.norm(mean - alone[1], axis=-1).max()
                 print(
-                    f"| {name} | {family} | {size} | {seconds:.2f} | {seconds / alone[0]:.2f} "
+                    f"| {name} | {family} | {batch} | {seconds:.2f} | {seconds / alone[0]:.2f} "
                     f"| {peak_mb(given.device):.0f} | {apart:.1e} |",
                     flush=True,
                 )

@@ -63,6 +63,34 @@ def test_numpy_keeps_what_is_the_same_everywhere():
     assert (interpolate(values, places_around(values.shape)) == values[0, 0, 0]).all()
 
 
+def test_a_voxel_has_its_own_value_to_the_last_bit():
+    """Whatever stands before it: another size, or nothing that is a number; and one place is one."""
+    values = drawn((5, 6, 7)) * np.float32(1000)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in (7, 6, 5)), indexing="ij"), -1).T
+    index = index.reshape(3, 5, 6, 7).transpose(1, 2, 3, 0).astype(np.float32)
+    np.testing.assert_array_equal(interpolate(values, index), values)
+    line = np.array([0, 1e8, np.nan, 5], np.float32).reshape(1, 1, 4)
+    for place, value in ((3.0, 5.0), (9.0, 5.0), (0.0, 0.0)):
+        found = interpolate(line, np.array([place, 0.0, 0.0], np.float32))
+        assert found.shape == () and found == value
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_the_order_of_bytes_of_a_file_stays_in_it(mode):
+    values = drawn((3, 4, 5)).astype(">f4")
+    found = interpolate(values, places_around(values.shape), mode)
+    assert found.dtype == np.float32 and found.dtype.isnative
+
+
+@needs_torch
+def test_linear_values_of_torch_have_slopes_in_the_place():
+    """A ramp of 2 mm a voxel."""
+    ramp = 2 * torch.arange(5.0).expand(3, 4, 5)
+    place = torch.tensor([[1.3, 1.0, 1.0]], requires_grad=True)
+    interpolate(ramp, place).sum().backward()
+    assert place.grad[0, 0] == pytest.approx(2.0)
+
+
 @needs_torch
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("channels", [(), (3,)])

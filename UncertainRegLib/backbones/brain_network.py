@@ -24,7 +24,7 @@ class BrainNetwork(Backbone):
     displacement (B, 3, Z, Y, X) in voxels, channel c along array axis c.
     """
 
-    learned = in_one_pass = True
+    learned = True
     shape = SHAPE
     axes = AXES
     divide_by = 0.0  # of the intensities; 0: their minimum becomes 0, their maximum 1
@@ -74,7 +74,7 @@ def fields_of(voxels, fixed: Image, moving: Sequence[Image]) -> list[Displacemen
     channel c along array axis c."""
     return [
         field_from_voxels(one.permute(1, 2, 3, 0), fixed.grid, image.grid)
-        for one, image in zip(voxels, moving)
+        for one, image in zip(voxels, moving, strict=True)
     ]
 
 

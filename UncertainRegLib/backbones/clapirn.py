@@ -76,12 +76,12 @@ class ConditionalLapIRN(BrainNetwork):
         """Displacement in voxels, (B, 3, Z, Y, X), channel c along array axis c."""
         return _voxels(self.network(moving, fixed, self.smoothness), fixed.shape[2:])
 
-    def register(self, fixed: Image, moving: Image) -> DisplacementField:
-        """Displacement field (mm LPS) on the grid of the prepared fixed image."""
-        field = super().register(fixed, moving)
+    def register_many(self, fixed: Image, moving: Sequence[Image]) -> list[DisplacementField]:
+        """`register` in one pass."""
+        fields = super().register_many(fixed, moving)
         if self.coarse_samples:
-            self._last = fixed, moving, field
-        return field
+            self._last = fixed, moving[-1], fields[-1]
+        return fields
 
     def for_samples(self, fixed: Image, moving: Image) -> Backbone:
         """The two coarser levels, unless told otherwise."""
@@ -96,7 +96,7 @@ class ConditionalLapIRN(BrainNetwork):
 class _Coarse(Backbone):
     """The network without its finest level: fields on half the grid of the prepared images."""
 
-    learned = in_one_pass = True
+    learned = True
 
     def __init__(
         self, whole: ConditionalLapIRN, fixed: Image, moving: Image, field: DisplacementField
@@ -126,7 +126,7 @@ class _Coarse(Backbone):
             field_from_voxels(
                 one.permute(1, 2, 3, 0) / 2, fixed.grid.resized(half), image.grid.resized(half)
             )
-            for one, image in zip(_voxels(unit, sizes), moving)
+            for one, image in zip(_voxels(unit, sizes), moving, strict=True)
         ]
 
 

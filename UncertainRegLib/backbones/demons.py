@@ -82,8 +82,8 @@ class Demons(Backbone):
         )
 
     def for_samples(self, fixed: Image, moving: Image) -> Backbone:
-        """The same; the fixed image is coarsened once, and the affine map of a perturbed image is
-        searched from that of the original."""
+        """The same; with an affine map, which is searched from that of the original, the fixed image
+        is coarsened once."""
         if not self.affine:
             return self
         return _Again(

@@ -84,7 +84,8 @@ def check_finite(field: DisplacementField) -> None:
 def out_of_memory(error: BaseException) -> bool:
     """Is it lack of memory? Libraries say so in different classes."""
     return isinstance(error, MemoryError) or any(
-        words in str(error).lower() for words in ("out of memory", "bad_alloc", "failed to alloc")
+        words in str(error).lower()
+        for words in ("out of memory", "bad_alloc", "failed to alloc", "alloc_failed")
     )
 
 

@@ -36,7 +36,7 @@ class UniGradICON(Backbone):
     weights: str = ""
     device: str = "cpu"
 
-    learned = in_one_pass = True
+    learned = True
     place = 4
     facts = Facts(
         name="unigradicon",

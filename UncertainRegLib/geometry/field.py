@@ -11,7 +11,7 @@ from .arrays import Array, as_like, is_torch, namespace, to_numpy, turned
 from .grid import Grid
 from .interpolate import interpolate, regrid
 
-SEEN = 64  # places along an axis that an affine map is fitted to
+SEEN = 64  # places along an axis that an affine map is fitted to, or up to twice as many
 FLATTEST = 0.01  # determinant of an affine map that is still undone by its inverse
 
 
@@ -141,7 +141,7 @@ def invert_at(
 
 
 def affine_part(field: DisplacementField) -> np.ndarray:
-    """(4, 4) the affine map nearest to phi over the grid, LPS mm; a shift where that one folds."""
+    """(4, 4) the affine map nearest to phi on a thinned grid, LPS mm; a shift where that one folds."""
     every = [max(1, n // SEEN) for n in field.grid.shape]
     vectors = to_numpy(field.vectors[tuple(slice(None, None, step) for step in every)])
     affine = field.grid.affine.copy()

@@ -1,7 +1,7 @@
 """Values of a voxel array between its voxels, or on another grid: a primitive with two bodies.
 
-On a CPU both go the same way, torch tensors on a graphics card through torch. All clamp the position
-to the outermost voxel centres, so that all give the same values everywhere.
+What is linear goes through `trilinear` on a CPU, and through torch on a graphics card. All clamp the
+position to the outermost voxel centres, so that they give the same values everywhere.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _numpy(values: np.ndarray, index: np.ndarray, mode: str) -> np.ndarray:
     if mode == "linear" and not np.issubdtype(values.dtype, np.floating):
         channels = channels.astype(np.float32)
     rows, step = _rows_of(channels)
-    found = np.empty((len(places), len(rows)), channels.dtype)
+    found = np.empty((len(places), len(rows)), channels.dtype.newbyteorder("="))
     for first in range(0, len(places), SLAB_POINTS):
         here = slice(first, first + SLAB_POINTS)
         if mode == "nearest":
@@ -87,7 +87,7 @@ def _numpy(values: np.ndarray, index: np.ndarray, mode: str) -> np.ndarray:
             slab = trilinear(rows, values.shape[:3], places[here], step)
         for c, row in enumerate(slab):
             found[here, c] = row
-    return found.reshape(*index.shape[:-1], *values.shape[3:])
+    return found.reshape((*index.shape[:-1], *values.shape[3:]))
 
 
 def _nearest(shape, places: np.ndarray) -> np.ndarray:
@@ -101,7 +101,8 @@ def _nearest(shape, places: np.ndarray) -> np.ndarray:
 
 def _rows_of(channels: np.ndarray) -> tuple[list[np.ndarray], int]:
     """The channels of an array (Z, Y, X, C) as rows, and the step from a voxel to the next, see
-    `trilinear`; views, whether the channels lie beside each other in memory or apart."""
+    `trilinear`; views of it where its channels lie beside each other in memory or apart, else copies.
+    """
     if channels.flags.c_contiguous:
         flat, count = channels.reshape(-1), channels.shape[-1]
         return [flat[c:] for c in range(count)], count

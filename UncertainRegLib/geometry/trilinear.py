@@ -1,7 +1,7 @@
 """Linear interpolation on a CPU, whole rows of corners and of weights at a time.
 
 One voxel at a time, as in scipy's ``map_coordinates`` and in the 3-D ``grid_sample`` of torch, it takes
-three times as long in numpy, and half as long again in torch.
+two to four times as long in numpy, and half as long again in torch.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def trilinear(rows: list[Array], shape: Sequence[int], index: Array, step: int =
     weights, steps, last = [], [], -step
     for axis, n in enumerate(reversed(shape)):
         place = xp.clip(places[:, axis], 0, n - 1)
-        below = xp.floor(place)
-        xp.clip(below, 0, max(n - 2, 0), out=below)
-        weights.append(as_like(place - below, rows[0]))
+        below = xp.clip(xp.floor(place), 0, max(n - 2, 0))
+        weight = as_like(place - below, rows[0])
+        weights.append((weight, None if is_torch(weight) else np.flatnonzero(weight == 1)))
         below = _whole(below)
         below *= step
         below += corner
@@ -41,18 +41,21 @@ def trilinear(rows: list[Array], shape: Sequence[int], index: Array, step: int =
         steps.append(step if n > 1 else 0)
         step *= n
     # A place that is not a number has a value that is none either: any corner will do.
-    xp.clip(corner, 0, step + last - sum(steps), out=corner)
+    corner = xp.clip(corner, 0, step + last - sum(steps))
 
     def between(row: Array, axis: int) -> Array:
         """Interpolated along the axes up to ``axis``, from the corner in what is left of a row."""
         if axis < 0:
             return row.index_select(0, corner) if is_torch(row) else row.take(corner)
         low, high = between(row, axis - 1), between(row[steps[axis] :], axis - 1)
+        weight, ends = weights[axis]
         if is_torch(row):
-            return low.lerp_(high, weights[axis])
+            return low.lerp_(high, weight)
+        kept = high[ends]  # on the last voxel of an axis: its own value, whatever is before it
         high -= low
-        high *= weights[axis]
+        high *= weight
         high += low
+        high[ends] = kept
         return high
 
     return [between(row, 2).reshape(index.shape[:-1]) for row in rows]

@@ -18,7 +18,7 @@ from ..contracts import Backbone, Family, OnProgress, Perturbation, Sampler
 from ..geometry import DisplacementField, Image
 from ..geometry.arrays import to_numpy
 from ..settings import check_settings, defaults
-from .in_one_pass import Passes, batch_size
+from .in_one_pass import Passes, pays_on, registers_many
 from .sample import Sample, reseed
 from .side_by_side import Calls, at_once, registration_mb, side_by_side
 
@@ -89,14 +89,10 @@ class Equivariance(Sampler):
 
     def _calls(self, fixed: Image) -> AbstractContextManager[Calls | Passes]:
         """What computes the registrations: one after the other, side by side, or in one pass."""
-        size = (
-            batch_size(str(fixed.array.device))
-            if self._several and self.backbone.in_one_pass
-            else 1
-        )
-        return (
-            nullcontext(Passes(size)) if size > 1 else side_by_side(self._at_once(fixed.array.size))
-        )
+        device = str(fixed.array.device)
+        if self._several and pays_on(device) and registers_many(self.backbone):
+            return nullcontext(Passes(device))
+        return side_by_side(self._at_once(fixed.array.size))
 
     @property
     def _several(self) -> bool:
@@ -154,6 +150,8 @@ class Equivariance(Sampler):
             while failures.finished < n:
                 begin()
                 draw, result = begun.popleft()
+                if draw.group == lost:
+                    continue
                 found = failures.attempt(result)
                 if found is None:
                     lost = draw.group
@@ -199,26 +197,34 @@ class _Draw:
 
 def _registered(
     backbone: Backbone, fixed: Image, draws: Sequence[_Draw]
-) -> list[tuple[DisplacementField, np.ndarray, float]]:
+) -> list[tuple[DisplacementField, np.ndarray, float] | ValueError]:
     """For each perturbed image its registration in original space, a few vectors of what the
-    backbone answered, and the seconds it took."""
+    backbone answered, and the seconds it took; or an error where it diverged."""
     started = perf_counter()
     moving = [draw.perturbed() for draw in draws]
     if len(moving) == 1:
         fields = [backbone.register(fixed, moving[0])]
     else:
         fields = backbone.register_many(fixed, moving)
-    found = []
-    for draw, field in zip(draws, fields, strict=True):
-        check_finite(field)
-        answer = to_numpy(field.vectors[THINNED]).copy()  # little: it leaves a graphics card
-        sample = draw.tau.push(field)
-        if backbone.refinement is not None:
-            whole = sample.vectors + backbone.refinement.vectors
-            sample = DisplacementField(whole, sample.grid)
-        found.append((sample, answer))
+    found = [_undone(backbone, draw, field) for draw, field in zip(draws, fields, strict=True)]
     seconds = (perf_counter() - started) / len(found)
-    return [(sample, answer, seconds) for sample, answer in found]
+    return [one if isinstance(one, ValueError) else (*one, seconds) for one in found]
+
+
+def _undone(
+    backbone: Backbone, draw: _Draw, field: DisplacementField
+) -> tuple[DisplacementField, np.ndarray] | ValueError:
+    """A registration with its perturbation undone, and a few vectors of the backbone's answer."""
+    try:
+        check_finite(field)
+    except ValueError as error:
+        return error.with_traceback(None)
+    answer = to_numpy(field.vectors[THINNED]).copy()  # little: it leaves a graphics card
+    sample = draw.tau.push(field)
+    if backbone.refinement is not None:
+        whole = sample.vectors + backbone.refinement.vectors
+        sample = DisplacementField(whole, sample.grid)
+    return sample, answer
 
 
 def median_mm(vectors: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from ..environment import available_memory_mb
+from .in_one_pass import given
 
 AT_MOST = 8  # at the same time: one thread sums up what all of them find
 BYTES_PER_VOXEL = 320  # of the working grid, of one demons registration (300 measured)
@@ -35,12 +36,12 @@ class Calls:
         """A function that gives the result of ``work`` for ``thing``, or raises its error.
 
         Args:
-            work: takes things, returns a result for each; here it is given one.
+            work: takes things, here one; returns for each a result, or the error that it ended with.
         """
         if self._pool is None:
-            return lambda: work([thing])[0]
+            return lambda: given(work([thing])[0])
         future = self._pool.submit(work, [thing])
-        return lambda: future.result()[0]
+        return lambda: given(future.result()[0])
 
 
 def at_once(voxels: int) -> int:
