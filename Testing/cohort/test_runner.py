@@ -263,6 +263,16 @@ def test_a_folder_of_something_else_is_refused(pairs, tmp_path):
         run_cohort(pairs, CohortFolder(tmp_path), lambda *_, **__: None)
 
 
+def test_a_result_and_a_file_are_no_folder_of_a_cohort(pairs, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "result.json").write_text("{}", "utf-8")
+    (tmp_path / "file").write_text("", "utf-8")
+    for name, words in (("one", "the result of one pair"), ("file", "is a file")):
+        with pytest.raises(ValueError, match=words):
+            run_cohort(pairs, CohortFolder(tmp_path / name), lambda *_, **__: None)
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["result.json"]
+
+
 def test_without_dask_the_sentence_says_what_to_install(pairs, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(machine, "PACKAGES", {"no_such_package": "distributed"})
     assert main(["cohort", str(pairs), "--out", str(tmp_path / "out")]) == 1

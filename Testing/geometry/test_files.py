@@ -1,5 +1,7 @@
 """Files and what becomes of them: sheared grids, fields that are too small, what a field says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -175,6 +177,24 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path):
     with pytest.raises(OSError, match=r"x\.nrrd: cannot be written; is the disk full") as error:
         write_image(image, tmp_path / "gone" / "x.nrrd")
     assert "ITK" not in str(error.value)
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
+    """As where the disk is full in the middle of it."""
+    image = Image(np.ones((2, 3, 4), np.float32), Grid.from_spacing((2, 3, 4), (1.0, 1.0, 1.0)))
+    write_image(image, tmp_path / "x.nii.gz")
+    before = (tmp_path / "x.nii.gz").read_bytes()
+
+    def half(image, name, *options):
+        Path(name).write_bytes(b"half")
+        raise RuntimeError("no space")
+
+    monkeypatch.setattr(sitk, "WriteImage", half)
+    for name in ("x.nii.gz", "y.seg.nrrd"):
+        with pytest.raises(OSError, match="cannot be written; is the disk full"):
+            write_image(image, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.nii.gz"]
+    assert (tmp_path / "x.nii.gz").read_bytes() == before
 
 
 def test_the_share_beyond_a_field_is_said():

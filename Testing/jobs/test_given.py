@@ -83,7 +83,7 @@ def test_tables_and_maps_are_those_of_the_given_one(pair, tmp_path):
 
 
 def test_the_expected_error_is_that_of_the_place_where_it_puts_a_landmark(pair, tmp_path):
-    given = DisplacementField(TRUTH.vectors + np.float32([6.0, 0, 0]), GRID)
+    given = DisplacementField(TRUTH.vectors + np.float32([3.0, 0, 0]), GRID)
     write_field(given, tmp_path / "given.nrrd")
     points = {f"{one}_points": str(pair / f"{one}_points.csv") for one in ("fixed", "moving")}
     record = judged(pair, tmp_path / "out", tmp_path / "given.nrrd", **points)
@@ -94,6 +94,16 @@ def test_the_expected_error_is_that_of_the_place_where_it_puts_a_landmark(pair, 
     elsewhere = interpolate(expected.array, GRID.to_index(np.array([row["mean_lps"]])))[0]
     assert row["expected_mm"] == pytest.approx(found, abs=0.02)
     assert abs(found - elsewhere) > 0.05
+
+
+def test_one_that_does_not_fit_has_no_expected_error(pair, tmp_path):
+    """It would be that of registrations that do: a few mm, however far this one is off."""
+    given = DisplacementField(TRUTH.vectors + np.float32([20.0, 0, 0]), GRID)
+    write_field(given, tmp_path / "given.nrrd")
+    record = judged(pair, tmp_path / "out", tmp_path / "given.nrrd")
+    assert record.given.suspicions and record.expected_error is None
+    assert "expected_error_mm" not in record.maps and "uncertainty_mm" in record.maps
+    assert any("the transform that was given does not" in text for text in record.warnings)
 
 
 def test_no_bound_is_stated_for_it_and_the_reason_is(pair, tmp_path):

@@ -105,6 +105,21 @@ def test_the_transform_of_another_patient_fits_in_no_way():
     assert "probably belongs to other images" in sentence
 
 
+def test_a_mistake_that_gains_a_little_is_not_denied():
+    """The affine part of a deformation gains too little to be sure of its inverse."""
+    matrix = np.array(
+        [[1.0, 0.06, 0, 6.0], [-0.06, 1.0, 0, -4.5], [0, 0.0, 1.0, 3.8], [0, 0, 0, 1.0]]
+    )
+    both = GivenTransform((TRUTH, matrix))
+    truth = field(both.map(GRID.points())[0] - GRID.points())
+    inputs = Inputs(warp(MOVING, truth, None), MOVING)
+    transform = GivenTransform((np.linalg.inv(matrix),), ("t.mat",))
+    inputs.given = on_fixed(transform, GRID, "fixed.nii.gz", lambda sentence: None)
+    (sentence,) = suspicions(inputs, truth)
+    assert "It fits a little better" in sentence and "any other usual reading" not in sentence
+    assert "the other way round" in sentence or "as its inverse" in sentence  # here nearly the same
+
+
 def test_landmarks_that_fit_are_believed_more_than_intensities():
     """Images of two contrasts may not show what fits."""
     other = field(smooth_field(GRID, 3.0).vectors[::-1, :, ::-1] * (0.4, 1, -1) + (5, -4, 3))

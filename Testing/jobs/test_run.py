@@ -29,6 +29,7 @@ from UncertainRegLib.geometry import (
 from UncertainRegLib.geometry.landmarks import read_points, write_points
 from UncertainRegLib.jobs import Job, run
 from UncertainRegLib.jobs.events import Silent
+from UncertainRegLib.jobs.inputs import read_inputs
 from UncertainRegLib.perturbations import FAMILIES, PAPER
 from UncertainRegLib.results.reader import read_result
 
@@ -163,6 +164,32 @@ def test_tables(finished):
         assert row["inside95"] is row["axes_mm"] is None  # four samples span no such region
 
 
+def test_landmarks_outside_their_image_are_in_no_mean(pair, tmp_path):
+    """The error of the others is what it is without them."""
+    folder, *_ = pair
+    names, points = read_points(folder / "fixed_points.csv")
+    write_points([*names, "far"], [*points, [500, 500, 500]], tmp_path / "fixed.csv")
+    names, points = read_points(folder / "moving_points.csv")
+    write_points([*names, "far"], [*points, [11.0, 22, 3]], tmp_path / "moving.csv")
+    files = {f"{role}_points": str(tmp_path / f"{role}.csv") for role in ("fixed", "moving")}
+    inputs = read_inputs(job_of(folder, tmp_path / "out", **files))
+    assert inputs.known_points.tolist() == [True, True, True, False]
+    assert any("outside the fixed image" in text and "far" in text for text in inputs.notes)
+
+
+def test_what_is_given_twice_or_on_other_voxels_is_said(pair, tmp_path):
+    folder, *_ = pair
+    coarse = GRID.resized([n // 2 for n in GRID.shape])
+    write_image(Image(np.ones(coarse.shape, np.uint8), coarse), tmp_path / "mask.nrrd")
+    twice = {f"{role}_points": str(folder / "moving_points.csv") for role in ("fixed", "moving")}
+    twice |= {f"{role}_labels": str(folder / "fixed_labels.nrrd") for role in ("fixed", "moving")}
+    job = job_of(folder, tmp_path / "out", **twice, moving_mask=str(tmp_path / "mask.nrrd"))
+    notes = read_inputs(job).notes
+    assert sum("nothing that is measured by it means anything" in text for text in notes) == 2
+    assert sum("has other voxels than" in text and "mask.nrrd" in text for text in notes) == 1
+    assert not read_inputs(job_of(folder, tmp_path / "out")).notes
+
+
 def test_numbers_that_mean_nothing_are_warned_of_or_blank(pair, tmp_path, capsys):
     """A landmark and a structure off the moving image; two samples span no ellipsoid."""
     from UncertainRegLib.__main__ import main
@@ -188,7 +215,7 @@ def test_numbers_that_mean_nothing_are_warned_of_or_blank(pair, tmp_path, capsys
     assert main(["run", *options, "--samples", "2"]) == 0
     out, err = capsys.readouterr()
     assert (
-        "4 landmarks with a known truth: mean error (TRE, in the fixed space)" in out
+        "3 landmarks with a known truth: mean error (TRE, in the fixed space)" in out
         and "ellipsoid" not in out
     )
     assert "outside the moving image, so their numbers mean nothing: far." in err

@@ -1,5 +1,6 @@
 """The report holds what the result says, in one file, and survives missing parts."""
 
+import errno
 import json
 import re
 from importlib.util import find_spec
@@ -96,6 +97,29 @@ def test_a_picture_without_pillow_is_one_sentence(tmp_path, monkeypatch, capsys)
     folder = write_fake_result(tmp_path / "result")
     assert main(["report", str(folder), "--picture", str(tmp_path / "page.png")]) == 1
     assert capsys.readouterr().err.startswith("Error: A summary picture needs the package Pillow")
+
+
+@pytest.mark.parametrize("picture", [False, True])
+def test_a_report_is_whole_or_as_it_was(tmp_path, monkeypatch, picture, capsys):
+    """A full disk is one sentence with the name of the file, and leaves the old report."""
+    folder = write_fake_result(tmp_path / "result")
+    options = ["report", str(folder)]
+    file = folder / "report.html"
+    if picture:
+        pytest.importorskip("PIL")
+        file = tmp_path / "p.png"
+        options += ["--picture", str(file)]
+    assert main(options) == 0
+    before, names = file.read_bytes(), {path.name for path in file.parent.iterdir()}
+
+    def full(*names):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    assert main(options) == 1
+    assert f"{file.name}: No space left on device." in capsys.readouterr().err
+    assert file.read_bytes() == before
+    assert {path.name for path in file.parent.iterdir()} == names
 
 
 def test_summary_is_one_picture(tmp_path):

@@ -19,6 +19,21 @@ from UncertainRegLib.scene.headless import HeadlessScene  # noqa: E402
 from UncertainRegLib.scene.result import find_results, load_result, update_result  # noqa: E402
 
 
+def test_a_scene_that_cannot_be_written_leaves_nothing(tmp_path):
+    class Scene:
+        def WriteToMRB(self, name):
+            Path(name).write_bytes(b"half")
+            (Path(name).parent / "_tmp").mkdir()
+            return False
+
+    (tmp_path / "old.mrb").write_bytes(b"whole")
+    for name in ("scene.mrb", "old.mrb", "gone/scene.mrb"):
+        with pytest.raises(OSError, match=r"\.mrb: the scene could not be written"):
+            write_bundle(Scene(), tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.mrb"]
+    assert (tmp_path / "old.mrb").read_bytes() == b"whole"
+
+
 @pytest.mark.parametrize("left_handed", [False, True], ids=["oblique", "left-handed"])
 def test_everything_survives_in_a_fresh_process(tmp_path, left_handed):
     folder = write_fake_result(tmp_path / "result", left_handed=left_handed)

@@ -93,4 +93,8 @@ def in_words(dose: Dose) -> str:
     for row in dose.rows:
         cells = "".join(f"{cell(row, name):>22}" for name in NUMBERS)
         lines.append(f"{row['name'][:23]:24}{cells}")
-    return "\n".join([*lines, f"In brackets: 5 to 95 % of {dose.samples} samples."])
+    lines.append(
+        "By the registration; in brackets 5 to 95 % of "
+        f"{dose.samples} samples, which need not hold what the registration gives."
+    )
+    return "\n".join(lines)

@@ -32,6 +32,8 @@ def _list(options, report) -> int:
         )
         return COMPLETE
     for entry in listing():
-        state = "ready" if entry.available else f"not installed: {entry.to_install}"
+        state = f"not installed: {entry.to_install}"
+        if entry.available:
+            state = f"for models of {entry.trained_by}" if entry.trained_by else "ready"
         print(f"{entry.name:20} {entry.title:32} {state}")
     return COMPLETE

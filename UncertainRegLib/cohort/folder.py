@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..results.atomic import replace_text
+from ..results.schema import FILE
 
 SCHEMA = "uncertainreg-cohort/1"
 
@@ -79,8 +80,14 @@ class CohortFolder:
         """What ``cohort.json`` says; empty where there is none.
 
         Raises:
-            ValueError: it is damaged, or of another schema.
+            ValueError: it is damaged, or of another schema; or the folder is none, or of one pair.
         """
+        if self.path.is_file():
+            raise ValueError(f"{self.path}: is a file; choose a folder for the cohort.")
+        if (self.path / FILE).is_file():
+            raise ValueError(
+                f"{self.path}: is the result of one pair; choose another folder for the cohort."
+            )
         try:
             content = json.loads(self.about.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -27,6 +27,7 @@ from .given import Given, on_fixed
 from .job import Job
 from .pairs import pair_points, pair_structures, some_of
 
+ON_VOXEL = 0.01  # voxels: what lies so near to a voxel is on it
 FEWEST_MASKED = 64  # voxels, those of the smallest image: fewer say nothing of where an organ lies
 
 
@@ -70,25 +71,6 @@ class Inputs:
         """(P,) booleans: the landmarks whose true position in the fixed image is known."""
         return np.isfinite(self.fixed_points).all(axis=1)
 
-    def warnings(self) -> list[str]:
-        """What is odd about the files, a sentence each, but no reason to refuse them."""
-        found = list(self.notes)
-        for points, image, name in (
-            (self.moving_points, self.moving, "moving"),
-            (self.fixed_points, self.fixed, "fixed"),
-        ):
-            if points is None:
-                continue
-            known = np.isfinite(points).all(axis=1)
-            inside = inside_index(image.grid.shape, image.grid.to_index(points))
-            outside = [label for label, here in zip(self.point_names, inside | ~known) if not here]
-            if outside:
-                found.append(
-                    f"These landmarks lie outside the {name} image, so their numbers mean "
-                    f"nothing: {some_of(outside)}."
-                )
-        return found
-
 
 def read_inputs(job: Job) -> Inputs:
     """Read and check all files of a job.
@@ -98,6 +80,7 @@ def read_inputs(job: Job) -> Inputs:
     """
     notes: list[str] = []
     say = notes.append
+    _say_twice(job, say)
     fixed, moving = read_image(job.fixed, say), read_image(job.moving, say)
     check_overlap(fixed.grid, moving.grid, job.fixed, job.moving)
     inputs = Inputs(
@@ -130,11 +113,30 @@ def read_inputs(job: Job) -> Inputs:
     return inputs
 
 
+def _say_twice(job: Job, say: Say) -> None:
+    """Say where the fixed and the moving one are the same file."""
+    for what, one, other in (
+        ("segmentations", job.fixed_labels, job.moving_labels),
+        ("landmarks", job.fixed_points, job.moving_points),
+    ):
+        if one and Path(one) == Path(other):
+            say(
+                f"{one}: is given as both {what}, so that nothing that is measured by it means "
+                "anything; give those of each image."
+            )
+
+
 def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
     if not mask_file:
         return image
     mask = read_segmentation(mask_file, say).foreground()
     check_overlap(image.grid, mask.grid, image_file, mask_file)
+    between = np.linalg.inv(image.grid.affine) @ mask.grid.affine
+    if np.abs(between - np.rint(between)).max() > ON_VOXEL:  # not a part of its voxels
+        say(
+            f"{mask_file}: has other voxels than {image_file}, and was brought to them where its "
+            "header places it; is it the mask of this image?"
+        )
     mask = mask.resample(image.grid, "nearest", 0).array > 0
     marked = int(mask.sum())
     if marked < FEWEST_MASKED:
@@ -183,6 +185,29 @@ def _read_points(inputs: Inputs, job: Job, say: Say) -> None:
         inputs.fixed_points = pair_points(
             (names, points), read_landmarks(job.fixed_points, say), titles, say
         )[placed]
+    _say_outside(inputs, say)
+
+
+def _say_outside(inputs: Inputs, say: Say) -> None:
+    """Say which landmarks lie outside their image; no error is counted of them."""
+    without = np.zeros(len(inputs.point_names), bool)
+    for points, image, name in (
+        (inputs.moving_points, inputs.moving, "moving"),
+        (inputs.fixed_points, inputs.fixed, "fixed"),
+    ):
+        if points is None:
+            continue
+        known = np.isfinite(points).all(axis=1)
+        outside = known & ~inside_index(image.grid.shape, image.grid.to_index(points))
+        if outside.any():
+            labels = [label for label, there in zip(inputs.point_names, outside) if there]
+            say(
+                f"These landmarks lie outside the {name} image, so their numbers mean nothing: "
+                f"{some_of(labels)}."
+            )
+            without |= outside
+    if inputs.fixed_points is not None:
+        inputs.fixed_points[without] = np.nan
 
 
 def read_structures(

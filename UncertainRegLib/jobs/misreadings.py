@@ -78,27 +78,39 @@ def suspicions(inputs: Inputs, own: DisplacementField) -> list[str]:
     without, best = trial.fit(lambda points: points), trial.fit(own.map)
     found = trial.fit(lambda points: transform.map(points)[0])
     gain = best.similarity - without.similarity
-    fits = [(trial.fit(reading.points), reading) for reading in readings(inputs, transform, own)]
-    fits = [
-        (other, reading)
-        for other, reading in fits
-        if trial.is_better(other, found, CLEARLY * max(gain, SEEN))
-        and trial.is_better(other, without, ENOUGH * max(gain, SEEN))
-    ]
-    if fits:
-        other, reading = max(fits, key=lambda one: one[0].similarity)
+    others = [(trial.fit(reading.points), reading) for reading in readings(inputs, transform, own)]
+
+    def best_gaining(share: float) -> tuple[Fit, Reading] | None:
+        """The reading that fits best of those that gain so much, and clearly more than as given."""
+        fits = [
+            (other, reading)
+            for other, reading in others
+            if trial.is_better(other, found, CLEARLY * max(gain, SEEN))
+            and trial.is_better(other, without, share * max(gain, SEEN))
+        ]
+        return max(fits, key=lambda one: one[0].similarity, default=None)
+
+    if likely := best_gaining(ENOUGH):
+        other, reading = likely
         return [
             f"{names}: does not fit the pair as it is ({found}; without it {without}), but fits "
             f"({other}) {reading.said} It was judged as it is."
         ]
     nothing = found.similarity < without.similarity + FITS * gain
-    if gain > SEEN and nothing and not trial.truth_prefers(found, without):
+    if gain <= SEEN or not nothing or trial.truth_prefers(found, without):
+        return []
+    numbers = f"({found}; without it {without}; {SEEN_AS.format(best)})"
+    if possible := best_gaining(FITS):
+        other, reading = possible
         return [
-            f"{names}: does not fit this pair ({found}; without it {without}; {SEEN_AS.format(best)}), "
-            "nor does its inverse or any other usual reading of it: it probably belongs to other "
-            "images. Give the transform from this fixed to this moving image."
+            f"{names}: does not fit this pair {numbers}. It fits a little better ({other}) "
+            f"{reading.said} If that is not the reason, it belongs to other images."
         ]
-    return []
+    return [
+        f"{names}: does not fit this pair {numbers}, nor does its inverse or any other usual reading "
+        "of it: it probably belongs to other images. Give the transform from this fixed to this "
+        "moving image."
+    ]
 
 
 SEEN_AS = "the registration that was made here: {}"

@@ -308,6 +308,12 @@ class _Run:
                 f"registered images {differ}."
             )
             return
+        if self.inputs.given is not None and self.folder.view.given.suspicions:
+            self._warn(
+                "There is no map of the expected error: it is learned from registrations that fit "
+                "their images, and the transform that was given does not."
+            )
+            return
         competence = self.folder.view.competence
         doubts = () if competence is None else tuple(competence.warnings)
         job, model = self.job, shipped()
@@ -384,7 +390,7 @@ class _Run:
             ),
             *warnings.of_folding(folding_fraction(self.summary.registration)),
             *warnings.of_loss(self.summary.before_after, names),
-            *self.inputs.warnings(),
+            *self.inputs.notes,
         )
 
     def _warn_of_sample(self, index: int, sample) -> None:

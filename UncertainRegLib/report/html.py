@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..palette import css_gradient
 from ..results import columns
+from ..results.atomic import replace_text
 from ..results.calibration import how_found
 from ..results.expectation import NOT_STATED
 from ..results.maps import DISAGREEMENT, EXPECTED, main_map
@@ -92,7 +93,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
         f"</title><style>{STYLE}{acceptance.STYLE}</style></head><body>{''.join(parts)}</body></html>"
     )
-    path.write_text(page, encoding="utf-8")
+    replace_text(path, page)
     return path
 
 

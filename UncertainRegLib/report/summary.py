@@ -10,6 +10,7 @@ import numpy as np
 
 from ..palette import colors
 from ..results import columns
+from ..results.atomic import replace
 from ..results.expectation import NOT_STATED
 from ..results.maps import MAPS, main_map
 from ..results.reader import read_record
@@ -147,7 +148,11 @@ class _Page:
                 self.draw.line((left, self.y - 3, left + width, self.y - 3), SOFT)
 
     def save(self, path: Path) -> None:
-        self.image.crop((0, 0, WIDTH, self.y + MARGIN)).save(path)
+        from PIL import Image
+
+        whole = self.image.crop((0, 0, WIDTH, self.y + MARGIN))
+        kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
+        replace(path, lambda draft: whole.save(draft, format=kind))
 
 
 def _fitting(page: _Page, text: str, font, width: float) -> str:

@@ -13,11 +13,18 @@ def replace(file: str | Path, write: Callable[[Path], object]) -> None:
     Args:
         file: what to make or replace.
         write: takes the path of the draft and writes it.
+
+    Raises:
+        OSError: it cannot be written; the draft is gone, and the error names the file.
     """
     file = Path(file)
     draft = file.with_name(file.name + ".part")
-    write(draft)
-    os.replace(draft, file)
+    try:
+        write(draft)
+        os.replace(draft, file)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror or str(error), str(file)) from None
 
 
 def replace_text(file: str | Path, text: str) -> None:

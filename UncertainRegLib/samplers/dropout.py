@@ -29,6 +29,7 @@ class Dropout(Sampler):
     backbone: Backbone
 
     name, title, place = "mc-dropout", "Repeated draws (MC dropout)", 3
+    trained_by = "`train dropout`"  # or others that draw
     tip = (
         "Register again and again with a network that draws each time: the map is how much its "
         "answers differ."

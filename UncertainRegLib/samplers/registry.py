@@ -23,6 +23,7 @@ class Entry:
     title: str
     tip: str
     packages: Mapping[str, str]
+    trained_by: str  # how one comes by the models that it needs; empty where any backbone will do
     lacks_weights: bool = False  # those that need any are given them as a setting
 
     @property
@@ -54,7 +55,7 @@ def entry(name: str) -> Entry:
         ValueError: unknown name.
     """
     cls = sampler_class(name)
-    return Entry(cls.name, cls.title, cls.tip, cls.packages)
+    return Entry(cls.name, cls.title, cls.tip, cls.packages, cls.trained_by)
 
 
 def listing(facts: Facts | None = None) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -15,10 +16,18 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: str | Path) -> None:
     Raises:
         OSError: it could not be written.
     """
-    if not scene.WriteToMRB(str(Path(path).absolute())):
-        raise OSError(
-            f"{path}: the scene could not be written; is the folder there, and the disk not full?"
-        )
+    path = Path(path).absolute()
+    refusal = OSError(
+        f"{path}: the scene could not be written; is the folder there, and the disk not full?"
+    )
+    if not path.parent.is_dir():
+        raise refusal
+    # In a folder of its own: what Slicer wrote of a scene is left there, and its name is in the file.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="part.") as folder:
+        draft = Path(folder) / path.name
+        if not scene.WriteToMRB(str(draft)):
+            raise refusal
+        os.replace(draft, path)
 
 
 def read_bundle(path: str | Path, scene: slicer.vtkMRMLScene) -> None:

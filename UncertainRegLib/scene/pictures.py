@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..results.atomic import replace
 from ..results.maps import main_map
 from . import display
 from .headless import SLICES, HeadlessScene
@@ -111,8 +112,7 @@ def _join(panels: list[np.ndarray]) -> np.ndarray:
 def _save(frames: list[np.ndarray], path: str | Path) -> None:
     from PIL import Image
 
-    images = [Image.fromarray(frame) for frame in frames]
-    if len(images) == 1:
-        images[0].save(path)
-    else:
-        images[0].save(path, save_all=True, append_images=images[1:], duration=250, loop=0)
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    film = {"save_all": True, "append_images": others, "duration": 250, "loop": 0} if others else {}
+    kind = Path(path).suffix[1:]
+    replace(path, lambda draft: first.save(draft, format=kind, **film))

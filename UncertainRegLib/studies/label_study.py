@@ -94,7 +94,7 @@ class LabelStudy(Study):
 
         files = ("fixed", "moving", "fixed_mask", "moving_mask", "fixed_labels", "moving_labels")
         inputs = read_inputs(Job(**{name: vars(options)[name] for name in files}))
-        for text in inputs.warnings():
+        for text in inputs.notes:
             say(text)
         return cls(
             options.name or f"{stem(options.fixed)} from {stem(options.moving)}",
