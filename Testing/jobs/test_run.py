@@ -640,14 +640,15 @@ def test_bad_segmentations(pair, tmp_path, option, content, words):
         ("label,x,y,z\n", "no landmark"),
         ("a,1,2\n", "four columns"),
         ("a,1,2,nan\n", "no landmark"),
-        ("a,1,2,three\nb,1,2,x\n", "cannot be read"),
+        ("a,1,2,three\nb,1,2,x\n", r"1, 2, three is not a position of three numbers"),
         ("\x00\x01", "cannot be read"),
+        (b"\xff\xfe\x00\xd8", r"cannot be read as landmarks \(it is no text\)"),
         ("a,-12,-22,1O\nb,-10,-20,15\n", r"cannot be read as landmarks .*1O"),
     ],
 )
 def test_bad_landmarks(pair, tmp_path, text, words):
     folder, *_ = pair
-    (tmp_path / "p.csv").write_text(text, "utf-8")
+    (tmp_path / "p.csv").write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
     with pytest.raises(ValueError, match=words):
         run(job_of(folder, tmp_path / "out", moving_points=str(tmp_path / "p.csv")), Silent())
 

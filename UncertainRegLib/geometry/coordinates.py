@@ -43,8 +43,12 @@ def position(cells) -> np.ndarray:
         ValueError: not three cells, or something else than numbers (Python takes "1_5" for one).
     """
     cells = list(cells)
+    refusal = ValueError(f"{', '.join(map(str, cells))} is not a position of three numbers")
     if len(cells) != 3 or any(isinstance(cell, bool) or "_" in str(cell) for cell in cells):
-        raise ValueError(f"{cells} is not a position of three numbers")
+        raise refusal
     if any(cell in ("", None) for cell in cells):
         return np.array(NOWHERE)
-    return np.array([float(cell) for cell in cells])
+    try:
+        return np.array([float(cell) for cell in cells])
+    except (TypeError, ValueError):
+        raise refusal from None

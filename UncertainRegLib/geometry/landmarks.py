@@ -50,6 +50,8 @@ def read_landmarks(path: str | Path, say: Say = unsaid) -> tuple[list[str], np.n
         labels, positions = _parsed(path, notes.append)
     except READS as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
+        if isinstance(error, UnicodeDecodeError):
+            words = ["it is no text"]
         raise InputError(
             f"{path}: cannot be read as landmarks ({words[-1][:160]}); use a CSV "
             "with columns label,x,y,z in LPS mm, .mrk.json or .fcsv."
