@@ -106,7 +106,7 @@ def write_dashboard(folder: str | Path, report: Reporter = lambda event, **about
         report("stage", text=f"Writing the reports of the worst pairs, {len(pictures)} of them")
     for number, row in enumerate(rows):
         row["report"] = int(_report(cohort.result(row["id"]), number in pictures))
-    report("stage", text="Adding up the maps on the common fixed image")
+    report("stage", text="Looking for a fixed image that the pairs share")
     common = up_to_date(folder, sorted(row["id"] for row in rows if row["status"] == COMPLETE))
     for sentence in common.left_out if common is not None else ():
         report("warning", text=sentence)
