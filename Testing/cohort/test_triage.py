@@ -110,3 +110,23 @@ def test_pairs_are_ordered_by_what_most_of_them_have():
     rows = [row("complete", 2.0, 1.0, 1.0), row("complete", 3.0, 0.5, 0.5)]
     assert score_of(rows) == "expected_error_boundary_mm"
     assert worst_first(rows) == rows[::-1]
+
+
+def test_a_transform_that_does_not_fit_comes_first_and_does_not_choose_the_order():
+    """It has no expected error, and a low disagreement of the samples would put it last."""
+    numbers = {"expected_error_boundary_mm": None}
+    rows = [
+        {
+            "status": "complete",
+            "expected_error_mean_mm": value,
+            "uncertainty_mean_mm": 2.0,
+            **numbers,
+        }
+        for value in (1.0, 3.0)
+    ]
+    misfit = {**rows[0], "expected_error_mean_mm": None, "sentence": "does not fit this pair"}
+    misfit["uncertainty_mean_mm"] = 0.1
+    decided = {**misfit, "decision": "reject"}
+    assert score_of([*rows, misfit]) == "expected_error_mean_mm"
+    ordered = worst_first([*rows, decided, misfit])
+    assert ordered == [misfit, rows[1], rows[0], decided]

@@ -197,6 +197,30 @@ def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
     assert (tmp_path / "x.nii.gz").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "name", ["a.img.gz", "b.mhd", "c.nhdr", "d.hdr", "sub.1.nii.gz", "e.seg.nrrd"]
+)
+def test_a_header_finds_its_voxels(name, tmp_path):
+    """Some formats have two files, and one names the other."""
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    write_image(Image(values, Grid.from_spacing((2, 3, 4))), tmp_path / name)
+    assert not [path for path in tmp_path.iterdir() if "part" in path.name]
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / name))), values
+    )
+
+
+def test_an_interruption_leaves_no_draft(tmp_path, monkeypatch):
+    def stopped(*names):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", stopped)
+    image = Image(np.ones((2, 3, 4), np.float32), Grid.from_spacing((2, 3, 4)))
+    with pytest.raises(KeyboardInterrupt):
+        write_image(image, tmp_path / "x.nii.gz")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_share_beyond_a_field_is_said():
     image = Grid.from_spacing((10, 20, 30))
     half = Grid.from_spacing((10, 20, 15))

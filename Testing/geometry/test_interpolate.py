@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from UncertainRegLib.geometry import DisplacementField, Grid, interpolate
 from UncertainRegLib.geometry import grid as grids
+from UncertainRegLib.geometry.interpolate import regrid
 
 try:
     import torch
@@ -73,6 +74,13 @@ def test_a_voxel_has_its_own_value_to_the_last_bit():
     for place, value in ((3.0, 5.0), (9.0, 5.0), (0.0, 0.0)):
         found = interpolate(line, np.array([place, 0.0, 0.0], np.float32))
         assert found.shape == () and found == value
+
+
+def test_a_grid_ends_with_its_own_values():
+    """Also where it is resampled along its axes: the last voxel, and what lies beyond it."""
+    line = np.array([0, 1e8, np.nan, 5], np.float32).reshape(1, 1, 4)
+    old, new = Grid.from_spacing((1, 1, 4)), Grid.from_spacing((1, 1, 3), (1.0, 1, 1), (2.5, 0, 0))
+    assert regrid(line, old, new)[0, 0, 1:].tolist() == [5.0, 5.0]
 
 
 @pytest.mark.parametrize("mode", ["linear", "nearest"])

@@ -120,6 +120,20 @@ def test_a_mistake_that_gains_a_little_is_not_denied():
     assert "the other way round" in sentence or "as its inverse" in sentence  # here nearly the same
 
 
+def test_what_was_found_here_is_no_merit_of_the_file():
+    """Another patient's warp fits a little better with the affine map of this pair after it."""
+    matrix = np.array(
+        [[1.0, 0.06, 0, 6.0], [-0.06, 1.0, 0, -4.5], [0, 0.0, 1.0, 3.75], [0, 0, 0, 1.0]]
+    )
+    both = GivenTransform((TRUTH, matrix))
+    truth = field(both.map(GRID.points())[0] - GRID.points())
+    inputs = Inputs(warp(MOVING, truth, None), MOVING)
+    other = field(1.5 * TRUTH.vectors[::-1, :, ::-1] * (0.4, 1, -1))
+    inputs.given = on_fixed(GivenTransform((other,), ("t.nii",)), GRID, "f.nii", lambda said: None)
+    (sentence,) = suspicions(inputs, truth)
+    assert "nor does its inverse or any other usual reading" in sentence
+
+
 def test_landmarks_that_fit_are_believed_more_than_intensities():
     """Images of two contrasts may not show what fits."""
     other = field(smooth_field(GRID, 3.0).vectors[::-1, :, ::-1] * (0.4, 1, -1) + (5, -4, 3))

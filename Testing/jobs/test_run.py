@@ -177,6 +177,36 @@ def test_landmarks_outside_their_image_are_in_no_mean(pair, tmp_path):
     assert any("outside the fixed image" in text and "far" in text for text in inputs.notes)
 
 
+@pytest.mark.parametrize(
+    ("factor", "flip", "said"),
+    [
+        (1.0, False, False),
+        (2.0, False, True),
+        (0.5, False, True),
+        (1.009, False, True),
+        (1.00005, True, False),
+    ],
+)
+def test_a_mask_on_other_voxels_is_said(pair, tmp_path, factor, flip, said):
+    """Not one that lies on some of the voxels of its image, as Slicer crops them, nor a rounded one."""
+    folder, *_ = pair
+    spacing, origin = GRID.spacing * factor, GRID.to_world([2.0, 1.0, 3.0])
+    direction = GRID.direction * (-1 if flip else 1)
+    origin = GRID.to_world([30.0, 30.0, 30.0]) if flip else origin
+    grid = Grid.from_spacing((20, 20, 20), spacing, origin, direction)
+    write_image(Image(np.ones(grid.shape, np.uint8), grid), tmp_path / "mask.nrrd")
+    job = job_of(folder, tmp_path / "out", moving_mask=str(tmp_path / "mask.nrrd"))
+    assert any("has other voxels" in text for text in read_inputs(job).notes) == said
+
+
+def test_without_a_landmark_inside_the_structures_tell_the_nearest_sample(pair, tmp_path):
+    folder, *_ = pair
+    write_points(["far"], np.array([[500.0, 500, 500]]), tmp_path / "far.csv")
+    files = {f"{role}_points": str(tmp_path / "far.csv") for role in ("fixed", "moving")}
+    record = run(job_of(folder, tmp_path / "out", samples=4, **files), Silent())
+    assert record["oracle_sample"] is not None
+
+
 def test_what_is_given_twice_or_on_other_voxels_is_said(pair, tmp_path):
     folder, *_ = pair
     coarse = GRID.resized([n // 2 for n in GRID.shape])
@@ -185,7 +215,7 @@ def test_what_is_given_twice_or_on_other_voxels_is_said(pair, tmp_path):
     twice |= {f"{role}_labels": str(folder / "fixed_labels.nrrd") for role in ("fixed", "moving")}
     job = job_of(folder, tmp_path / "out", **twice, moving_mask=str(tmp_path / "mask.nrrd"))
     notes = read_inputs(job).notes
-    assert sum("nothing that is measured by it means anything" in text for text in notes) == 2
+    assert sum("overlaps and distances by it mean nothing" in text for text in notes) == 2
     assert sum("has other voxels than" in text and "mask.nrrd" in text for text in notes) == 1
     assert not read_inputs(job_of(folder, tmp_path / "out")).notes
 

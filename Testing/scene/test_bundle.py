@@ -27,10 +27,11 @@ def test_a_scene_that_cannot_be_written_leaves_nothing(tmp_path):
             return False
 
     (tmp_path / "old.mrb").write_bytes(b"whole")
-    for name in ("scene.mrb", "old.mrb", "gone/scene.mrb"):
+    (tmp_path / "folder.mrb").mkdir()
+    for name in ("scene.mrb", "old.mrb", "gone/scene.mrb", "folder.mrb"):
         with pytest.raises(OSError, match=r"\.mrb: the scene could not be written"):
             write_bundle(Scene(), tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == ["old.mrb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.mrb", "old.mrb"]
     assert (tmp_path / "old.mrb").read_bytes() == b"whole"
 
 

@@ -101,7 +101,9 @@ def rows_of(folder: CohortFolder, pair: Listed) -> Iterator[dict]:
         why = f"The result that is there {other or 'is not complete'}; run the cohort again."
         yield {**about, "status": MISSING, "sentence": why}
         return
-    yield {**about, "status": COMPLETE, **_numbers(record), **_decision(where)}
+    doubt = record.given.suspicions[:1] if record.given is not None else []
+    said = {"sentence": doubt[0]} if doubt else {}
+    yield {**about, "status": COMPLETE, **said, **_numbers(record), **_decision(where)}
     for kind, rows in (("structure", record.labels), ("landmark", record.landmarks)):
         for row in record.bounded(rows):
             named = {**row, "name": row["label"], "label": None} if kind == "landmark" else row

@@ -143,12 +143,14 @@ def curves(rows: Sequence[dict], score: str) -> list[Curve]:
 
 def score_of(rows: Sequence[dict]) -> str:
     """The column of `SCORES` by which pairs are ordered: the first that most pairs have."""
-    return max(SCORES, key=lambda score: sum(row[score] is not None for row in rows))
+    told = [row for row in rows if not _is_doubted(row)] or rows
+    return max(SCORES, key=lambda score: sum(row[score] is not None for row in told))
 
 
 def worst_first(rows: Sequence[dict]) -> list[dict]:
     """The failed pairs, then those with a result, the largest score first, then those that are still
-    missing. Pairs without the score follow by another.
+    missing. Pairs without the score follow by another; those whose given transform does not fit have
+    no expected error, and come before all others with a result.
 
     Args:
         rows: of the pairs, with "status" and the columns of `SCORES`.
@@ -159,6 +161,12 @@ def worst_first(rows: Sequence[dict]) -> list[dict]:
     def key(row: dict) -> tuple:
         values = [row[score] for score in scores]
         order = [(value is None, 0.0 if value is None else -value) for value in values]
-        return (STATES.index(row["status"]), *order)
+        return (STATES.index(row["status"]), not _is_doubted(row), *order)
 
     return sorted(rows, key=key)
+
+
+def _is_doubted(row: dict) -> bool:
+    """Is something said of a complete pair, and nothing decided yet?"""
+    said = row.get("sentence") and not row.get("decision")
+    return bool(said) and row["status"] == COMPLETE

@@ -173,7 +173,7 @@ def _along_axes(values: Array, to_index: np.ndarray, order: list[int], shape) ->
             if not np.array_equal(whole, np.arange(last + 1)):
                 values = _rows(values, whole.astype(int), axis)
             continue
-        below = np.minimum(places.astype(int), max(last - 1, 0))
+        below = places.astype(int)
         share = as_like(places - below, values)
         low = _rows(values, below, axis)
         high = _rows(values, np.minimum(below + 1, last), axis)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img")  # a header that names the file of its voxels
+TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img", ".hdr.gz", ".img.gz")  # header and voxels apart
 
 
 def write_sitk(image: sitk.Image, path: str | Path, compress: bool = False) -> None:
@@ -17,13 +17,20 @@ def write_sitk(image: sitk.Image, path: str | Path, compress: bool = False) -> N
         OSError: it cannot be written.
     """
     path = Path(path)
-    detached = path.suffix.lower() in TWO_FILES
-    draft = path if detached else path.with_name(f"part.{path.name}")
+    draft = path if path.name.lower().endswith(TWO_FILES) else _draft(path)
     try:
         sitk.WriteImage(image, str(draft), compress)
         os.replace(draft, path)
     except (RuntimeError, OSError):  # of SimpleITK a page of text, and in it the lines of a program
-        draft.unlink(missing_ok=True)
         raise OSError(
             f"{path}: cannot be written; is the disk full, or the folder write-protected or gone?"
         ) from None
+    finally:
+        if draft != path:
+            draft.unlink(missing_ok=True)
+
+
+def _draft(path: Path) -> Path:
+    """A name beside it with the same ending, which says the format."""
+    ending = "".join(path.suffixes[-2 if path.suffix.lower() == ".gz" else -1 :])
+    return path.with_name(f"{path.name.removesuffix(ending)}.part{ending}")

@@ -27,7 +27,7 @@ from .given import Given, on_fixed
 from .job import Job
 from .pairs import pair_points, pair_structures, some_of
 
-ON_VOXEL = 0.01  # voxels: what lies so near to a voxel is on it
+ON_VOXEL = 0.1  # voxels: what lies so near to a voxel is on it
 FEWEST_MASKED = 64  # voxels, those of the smallest image: fewer say nothing of where an organ lies
 
 
@@ -121,8 +121,8 @@ def _say_twice(job: Job, say: Say) -> None:
     ):
         if one and Path(one) == Path(other):
             say(
-                f"{one}: is given as both {what}, so that nothing that is measured by it means "
-                "anything; give those of each image."
+                f"{one}: is given as both {what}, so that overlaps and distances by it mean nothing; "
+                "give those of each image."
             )
 
 
@@ -131,8 +131,7 @@ def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
         return image
     mask = read_segmentation(mask_file, say).foreground()
     check_overlap(image.grid, mask.grid, image_file, mask_file)
-    between = np.linalg.inv(image.grid.affine) @ mask.grid.affine
-    if np.abs(between - np.rint(between)).max() > ON_VOXEL:  # not a part of its voxels
+    if not _on_voxels(mask.grid, image.grid):
         say(
             f"{mask_file}: has other voxels than {image_file}, and was brought to them where its "
             "header places it; is it the mask of this image?"
@@ -147,6 +146,15 @@ def _masked(image: Image, mask_file: str, image_file: str, say: Say) -> Image:
             f"anything by; mark {FEWEST_MASKED} or more."
         )
     return Image(image.array, image.grid, mask.astype(np.uint8))
+
+
+def _on_voxels(one: Grid, other: Grid) -> bool:
+    """Are the voxels of one grid some of those of another, or of its continuation?"""
+    between = np.linalg.inv(other.affine) @ one.affine
+    whole = np.rint(between)
+    axes = np.abs(whole[:3, :3])
+    drift = np.abs(between - whole)[:3] @ np.array([*one.size, 1.0])
+    return bool((axes.sum(0) == 1).all() and (axes.sum(1) == 1).all() and drift.max() < ON_VOXEL)
 
 
 def _say_cut_off(

@@ -38,10 +38,12 @@ class Reading:
     Attributes:
         said: what is then wrong with the file, and the remedy; ends a sentence.
         points: maps (..., 3) LPS mm points of the fixed space to the moving space.
+        adds: it adds what was found here, which gains something whatever the file is.
     """
 
     said: str
     points: Points
+    adds: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def suspicions(inputs: Inputs, own: DisplacementField) -> list[str]:
             for other, reading in others
             if trial.is_better(other, found, CLEARLY * max(gain, SEEN))
             and trial.is_better(other, without, share * max(gain, SEEN))
+            and not (reading.adds and share < ENOUGH)
         ]
         return max(fits, key=lambda one: one[0].similarity, default=None)
 
@@ -104,7 +107,7 @@ def suspicions(inputs: Inputs, own: DisplacementField) -> list[str]:
         other, reading = possible
         return [
             f"{names}: does not fit this pair {numbers}. It fits a little better ({other}) "
-            f"{reading.said} If that is not the reason, it belongs to other images."
+            f"{reading.said} If that is not the reason, it probably belongs to other images."
         ]
     return [
         f"{names}: does not fit this pair {numbers}, nor does its inverse or any other usual reading "
@@ -225,6 +228,7 @@ def readings(inputs: Inputs, transform: GivenTransform, own: DisplacementField) 
                 "with a linear transform after it, like the one that was found here: its affine file "
                 "is missing. Give both files, the warp first.",
                 lambda points: completed.map(points)[0],
+                adds=True,
             )
         )
     return found

@@ -58,7 +58,7 @@ class Truth:
     def _of(self, field: DisplacementField, carried: np.ndarray | None) -> np.ndarray | None:
         """An error for each landmark with a truth, else for each structure; None without any."""
         inputs = self.inputs
-        if inputs.fixed_points is not None:
+        if inputs.fixed_points is not None and inputs.known_points.any():
             known = inputs.known_points
             return distances(carried[known], inputs.fixed_points[known])
         if inputs.fixed_labels is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..palette import colors
 from ..results import columns
-from ..results.atomic import replace
+from ..results.atomic import replace_picture
 from ..results.expectation import NOT_STATED
 from ..results.maps import MAPS, main_map
 from ..results.reader import read_record
@@ -148,11 +148,7 @@ class _Page:
                 self.draw.line((left, self.y - 3, left + width, self.y - 3), SOFT)
 
     def save(self, path: Path) -> None:
-        from PIL import Image
-
-        whole = self.image.crop((0, 0, WIDTH, self.y + MARGIN))
-        kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
-        replace(path, lambda draft: whole.save(draft, format=kind))
+        replace_picture(path, self.image.crop((0, 0, WIDTH, self.y + MARGIN)))
 
 
 def _fitting(page: _Page, text: str, font, width: float) -> str:

@@ -20,14 +20,15 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: str | Path) -> None:
     refusal = OSError(
         f"{path}: the scene could not be written; is the folder there, and the disk not full?"
     )
-    if not path.parent.is_dir():
-        raise refusal
-    # In a folder of its own: what Slicer wrote of a scene is left there, and its name is in the file.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="part.") as folder:
-        draft = Path(folder) / path.name
-        if not scene.WriteToMRB(str(draft)):
-            raise refusal
-        os.replace(draft, path)
+    try:
+        # In a folder of its own: Slicer leaves what it wrote of a scene, and its name is in the file.
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix="part.") as folder:
+            draft = Path(folder) / path.name
+            if not scene.WriteToMRB(str(draft)):
+                raise refusal
+            os.replace(draft, path)
+    except OSError:
+        raise refusal from None
 
 
 def read_bundle(path: str | Path, scene: slicer.vtkMRMLScene) -> None:

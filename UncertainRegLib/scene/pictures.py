@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..results.atomic import replace
+from ..results.atomic import replace_picture
 from ..results.maps import main_map
 from . import display
 from .headless import SLICES, HeadlessScene
@@ -114,5 +114,4 @@ def _save(frames: list[np.ndarray], path: str | Path) -> None:
 
     first, *others = [Image.fromarray(frame) for frame in frames]
     film = {"save_all": True, "append_images": others, "duration": 250, "loop": 0} if others else {}
-    kind = Path(path).suffix[1:]
-    replace(path, lambda draft: first.save(draft, format=kind, **film))
+    replace_picture(path, first, **film)
