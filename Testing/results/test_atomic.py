@@ -42,3 +42,9 @@ def test_a_picture_has_the_format_of_its_ending(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(start)
     with pytest.raises(ValueError, match=r"page\.svg: its ending names no format"):
         replace_picture(tmp_path / "page.svg", image)
+
+
+def test_below_a_file_nothing_can_be_written(tmp_path):
+    replace_text(tmp_path / "file", "")
+    with pytest.raises(OSError, match="Not a directory"):
+        replace_text(tmp_path / "file" / "x.txt", "new")

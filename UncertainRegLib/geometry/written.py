@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def write_sitk(image: sitk.Image, path: str | Path, compress: bool = False) -> N
         ) from None
     finally:
         if draft != path:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not there
+                draft.unlink()
 
 
 def _draft(path: Path) -> Path:

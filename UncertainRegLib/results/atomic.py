@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,8 @@ def replace(file: str | Path, write: Callable[[Path], object]) -> None:
             raise OSError(f"{file}: cannot be written ({error}).") from None
         raise OSError(error.errno, error.strerror, str(file)) from None
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not there
+            draft.unlink()
 
 
 def replace_text(file: str | Path, text: str) -> None:
