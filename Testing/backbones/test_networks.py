@@ -286,20 +286,23 @@ def test_a_keras_file_of_something_else_is_named(tmp_path):
 
 
 def network_called(name, request):
-    """The small network of a name; "coarse" is Conditional LapIRN, which can leave out a level."""
+    """The small network of a name; "coarse" is Conditional LapIRN, leaving out a level of samples."""
     if name == "icon":
         return request.getfixturevalue("small_icon")
-    return dict(small_brains())[name.replace("coarse", "clapirn")]
+    backbone = dict(small_brains())[name.replace("coarse", "clapirn")]
+    backbone.coarse_samples = name == "coarse"
+    return backbone
 
 
-@pytest.mark.parametrize("name", ["clapirn", "dense", "pairwise", "transmorph", "coarse", "icon"])
+NETWORKS = ("clapirn", "dense", "pairwise", "transmorph", "coarse", "icon")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_several_images_in_one_pass_are_registered_as_each_alone(name, pair, request):
     """Also a network that normalises its features looks at each image by itself."""
     backbone = network_called(name, request)
     fixed, moving = backbone.prepare(*pair)
-    if name == "coarse":
-        backbone.coarse_samples = True
-        backbone = backbone.for_samples(fixed, moving)
+    backbone = backbone.for_samples(fixed, moving)
     assert registers_many(backbone)
     generator = np.random.default_rng(2)
     images = [
@@ -312,7 +315,7 @@ def test_several_images_in_one_pass_are_registered_as_each_alone(name, pair, req
         assert torch.allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["clapirn", "dense", "pairwise", "transmorph", "coarse", "icon"])
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("family", [Deform(), Translation(0.1)], ids=["deform", "translation"])
 def test_on_a_device_of_its_own_nothing_meets_a_cpu(name, family, request):
     """Torch's device without memory stands for a graphics card: it refuses tensors of another
@@ -322,9 +325,7 @@ def test_on_a_device_of_its_own_nothing_meets_a_cpu(name, family, request):
     backbone.network.to("meta")
     fixed = Image(torch.empty(grid.shape, device="meta"), grid)
     moving = Image(fixed.array, grid, torch.ones(grid.shape, dtype=torch.uint8, device="meta"))
-    if name == "coarse":
-        backbone.coarse_samples = True
-        backbone = backbone.for_samples(fixed, moving)
+    backbone = backbone.for_samples(fixed, moving)
     draws = [family.draw(grid, np.random.default_rng(seed)) for seed in range(2)]
     images = [tau.perturbed(moving, 0.0) for tau in draws]
     for tau, field in zip(draws, backbone.register_many(fixed, images), strict=True):

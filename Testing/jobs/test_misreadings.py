@@ -21,8 +21,8 @@ MATRIX = np.array(
 )
 
 
-def said_of(*parts, truth=TRUTH, moving=MOVING, points=(None, None)):
-    inputs = Inputs(FIXED, moving, fixed_points=points[0], moving_points=points[1])
+def said_of(*parts, truth=TRUTH, fixed=FIXED, moving=MOVING, points=(None, None)):
+    inputs = Inputs(fixed, moving, fixed_points=points[0], moving_points=points[1])
     transform = GivenTransform(tuple(parts), ("t.nii.gz",))
     inputs.given = on_fixed(transform, GRID, "fixed.nii.gz", lambda sentence: None)
     return suspicions(inputs, truth)
@@ -105,32 +105,26 @@ def test_the_transform_of_another_patient_fits_in_no_way():
     assert "probably belongs to other images" in sentence
 
 
-def test_a_mistake_that_gains_a_little_is_not_denied():
+TURNED = np.array([[1.0, 0.06, 0, 6.0], [-0.06, 1.0, 0, -4.5], [0, 0.0, 1.0, 3.75], [0, 0, 0, 1.0]])
+
+
+@pytest.fixture(scope="module")
+def turned():
+    """A registration that turns and shifts the image a little, and the fixed image by it."""
+    truth = GivenTransform((TRUTH, TURNED)).on(GRID)[0]
+    return {"truth": truth, "fixed": warp(MOVING, truth, None)}
+
+
+def test_a_mistake_that_gains_a_little_is_not_denied(turned):
     """The affine part of a deformation gains too little to be sure of its inverse."""
-    matrix = np.array(
-        [[1.0, 0.06, 0, 6.0], [-0.06, 1.0, 0, -4.5], [0, 0.0, 1.0, 3.8], [0, 0, 0, 1.0]]
-    )
-    both = GivenTransform((TRUTH, matrix))
-    truth = field(both.map(GRID.points())[0] - GRID.points())
-    inputs = Inputs(warp(MOVING, truth, None), MOVING)
-    transform = GivenTransform((np.linalg.inv(matrix),), ("t.mat",))
-    inputs.given = on_fixed(transform, GRID, "fixed.nii.gz", lambda sentence: None)
-    (sentence,) = suspicions(inputs, truth)
+    (sentence,) = said_of(np.linalg.inv(TURNED), **turned)
     assert "It fits a little better" in sentence and "any other usual reading" not in sentence
     assert "the other way round" in sentence or "as its inverse" in sentence  # here nearly the same
 
 
-def test_what_was_found_here_is_no_merit_of_the_file():
+def test_what_was_found_here_is_no_merit_of_the_file(turned):
     """Another patient's warp fits a little better with the affine map of this pair after it."""
-    matrix = np.array(
-        [[1.0, 0.06, 0, 6.0], [-0.06, 1.0, 0, -4.5], [0, 0.0, 1.0, 3.75], [0, 0, 0, 1.0]]
-    )
-    both = GivenTransform((TRUTH, matrix))
-    truth = field(both.map(GRID.points())[0] - GRID.points())
-    inputs = Inputs(warp(MOVING, truth, None), MOVING)
-    other = field(1.5 * TRUTH.vectors[::-1, :, ::-1] * (0.4, 1, -1))
-    inputs.given = on_fixed(GivenTransform((other,), ("t.nii",)), GRID, "f.nii", lambda said: None)
-    (sentence,) = suspicions(inputs, truth)
+    (sentence,) = said_of(field(1.5 * TRUTH.vectors[::-1, :, ::-1] * (0.4, 1, -1)), **turned)
     assert "nor does its inverse or any other usual reading" in sentence
 
 

@@ -32,8 +32,10 @@ def _list(options, report) -> int:
         )
         return COMPLETE
     for entry in listing():
-        state = f"not installed: {entry.to_install}"
-        if entry.available:
-            state = f"for models of {entry.trained_by}" if entry.trained_by else "ready"
+        state = "ready"
+        if not entry.available:
+            state = f"not installed: {entry.to_install}"
+        elif entry.trained_by:
+            state = f"for models of {entry.trained_by}"
         print(f"{entry.name:20} {entry.title:32} {state}")
     return COMPLETE

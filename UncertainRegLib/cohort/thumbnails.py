@@ -6,7 +6,6 @@ anew where its result is newer, and all are where another scale is needed.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry.files import InputError
+from ..geometry.written import write_sitk
 from ..report.overlay import read_overlay
 from ..report.planes import draw
 from ..results.maps import main_map
@@ -71,7 +71,5 @@ def thumbnail(folder: CohortFolder, pair: str, scale: float) -> Path | None:
     if factor > 1:
         picture = sitk.BinShrink(picture, [factor] * 2)
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}")
-    sitk.WriteImage(picture, str(draft), True, QUALITY)
-    os.replace(draft, file)
+    write_sitk(picture, file, True, QUALITY)
     return file

@@ -11,8 +11,13 @@ import SimpleITK as sitk
 TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img", ".hdr.gz", ".img.gz")  # header and voxels apart
 
 
-def write_sitk(image: sitk.Image, path: str | Path, compress: bool = False) -> None:
+def write_sitk(
+    image: sitk.Image, path: str | Path, compress: bool = False, level: int = -1
+) -> None:
     """Write an image in the format of its ending; an interruption leaves no part of it under its name.
+
+    Args:
+        level: of the compression, or the quality of a JPEG; -1 is the format's own.
 
     Raises:
         OSError: it cannot be written.
@@ -20,7 +25,7 @@ def write_sitk(image: sitk.Image, path: str | Path, compress: bool = False) -> N
     path = Path(path)
     draft = path if path.name.lower().endswith(TWO_FILES) else _draft(path)
     try:
-        sitk.WriteImage(image, str(draft), compress)
+        sitk.WriteImage(image, str(draft), compress, level)
         os.replace(draft, path)
     except (RuntimeError, OSError):  # of SimpleITK a page of text, and in it the lines of a program
         raise OSError(
